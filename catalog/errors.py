@@ -1,0 +1,96 @@
+"""Typed errors of the catalog. `code` is stable and machine-readable; the message is for a person.
+
+web/errors.py maps each class to one HTTP status, in one place.
+"""
+
+from __future__ import annotations
+
+
+class CatalogError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    code = "catalog_error"
+
+
+class ConfigError(CatalogError):
+    """A setting that is missing or can't be understood; nothing was started."""
+
+    code = "bad_configuration"
+
+
+class InvalidInputError(CatalogError):
+    """A value that a person or a program sent and that can't be accepted; `field` names it."""
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class PhotoRejectedError(InvalidInputError):
+    """A photo that can't be used; `code` says why (see embedder.errors.ImageError).
+
+    `rejected` has every such photo of the request, this one first.
+    """
+
+    def __init__(self, code: str, filename: str, message: str, *, sha256: str = "") -> None:
+        super().__init__("photo", f"{filename}: {message}" if filename else message)
+        self.code = code
+        self.filename = filename
+        self.sha256 = sha256
+        self.rejected: list[PhotoRejectedError] = [self]
+
+
+class SkuExistsError(CatalogError):
+    """The SKU is taken."""
+
+    code = "sku_exists"
+
+
+class NotFoundError(CatalogError):
+    """There is no such product, photo, user or key."""
+
+    code = "not_found"
+
+
+class ConflictError(CatalogError):
+    """The product was changed by somebody else in the meantime."""
+
+    code = "conflict"
+
+
+class StorageError(CatalogError):
+    """The photo store can't take or give the bytes (full disk, no right, broken content)."""
+
+    code = "storage_error"
+
+
+class DatabaseUnavailableError(CatalogError):
+    """The SQL database does not answer."""
+
+    code = "database_unavailable"
+
+
+class GalleryError(CatalogError):
+    """The gallery can't do what it was asked."""
+
+    code = "gallery_error"
+
+
+class GalleryLockedError(GalleryError):
+    """Another process has the embedded gallery open."""
+
+    code = "gallery_locked"
+
+
+class GalleryUnavailableError(GalleryError):
+    """The gallery's server does not answer."""
+
+    code = "gallery_unavailable"
+
+
+class GalleryMismatchError(GalleryError):
+    """A collection that is missing or holds vectors of another length."""
+
+    code = "gallery_mismatch"

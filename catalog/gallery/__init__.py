@@ -1,0 +1,184 @@
+"""The gallery: the vectors of all reference photos, one collection ("generation") for each model bundle.
+
+`Gallery` is what the rest of the catalog knows. Nothing outside this package imports Qdrant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.errors import ConfigError, GalleryError, GalleryMismatchError
+
+Vector = npt.NDArray[np.float32]
+
+VECTOR_NAME = "embedding"
+"""The vector is named from the first day, so that a second one (sparse `words`) can stand beside it."""
+
+CHUNK = 256
+"""Points in one write: about 5 ms of a serving process's time, and well below a server's limit for one request."""
+
+PAGE = 2000
+"""Ids in one page of a scroll."""
+
+_PREFIX = "sku-gallery-"
+# A name is a folder as well; "<generation>.lock" is the lock file beside it.
+_NAME = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.lock)")
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPoint:
+    """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length."""
+
+    id: str
+    vector: Vector
+    sku: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point that was found; `score` is its cosine similarity to the query, -1 to 1."""
+
+    id: str
+    sku: str
+    product: str
+    score: float
+
+
+class Gallery(Protocol):
+    """A vector store that is safe to use from many threads.
+
+    Every method may raise GalleryLockedError (embedded, open in another process), GalleryUnavailableError (a server
+    that does not answer), or GalleryError for anything else that the store can't do. Methods that need a generation
+    raise GalleryMismatchError when there is none of that name; every write can be repeated.
+    """
+
+    def create(self, generation: str, dim: int) -> None:
+        """Make an empty generation for vectors [dim]; one that exists is left as it is.
+
+        Raises GalleryMismatchError when it exists for another dimension.
+        """
+
+    def generations(self) -> list[str]:
+        """Names of the generations that exist, sorted. Collections of other programs are not listed."""
+
+    def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
+        """Write points; one that has the id of an older point replaces it. On return they are safe from kill -9.
+
+        Raises GalleryMismatchError when a vector is not [dim], GalleryError when one has no direction (zero, NaN);
+        nothing is written then. Large input is written in chunks: after any other error, repeat all of it.
+        """
+
+    def delete(self, generation: str, ids: Sequence[str]) -> None:
+        """Remove points; an id that isn't there is no error."""
+
+    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+        """At most `limit` nearest points to a query vector [dim], best first.
+
+        Raises GalleryMismatchError when the vector is not [dim].
+        """
+
+    def ids(self, generation: str) -> set[str]:
+        """Ids of all points. What is written meanwhile may or may not be in it."""
+
+    def count(self, generation: str) -> int:
+        """How many points there are, exactly."""
+
+    def optimize(self, generation: str) -> None:
+        """Index what was written, and return when that is done.
+
+        Embedded, this holds Python's global lock for seconds to minutes: only for a process that serves nobody.
+        """
+
+    def release(self, generation: str) -> None:
+        """Let go of the generation, so that another process may open it. The next call opens it again."""
+
+    def drop(self, generation: str) -> None:
+        """Remove the generation and all its points; no error when there is none."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def collection_name(bundle_id: str) -> str:
+    """The generation of a model bundle, which no other bundle's vectors ever enter.
+
+    Raises GalleryError when the id can't be part of a collection's (and a folder's) name.
+    """
+    return checked_name(_PREFIX + bundle_id)
+
+
+def checked_name(generation: str) -> str:
+    """The name, when collection_name() could have made it; raises GalleryError otherwise."""
+    if not is_generation(generation):
+        raise GalleryError(f"{generation!r} is not the name of a generation ({_PREFIX}<bundle id>).")
+    return generation
+
+
+def is_generation(name: str) -> bool:
+    """Whether collection_name() could have made this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_vectors(generation: str, dim: int, vectors: Iterable[Vector]) -> None:
+    """Raises GalleryMismatchError for a vector that is not [dim], GalleryError for one that has no direction."""
+    for vector in vectors:
+        if vector.shape != (dim,):
+            raise GalleryMismatchError(
+                f"{generation} holds vectors of {dim} numbers, but was given one of shape {list(vector.shape)}: "
+                "it was made by another model."
+            )
+        length = float(np.linalg.norm(vector))
+        if not 0 < length < np.inf:
+            raise GalleryError(f"A vector of length {length} for {generation} has no direction to compare.")
+
+
+def to_hit(id: object, payload: Mapping[str, Any] | None, score: float) -> Hit:
+    """A Hit of what Qdrant found; raises GalleryError for a point that another program wrote."""
+    try:
+        fields = payload or {}
+        return Hit(str(id), fields["sku"], fields["product"], score)
+    except KeyError as error:
+        raise GalleryError(f"Point {id} has no {error}: it was not written by this catalog.") from error
+
+
+def unknown_generation(generation: str, place: str) -> GalleryMismatchError:
+    """The error for a generation that is not in a place (a folder or an address)."""
+    return GalleryMismatchError(f"There is no {generation} in the gallery at {place}: it has to be built first.")
+
+
+def open_gallery(url: str, *, api_key: str | None = None, timeout: float = 5.0) -> Gallery:
+    """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; nothing is opened and nobody is called yet.
+
+    `api_key` and `timeout` (seconds a call) are for a server. Raises ConfigError for any other URL.
+    """
+    # Imported only when used: an embedded catalog never loads the client, nor the other way round.
+    scheme, _, path = url.partition(":")
+    if scheme == "edge" and path:
+        from catalog.gallery.edge import EdgeGallery
+
+        return EdgeGallery(Path(path))
+    if _is_server(url):
+        from catalog.gallery.server import ServerGallery
+
+        return ServerGallery.open(url, api_key, timeout)
+    raise ConfigError("The gallery's URL is not understood: it is edge:PATH or http://HOST:6333 (no user or password).")
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it. A password in a URL would end in messages and logs; the API key has its own place.
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False

@@ -1,0 +1,207 @@
+"""The gallery on a Qdrant server or cluster (or, in tests, in qdrant-client's local mode)."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from qdrant_client import QdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from catalog.errors import CatalogError, GalleryError, GalleryMismatchError, GalleryUnavailableError
+from catalog.gallery import (
+    CHUNK,
+    PAGE,
+    VECTOR_NAME,
+    GalleryPoint,
+    Hit,
+    Vector,
+    check_vectors,
+    checked_name,
+    is_generation,
+    to_hit,
+    unknown_generation,
+)
+
+# Seconds between two looks at a server that is indexing.
+_POLL = 0.5
+
+# How widely the graph is searched: at 50,000 x 256 (measured) the default of 100 found 88 % of the true 20 nearest of
+# clustered vectors, this 94 % for 0.3 ms more; the nearest one was always found.
+_PARAMS = models.SearchParams(hnsw_ef=256)
+
+
+class ServerGallery:
+    """A Gallery by a QdrantClient; `address` is how messages name the server."""
+
+    def __init__(self, client: QdrantClient, address: str = "local mode") -> None:
+        self._client = client
+        self._address = address
+        # A generation's dimension never changes: its bundle decides it.
+        self._dims: dict[str, int] = {}
+        # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
+        local = client.init_options.get("location") == ":memory:"
+        self._turn: AbstractContextManager[object] = threading.RLock() if local else nullcontext()
+        # Local mode always scans, and warns about parameters that it has no use for.
+        self._params = None if local else _PARAMS
+
+    @classmethod
+    def open(cls, url: str, api_key: str | None, timeout: float) -> ServerGallery:
+        """A gallery at http(s)://HOST[:6333], not yet called; `timeout` in seconds a call, rounded up to whole ones."""
+        # The key goes in as a header: given as `api_key` it makes the client warn about plain http, which is what a
+        # server on a private network speaks. The version check is a call, and would be made before anybody asked.
+        headers = {"api-key": api_key} if api_key else None
+        client = QdrantClient(url=url, headers=headers, timeout=math.ceil(timeout), check_compatibility=False)
+        return cls(client, url)
+
+    def create(self, generation: str, dim: int) -> None:
+        """See Gallery."""
+        checked_name(generation)
+        with self._calling(generation):
+            if not self._client.collection_exists(generation):
+                vectors = {VECTOR_NAME: models.VectorParams(size=dim, distance=models.Distance.COSINE)}
+                try:
+                    self._client.create_collection(generation, vectors_config=vectors)
+                except UnexpectedResponse as error:
+                    # 409: another process made it between the two calls, which is as good.
+                    if error.status_code != 409:
+                        raise
+        existing = self._dim(generation)
+        if existing != dim:
+            raise GalleryMismatchError(f"{generation} exists for vectors of {existing} numbers, not {dim}.")
+
+    def generations(self) -> list[str]:
+        """See Gallery."""
+        with self._calling("generations"):
+            collections = self._client.get_collections().collections
+        return sorted(collection.name for collection in collections if is_generation(collection.name))
+
+    def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
+        """See Gallery. Returns when the server has applied all of it."""
+        check_vectors(generation, self._dim(generation), (point.vector for point in points))
+        for start in range(0, len(points), CHUNK):
+            with self._calling(generation):
+                chunk = [_to_point(point) for point in points[start : start + CHUNK]]
+                self._client.upsert(generation, chunk, wait=True)
+
+    def delete(self, generation: str, ids: Sequence[str]) -> None:
+        """See Gallery. Returns when the server has applied all of it."""
+        self._dim(generation)
+        for start in range(0, len(ids), PAGE):
+            selector = models.PointIdsList(points=list(ids[start : start + PAGE]))
+            with self._calling(generation):
+                self._client.delete(generation, points_selector=selector, wait=True)
+
+    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+        """See Gallery. Exact below the server's indexing threshold, near exact above it."""
+        check_vectors(generation, self._dim(generation), [vector])
+        if limit < 1:
+            return []
+        with self._calling(generation):
+            found = self._client.query_points(
+                generation,
+                query=vector.tolist(),
+                using=VECTOR_NAME,
+                limit=limit,
+                with_payload=True,
+                search_params=self._params,
+            )
+        return [to_hit(point.id, point.payload, point.score) for point in found.points]
+
+    def ids(self, generation: str) -> set[str]:
+        """See Gallery."""
+        self._dim(generation)
+        found: set[str] = set()
+        offset: models.ExtendedPointId | None = None
+        while True:
+            with self._calling(generation):
+                records, offset = self._client.scroll(
+                    generation, limit=PAGE, offset=offset, with_payload=False, with_vectors=False
+                )
+            found.update(str(record.id) for record in records)
+            if offset is None:
+                return found
+
+    def count(self, generation: str) -> int:
+        """See Gallery."""
+        self._dim(generation)
+        with self._calling(generation):
+            return self._client.count(generation, exact=True).count
+
+    def optimize(self, generation: str) -> None:
+        """See Gallery. A server indexes by itself, beside its searches: this waits until it is done."""
+        self._dim(generation)
+        while True:
+            with self._calling(generation):
+                status = self._client.get_collection(generation).status
+            if status == models.CollectionStatus.RED:
+                raise GalleryError(f"The Qdrant server at {self._address} could not index {generation}: see its log.")
+            if status != models.CollectionStatus.YELLOW:
+                return
+            time.sleep(_POLL)
+
+    def release(self, generation: str) -> None:
+        """Nothing to do: a server is open to all."""
+
+    def drop(self, generation: str) -> None:
+        """See Gallery."""
+        checked_name(generation)
+        with self._calling(generation):
+            self._client.delete_collection(generation)
+        self._dims.pop(generation, None)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _dim(self, generation: str) -> int:
+        """The generation's dimension, asked for once; raises GalleryMismatchError when there is no such generation."""
+        if (known := self._dims.get(generation)) is not None:
+            return known
+        checked_name(generation)
+        with self._calling(generation):
+            if not self._client.collection_exists(generation):
+                raise unknown_generation(generation, self._address)
+            vectors = self._client.get_collection(generation).config.params.vectors
+        if not isinstance(vectors, dict) or VECTOR_NAME not in vectors:
+            raise GalleryMismatchError(f"{generation} at {self._address} has no vector named {VECTOR_NAME!r}.")
+        return self._dims.setdefault(generation, vectors[VECTOR_NAME].size)
+
+    @contextmanager
+    def _calling(self, generation: str) -> Iterator[None]:
+        """Around every call: what the client raises becomes a GalleryError that names the address."""
+        place = f"The Qdrant server at {self._address}"
+        try:
+            with self._turn:
+                yield
+        except CatalogError:
+            raise
+        except UnexpectedResponse as error:
+            raise self._refusal(generation, error) from error
+        except (ResponseHandlingException, ResourceExhaustedResponse) as error:
+            raise GalleryUnavailableError(f"{place} does not answer: {error}") from error
+        except Exception as error:
+            raise GalleryError(f"{place}, {generation}: {error}") from error
+
+    def _refusal(self, generation: str, error: UnexpectedResponse) -> GalleryError:
+        """What an HTTP status other than success means."""
+        place, status = f"The Qdrant server at {self._address}", error.status_code or 0
+        if status == 404 and generation.encode() in error.content:
+            # Dropped by another process after it was looked up.
+            self._dims.pop(generation, None)
+            return unknown_generation(generation, self._address)
+        if status in (401, 403):
+            return GalleryError(f"{place} refuses the API key (status {status}).")
+        if status in (404, 429) or status >= 500:
+            # A 404 that doesn't speak of the collection comes from a proxy, or from something that is no Qdrant.
+            return GalleryUnavailableError(f"{place} can't be used now (status {status}).")
+        return GalleryError(f"{place} did not accept a request for {generation}: {error}")
+
+
+def _to_point(point: GalleryPoint) -> models.PointStruct:
+    payload = {"sku": point.sku, "product": point.product}
+    return models.PointStruct(id=point.id, vector={VECTOR_NAME: point.vector.tolist()}, payload=payload)

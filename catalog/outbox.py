@@ -1,0 +1,172 @@
+"""Changes that the gallery still owes: committed with the change in SQL, tried at once, retried until done.
+
+A change is applied while its row is held in a transaction, so an upsert and a delete of one point can never pass each
+other; each can be repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from sqlalchemy import Select, delete, func, or_, select, update
+
+from catalog.errors import CatalogError, GalleryError
+from catalog.gallery import GalleryPoint
+from catalog.models import Enrollment, Photo, Product, Removal, now
+from catalog.service import Catalog, Live
+from embedder.errors import ImageError
+from embedder.serve import Vectors
+
+log = logging.getLogger(__name__)
+
+#: Photos embedded and written in one go.
+CHUNK = 32
+#: A photo that failed this often (its file is damaged or gone) is tried again after so many seconds only.
+ATTEMPTS, REST = 3, 60.0
+
+
+def apply_enrollments(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, Vectors]) -> int:
+    """Put vectors (float32 [dim] by photo id) into a generation and mark them done; how many.
+
+    Photos gone meanwhile are left out. Raises GalleryError; the photos then stay pending.
+    """
+    with catalog.db.write() as session:
+        rows = session.execute(
+            select(Enrollment, Product.id, Product.sku)
+            .join(Photo, Photo.id == Enrollment.photo_id)
+            .join(Product, Product.id == Photo.product_id)
+            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(vectors)))
+            .where(Product.active)
+            .order_by(Enrollment.photo_id)  # one order for all, so that two never wait for each other
+            .with_for_update(of=Enrollment)
+        ).all()
+        points = [
+            GalleryPoint(str(row.photo_id), vectors[row.photo_id], sku, str(product_id))
+            for row, product_id, sku in rows
+        ]
+        if points:
+            catalog.gallery.upsert(live.collection, points)
+        for row, _, _ in rows:
+            row.done, row.error = True, ""
+        return len(points)
+
+
+def note_failure(
+    catalog: Catalog, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
+) -> None:
+    """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
+    with catalog.db.write() as session:
+        session.execute(
+            update(Enrollment)
+            .where(Enrollment.generation_id == generation_id, Enrollment.photo_id.in_(list(photo_ids)))
+            .values(attempts=Enrollment.attempts + attempts, error=str(error)[:500])
+        )
+
+
+def apply_removals(catalog: Catalog, live: Live) -> int:
+    """Delete from a generation what was deleted in SQL, up to 1,000 points; how many. Raises GalleryError."""
+    with catalog.db.write() as session:
+        mine = Removal.generation_id == live.generation_id
+        query = select(Removal.point_id).where(mine).order_by(Removal.point_id).limit(1000).with_for_update()
+        points = session.scalars(query).all()
+        if points:
+            catalog.gallery.delete(live.collection, [str(point) for point in points])
+            session.execute(delete(Removal).where(mine, Removal.point_id.in_(points)))
+        return len(points)
+
+
+def embed_stored(catalog: Catalog, live: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Vectors]:
+    """Photos of the store (SHA-256 by id) -> their vectors; one that can't be read is logged and left out."""
+    vectors: dict[uuid.UUID, Vectors] = {}
+
+    def one(sha256: str) -> Vectors | Exception:
+        try:
+            return live.embedder.embed_bytes(catalog.photos.get(sha256))
+        except (CatalogError, ImageError) as error:
+            return error
+
+    for photo_id, result in zip(photos, live.embedder.map(one, photos.values()), strict=True):
+        if isinstance(result, Exception):
+            log.error("photo %s can't be embedded: %s", photo_id, result)
+            note_failure(catalog, live.generation_id, [photo_id], result, attempts=1)
+        else:
+            vectors[photo_id] = result
+    return vectors
+
+
+def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:
+    """Do what the live generation still owes, up to `limit` photos, or those of `only`; how many changes.
+
+    Raises GalleryError, and the rest of what `Catalog.live` does.
+    """
+    live = catalog.live()
+    with catalog.db.read() as session:
+        pending = dict(session.execute(_pending(live, limit, only)).tuples().all())
+        mine = Removal.generation_id == live.generation_id
+        removals = session.scalar(select(func.count()).select_from(Removal).where(mine))
+    try:
+        done = apply_removals(catalog, live) if removals else 0
+        if pending:
+            catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
+            done += apply_enrollments(catalog, live, embed_stored(catalog, live, pending))
+        return done
+    except GalleryError as error:
+        note_failure(catalog, live.generation_id, pending, error)
+        catalog.release(live.collection)  # if it was lost, the next run makes it anew
+        raise
+
+
+def _pending(live: Live, limit: int, only: Collection[uuid.UUID] | None) -> Select[uuid.UUID, str]:
+    """Photos (id, SHA-256) that are not in the gallery; one that failed by itself repeatedly is left to rest."""
+    query = (
+        select(Enrollment.photo_id, Photo.sha256)
+        .join(Photo, Photo.id == Enrollment.photo_id)
+        .where(Enrollment.generation_id == live.generation_id, ~Enrollment.done)
+    )
+    if only is not None:
+        return query.where(Enrollment.photo_id.in_(list(only)))
+    rested = Enrollment.updated_at < now() - timedelta(seconds=REST)
+    return (
+        query.where(or_(Enrollment.attempts < ATTEMPTS, rested))
+        .order_by(Enrollment.attempts, Enrollment.updated_at)
+        .limit(limit)
+    )
+
+
+class Worker:
+    """A thread in the serving process: retries what is pending, and lets go of generations that are no longer live."""
+
+    def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
+        self._catalog, self._every = catalog, every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for the change under way."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait = self._every
+        while not self._stop.wait(wait):
+            began = time.monotonic()
+            try:
+                self._catalog.release_old()
+                worked = run_pending(self._catalog)
+                wait = 0.05 if worked else self._every
+            except CatalogError as error:
+                # The dead part may take a while to come back: wait longer each time, but never long.
+                wait = min(4.0, wait * 2)
+                log.warning("still pending, next try in %.0f s: %s", wait, error)
+            except Exception:
+                log.exception("the outbox failed after %.1f s", time.monotonic() - began)
+                wait = 4.0

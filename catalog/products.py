@@ -1,0 +1,377 @@
+"""Products and their photos: add, change, retire, restore, delete, list. One transaction a use case."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from catalog import audit, enroll
+from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
+from catalog.models import Enrollment, Generation, Photo, Product, Removal
+from catalog.service import Catalog, live_generation
+
+MAX_PHOTOS = 50  # in one request
+#: Letters and digits of any script, and the marks that SKUs use; no slash, so that none can be taken for a path.
+SKU_PATTERN = re.compile(r"\w(?:[\w .+\-]{0,62}[\w+\-])?")
+# Namespace of photo ids (UUID5): a photo's id follows from its product and content.
+_PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
+
+
+@dataclass(frozen=True)
+class NewPhoto:
+    """An uploaded file: its name (for messages only) and bytes."""
+
+    filename: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What became of one photo.
+
+    `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
+    safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
+    already.
+    """
+
+    id: uuid.UUID
+    filename: str
+    sha256: str
+    state: Literal["searchable", "pending"]
+    duplicate: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Added:
+    """Reply to an add. `milliseconds` is from the bytes in hand to searchable."""
+
+    sku: str
+    name: str
+    created: bool
+    photos: list[PhotoResult]
+    milliseconds: float
+
+    @property
+    def searchable(self) -> bool:
+        """Whether every photo is."""
+        return all(photo.state == "searchable" for photo in self.photos)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a person says of a product."""
+
+    sku: str
+    name: str = ""
+    brand: str = ""
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the product list, and the key that the next one starts after (None at the end)."""
+
+    products: list[Product]
+    next_key: str | None
+    total: int
+
+
+def check_sku(sku: str) -> str:
+    """The SKU in its one form: composed characters (a Mac's folders have others), no blanks around it.
+
+    Raises InvalidInputError for what can't be one.
+    """
+    sku = unicodedata.normalize("NFC", sku.strip())
+    if not sku:
+        raise InvalidInputError("sku", "The SKU is missing.")
+    if len(sku) > 64:
+        raise InvalidInputError("sku", f"The SKU has {len(sku)} characters; at most 64 are possible.")
+    if not SKU_PATTERN.fullmatch(sku) or ".." in sku:
+        raise InvalidInputError(
+            "sku",
+            "A SKU is made of letters, digits, blanks and . _ + - and starts with a letter or digit; slashes are not "
+            "possible.",
+        )
+    return sku
+
+
+def _known_form(sku: str) -> str:
+    """The SKU as it would be stored. Raises NotFoundError for what can't be one: no database is asked for that."""
+    try:
+        return check_sku(sku)
+    except InvalidInputError:
+        raise _no_product(sku) from None
+
+
+def _no_product(sku: str) -> NotFoundError:
+    return NotFoundError(f"There is no product {sku[:100]!r}.")
+
+
+def _check_facts(facts: Facts) -> Facts:
+    limits = {"name": 200, "brand": 100, "category": 100}
+    values = {key: unicodedata.normalize("NFC", getattr(facts, key).strip()) for key in limits}
+    for key, limit in limits.items():
+        if len(values[key]) > limit:
+            raise InvalidInputError(key, f"The {key} has {len(values[key])} characters; at most {limit} are possible.")
+        if not _plain(values[key]):
+            raise InvalidInputError(key, f"The {key} holds a character that can't be stored or shown.")
+    sku = check_sku(facts.sku)
+    return Facts(sku, values["name"] or sku, values["brand"], values["category"])
+
+
+def _plain(value: str) -> bool:
+    """Whether it has neither control characters nor halves of characters, which no database takes."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
+def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
+    """The same photo on the same product is one photo, however often it is sent."""
+    return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
+
+
+def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str) -> Added:
+    """A new product with its photos, searchable when this returns (or pending, and why).
+
+    Raises InvalidInputError, PhotoRejectedError or SkuExistsError before anything is written, StorageError when the
+    photos can't be kept.
+    """
+    facts = _check_facts(facts)
+    if not photos:
+        raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
+    if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
+        raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
+    return _add(catalog, facts, photos, actor=actor, new=True)
+
+
+def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str) -> Added:
+    """More photos for a product. Raises like `create`, and NotFoundError."""
+    sku = _known_form(sku)
+    if not photos:
+        raise InvalidInputError("photos", "No photo was sent.")
+    if not _exists(catalog, sku):  # before any photo is looked at
+        raise _no_product(sku)
+    return _add(catalog, Facts(sku), photos, actor=actor, new=False)
+
+
+def _exists(catalog: Catalog, sku: str) -> bool:
+    with catalog.db.read() as session:
+        return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
+
+
+def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool) -> Added:
+    began = time.perf_counter()
+    if len(photos) > MAX_PHOTOS:
+        raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
+    live = catalog.model()
+    read = enroll.read_photos(live.embedder, photos)
+    for photo in read:
+        catalog.photos.put(photo.data)
+    try:
+        with catalog.db.write() as session:
+            product = _product_to_fill(session, facts, new=new)
+            before = None if new else {**audit.facts(product), "photos": len(product.photos)}
+            known = {photo.id for photo in product.photos}
+            ids = [photo_id(product.id, photo.sha256) for photo in read]
+            for identity, photo in zip(ids, read, strict=True):
+                if identity not in known:
+                    _insert(session, product, identity, photo)
+            session.flush()
+            _owe(session, product, ids)
+            after = {**audit.facts(product), "photos": len(known | set(ids))}
+            if before != after:
+                audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
+            active = product.active
+            name, sku = product.name, product.sku
+    except IntegrityError as error:
+        if new:
+            raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.") from error
+        raise ConflictError(f"The product {facts.sku!r} was changed by somebody else; try again.") from error
+    vectors = dict(zip(ids, [photo.vector for photo in read], strict=True))
+    reasons = enroll.enroll(catalog, live, vectors) if active else dict.fromkeys(vectors, "the product is retired")
+    results = [
+        PhotoResult(
+            identity,
+            photo.filename,
+            photo.sha256,
+            "pending" if identity in reasons else "searchable",
+            duplicate=identity in known,
+            reason=reasons.get(identity, ""),
+        )
+        for identity, photo in zip(ids, read, strict=True)
+    ]
+    return Added(sku, name, new, results, (time.perf_counter() - began) * 1000)
+
+
+def _product_to_fill(session: Session, facts: Facts, *, new: bool) -> Product:
+    if new:
+        product = Product(
+            id=uuid.uuid4(), sku=facts.sku, name=facts.name, brand=facts.brand, category=facts.category, photos=[]
+        )
+        session.add(product)
+        return product
+    return _one(session, facts.sku)
+
+
+def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enroll.ReadPhoto) -> None:
+    session.add(
+        Photo(
+            id=identity,
+            product=product,
+            sha256=photo.sha256,
+            filename="".join(character for character in photo.filename if _plain(character))[-255:],
+            bytes=len(photo.data),
+            width=photo.width,
+            height=photo.height,
+        )
+    )
+
+
+def _owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
+    """Photos that belong into the live generation and are not there yet become pending; a removal under way is off."""
+    live = live_generation(session, hold="share")
+    if live is None or not product.active:
+        return
+    owed = Enrollment.generation_id == live.id
+    there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
+    session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
+    # In other generations, too: a photo that is back must not be taken out while its gallery is built.
+    session.execute(delete(Removal).where(Removal.point_id.in_(photo_ids)))
+
+
+def _remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
+    """Photos leave every generation that holds them: the live one at once, another before it is switched to."""
+    mine = Enrollment.photo_id.in_(photo_ids)
+    held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
+    session.add_all(Removal(generation_id=generation, point_id=identity) for generation, identity in held.all())
+
+
+def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor: str) -> None:
+    """New name, brand and category of a product.
+
+    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, or ConflictError when it is no
+    longer the newest.
+    """
+    _known_form(facts.sku)
+    facts = _check_facts(facts)
+    with catalog.db.write() as session:
+        product = _one(session, facts.sku)
+        if version is not None and product.version != version:
+            raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
+        before = audit.facts(product)
+        product.name, product.brand, product.category = facts.name, facts.brand, facts.category
+        if audit.facts(product) != before:
+            audit.record(session, actor, "product.change", product.sku, before, audit.facts(product))
+
+
+def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
+    """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
+    with catalog.db.write() as session:
+        product = _one(session, sku)
+        if product.active == active:
+            return
+        before = audit.facts(product)
+        product.active = active
+        session.flush()
+        ids = [photo.id for photo in product.photos]
+        if active:
+            _owe(session, product, ids)
+        else:
+            _remove_points(session, ids)
+        action = "product.restore" if active else "product.retire"
+        audit.record(session, actor, action, product.sku, before, audit.facts(product))
+    enroll.catch_up(catalog, ids if active else [])
+
+
+def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
+    """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
+    with catalog.db.write() as session:
+        product = _one(session, sku)
+        photo = next((photo for photo in product.photos if photo.id == identity), None)
+        if photo is None:
+            raise NotFoundError(f"The product {sku!r} has no such photo.")
+        before = {"photo": photo.sha256, "filename": photo.filename}
+        _remove_points(session, [identity])
+        product.photos.remove(photo)
+        audit.record(session, actor, "photo.delete", product.sku, before)
+    enroll.catch_up(catalog)
+
+
+def _one(session: Session, sku: str) -> Product:
+    """The product, held for change until the transaction ends."""
+    product = session.scalar(select(Product).where(Product.sku == _known_form(sku)).with_for_update())
+    if product is None:
+        raise _no_product(sku)
+    return product
+
+
+def get(catalog: Catalog, sku: str) -> Product:
+    """A product with its photos. Raises NotFoundError."""
+    with catalog.db.read() as session:
+        product = session.scalar(_with_photos().where(Product.sku == _known_form(sku)))
+        if product is None:
+            raise _no_product(sku)
+        return product
+
+
+def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
+    """Photos of a product that are not searchable yet, and the last error."""
+    with catalog.db.read() as session:
+        rows = session.execute(
+            select(Enrollment.photo_id, Enrollment.error)
+            .join(Generation, Generation.id == Enrollment.generation_id)
+            .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_([p.id for p in product.photos]))
+        )
+        return dict(rows.tuples().all())
+
+
+def list_page(catalog: Catalog, *, search: str = "", after: str = "", limit: int = 50, retired: bool = False) -> Page:
+    """Products in the order of their SKUs, after the SKU `after`; `search` looks into SKU, name, brand and category."""
+    condition: ColumnElement[bool] = Product.active.is_(not retired)
+    search, after = ("".join(filter(_plain, unicodedata.normalize("NFC", text))).strip() for text in (search, after))
+    if search:
+        like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
+        columns = (Product.sku, Product.name, Product.brand, Product.category)
+        condition = condition & or_(*(column.ilike(like, escape="\\") for column in columns))
+    with catalog.db.read() as session:
+        total = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0
+        query = _with_photos().where(condition, Product.sku > after).order_by(Product.sku).limit(limit + 1)
+        found = list(session.scalars(query))
+    more = len(found) > limit
+    return Page(found[:limit], found[limit - 1].sku if more else None, total)
+
+
+def _with_photos() -> Select[Product]:
+    return select(Product).options(selectinload(Product.photos))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Figures of the whole catalog."""
+
+    products: int
+    photos: int
+    pending: int
+
+
+def counts(catalog: Catalog) -> Counts:
+    """Active products, their photos, and how many of these are not searchable yet."""
+    with catalog.db.read() as session:
+        products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
+        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active))
+        pending = session.scalar(
+            select(func.count())
+            .select_from(Enrollment)
+            .join(Generation, Generation.id == Enrollment.generation_id)
+            .where(Generation.live, ~Enrollment.done)
+        )
+    return Counts(products or 0, photos or 0, pending or 0)

@@ -1,0 +1,1 @@
+"""Photo -> vector. Knows no SQL, no Flask, no Qdrant."""

@@ -1,0 +1,164 @@
+"""A model bundle on disk: model.tflite + bundle.json. What is served is exactly what its hash says.
+
+The bundle's id is the start of a SHA-256 over everything in it (model, preprocessing, thresholds), so two bundles
+that could give different answers never share one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedder.errors import BundleError
+
+FORMAT = 1
+MODEL_FILE = "model.tflite"
+META_FILE = "bundle.json"
+#: Name of the path through embedder/images.py. Changed there, it must change here: old vectors no longer compare.
+FIT = "letterbox-1"
+#: The bundle that ships with the package.
+RELEASED = Path(__file__).parent / "released"
+#: Characters of the hash that make an id: 48 bits, short enough for a collection's name and a log line.
+ID_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When an answer is sure, by cosine similarity.
+
+    A match needs `score` for its SKU and `margin` over the second SKU. `false_accept` is the rate of photos of unknown
+    products that the fit aimed at; None when nothing was fitted yet.
+    """
+
+    score: float = 0.75
+    margin: float = 0.02
+    false_accept: float | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. `size`: pixels a side of the network's input; `dim`: length of its vectors."""
+
+    path: Path
+    name: str
+    version: str
+    sha256: str
+    dim: int
+    size: int
+    thresholds: Thresholds
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that name this very bundle."""
+        return self.sha256[:ID_LENGTH]
+
+    @property
+    def model_path(self) -> Path:
+        """The LiteRT model: uint8 [1, size, size, 3] -> float32 [1, dim], unit length."""
+        return self.path / MODEL_FILE
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_meta(meta: dict[str, Any]) -> str:
+    body = {key: value for key, value in meta.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle folder.
+
+    Raises BundleError when it is missing, incomplete, of another format, or when its content is not what its hash says.
+    """
+    meta_path = path / META_FILE
+    if not meta_path.is_file():
+        raise BundleError(f"{path} is no model bundle: it has no {META_FILE}.")
+    try:
+        meta = json.loads(meta_path.read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT or meta["preprocessing"]["fit"] != FIT:
+            raise BundleError(
+                f"{path} has format {meta['format']} ({meta['preprocessing']['fit']}); "
+                f"this version reads format {FORMAT} ({FIT})."
+            )
+        if meta["sha256"] != _hash_meta(meta):
+            raise BundleError(f"{path}/{META_FILE} was changed after it was written: its hash does not fit.")
+        for name, expected in meta["files"].items():
+            if _hash_file(path / name) != expected:
+                raise BundleError(f"{path}/{name} is damaged: its hash is not the one in {META_FILE}.")
+        return Bundle(
+            path=path,
+            name=meta["name"],
+            version=meta["version"],
+            sha256=meta["sha256"],
+            dim=int(meta["dim"]),
+            size=int(meta["preprocessing"]["size"]),
+            thresholds=Thresholds(**meta["thresholds"]),
+            training=meta["training"],
+        )
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} is no complete model bundle: {error!r}.") from error
+
+
+def check_place(path: Path) -> None:
+    """Raises BundleError when a bundle can't be written to `path` because something else is there."""
+    if path.exists() and not (path.is_dir() and ((path / META_FILE).is_file() or not any(path.iterdir()))):
+        raise BundleError(f"{path} exists and is no model bundle: it is left alone.")
+
+
+def write_bundle(
+    path: Path,
+    model: bytes,
+    *,
+    name: str,
+    version: str,
+    dim: int,
+    size: int,
+    thresholds: Thresholds | None = None,
+    training: dict[str, Any] | None = None,
+) -> Bundle:
+    """Write a bundle into a new folder, or in the place of an older bundle: never a half of each.
+
+    The new folder is complete before it takes the old one's name; a process killed between the two renames leaves the
+    old one aside, and the next call puts it back first. Files that belong to no hash (a model card, plots) stay.
+    Raises BundleError when `path` holds something that is no bundle.
+    """
+    check_place(path)
+    path = path.absolute()
+    fresh, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        os.rename(old, path)
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    (fresh / MODEL_FILE).write_bytes(model)
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "dim": dim,
+        "files": {MODEL_FILE: hashlib.sha256(model).hexdigest()},
+        "preprocessing": {"fit": FIT, "size": size},
+        "thresholds": vars(thresholds or Thresholds()),
+        "training": training or {},
+    }
+    meta["sha256"] = _hash_meta(meta)
+    (fresh / META_FILE).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(path, old)
+        os.rename(fresh, path)
+        for extra in old.iterdir():
+            if not (path / extra.name).exists():
+                shutil.move(extra, path / extra.name)
+        shutil.rmtree(old)
+    else:
+        os.rename(fresh, path)
+    return load_bundle(path)

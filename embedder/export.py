@@ -1,0 +1,96 @@
+"""Network -> float16 LiteRT bundle with its model card. Imports TensorFlow (extra `train`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from embedder import bundle, data, images, report, train
+from embedder.errors import DataError
+
+#: Folder names that say nothing without their parent's.
+SPLITS = frozenset({"train", "val", "test", "photos", "images", "pictures", "data"})
+
+
+def to_litert(network: Any, size: int) -> bytes:
+    """Keras network (RGB 0..255 -> unit vectors) -> .tflite with float16 weights, uint8 [1, size, size, 3] input."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, size, size, 3), tf.uint8, name="photo")])  # type: ignore[untyped-decorator]
+    def embed(photo: Any) -> Any:
+        return network(tf.cast(photo, tf.float32), training=False)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([embed.get_concrete_function()], network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    model: bytes = converter.convert()
+    return model
+
+
+def export_work(work: Path, out: Path, *, name: str | None, version: str, notes: Sequence[str] = ()) -> bundle.Bundle:
+    """Newest checkpoint of a work folder -> a bundle at `out`.
+
+    Raises DataError when the work folder holds no training or no checkpoint, BundleError when `out` is something else.
+    """
+    bundle.check_place(out)
+    config = train.read_config(work)
+    photos, _ = data.drop_broken(images.find_photos(*map(Path, config.data)))
+    trainer = train.resumed(config, work, photos)
+    if trainer.step == 0:
+        raise DataError(f"{work} holds no checkpoint yet.")
+    return export_trainer(trainer, out, name=name, version=version, notes=notes)
+
+
+def export_trainer(
+    trainer: train.Trainer, out: Path, *, name: str | None, version: str, notes: Sequence[str] = ()
+) -> bundle.Bundle:
+    """The averaged network of a training -> a bundle at `out`, its card and its curves beside it.
+
+    What was trained, and how, goes into the bundle, and `notes` (lines about the data, say) with it.
+    Raises BundleError when `out` holds something that is no bundle.
+    """
+    trainer.use_average()
+    config, log = trainer.config, train.read_log(trainer.work)
+    made = bundle.write_bundle(
+        out,
+        to_litert(trainer.network, config.size),
+        name=name or config.backbone,
+        version=version,
+        dim=config.dim,
+        size=config.size,
+        training={**_facts(trainer, log), "notes": list(notes)},
+    )
+    report.draw_curves(log, out / report.CURVES_FILE)
+    report.write_card(made)
+    return made
+
+
+def _facts(trainer: train.Trainer, log: list[dict[str, Any]]) -> dict[str, Any]:
+    """The training as its bundle tells it. Names, not paths: they go to other machines, and are part of the hash."""
+    config = trainer.config
+    settings = {key: value for key, value in asdict(config).items() if key != "data"}
+    settings["weights"] = config.weights if config.weights in ("imagenet", "none") else Path(config.weights).name
+    judged = [entry for entry in log if entry["figures"]]
+    ended = (trainer.work / train.LOG_FILE).stat().st_mtime if log else 0.0
+    return {
+        **settings,
+        "sets": [_count(Path(folder), trainer) for folder in config.data],
+        "photos": sum(map(len, trainer.batches.photos.values())),
+        "skus": len(trainer.batches.skus),
+        "steps": trainer.step,
+        "figures": judged[-1]["figures"] if judged else {},
+        "figures_by_epoch": [[entry["epoch"], entry["figures"]] for entry in judged],
+        # Of the work folder, not of today: exported again, the same training makes the same bundle.
+        "date": datetime.fromtimestamp(ended, UTC).date().isoformat(),
+    }
+
+
+def _count(folder: Path, trainer: train.Trainer) -> dict[str, Any]:
+    mine = {sku: sum(path.is_relative_to(folder) for path in paths) for sku, paths in trainer.batches.photos.items()}
+    full = folder.absolute()
+    name = f"{full.parent.name}/{full.name}" if full.name.lower() in SPLITS else full.name
+    return {"name": name, "photos": sum(mine.values()), "skus": sum(count > 0 for count in mine.values())}

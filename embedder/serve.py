@@ -1,0 +1,149 @@
+"""Embedder: photos -> unit vectors, by a pool of LiteRT interpreters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from embedder import images
+from embedder.bundle import Bundle, load_bundle
+from embedder.errors import BundleError, ImageError
+
+Vectors = npt.NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Embedder:
+    """Serves one bundle. Safe to use from many threads at once.
+
+    An interpreter is not thread-safe but runs outside Python's lock, so there is one of one thread for each core, and
+    a photo takes whichever is free: more photos a second than one interpreter of many threads.
+    """
+
+    def __init__(self, bundle: Bundle, workers: int | None = None) -> None:
+        self.bundle = bundle
+        self.workers = workers or os.cpu_count() or 1
+        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._free.put(_open_interpreter(bundle))
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
+
+    @classmethod
+    def open(cls, path: Path, workers: int | None = None) -> Embedder:
+        """Load and verify the bundle in a folder. Raises BundleError."""
+        return cls(load_bundle(path), workers)
+
+    def embed_one(self, pixels: images.Pixels) -> Vectors:
+        """uint8 [size, size, 3] -> float32 [dim], unit length."""
+        interpreter = self._free.get()
+        try:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
+            interpreter.invoke()
+            vector: Vectors = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        finally:
+            self._free.put(interpreter)
+        return vector / np.linalg.norm(vector)
+
+    def embed(self, photos: Sequence[images.Pixels]) -> Vectors:
+        """n photos, uint8 [size, size, 3] each -> float32 [n, dim], unit length."""
+        if not photos:
+            return np.empty((0, self.bundle.dim), np.float32)
+        if len(photos) == 1:
+            return self.embed_one(photos[0])[np.newaxis]
+        return np.stack(list(self._pool.map(self.embed_one, photos)))
+
+    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Like the built-in `map`, on this embedder's threads: for decoding and embedding side by side."""
+        return self._pool.map(call, items)
+
+    def embed_bytes(self, data: bytes) -> Vectors:
+        """The bytes of an image file -> float32 [dim], unit length. Raises ImageError."""
+        return self.embed_one(images.load(data, self.bundle.size))
+
+    def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
+        """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""
+
+        def one(path: Path) -> Vectors | ImageError:
+            try:
+                return self.embed_bytes(path.read_bytes())
+            except ImageError as error:
+                return error
+
+        waiting: list[tuple[Path, Future[Vectors | ImageError]]] = []
+        for path in paths:
+            waiting.append((path, self._pool.submit(one, path)))
+            if len(waiting) > 4 * self.workers:
+                first, future = waiting.pop(0)
+                yield first, future.result()
+        for path, future in waiting:
+            yield path, future.result()
+
+    def close(self) -> None:
+        """Stop the worker threads."""
+        self._pool.shutdown()
+
+
+_announcing = threading.Lock()
+_announced = False
+
+
+@contextmanager
+def _no_announcement() -> Iterator[None]:
+    """Keep LiteRT's `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.` from stderr; all else gets there.
+
+    The runtime says it once, when the first interpreter of a process allocates its tensors (15 ms), and neither an
+    environment variable nor a call reaches that logger: so the file descriptor itself is turned aside, that once.
+    """
+    global _announced
+    with _announcing:
+        if _announced:
+            quiet = None
+        else:
+            _announced = True
+            try:
+                quiet = os.dup(2)
+            except OSError:  # a daemon without stderr
+                quiet = None
+        if quiet is None:
+            yield
+            return
+        with tempfile.TemporaryFile() as aside:
+            os.dup2(aside.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(quiet, 2)
+                os.close(quiet)
+                aside.seek(0)
+                for line in aside:
+                    if b"Created TensorFlow Lite XNNPACK delegate" not in line:
+                        os.write(2, line)
+
+
+def _open_interpreter(bundle: Bundle) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_path=str(bundle.model_path), num_threads=1)
+        with _no_announcement():
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BundleError(f"{bundle.model_path} is no LiteRT model that this runtime can load: {error}") from error
+    photo, vector = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    expected = ([1, bundle.size, bundle.size, 3], [1, bundle.dim])
+    if (photo["shape"].tolist(), vector["shape"].tolist()) != expected or photo["dtype"] is not np.uint8:
+        raise BundleError(f"{bundle.model_path} takes {photo['shape']} and gives {vector['shape']}, not {expected}.")
+    logging.getLogger(__name__).debug("opened an interpreter of %s", bundle.id)
+    return interpreter

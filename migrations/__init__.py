@@ -1,0 +1,1 @@
+"""Alembic migrations; `catalog.db.Database.migrate` runs them."""

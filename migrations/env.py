@@ -1,0 +1,43 @@
+"""Alembic's entry: migrate the database that `catalog.db` hands over, or the one of CATALOG_DATABASE."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection
+
+from catalog.config import Settings
+from catalog.db import Database
+from catalog.models import Base, UtcDateTime
+
+
+def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """Migrations name plain SQL types, so that they outlive the classes of today."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations in the transaction of this connection."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_type=True,
+        render_item=render,
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    if connection.dialect.name == "postgresql":
+        # A migration that waits for a busy table would make every till wait behind it.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '5min'")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:  # the `alembic` command itself, to make a new revision
+    with Database(Settings.from_env().database).engine.connect() as opened:
+        run(opened)
+        opened.commit()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from catalog.config import Settings, is_loopback, secret_key
+from catalog.errors import ConfigError
+from catalog.service import Catalog
+from embedder.bundle import RELEASED
+
+LONG = "a key of enough characters"
+
+
+def test_nothing_must_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_env({})
+    data = tmp_path / "catalog-data"
+    assert settings == Settings(
+        data=data,
+        database=f"sqlite:///{data}/catalog.db",
+        gallery=f"edge:{data}/gallery",
+        photos=f"file:{data}/photos",
+        model=RELEASED,
+    )
+    assert settings.embedded
+    assert settings.bundles == data / "bundles"
+    assert not data.exists()
+
+
+def test_an_empty_variable_is_an_unset_one(tmp_path: Path) -> None:
+    names = ("DATABASE", "GALLERY", "PHOTOS", "MODEL", "SECRET_KEY", "GALLERY_API_KEY")
+    empty = {f"CATALOG_{name}": "" for name in names}
+    assert Settings.from_env({"CATALOG_DATA": str(tmp_path), **empty}) == Settings.from_env(
+        {"CATALOG_DATA": str(tmp_path)}
+    )
+
+
+def test_each_part_can_be_moved() -> None:
+    env = {
+        "CATALOG_DATABASE": "postgresql+psycopg://me@host/db",
+        "CATALOG_GALLERY": "http://host:6333",
+        "CATALOG_PHOTOS": "s3://bucket/prefix",
+        "CATALOG_GALLERY_API_KEY": "key",
+    }
+    settings = Settings.from_env(env)
+    assert (settings.database, settings.gallery, settings.photos, settings.gallery_api_key) == tuple(env.values())
+    assert not settings.embedded
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CATALOG_DATABASE", "mysql://host/db"),
+        ("CATALOG_DATABASE", "postgres://host/db"),
+        ("CATALOG_DATABASE", "sqlite://"),
+        ("CATALOG_DATABASE", "sqlite:///"),
+        ("CATALOG_DATABASE", "sqlite:///:memory:"),
+        ("CATALOG_DATABASE", "catalog.db"),
+        ("CATALOG_GALLERY", "host:6333"),
+        ("CATALOG_GALLERY", "edge:"),
+        ("CATALOG_PHOTOS", "/photos"),
+        ("CATALOG_PHOTOS", "s3://"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        Settings.from_env({name: value})
+    assert value in str(caught.value)
+
+
+def test_a_password_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env({"CATALOG_DATABASE": "mysql://me:hidden-word@host/db"})
+    assert "hidden-word" not in str(caught.value)
+
+
+def test_a_data_folder_that_can_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="CATALOG_DATA"):
+        Catalog.open(Settings.from_env({"CATALOG_DATA": str(tmp_path / "file" / "data")}))
+
+
+@pytest.mark.parametrize("model", ["nowhere", "."])
+def test_a_model_that_is_none(tmp_path: Path, model: str) -> None:
+    env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_MODEL": str(tmp_path / model)}
+    catalog = Catalog.open(Settings.from_env(env))
+    with pytest.raises(ConfigError, match="CATALOG_MODEL"):
+        catalog.live()
+    catalog.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "LOCALHOST", "::1", "[::1]"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.2", "127.example.com", "shop.example"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def settings(data: Path, key: str = "") -> Settings:
+    return Settings.from_env({"CATALOG_DATA": str(data), "CATALOG_SECRET_KEY": key})
+
+
+def test_a_given_key_is_used(tmp_path: Path) -> None:
+    assert secret_key(settings(tmp_path, LONG), "0.0.0.0") == LONG
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="too short"):
+        secret_key(settings(tmp_path, "short"), "127.0.0.1")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.168.1.2"])
+def test_an_open_network_needs_a_key_of_its_own(tmp_path: Path, host: str) -> None:
+    secret_key(settings(tmp_path), "localhost")
+    with pytest.raises(ConfigError, match="CATALOG_SECRET_KEY must be set"):
+        secret_key(settings(tmp_path), host)
+
+
+def test_a_local_key_is_made_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: secret_key(settings(data), "127.0.0.1"), range(16)))
+    assert len(keys) == 1
+    assert len(keys.pop()) == 64
+    assert [path.name for path in data.iterdir()] == ["secret-key"]
+    assert stat.S_IMODE((data / "secret-key").stat().st_mode) == 0o600
+
+
+def test_an_empty_key_file_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "secret-key").write_text("\n")
+    with pytest.raises(ConfigError, match="holds no key"):
+        secret_key(settings(tmp_path), "127.0.0.1")
+
+
+def test_a_key_that_can_not_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="can't be kept"):
+        secret_key(settings(tmp_path / "file"), "127.0.0.1")

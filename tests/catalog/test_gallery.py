@@ -1,0 +1,437 @@
+"""One contract for both galleries, and what each of them promises beyond it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qdrant_client import QdrantClient
+
+from catalog.errors import ConfigError, GalleryError, GalleryLockedError, GalleryMismatchError, GalleryUnavailableError
+from catalog.gallery import Gallery, GalleryPoint, Vector, collection_name, open_gallery
+from catalog.gallery.edge import EdgeGallery
+from catalog.gallery.server import ServerGallery
+
+DIM = 32
+ROOT = Path(__file__).parents[2]
+# Unique in each run: a real server keeps what a killed run left behind.
+GENERATION = collection_name(f"test-{uuid.uuid4().hex}")
+OTHER = GENERATION + "-other"
+
+
+def unit_vectors(count: int, seed: int = 0) -> Vector:
+    """Random float32 [count, DIM] of unit length."""
+    vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def point_id(number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
+
+
+def points(vectors: Vector, first: int = 0) -> list[GalleryPoint]:
+    numbers = range(first, first + len(vectors))
+    return [GalleryPoint(point_id(n), v, f"SKU-{n}", f"product-{n}") for n, v in zip(numbers, vectors, strict=True)]
+
+
+@pytest.fixture(params=["edge", "local", "server"])
+def gallery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gallery]:
+    opened: Gallery
+    if request.param == "edge":
+        opened = EdgeGallery(tmp_path / "gallery", lock_wait=0)
+    elif request.param == "local":
+        opened = ServerGallery(QdrantClient(":memory:"))
+    elif url := os.environ.get("QDRANT_TEST_URL"):
+        opened = ServerGallery.open(url, os.environ.get("QDRANT_TEST_API_KEY"), timeout=10)
+    else:
+        pytest.skip("QDRANT_TEST_URL is not set")
+    yield opened
+    opened.drop(GENERATION)
+    opened.drop(OTHER)
+    opened.close()
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[EdgeGallery]:
+    opened = EdgeGallery(tmp_path, lock_wait=0)
+    opened.create(GENERATION, DIM)
+    yield opened
+    opened.close()
+
+
+def test_create_can_be_repeated_but_not_for_another_dimension(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, points(unit_vectors(3)))
+    gallery.create(GENERATION, DIM)
+    assert gallery.count(GENERATION) == 3
+    with pytest.raises(GalleryMismatchError, match=str(DIM)):
+        gallery.create(GENERATION, DIM + 1)
+
+
+def test_search_is_an_exact_scan(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    vectors = unit_vectors(500)
+    gallery.upsert(GENERATION, points(vectors))
+    for query in unit_vectors(20, seed=1):
+        hits = gallery.search(GENERATION, query, 10)
+        best = np.argsort(-(vectors @ query))[:10]
+        assert [hit.id for hit in hits] == [point_id(int(n)) for n in best]
+        assert [(hit.sku, hit.product) for hit in hits] == [(f"SKU-{n}", f"product-{n}") for n in best]
+        np.testing.assert_allclose([hit.score for hit in hits], vectors[best] @ query, atol=1e-5)
+
+
+def test_upsert_replaces_the_point_of_the_same_id(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    old, new, newest = unit_vectors(3)
+    gallery.upsert(GENERATION, points(old[None]))
+    gallery.upsert(GENERATION, points(new[None]))
+    assert gallery.count(GENERATION) == 1
+    assert gallery.search(GENERATION, new, 5)[0].score == pytest.approx(1, abs=1e-5)
+    gallery.upsert(GENERATION, points(old[None]) + points(newest[None]))
+    assert gallery.count(GENERATION) == 1
+    assert gallery.search(GENERATION, newest, 5)[0].score == pytest.approx(1, abs=1e-5)
+
+
+def test_deleted_points_are_not_found(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    vectors = unit_vectors(20)
+    gallery.upsert(GENERATION, points(vectors))
+    for _ in range(2):
+        gallery.delete(GENERATION, [point_id(4), point_id(7), point_id(99)])
+    gallery.delete(GENERATION, [])
+    assert point_id(4) not in [hit.id for hit in gallery.search(GENERATION, vectors[4], 20)]
+    assert gallery.ids(GENERATION) == {point_id(n) for n in range(20)} - {point_id(4), point_id(7)}
+    assert gallery.count(GENERATION) == 18
+
+
+def test_ids_come_in_pages(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{type(gallery).__module__}.PAGE", 7)
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, points(unit_vectors(21)))
+    assert gallery.ids(GENERATION) == {point_id(n) for n in range(21)}
+
+
+def test_an_empty_generation(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, [])
+    assert gallery.search(GENERATION, unit_vectors(1)[0], 5) == []
+    assert gallery.search(GENERATION, unit_vectors(1)[0], 0) == []
+    assert gallery.ids(GENERATION) == set()
+    assert gallery.count(GENERATION) == 0
+
+
+def test_generations_do_not_mix(gallery: Gallery) -> None:
+    vectors = unit_vectors(2)
+    for generation, vector, first in ((GENERATION, vectors[0], 0), (OTHER, vectors[1], 1)):
+        gallery.create(generation, DIM)
+        gallery.upsert(generation, points(vector[None], first))
+    assert {GENERATION, OTHER} <= set(gallery.generations())
+    assert gallery.ids(GENERATION) == {point_id(0)}
+    assert [hit.id for hit in gallery.search(OTHER, vectors[0], 5)] == [point_id(1)]
+
+
+def test_optimize_and_release_keep_everything(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    vectors = unit_vectors(50)
+    gallery.upsert(GENERATION, points(vectors))
+    gallery.optimize(GENERATION)
+    gallery.release(GENERATION)
+    assert gallery.search(GENERATION, vectors[3], 1)[0].id == point_id(3)
+
+
+def test_a_dropped_generation_is_unknown(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, points(unit_vectors(3)))
+    gallery.drop(GENERATION)
+    gallery.drop(GENERATION)
+    assert GENERATION not in gallery.generations()
+    calls: list[Callable[[], object]] = [
+        lambda: gallery.upsert(GENERATION, points(unit_vectors(1))),
+        lambda: gallery.upsert(GENERATION, []),
+        lambda: gallery.delete(GENERATION, [point_id(0)]),
+        lambda: gallery.search(GENERATION, unit_vectors(1)[0], 5),
+        lambda: gallery.ids(GENERATION),
+        lambda: gallery.count(GENERATION),
+        lambda: gallery.optimize(GENERATION),
+    ]
+    for call in calls:
+        with pytest.raises(GalleryMismatchError, match=GENERATION):
+            call()
+    gallery.create(GENERATION, DIM + 1)
+    assert gallery.count(GENERATION) == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (np.ones(DIM + 1, np.float32), GalleryMismatchError),
+        (np.ones((1, DIM), np.float32), GalleryMismatchError),
+        (np.full(DIM, np.nan, np.float32), GalleryError),
+        (np.zeros(DIM, np.float32), GalleryError),
+    ],
+)
+def test_a_bad_vector_writes_nothing(gallery: Gallery, bad: Vector, error: type[GalleryError]) -> None:
+    gallery.create(GENERATION, DIM)
+    batch = [*points(unit_vectors(300)), GalleryPoint(point_id(300), bad, "SKU", "product")]
+    with pytest.raises(error, match=GENERATION):
+        gallery.upsert(GENERATION, batch)
+    with pytest.raises(error, match=GENERATION):
+        gallery.search(GENERATION, bad, 5)
+    assert gallery.count(GENERATION) == 0
+
+
+def test_a_bad_id_is_a_gallery_error(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    with pytest.raises(GalleryError):
+        gallery.upsert(GENERATION, [GalleryPoint("no uuid", unit_vectors(1)[0], "SKU", "product")])
+
+
+@pytest.mark.parametrize(
+    "name", ["other-collection", "../outside", "sku-gallery-", "sku-gallery-a/b", "sku-gallery-a.lock"]
+)
+def test_foreign_names_are_refused(gallery: Gallery, name: str) -> None:
+    for call in (lambda: gallery.create(name, DIM), lambda: gallery.drop(name), lambda: gallery.count(name)):
+        with pytest.raises(GalleryError, match="not the name"):
+            call()
+
+
+def test_threads_search_while_one_writes(gallery: Gallery) -> None:
+    gallery.create(GENERATION, DIM)
+    vectors = unit_vectors(400)
+    gallery.upsert(GENERATION, points(vectors[:50]))
+    done = threading.Event()
+    wrong: list[object] = []
+
+    def search(number: int) -> None:
+        while not done.is_set():
+            try:
+                if gallery.search(GENERATION, vectors[number], 3)[0].id != point_id(number):
+                    wrong.append(number)
+            except GalleryError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for start in range(50, 400, 10):
+            gallery.upsert(GENERATION, points(vectors[start : start + 10], start))
+            gallery.delete(GENERATION, [point_id(start)])
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert gallery.count(GENERATION) == 400 - 35
+
+
+PRELUDE = f"""
+import os, shutil, signal, sys, time, uuid
+from pathlib import Path
+import numpy as np
+from catalog.errors import GalleryError
+from catalog.gallery import GalleryPoint, edge
+name, dim = {GENERATION!r}, {DIM}
+die = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+gallery = edge.EdgeGallery(Path(sys.argv[1]), lock_wait=0)
+"""
+
+
+def spawn(root: Path, script: str) -> subprocess.Popen[str]:
+    """A process of its own that runs a script on the gallery in `root`."""
+    command = [sys.executable, "-c", PRELUDE + script, str(root)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def said(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def kill(child: subprocess.Popen[str]) -> list[str]:
+    """SIGKILL; returns what the process had printed but nobody had read."""
+    child.send_signal(signal.SIGKILL)
+    return child.communicate()[0].split()
+
+
+def test_edge_reopens_with_everything(edge: EdgeGallery, tmp_path: Path) -> None:
+    edge.upsert(GENERATION, points(unit_vectors(300)))
+    edge.close()
+    again = EdgeGallery(tmp_path, lock_wait=0)
+    assert again.count(GENERATION) == 300
+    again.close()
+
+
+WRITE = """
+gallery.create(name, dim)
+for batch in range(10**6):
+    ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(batch * 20 + n))) for n in range(20)]
+    gallery.upsert(name, [GalleryPoint(i, v, "s", "p") for i, v in zip(ids, np.ones((20, dim), np.float32))])
+    print(batch, flush=True)
+"""
+
+
+def test_edge_keeps_what_it_acknowledged_before_kill_9(tmp_path: Path) -> None:
+    with spawn(tmp_path, WRITE) as child:
+        batches = [said(child) for _ in range(30)] + kill(child)
+    survivor = EdgeGallery(tmp_path, lock_wait=2)
+    assert {point_id(n) for n in range(20 * len(batches))} <= survivor.ids(GENERATION)
+    survivor.upsert(GENERATION, points(unit_vectors(1)))
+    survivor.close()
+
+
+def test_edge_is_open_in_one_process_at_a_time(edge: EdgeGallery, tmp_path: Path) -> None:
+    edge.release(GENERATION)
+    with spawn(tmp_path, "gallery.create(name, dim); print('open', flush=True); time.sleep(60)") as child:
+        assert said(child) == "open"
+        for call in (lambda: edge.count(GENERATION), lambda: edge.drop(GENERATION)):
+            with pytest.raises(GalleryLockedError, match=rf"pid {child.pid}: .*python.*stop it, or use its API"):
+                call()
+        edge.create(OTHER, DIM)  # Another generation is nobody's business.
+        kill(child)
+    assert edge.count(GENERATION) == 0
+
+
+def test_edge_waits_for_a_release(edge: EdgeGallery, tmp_path: Path) -> None:
+    edge.upsert(GENERATION, points(unit_vectors(5)))
+    patient = EdgeGallery(tmp_path, lock_wait=10)
+    threading.Timer(0.2, edge.release, [GENERATION]).start()
+    assert patient.count(GENERATION) == 5
+    patient.close()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "edge.EdgeShard.create = lambda path, _: (Path(path, 'segments').mkdir(), die()); gallery.create(name, dim)",
+        "Path.rename = die; gallery.create(name, dim)",
+        "gallery.create(name, dim); shutil.rmtree = die; gallery.drop(name)",
+    ],
+    ids=["half made", "not yet renamed", "half dropped"],
+)
+def test_edge_mends_what_a_killed_process_left(tmp_path: Path, script: str) -> None:
+    with spawn(tmp_path, script) as child:
+        assert child.wait(30) == -signal.SIGKILL
+    gallery = EdgeGallery(tmp_path, lock_wait=0)
+    assert gallery.generations() == []
+    with pytest.raises(GalleryMismatchError):
+        gallery.count(GENERATION)
+    gallery.create(GENERATION, DIM)
+    assert gallery.count(GENERATION) == 0
+    gallery.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [GENERATION, GENERATION + ".lock"]
+
+
+def test_edge_reports_damage(edge: EdgeGallery, tmp_path: Path) -> None:
+    edge.close()
+    shutil.rmtree(tmp_path / GENERATION / "segments")
+    (tmp_path / GENERATION / "edge_config.json").unlink()
+    for _ in range(2):
+        with pytest.raises(GalleryError, match=GENERATION):
+            edge.count(GENERATION)
+
+
+FORK = """
+gallery.create(name, dim)
+if (child := os.fork()) == 0:
+    try:
+        gallery.count(name)
+    except GalleryError:
+        os._exit(7)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), gallery.count(name))
+"""
+
+
+def test_edge_is_not_shared_with_a_fork(tmp_path: Path) -> None:
+    with spawn(tmp_path, FORK) as child:
+        assert child.communicate()[0].split() == ["7", "0"]
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_dead_server_is_named_within_seconds() -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    gallery = open_gallery(url, api_key="key", timeout=2)
+    started = time.monotonic()
+    calls: list[Callable[[], object]] = [
+        lambda: gallery.create(GENERATION, DIM),
+        lambda: gallery.search(GENERATION, unit_vectors(1)[0], 5),
+        gallery.generations,
+    ]
+    for call in calls:
+        with pytest.raises(GalleryUnavailableError, match=url):
+            call()
+    assert time.monotonic() - started < 5
+    gallery.close()
+
+
+def test_a_silent_server_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gallery = open_gallery(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
+        with pytest.raises(GalleryUnavailableError, match=r"127\.0\.0\.1"):
+            gallery.count(GENERATION)
+        gallery.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, f"Not found: Collection `{GENERATION}` doesn't exist!", GalleryMismatchError),
+        (404, "no such page", GalleryUnavailableError),
+        (401, "Must provide an API key", GalleryError),
+        (429, "slow down", GalleryUnavailableError),
+        (503, "starting", GalleryUnavailableError),
+        (400, "Wrong input", GalleryError),
+        (200, "not JSON", GalleryError),
+    ],
+)
+def test_a_refusal_has_a_type(status: int, body: str, error: type[GalleryError]) -> None:
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        gallery = open_gallery(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(GalleryError, match=r"127\.0\.0\.1") as caught:
+            gallery.count(GENERATION)
+        server.shutdown()
+        gallery.close()
+    assert type(caught.value) is error
+
+
+def test_open_gallery_opens_nothing_yet(tmp_path: Path) -> None:
+    gallery = open_gallery(f"edge:{tmp_path / 'gallery'}")
+    assert gallery.generations() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "edge:", "gallery", "ftp://host", "http://", "http://host:port", "http://me:pw@host"]
+)
+def test_a_bad_url_is_a_config_error(url: str) -> None:
+    with pytest.raises(ConfigError, match="edge:PATH"):
+        open_gallery(url)

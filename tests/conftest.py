@@ -1,0 +1,150 @@
+"""Fixtures for all packages: a catalog on each database, and model bundles to switch between."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import jpeg
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from catalog.config import Settings
+from catalog.errors import GalleryUnavailableError
+from catalog.gallery import Gallery
+from catalog.service import Catalog
+from embedder.bundle import RELEASED, Bundle, load_bundle, write_bundle
+from embedder.errors import BundleError
+from embedder.serve import Embedder
+
+POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Engine | None]:
+    """A database of this run's own on the PostgreSQL server; None without a server."""
+    pytest.importorskip("psycopg")
+    server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2})
+    name = f"catalog_test_{uuid.uuid4().hex[:12]}"
+    try:
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError:
+        server.dispose()
+        yield None
+        return
+    engine = create_engine(server.url.set(database=name), isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres: Engine | None) -> Iterator[str]:
+    """An empty schema of the test's own."""
+    if postgres is None:
+        pytest.skip("no PostgreSQL at 127.0.0.1:5432")
+    schema = f"test_{uuid.uuid4().hex[:12]}"
+    with postgres.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    url = postgres.url.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with postgres.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data' / 'catalog.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of bundles for all tests: a catalog copies a bundle only when it is not there."""
+    return tmp_path_factory.mktemp("bundles")
+
+
+@pytest.fixture
+def env(tmp_path: Path, database_url: str, bundles: Path) -> dict[str, str]:
+    """The settings of a catalog, as environment variables."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "bundles").symlink_to(bundles)
+    return {"CATALOG_DATA": str(data), "CATALOG_DATABASE": database_url}
+
+
+class SwitchableGallery:
+    """The real gallery, that can be out of reach for a while."""
+
+    def __init__(self, real: Gallery) -> None:
+        self.real, self.on = real, True
+
+    def __getattr__(self, name: str) -> Any:
+        if not self.on and name not in ("close", "release"):
+            raise GalleryUnavailableError("The gallery is switched off.")
+        return getattr(self.real, name)
+
+
+@pytest.fixture
+def open_catalog(env: dict[str, str]) -> Iterator[Callable[[], Catalog]]:
+    """Opens the test's catalog, as often as wanted; its gallery can be switched off."""
+    opened: list[Catalog] = []
+
+    def open_it() -> Catalog:
+        catalog = Catalog.open(Settings.from_env(env))
+        catalog.gallery = SwitchableGallery(catalog.gallery)
+        opened.append(catalog)
+        return catalog
+
+    yield open_it
+    for catalog in opened:
+        catalog.close()
+
+
+@pytest.fixture
+def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
+    """An empty catalog."""
+    return open_catalog()
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of another id and the same dimension; its vectors are others, too, where the model's file allows it."""
+    released = load_bundle(RELEASED)
+    model = released.model_path.read_bytes()
+    folder = tmp_path_factory.mktemp("other")
+    for part in (0.5, 0.4, 0.6, 0.3):
+        changed = _with_other_weights(model, int(len(model) * part) // 4 * 4)
+        bundle = _write(folder / "bundle", changed, released)
+        try:
+            embedder = Embedder.open(bundle.path, workers=1)
+        except BundleError:
+            continue
+        vector = embedder.embed_bytes(jpeg(0))
+        embedder.close()
+        if np.isfinite(vector).all():
+            return bundle
+    return _write(folder / "bundle", model, released)
+
+
+def _with_other_weights(model: bytes, start: int) -> bytes:
+    """The model with a stretch of its float16 weights in reverse order."""
+    values = np.frombuffer(model[: len(model) // 2 * 2], np.uint16).copy()
+    middle = slice(start // 2, start // 2 + 10_000)
+    values[middle] = values[middle][::-1]
+    return values.tobytes() + model[len(values) * 2 :]
+
+
+def _write(path: Path, model: bytes, like: Bundle) -> Bundle:
+    return write_bundle(path, model, name="other", version="test", dim=like.dim, size=like.size)

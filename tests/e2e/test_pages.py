@@ -1,0 +1,187 @@
+"""The staff's pages in a real browser, at the width of a laptop and of a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pictures
+import pytest
+from served import Served, environment, served
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+SIZES = {
+    "laptop": {"viewport": {"width": 1280, "height": 900}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("e2e")
+    with served(folder / "log", environment(CATALOG_DATA=str(folder / "data"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    # No request leaves the machine: Chromium's own background services are off.
+    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*quiet, "--disable-component-update", "--disable-sync"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def session(browser: Any, server: Served) -> dict[str, Any]:
+    """The cookies of a person who signed in."""
+    context = browser.new_context(base_url=server.url)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("#name", "admin")
+    page.fill("#password", server.password)
+    page.click("button")
+    page.wait_for_url("**/products/")
+    state: dict[str, Any] = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture(params=SIZES)
+def page(request: pytest.FixtureRequest, browser: Any, server: Served, session: dict[str, Any]) -> Iterator[Any]:
+    """Signed in; at the end the console must be free of errors."""
+    context = browser.new_context(base_url=server.url, storage_state=session, **SIZES[request.param])
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    errors: list[str] = []
+    expected = "Failed to load resource"  # Chromium's own line for a 4xx reply, which some tests provoke
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" and expected not in m.text else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.size = request.param
+    yield page
+    context.close()
+    assert errors == []
+
+
+def photo(folder: Path, seed: int, size: tuple[int, int] = (320, 240)) -> Path:
+    path = folder / f"{seed}.jpg"
+    path.write_bytes(pictures.jpeg(seed, size))
+    return path
+
+
+def fits(page: Any) -> None:
+    """Nothing sticks out at the side."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
+    sku = f"E2E-{page.size}"
+    seed = 10 if page.size == "phone" else 20
+    page.goto("/add/")
+    files = [photo(tmp_path, seed + i) for i in range(3)]
+    page.set_input_files("[data-choose]", files[:2])
+    page.set_input_files("[data-choose]", files[2])  # a second choice adds to the first
+    page.locator(".previews img").nth(2).wait_for()
+    fits(page)
+    page.fill("#sku", sku)
+    page.fill("#name", "A drawn product")
+    page.click("[data-submit]")
+    page.locator("[data-done]").wait_for()
+    assert page.locator(".state.ok").count() == 3
+    assert "searchable" in page.inner_text("[data-done] h2") and " ms" in page.inner_text("[data-done]")
+    fits(page)
+
+    page.goto("/try/")
+    page.set_input_files("[data-choose]", photo(tmp_path, seed))
+    page.locator("[data-done]").wait_for()
+    assert page.locator(".matches li a").first.inner_text() == "A drawn product"
+    fits(page)
+
+    page.goto(f"/products/?search={sku}")
+    page.click(".tile")
+    page.wait_for_url(f"**/products/{sku}")
+    assert page.locator(".previews .state.ok").count() == 3
+    fits(page)
+
+
+def test_a_removed_preview_is_not_sent(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 31), photo(tmp_path, 32)])
+    page.click("[aria-label='Remove 31.jpg']")
+    page.fill("#sku", f"REMOVED-{page.size}")
+    page.click("[data-submit]")
+    page.locator("[data-done]").wait_for()
+    assert page.locator("[data-done] .previews img").count() == 1
+
+
+def test_photos_can_be_dropped(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    data = list(photo(tmp_path, 41).read_bytes())
+    page.evaluate(
+        """(data) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(data)], "dropped.jpg", { type: "image/jpeg" }));
+          document.querySelector("[data-photos]").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+        }""",
+        data,
+    )
+    page.locator(".previews img").wait_for()
+    page.fill("#sku", f"DROPPED-{page.size}")
+    page.click("[data-submit]")
+    assert page.locator("[data-done] .state.ok").inner_text() == "✓ searchable"
+
+
+def test_a_large_photo_is_made_smaller_before_it_is_sent(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 51, (4000, 3000)))
+    page.fill("#sku", f"LARGE-{page.size}")
+    with page.expect_request("**/add/") as sent:
+        page.click("[data-submit]")
+    page.locator("[data-done]").wait_for()
+    whole = (tmp_path / "51.jpg").stat().st_size
+    assert int(sent.value.all_headers()["content-length"]) < whole
+
+
+def test_a_broken_photo_is_told_and_nothing_typed_is_lost(page: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture at all")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 61), broken])
+    page.fill("#sku", f"BROKEN-{page.size}")
+    page.click("[data-submit]")
+    page.locator("[data-problem]").wait_for()
+    assert "broken.jpg" in page.inner_text("[data-problem]")
+    assert page.input_value("#sku") == f"BROKEN-{page.size}" and page.locator(".drop .previews img").count() == 2
+    page.click("[aria-label='Remove broken.jpg']")
+    page.click("[data-submit]")
+    page.locator("[data-done]").wait_for()
+
+
+def test_a_phone_offers_its_camera(page: Any) -> None:
+    page.goto("/add/")
+    assert page.locator(".camera").is_visible() == (page.size == "phone")
+    assert page.get_attribute("[data-camera]", "capture") == "environment"
+
+
+def test_every_page_fits(page: Any) -> None:
+    for target in ["/products/", "/add/", "/try/", "/keys/"]:
+        page.goto(target)
+        fits(page)
+
+
+def test_signing_out(page: Any) -> None:
+    page.goto("/products/")
+    if page.size == "phone":
+        page.click(".navbar-toggler")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+    page.goto("/products/")
+    page.wait_for_url("**/login**")

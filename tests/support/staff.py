@@ -1,0 +1,34 @@
+"""A member of the staff as a browser: signs in, and sends forms with the page's CSRF token."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+NAME, PASSWORD = "anna", "correct horse battery"
+
+
+def csrf_of(client: FlaskClient, page: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(page).get_data(as_text=True))
+    assert found, f"no form on {page}"
+    return found.group(1)
+
+
+class Staff:
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        form = {"name": NAME, "password": PASSWORD, "csrf_token": csrf_of(client, "/login")}
+        assert client.post("/login", data=form).status_code == 302
+
+    def get(self, page: str) -> TestResponse:
+        return self.client.get(page)
+
+    def send(
+        self, target: str, form: dict[str, Any], *, page: str | None = None, script: bool = False
+    ) -> TestResponse:
+        headers = {"X-Requested-With": "fetch"} if script else {}
+        data = {**form, "csrf_token": csrf_of(self.client, page or target)}
+        return self.client.post(target, data=data, headers=headers, content_type="multipart/form-data")

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pictures
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from staff import NAME, PASSWORD, Staff, csrf_of
+
+from catalog import products
+from catalog.models import AuditEntry
+from catalog.service import Catalog
+from web.security import limiter
+
+
+PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
+
+
+def photo(seed: int) -> tuple[io.BytesIO, str]:
+    return io.BytesIO(pictures.jpeg(seed)), f"{seed}.jpg"
+
+
+def text(reply) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", reply.get_data(as_text=True)).split())
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/products/ANY", "/photos/" + "0" * 64 + "/thumbnail"])
+def test_nothing_shows_without_signing_in(anybody: FlaskClient, page: str) -> None:
+    reply = anybody.get(page)
+    assert reply.status_code == 302 and "/login" in reply.location
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows(staff, page: str) -> None:
+    reply = staff.get(page)
+    assert reply.status_code == 200
+    policy = reply.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy and "unsafe-inline" not in policy
+    html = reply.get_data(as_text=True)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", html), "inline code would be blocked"
+
+
+def test_a_change_needs_the_token_of_the_page(staff) -> None:
+    reply = staff.client.post("/add/", data={"sku": "FORGED", "photos": photo(1)}, content_type="multipart/form-data")
+    assert reply.status_code == 400 and "no longer valid" in text(reply)
+
+
+def test_wrong_password_and_too_many_tries(anybody: FlaskClient) -> None:
+    limiter.reset()
+    token = csrf_of(anybody, "/login")
+    for _ in range(10):
+        reply = anybody.post("/login", data={"name": NAME, "password": "guess", "csrf_token": token})
+        assert reply.status_code == 401 and "wrong" in text(reply)
+    reply = anybody.post("/login", data={"name": NAME, "password": "guess", "csrf_token": token})
+    assert reply.status_code == 429 and "Too many tries" in text(reply)
+    limiter.reset()
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+def test_signing_in_never_leads_elsewhere(app, target: str) -> None:
+    limiter.reset()
+    client = app.test_client()
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": csrf_of(client, "/login")}
+    assert client.post("/login", query_string={"next": target}, data=form).location == "/products/"
+
+
+def test_add_shows_each_photo_searchable(staff, catalog: Catalog) -> None:
+    form = {"sku": "WEB-1", "name": "Tea <b>", "photos": [photo(101), photo(102), photo(103)]}
+    reply = staff.send("/add/", form)
+    assert reply.status_code == 201
+    assert text(reply).count("✓ searchable") == 3 and re.search(r"3 photos in \d+ ms", text(reply))
+    assert "<b>" not in reply.get_data(as_text=True), "a name is text, never markup"
+    assert len(products.get(catalog, "WEB-1").photos) == 3
+    shown = text(staff.get("/products/?search=web-1"))
+    assert "WEB-1" in shown and "3 photos" in shown
+
+
+def test_the_script_gets_a_part_or_a_problem(staff) -> None:
+    part = staff.send("/add/", {"sku": "WEB-2", "photos": [photo(111)]}, script=True)
+    assert part.status_code == 201 and "<html" not in part.get_data(as_text=True) and "✓ searchable" in text(part)
+    again = staff.send("/add/", {"sku": "WEB-2", "photos": [photo(112)]}, script=True)
+    assert again.status_code == 409 and again.get_json(force=True)["code"] == "sku_exists"
+
+
+@pytest.mark.parametrize("name", pictures.bad_files())
+def test_bad_files_give_a_form_message(staff, catalog: Catalog, name: str) -> None:
+    data, status, _ = pictures.bad_files()[name]
+    before = products.counts(catalog)
+    form = {"sku": "WEB-BAD", "name": "kept on the form", "photos": [photo(121), (io.BytesIO(data), name)]}
+    reply = staff.send("/add/", form)
+    assert reply.status_code == status and name in text(reply)
+    assert 'value="kept on the form"' in reply.get_data(as_text=True), "nothing typed is lost"
+    assert products.counts(catalog) == before
+
+
+@pytest.mark.parametrize("sku", ["", "A" * 10_000, "../../etc/passwd"])
+def test_bad_skus_give_a_form_message(staff, catalog: Catalog, sku: str) -> None:
+    before = products.counts(catalog)
+    reply = staff.send("/add/", {"sku": sku, "photos": [photo(131)]})
+    assert reply.status_code == 422 and "SKU" in text(reply)
+    assert products.counts(catalog) == before
+
+
+def test_no_file_chosen(staff) -> None:
+    reply = staff.send("/add/", {"sku": "WEB-NOFILE", "photos": (io.BytesIO(b""), "")})
+    assert reply.status_code == 422 and "at least one photo" in text(reply)
+
+
+def test_try_a_photo(staff) -> None:
+    staff.send("/add/", {"sku": "WEB-TRY", "photos": [photo(141)]})
+    for script in (False, True):
+        reply = staff.send("/try/", {"photo": photo(141)}, script=script)
+        assert reply.status_code == 200 and "WEB-TRY" in text(reply) and "score 1.000" in text(reply)
+    assert staff.send("/try/", {"photo": (io.BytesIO(b"text"), "a.jpg")}).status_code == 415
+
+
+def test_product_page_changes(staff, catalog: Catalog) -> None:
+    staff.send("/add/", {"sku": "WEB-P", "photos": [photo(151), photo(152)]})
+    page = "/products/WEB-P"
+    version = products.get(catalog, "WEB-P").version
+    staff.send(f"{page}/facts", {"name": "Renamed", "brand": "B", "category": "C", "version": version}, page=page)
+    assert products.get(catalog, "WEB-P").name == "Renamed"
+    staff.send(f"{page}/facts", {"name": "Too late", "version": version}, page=page)
+    assert products.get(catalog, "WEB-P").name == "Renamed"
+    assert "changed by somebody else" in text(staff.get(page))
+
+    staff.send(f"{page}/photos", {"photos": [photo(152), photo(153)]}, page=page)
+    assert "1 photos added and searchable" in text(staff.get(page)), "the second was there already"
+    first = products.get(catalog, "WEB-P").photos[0]
+    staff.send(f"{page}/photos/{first.id}/delete", {}, page=page)
+    assert len(products.get(catalog, "WEB-P").photos) == 2
+
+    staff.send(f"{page}/active", {"active": "0"}, page=page)
+    assert "WEB-P" not in text(staff.get("/products/?search=WEB-P")).replace("“WEB-P”", "")
+    assert "WEB-P" in text(staff.get("/products/?search=WEB-P&retired=1"))
+    staff.send(f"{page}/active", {"active": "1"}, page=page)
+    assert products.get(catalog, "WEB-P").active
+
+    with catalog.db.read() as session:
+        mine = select(AuditEntry.actor, AuditEntry.action).where(AuditEntry.subject == "WEB-P").order_by(AuditEntry.id)
+        rows = session.execute(mine).all()
+    assert {actor for actor, _ in rows} == {NAME}
+    assert [action for _, action in rows] == [
+        "product.create",
+        "product.change",
+        "photos.add",
+        "photo.delete",
+        "product.retire",
+        "product.restore",
+    ]
+    assert "product.retire" in text(staff.get("/audit/?search=WEB-P"))
+
+
+def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
+    for number in range(50):
+        upload = products.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))
+        products.create(catalog, products.Facts(f"PAGE-{number:02}"), [upload], actor="test")
+    seen: list[str] = []
+    target = "/products/?search=PAGE-"
+    while target:
+        html = staff.get(target).get_data(as_text=True)
+        seen += re.findall(r'href="/products/(PAGE-\d+)"', html)
+        following = re.search(r'href="([^"]*after=[^"]*)"', html)
+        target = following.group(1).replace("&amp;", "&") if following else ""
+    assert seen == [f"PAGE-{number:02}" for number in range(50)]
+
+
+def test_thumbnails(staff, catalog: Catalog) -> None:
+    staff.send("/add/", {"sku": "WEB-T", "photos": [photo(161)]})
+    sha256 = products.get(catalog, "WEB-T").photos[0].sha256
+    reply = staff.get(f"/photos/{sha256}/thumbnail")
+    assert reply.content_type == "image/jpeg" and "immutable" in reply.headers["Cache-Control"]
+    assert staff.get(f"/photos/{'0' * 64}/thumbnail").status_code == 404
+    assert staff.get("/photos/..%2F..%2Fetc/thumbnail").status_code == 404
+
+
+def test_keys_page(staff, anybody: FlaskClient) -> None:
+    html = staff.send("/keys/", {"name": "till 9"}).get_data(as_text=True)
+    key = re.search(r"data-key>([^<]+)<", html)
+    assert key
+    headers = {"Authorization": f"Bearer {key.group(1)}"}
+    assert anybody.post("/api/v1/recognize", data=pictures.jpeg(1), headers=headers).status_code == 200
+    assert key.group(1) not in staff.get("/keys/").get_data(as_text=True), "shown once"
+    number = max(int(n) for n in re.findall(r"/keys/(\d+)/revoke", html))
+    staff.send(f"/keys/{number}/revoke", {}, page="/keys/")
+    assert anybody.post("/api/v1/recognize", data=pictures.jpeg(1), headers=headers).status_code == 401
+
+
+def test_unknown_product(staff) -> None:
+    reply = staff.get("/products/NO-SUCH")
+    assert reply.status_code == 404 and "no product" in text(reply)

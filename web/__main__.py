@@ -1,0 +1,71 @@
+"""`python -m web` (and so `catalog serve`): one process, waitress, the outbox beside it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from waitress import create_server
+
+from catalog import accounts
+from catalog.config import Settings, is_loopback, secret_key
+from catalog.errors import CatalogError, GalleryUnavailableError
+from catalog.outbox import Worker
+from catalog.service import Catalog
+from web import create_app
+
+log = logging.getLogger("web")
+
+
+def main() -> None:
+    """Open the catalog and serve it until interrupted."""
+    parser = argparse.ArgumentParser(prog="catalog serve")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--threads", type=int, default=8)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        serve(options.host, options.port, options.threads)
+    except CatalogError as error:
+        sys.exit(f"catalog: {error}")
+    except OSError as error:
+        sys.exit(f"catalog: can't listen on {options.host}:{options.port}: {error.strerror}")
+
+
+def serve(host: str, port: int, threads: int) -> None:
+    """Serve until interrupted. Raises CatalogError or OSError when it can't start."""
+    settings = Settings.from_env()
+    key = secret_key(settings, host)
+    catalog = Catalog.open(settings)
+    try:
+        try:
+            catalog.live()  # loaded now, so that the first till does not wait for it
+        except GalleryUnavailableError as error:
+            log.warning("%s Serving all the same; photos wait until it is back.", error)
+        server = create_server(create_app(catalog, key), host=host, port=port, threads=threads, ident="catalog")
+        _greet(catalog, host, int(server.effective_port))
+        worker = Worker(catalog)
+        worker.start()
+        try:
+            server.run()
+        finally:
+            worker.stop()
+            server.close()
+    finally:
+        catalog.close()
+
+
+def _greet(catalog: Catalog, host: str, port: int) -> None:
+    first = accounts.first_user(catalog)
+    if first:
+        print(f"First start: sign in as {first[0]} with the password {first[1]} (shown this once).")
+    where = "localhost" if is_loopback(host) else host
+    print(f"Catalog in {catalog.settings.data}")
+    print(f"Serving on http://{where}:{port}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Add a product with several photos, and see the proof that it is found."""
+
+from __future__ import annotations
+
+from flask import render_template, request
+from flask_admin import expose
+
+from catalog import products
+from catalog.errors import CatalogError
+from catalog.products import Facts
+from web import errors
+from web.admin.base import StaffView
+from web.context import actor, catalog, uploads
+
+Page = str | tuple[str, int]
+
+
+class AddView(StaffView):
+    """A form; its script sends the same request and shows the same reply in place."""
+
+    @expose("/", methods=["GET"])
+    def index(self) -> Page:
+        """The empty form."""
+        return str(self.render("pages/add.html", facts=Facts(""), problem=None))
+
+    @expose("/", methods=["POST"])
+    def add(self) -> Page:
+        """Add, and show each photo searchable (or pending, and why)."""
+        form = request.form
+        facts = Facts(form.get("sku", ""), form.get("name", ""), form.get("brand", ""), form.get("category", ""))
+        try:
+            added = products.create(catalog(), facts, uploads("photos"), actor=actor())
+        except CatalogError as error:
+            if errors.wants_problem():
+                raise
+            return str(self.render("pages/add.html", facts=facts, problem=error)), errors.status_of(error)
+        if errors.wants_problem():
+            return render_template("parts/added.html", added=added), 201
+        return str(self.render("pages/added.html", added=added)), 201

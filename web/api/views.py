@@ -1,0 +1,102 @@
+"""Recognize a photo; add a product."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, g, jsonify, request
+from spectree import Response as Answers
+from spectree import SecurityScheme, SecuritySchemeData, SpecTree
+from spectree.models import SecureType
+
+from catalog import products
+from catalog.errors import InvalidInputError
+from catalog.products import Added as AddedProduct
+from catalog.products import Facts
+from catalog.recognize import recognize as recognize_photo
+from web.api.schemas import Added, Problem, Recognition
+from web.context import catalog, uploads
+from web.security import needs_key
+
+#: One photo with its form around it.
+MAX_PHOTO_REQUEST = 26 * 1024 * 1024
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+spec = SpecTree(
+    "flask",
+    title="Product catalog",
+    version="v1",
+    path="openapi",
+    filename="v1.json",
+    page_templates={},
+    annotations=False,
+    mode="strict",  # the API alone, not the staff's pages
+    security_schemes=[SecurityScheme(name="key", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))],
+    security={"key": []},
+)
+
+
+@blueprint.post("/recognize")
+@spec.validate(
+    resp=Answers(
+        HTTP_200=Recognition, HTTP_401=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_422=Problem, HTTP_503=Problem
+    ),
+    skip_validation=True,
+    tags=["till"],
+)
+@needs_key
+def recognize() -> Response:
+    """Which product a photo shows: multipart field `photo`, or the image as the body."""
+    request.max_content_length = MAX_PHOTO_REQUEST
+    if request.mimetype == "multipart/form-data":
+        photos = uploads("photo")
+        if len(photos) != 1:
+            raise InvalidInputError("photo", f"Send one file in the field `photo`; {len(photos)} came.")
+        data, filename = photos[0].data, photos[0].filename
+    else:
+        data, filename = request.get_data(), ""
+    return jsonify(recognize_photo(catalog(), data, filename=filename).as_dict())
+
+
+@blueprint.post("/products")
+@spec.validate(
+    resp=Answers(
+        HTTP_201=Added,
+        HTTP_401=Problem,
+        HTTP_409=Problem,
+        HTTP_413=Problem,
+        HTTP_415=Problem,
+        HTTP_422=Problem,
+        HTTP_503=Problem,
+    ),
+    skip_validation=True,
+    tags=["catalog"],
+)
+@needs_key
+def create_product() -> Response:
+    """Add a product: multipart fields `sku`, `photos` (one or more files), and if wanted `name`, `brand`, `category`."""
+    form = request.form
+    facts = Facts(form.get("sku", ""), form.get("name", ""), form.get("brand", ""), form.get("category", ""))
+    added = products.create(catalog(), facts, uploads("photos"), actor=f"key {g.key_name}")
+    response = jsonify(added_dict(added))
+    response.status_code = 201
+    return response
+
+
+def added_dict(added: AddedProduct) -> dict[str, object]:
+    """The form of web.api.schemas.Added."""
+    return {
+        "sku": added.sku,
+        "name": added.name,
+        "searchable": added.searchable,
+        "milliseconds": round(added.milliseconds, 1),
+        "photos": [
+            {
+                "id": str(photo.id),
+                "filename": photo.filename,
+                "sha256": photo.sha256,
+                "state": photo.state,
+                "duplicate": photo.duplicate,
+                "reason": photo.reason,
+            }
+            for photo in added.photos
+        ],
+    }

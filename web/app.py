@@ -1,0 +1,38 @@
+"""The application factory. No side effect but the app: threads and servers are started by web/__main__.py."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, redirect, url_for
+
+from catalog.service import Catalog
+from web import admin, api, errors, health, login, pictures, security
+
+#: Bytes of one request: fifty photos of a phone.
+MAX_REQUEST = 256 * 1024 * 1024
+
+
+def create_app(catalog: Catalog, secret_key: str) -> Flask:
+    """Pages and API over one open catalog."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secret_key,
+        MAX_CONTENT_LENGTH=MAX_REQUEST,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # a form that stood open over lunch still works; it ends with the session
+        CATALOG=catalog,
+    )
+    errors.init_app(app)
+    security.init_app(app)
+    login.init_app(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(pictures.blueprint)
+    api.init_app(app)
+    admin.init_app(app)
+
+    @app.get("/")
+    def home() -> Response:
+        """The products are the start page."""
+        return redirect(url_for("products.index"))  # type: ignore[return-value]
+
+    return app

@@ -1,0 +1,27 @@
+"""What a view needs of the request: the catalog, the uploaded photos, who asks."""
+
+from __future__ import annotations
+
+from flask import current_app, request
+from flask_login import current_user
+
+from catalog.products import NewPhoto
+from catalog.service import Catalog
+
+
+def catalog() -> Catalog:
+    """The app's open catalog."""
+    found: Catalog = current_app.config["CATALOG"]
+    return found
+
+
+def uploads(field: str) -> list[NewPhoto]:
+    """The files of a multipart field; an empty file input (no name, no bytes) is no file."""
+    files = request.files.getlist(field)
+    return [NewPhoto(file.filename or "photo", file.read()) for file in files if file.filename or file.content_length]
+
+
+def actor() -> str:
+    """Who is signed in, for the audit log."""
+    name: str = current_user.name
+    return name

@@ -1,0 +1,92 @@
+"""Errors to answers, mapped once: `application/problem+json` (RFC 9457) for programs, a page for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from flask import Flask, Response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from catalog.errors import (
+    CatalogError,
+    ConfigError,
+    ConflictError,
+    DatabaseUnavailableError,
+    GalleryError,
+    InvalidInputError,
+    NotFoundError,
+    PhotoRejectedError,
+    SkuExistsError,
+    StorageError,
+)
+
+log = logging.getLogger(__name__)
+
+#: The first class that fits counts, so the special ones come first.
+STATUS: tuple[tuple[type[CatalogError], int], ...] = (
+    (PhotoRejectedError, 422),
+    (InvalidInputError, 422),
+    (SkuExistsError, 409),
+    (ConflictError, 409),
+    (NotFoundError, 404),
+    (StorageError, 503),
+    (DatabaseUnavailableError, 503),
+    (GalleryError, 503),
+    (ConfigError, 503),
+)
+PHOTO_STATUS = {"too_large": 413, "too_many_pixels": 413, "not_an_image": 415}
+
+
+def status_of(error: CatalogError) -> int:
+    """HTTP status of a catalog error; 500 only for one that this table forgot."""
+    if isinstance(error, PhotoRejectedError) and error.code in PHOTO_STATUS:
+        return PHOTO_STATUS[error.code]
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> Response:
+    """An RFC 9457 problem. `code` is stable: programs may depend on it."""
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extra}
+    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="catalog"'
+    if status == 503:
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+def wants_problem() -> bool:
+    """Whether a program asks: below /api and /health, and scripts of our pages."""
+    return request.path.startswith(("/api/", "/health")) or "X-Requested-With" in request.headers
+
+
+def init_app(app: Flask) -> None:
+    """Map every error of the catalog and of HTTP."""
+
+    @app.errorhandler(CatalogError)
+    def catalog_error(error: CatalogError) -> Response | tuple[str, int]:
+        status = status_of(error)
+        if status >= 500:
+            log.error("%s %s: %s: %s", request.method, request.path, error.code, error)
+        titles = {404: "Not found", 409: "Conflict", 503: "Not available right now"}
+        title = titles.get(status, "Not accepted")
+        if wants_problem():
+            extra = {"field": error.field} if isinstance(error, InvalidInputError) else {}
+            return problem(status, error.code, title, str(error), **extra)
+        return render_template("pages/error.html", title=title, detail=str(error)), status
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response | tuple[str, int] | HTTPException:
+        status = error.code or 500
+        if status < 400:
+            return error  # a redirect
+        code = "csrf" if isinstance(error, CSRFError) else (error.name or "error").lower().replace(" ", "_")
+        detail = error.description or ""
+        if isinstance(error, CSRFError):
+            detail = "This page is no longer valid: load it again and repeat."
+        if wants_problem():
+            return problem(status, code, error.name, detail)
+        return render_template("pages/error.html", title=error.name, detail=detail), status

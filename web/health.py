@@ -1,0 +1,37 @@
+"""For load balancers and operators: alive, and ready with all parts."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from catalog import products
+from catalog.errors import CatalogError
+from web import errors
+from web.context import catalog
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+def alive() -> Response:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/health/ready")
+def ready() -> Response:
+    """Database, model and gallery answer; 503 and which one does not, otherwise."""
+    try:
+        live = catalog().live()
+        points = catalog().gallery.count(live.collection)
+        counted = products.counts(catalog())
+    except CatalogError as error:
+        return errors.problem(503, error.code, "Not ready", str(error))
+    return jsonify(
+        status="ok",
+        bundle=live.embedder.bundle.id,
+        products=counted.products,
+        photos=counted.photos,
+        pending=counted.pending,
+        gallery=points,
+    )
