@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format bench lock clean
+.PHONY: help demo serve test lint format bench pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,7 +16,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SERVED := $(or $(CATALOG_DATA),$(if $(wildcard catalog-data),catalog-data,$(if $(wildcard demo-data),demo-data,catalog-data)))
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/serve ## Fill an empty catalog through the real server, recognize photos, write a report
 	@$(BIN)/python -m catalog.demo
@@ -36,8 +36,11 @@ format: .venv/dev ## Let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/dev ## Measure serving; writes the figures of docs/measurements.md
+bench: .venv/dev ## Measure serving: start, memory, add, recognize
 	$(BIN)/python benchmarks/serving.py
+
+pictures: .venv/dev ## Take the pictures of the docs anew
+	$(BIN)/python benchmarks/screenshots.py
 
 lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(call compile,serve,--universal -c requirements/constraints.in)

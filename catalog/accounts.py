@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,8 +20,12 @@ from catalog.service import Catalog
 #: Characters. The upper bound keeps a request from making the server hash megabytes.
 MIN_PASSWORD, MAX_PASSWORD = 10, 1000
 _hasher = PasswordHasher()
-#: Verified when the name is unknown, so that both answers take the same time. The hash of a thrown-away password.
-_DUMMY = _hasher.hash(secrets.token_hex(16))
+
+
+@cache
+def _dummy() -> str:
+    """Verified when the name is unknown, so that both answers take the same time: a thrown-away password's hash."""
+    return _hasher.hash(secrets.token_hex(16))
 
 
 def add_user(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
@@ -65,8 +70,9 @@ def check_password(catalog: Catalog, name: str, password: str) -> User | None:
         return None
     with catalog.db.read() as session:
         user = session.scalar(select(User).where(User.name == name.strip()))
+    dummy = _dummy()  # made by the first to sign in, whether the name is known or not
     try:
-        _hasher.verify(user.password_hash if user else _DUMMY, password)
+        _hasher.verify(user.password_hash if user else dummy, password)
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return None
     return user if user and user.active else None

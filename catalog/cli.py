@@ -1,26 +1,30 @@
-"""`catalog`: add, import, recognize, serve, re-embed; users and keys."""
+"""`catalog`: add, import, recognize, serve, re-embed; users and keys.
+
+The parts are imported by the commands that need them: `serve` hands over to a program that imports them again, and a
+second for nothing is a second that a till waits after a restart.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
-from catalog import accounts, importing, products, reembed
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
-from catalog.products import Facts, NewPhoto
-from catalog.recognize import recognize as recognize_photo
-from catalog.service import Catalog
 from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
+
+if TYPE_CHECKING:
+    from catalog.service import Catalog
 
 ACTOR = "cli"
 PhotoPath = click.Path(path_type=Path)
@@ -44,6 +48,8 @@ class _Group(click.Group):
 
 @contextmanager
 def _opened() -> Iterator[Catalog]:
+    from catalog.service import Catalog
+
     catalog = Catalog.open(Settings.from_env())
     try:
         yield catalog
@@ -57,6 +63,7 @@ def main() -> None:
 
     Everything is kept below CATALOG_DATA (default: ./catalog-data); docs/operating.md lists the other settings.
     """
+    warnings.filterwarnings("ignore", module="PIL")  # of odd EXIF in a photo: no news for who imports thousands
 
 
 @main.command()
@@ -75,6 +82,9 @@ def init() -> None:
 @click.option("--category", default="")
 def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str) -> None:
     """Add a product with its photos; searchable when the command ends."""
+    from catalog import products
+    from catalog.products import Facts, NewPhoto
+
     with _opened() as catalog:
         catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
@@ -92,6 +102,8 @@ def import_(source: Path, quiet: bool) -> None:
 
     What can't be used is reported and left out, and the exit status is then 1. A re-run adds nothing twice.
     """
+    from catalog import importing
+
     items = importing.from_folder(source) if source.is_dir() else importing.from_csv(source)
     with _opened() as catalog, tqdm(total=sum(len(i.photos) for i in items), unit="photo", disable=quiet) as bar:
         catalog.live()
@@ -118,6 +130,8 @@ def import_(source: Path, quiet: bool) -> None:
 )
 def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
+    from catalog.recognize import recognize as recognize_photo
+
     paths = list(photos)
     if list_file is not None:
         paths += [Path(line.rstrip("\n")) for line in list_file if line.strip()]
@@ -147,6 +161,8 @@ def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any) -> None:
 @click.argument("search", default="")
 def list_(search: str) -> None:
     """List products, or those whose SKU, name, brand or category contains SEARCH."""
+    from catalog import products
+
     with _opened() as catalog:
         after = ""
         while True:
@@ -162,6 +178,8 @@ def list_(search: str) -> None:
 @click.argument("sku")
 def retire(sku: str) -> None:
     """Retire a product: it is gone from the next answer; `catalog restore` brings it back."""
+    from catalog import products
+
     with _opened() as catalog:
         products.set_active(catalog, sku, False, actor=ACTOR)
 
@@ -170,6 +188,8 @@ def retire(sku: str) -> None:
 @click.argument("sku")
 def restore(sku: str) -> None:
     """Bring a retired product back."""
+    from catalog import products
+
     with _opened() as catalog:
         products.set_active(catalog, sku, True, actor=ACTOR)
 
@@ -180,6 +200,8 @@ def restore(sku: str) -> None:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
+    from catalog import reembed
+
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
     with _opened() as catalog, tqdm(unit="photo", disable=quiet) as bar:
@@ -219,6 +241,8 @@ def user() -> None:
 @click.password_option(help="Asked for when not given.")
 def user_add(name: str, password: str) -> None:
     """Add a member of the staff."""
+    from catalog import accounts
+
     with _opened() as catalog:
         accounts.add_user(catalog, name, password, actor=ACTOR)
 
@@ -228,6 +252,8 @@ def user_add(name: str, password: str) -> None:
 @click.password_option(help="Asked for when not given.")
 def user_password(name: str, password: str) -> None:
     """Set a new password."""
+    from catalog import accounts
+
     with _opened() as catalog:
         accounts.set_password(catalog, name, password, actor=ACTOR)
 
@@ -241,6 +267,8 @@ def key() -> None:
 @click.argument("name")
 def key_create(name: str) -> None:
     """Make a key and print it, this once."""
+    from catalog import accounts
+
     with _opened() as catalog:
         click.echo(accounts.add_key(catalog, name, actor=ACTOR).key)
 
@@ -248,6 +276,8 @@ def key_create(name: str) -> None:
 @key.command("list")
 def key_list() -> None:
     """All keys, without their secret part."""
+    from catalog import accounts
+
     with _opened() as catalog:
         for row in accounts.list_keys(catalog):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
@@ -258,5 +288,7 @@ def key_list() -> None:
 @click.argument("key_id", type=int)
 def key_revoke(key_id: int) -> None:
     """Make a key useless (its number is shown by `catalog key list`)."""
+    from catalog import accounts
+
     with _opened() as catalog:
         accounts.revoke_key(catalog, key_id, actor=ACTOR)

@@ -9,7 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.errors import ConfigError
@@ -28,8 +28,8 @@ class Settings:
     gallery: str
     photos: str
     model: Path
-    gallery_api_key: str | None = None
-    secret_key: str | None = None
+    gallery_api_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:

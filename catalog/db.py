@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import importlib.resources
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from catalog.errors import ConfigError, DatabaseUnavailableError
+from migrations import HEAD
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: A number of our own that names the migration lock among PostgreSQL's advisory locks.
 MIGRATION_LOCK = 7_215_803
+#: Alembic keeps what it works on in its module, so one thread at a time.
+_ALEMBIC = threading.Lock()
 #: Seconds that a writer waits for another one on SQLite, and a connection attempt to PostgreSQL may take.
 SQLITE_WAIT, CONNECT_TIMEOUT = 30, 5
 
@@ -75,36 +77,45 @@ class Database:
         Raises ConfigError for a database that a newer version of this program has changed.
         """
         with _unavailable_told(), self.engine.connect() as connection:
-            if self._revision(connection) == ScriptDirectory.from_config(self._alembic()).get_current_head():
+            if _revision(connection) == HEAD:
                 return
+            # Imported when there is something to migrate: it takes half as long as all the rest of a start.
+            from alembic import command
+            from alembic.util import CommandError
+
             connection.rollback()
             connection = connection.execution_options(immediate=True)
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             try:
-                command.upgrade(self._alembic(connection), "head")
+                with _ALEMBIC:
+                    command.upgrade(alembic_config(connection), "head")
             except CommandError as error:
                 raise ConfigError(f"The database was changed by a newer version than this one: {error}") from error
             connection.commit()
 
-    def _revision(self, connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
-    def _alembic(self, connection: Connection | None = None) -> Config:
-        config = Config()
-        config.set_main_option("script_location", str(importlib.resources.files("migrations")).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        return config
-
-    def ping(self) -> None:
-        """Raises DatabaseUnavailableError when the database does not answer."""
-        with self.read() as session:
-            session.execute(text("SELECT 1"))
-
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision that the database is at; None before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's settings, to run the migrations on this connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
 
 
 @contextmanager

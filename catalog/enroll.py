@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from catalog import outbox
-from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryError, PhotoRejectedError
+from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryError, GalleryLockedError, PhotoRejectedError
 from catalog.photos import content_hash
 from catalog.service import Catalog, Live
 from embedder import images
@@ -112,5 +112,7 @@ def catch_up(catalog: Catalog, photo_ids: Sequence[uuid.UUID] = ()) -> None:
         outbox.apply_removals(catalog, catalog.live())
         for start in range(0, len(photo_ids), outbox.CHUNK):
             outbox.run_pending(catalog, only=photo_ids[start : start + outbox.CHUNK])
+    except GalleryLockedError:
+        log.info("left to the process that has the gallery open")
     except CatalogError as error:
         log.warning("left to the outbox: %s", error)

@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy.orm import Session
 
 from catalog.errors import CatalogError, GalleryError
 from catalog.gallery import GalleryPoint
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 CHUNK = 32
 #: A photo that failed this often (its file is damaged or gone) is tried again after so many seconds only.
 ATTEMPTS, REST = 3, 60.0
+#: Seconds that the worker waits, at most, while a part is away, and after an error that nobody foresaw.
+LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
 
 
 def apply_enrollments(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, Vectors]) -> int:
@@ -42,7 +45,7 @@ def apply_enrollments(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, 
             .join(Product, Product.id == Photo.product_id)
             .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(vectors)))
             .where(Product.active)
-            .order_by(Enrollment.photo_id)  # one order for all, so that two never wait for each other
+            .order_by(Enrollment.photo_id)  # as in `hold_enrollments`
             .with_for_update(of=Enrollment)
         ).all()
         points = [
@@ -61,11 +64,16 @@ def note_failure(
 ) -> None:
     """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
     with catalog.db.write() as session:
-        session.execute(
-            update(Enrollment)
-            .where(Enrollment.generation_id == generation_id, Enrollment.photo_id.in_(list(photo_ids)))
-            .values(attempts=Enrollment.attempts + attempts, error=str(error)[:500])
-        )
+        mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
+        hold_enrollments(session, mine)
+        noted = {"attempts": Enrollment.attempts + attempts, "error": str(error)[:500]}
+        session.execute(update(Enrollment).where(mine).values(noted))
+
+
+def hold_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
+    """Hold rows until the transaction ends; all do it in one order, so that two never wait for each other."""
+    query = select(Enrollment.photo_id).where(condition)
+    session.execute(query.order_by(Enrollment.generation_id, Enrollment.photo_id).with_for_update())
 
 
 def apply_removals(catalog: Catalog, live: Live) -> int:
@@ -106,7 +114,7 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
     """
     live = catalog.live()
     with catalog.db.read() as session:
-        pending = dict(session.execute(_pending(live, limit, only)).tuples().all())
+        pending = dict(session.execute(_pending(live, limit, only)).all())
         mine = Removal.generation_id == live.generation_id
         removals = session.scalar(select(func.count()).select_from(Removal).where(mine))
     try:
@@ -165,8 +173,8 @@ class Worker:
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # The dead part may take a while to come back: wait longer each time, but never long.
-                wait = min(4.0, wait * 2)
+                wait = min(LONGEST_WAIT, wait * 2)
                 log.warning("still pending, next try in %.0f s: %s", wait, error)
             except Exception:
                 log.exception("the outbox failed after %.1f s", time.monotonic() - began)
-                wait = 4.0
+                wait = UNKNOWN_WAIT

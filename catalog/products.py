@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, enroll
+from catalog import audit, enroll, outbox
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.models import Enrollment, Generation, Photo, Product, Removal
 from catalog.service import Catalog, live_generation
@@ -251,6 +251,7 @@ def _owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> 
 def _remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
     """Photos leave every generation that holds them: the live one at once, another before it is switched to."""
     mine = Enrollment.photo_id.in_(photo_ids)
+    outbox.hold_enrollments(session, mine)
     held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
     session.add_all(Removal(generation_id=generation, point_id=identity) for generation, identity in held.all())
 
@@ -331,7 +332,7 @@ def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
             .join(Generation, Generation.id == Enrollment.generation_id)
             .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_([p.id for p in product.photos]))
         )
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
 
 def list_page(catalog: Catalog, *, search: str = "", after: str = "", limit: int = 50, retired: bool = False) -> Page:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog import audit, enroll, outbox
-from catalog.errors import CatalogError, NotFoundError
+from catalog.errors import CatalogError, ConflictError, NotFoundError
 from catalog.models import Enrollment, Generation, Photo, Product, now
 from catalog.service import Catalog, Live, live_generation
 from embedder.bundle import Bundle
@@ -97,7 +98,7 @@ def _missing(session: Session, generation_id: int, limit: int, after: uuid.UUID 
     query = select(Photo.id, Photo.sha256).join(Product).where(Product.active, ~held).order_by(Photo.id).limit(limit)
     if after is not None:
         query = query.where(Photo.id > after)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _count(session: Session) -> int:
@@ -129,14 +130,18 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
 
 
 def _owe(catalog: Catalog, building: Live, vectors: Mapping[uuid.UUID, Vectors]) -> None:
-    """Rows for photos that the generation is to hold, and that are still there."""
-    with catalog.db.write() as session:
-        mine = Enrollment.generation_id == building.generation_id
-        there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(list(vectors)))))
-        # Held until the rows are committed, so that a photo deleted this moment takes its row along.
-        still = select(Photo.id).where(Photo.id.in_(list(vectors))).with_for_update(read=True, key_share=True)
-        ids = session.scalars(still).all()
-        session.add_all(Enrollment(generation_id=building.generation_id, photo_id=i) for i in ids if i not in there)
+    """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
+    mine = Enrollment.generation_id == building.generation_id
+    ids = list(vectors)
+    try:
+        with catalog.db.write() as session:
+            there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
+            # Held until the rows are committed, so that a photo deleted this moment takes its row along.
+            still = select(Photo.id).where(Photo.id.in_(ids)).with_for_update(read=True, key_share=True)
+            new = [identity for identity in session.scalars(still) if identity not in there]
+            session.add_all(Enrollment(generation_id=building.generation_id, photo_id=identity) for identity in new)
+    except IntegrityError as error:
+        raise ConflictError("Another process builds the same gallery right now: let it end.") from error
 
 
 def _judge(catalog: Catalog, building: Live) -> None:
@@ -144,7 +149,7 @@ def _judge(catalog: Catalog, building: Live) -> None:
     with catalog.db.read() as session:
         held = (Enrollment.generation_id == building.generation_id) & Enrollment.done
         query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
-        rows = session.execute(query.order_by(Photo.id)).tuples().all()
+        rows = session.execute(query.order_by(Photo.id)).all()
     sample = dict(rows[:: max(1, -(-len(rows) // JUDGED))])
     vectors = outbox.embed_stored(catalog, building, sample)
     lost = [i for i, vector in vectors.items() if not enroll.finds_itself(catalog, building, i, vector)]

@@ -39,15 +39,20 @@ class Rates:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Best score, margin over the next SKU and (with the SKU present) whether the best is right: [queries] each."""
+    """Best score, margin over the next SKU, whether the best is right (its SKU present), weight: [queries] each."""
 
     score: Floats
     margin: Floats
     right: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64]
+
+    def share(self, which: npt.NDArray[np.bool_]) -> float:
+        """Weighted share of the queries that these are."""
+        return float(self.weight[which].sum() / self.weight.sum())
 
 
 def _ask(pairs: list[tuple[Embedded, Embedded]], *, present: bool) -> _Asked:
-    scores, margins, rights = [], [], []
+    scores, margins, rights, weights = [], [], [], []
     for gallery, queries in pairs:
         table, names = sku_scores(queries.vectors, gallery.vectors, gallery.skus)
         if len(names) < 3:
@@ -62,13 +67,16 @@ def _ask(pairs: list[tuple[Embedded, Embedded]], *, present: bool) -> _Asked:
         scores.append(two[:, 1])
         margins.append(two[:, 1] - two[:, 0])
         rights.append(table.argmax(axis=1) == own)
-    return _Asked(np.concatenate(scores), np.concatenate(margins), np.concatenate(rights))
+        weights.append(np.full(len(rows), 1 / max(1, len(rows))))
+    return _Asked(np.concatenate(scores), np.concatenate(margins), np.concatenate(rights), np.concatenate(weights))
 
 
 def calibrate(pairs: list[tuple[Embedded, Embedded]], *, false_accept: float, wrong: float) -> tuple[Thresholds, Rates]:
-    """(gallery, queries) pairs -> thresholds that match the most while both rates stay below the stated ones.
+    """(gallery, queries) pairs -> thresholds with the most right answers while both rates stay below the stated ones.
 
-    Raises DataError when no query's SKU is in its gallery, or when no thresholds keep to the rates.
+    A right answer is a match that names the SKU, or `unknown` with the SKU taken out. Every pair weighs the same.
+
+    Raises DataError when no query's SKU is in its gallery, or when no thresholds that match at all keep to the rates.
     """
     known, unknown = _ask(pairs, present=True), _ask(pairs, present=False)
     if not len(known.score):
@@ -83,14 +91,15 @@ def calibrate(pairs: list[tuple[Embedded, Embedded]], *, false_accept: float, wr
             accepted = (known.score >= score) & (known.margin >= margin)
             rates = Rates(
                 queries=len(known.score),
-                matched=float((accepted & known.right).mean()),
-                wrong=float((accepted & ~known.right).sum() / max(1, accepted.sum())),
-                false_accept=float(((unknown.score >= score) & (unknown.margin >= margin)).mean()),
-                unknown_told=float((unknown.score < score).mean()),
+                matched=known.share(accepted & known.right),
+                wrong=known.share(accepted & ~known.right) / max(1e-9, known.share(accepted)),
+                false_accept=unknown.share((unknown.score >= score) & (unknown.margin >= margin)),
+                unknown_told=unknown.share(unknown.score < score),
                 score=float(score),
                 margin=float(margin),
             )
-            if rates.false_accept <= false_accept and rates.wrong <= wrong and _better(rates, best):
+            kept = rates.matched > 0 and rates.false_accept <= false_accept and rates.wrong <= wrong
+            if kept and _better(rates, best):
                 best = rates
     if best is None:
         raise DataError("No thresholds keep both rates: allow more by --false-accept or --wrong.")
@@ -98,5 +107,5 @@ def calibrate(pairs: list[tuple[Embedded, Embedded]], *, false_accept: float, wr
 
 
 def _better(one: Rates, other: Rates | None) -> bool:
-    """More matched is better; a tie goes to the one that tells more unknown products apart."""
-    return other is None or (one.matched, one.unknown_told) > (other.matched, other.unknown_told)
+    """Right answers count the same, whether a product is matched or an unknown one is told apart."""
+    return other is None or one.matched + one.unknown_told > other.matched + other.unknown_told

@@ -18,10 +18,10 @@ from typing import Any
 import click
 
 from embedder import bundle as bundles
-from embedder import report
+from embedder import images, report
 from embedder.calibrate import calibrate as fit_thresholds
 from embedder.errors import EmbedderError
-from embedder.evaluate import embed_folder
+from embedder.evaluate import embed_folder, embed_photos, split_references
 from embedder.evaluate import evaluate as evaluate_bundle
 from embedder.serve import Embedder
 
@@ -191,29 +191,56 @@ def evaluate(bundle: Path, gallery: Path, queries: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("bundle", type=Folder)
-@click.option("--gallery", required=True, type=Folder, multiple=True, help="Reference photos, a folder a SKU.")
-@click.option("--queries", required=True, type=Folder, multiple=True, help="Photos to recognize, a folder a SKU.")
-@click.option("--false-accept", default=0.05, show_default=True, help="Share of unknown products that may pass.")
-@click.option("--wrong", default=0.05, show_default=True, help="Share of matches that may name a wrong SKU.")
+@click.option("--gallery", type=Folder, multiple=True, help="Reference photos, a folder a SKU.")
+@click.option("--queries", type=Folder, multiple=True, help="Photos to recognize, for the --gallery at the same place.")
+@click.option(
+    "--alone", type=Folder, multiple=True, help="A set of its own: some photos of each SKU enrolled, the rest ask."
+)
+@click.option(
+    "--references",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Photos of each SKU that are enrolled with --alone.",
+)
+@click.option(
+    "--false-accept",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of unknown products that may pass.",
+)
+@click.option(
+    "--wrong",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of matches that may name a wrong SKU.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write there instead of changing BUNDLE.")
 def calibrate(
     bundle: Path,
     gallery: tuple[Path, ...],
     queries: tuple[Path, ...],
+    alone: tuple[Path, ...],
+    references: int,
     false_accept: float,
     wrong: float,
     out: Path | None,
 ) -> None:
     """Set a bundle's thresholds: what score and what margin make a match.
 
-    Each --gallery goes with the --queries at the same place. The thresholds are part of what a bundle is: it gets a new
-    id.
+    Every set weighs the same, however many photos it has; one of products that the model never saw (--alone) keeps the
+    thresholds honest. They are part of what a bundle is: it gets a new id.
     """
-    if len(gallery) != len(queries):
-        raise click.UsageError("give as many --queries as --gallery")
+    if len(gallery) != len(queries) or not gallery + alone:
+        raise click.UsageError("give --gallery and --queries in pairs, or --alone")
     bundles.check_place(out or bundle)
     embedder = Embedder.open(bundle)
     pairs = [(embed_folder(embedder, g), embed_folder(embedder, q)) for g, q in zip(gallery, queries, strict=True)]
+    for folder in alone:
+        known, asked = split_references(images.find_photos(folder), references)
+        pairs.append((embed_photos(embedder, known), embed_photos(embedder, asked)))
     thresholds, rates = fit_thresholds(pairs, false_accept=false_accept, wrong=wrong)
     old = embedder.bundle
     made = bundles.write_bundle(
@@ -223,6 +250,7 @@ def calibrate(
         version=old.version,
         dim=old.dim,
         size=old.size,
+        views=old.views,
         thresholds=thresholds,
         training={**old.training, "calibration": asdict(rates)},
     )

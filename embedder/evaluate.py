@@ -13,6 +13,8 @@ from embedder import images
 from embedder.errors import DataError, ImageError
 from embedder.serve import Embedder, Vectors
 
+Photos = dict[str, list[Path]]
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -26,8 +28,16 @@ class Embedded:
 
 def embed_folder(embedder: Embedder, *folders: Path) -> Embedded:
     """Embed every photo below the folders. Raises DataError when there is none that can be used."""
+    try:
+        return embed_photos(embedder, images.find_photos(*folders))
+    except DataError:
+        raise DataError(f"No usable photo below {', '.join(map(str, folders))}.") from None
+
+
+def embed_photos(embedder: Embedder, photos: Photos) -> Embedded:
+    """Embed photos by SKU. Raises DataError when there is none that can be used."""
     began = time.perf_counter()
-    owner = {path: sku for sku, paths in images.find_photos(*folders).items() for path in paths}
+    owner = {path: sku for sku, paths in photos.items() for path in paths}
     vectors: list[Vectors] = []
     skus: list[str] = []
     broken: list[str] = []
@@ -38,8 +48,25 @@ def embed_folder(embedder: Embedder, *folders: Path) -> Embedded:
             vectors.append(result)
             skus.append(owner[path])
     if not vectors:
-        raise DataError(f"No usable photo below {', '.join(map(str, folders))}.")
+        raise DataError("There is no photo that can be used.")
     return Embedded(np.stack(vectors), skus, broken, time.perf_counter() - began)
+
+
+def split_references(photos: Photos, references: int) -> tuple[Photos, Photos]:
+    """Photos by SKU -> (references, queries): so many photos of each SKU, evenly spread over the names; the rest ask.
+
+    Neighbours by name may be frames of one video, so what lies between the references is never near to all of them. A
+    SKU of fewer photos gives references only.
+    """
+    known: Photos = {}
+    asked: Photos = {}
+    for sku, paths in photos.items():
+        ordered = sorted(paths)
+        chosen = {round(place) for place in np.linspace(0, len(ordered) - 1, min(references, len(ordered)))}
+        known[sku] = [path for i, path in enumerate(ordered) if i in chosen]
+        if rest := [path for i, path in enumerate(ordered) if i not in chosen]:
+            asked[sku] = rest
+    return known, asked
 
 
 def sku_scores(
@@ -51,6 +78,13 @@ def sku_scores(
     starts = np.searchsorted(owner[order], np.arange(len(names)))
     best = np.maximum.reduceat(queries @ gallery[order].T, starts, axis=1)
     return best, [str(name) for name in names]
+
+
+def top_shares(scores: npt.NDArray[np.float32], names: list[str], wanted: list[str]) -> tuple[float, float]:
+    """Scores [queries, skus] of the SKUs `names`, each query's right SKU -> shares right first, and in the first 5."""
+    ranked = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    hits = np.array(names)[ranked] == np.array(wanted)[:, np.newaxis]
+    return float(hits[:, 0].mean()), float(hits.any(axis=1).mean())
 
 
 @dataclass(frozen=True)
@@ -78,13 +112,12 @@ def evaluate(embedder: Embedder, gallery: Path, queries: Path) -> Figures:
     known, asked = embed_folder(embedder, gallery), embed_folder(embedder, queries)
     began = time.perf_counter()
     scores, names = sku_scores(asked.vectors, known.vectors, known.skus)
-    ranked = np.argsort(-scores, axis=1)[:, :5]
+    top1, top5 = top_shares(scores, names, asked.skus)
     searching = time.perf_counter() - began
     held = set(names)
-    hits = np.array([[names[i] == sku for i in row] for row, sku in zip(ranked, asked.skus, strict=True)])
     return Figures(
-        top1=float(hits[:, 0].mean()),
-        top5=float(hits.any(axis=1).mean()),
+        top1=top1,
+        top5=top5,
         queries=len(asked.skus),
         gallery=len(known.skus),
         skus=len(names),

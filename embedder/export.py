@@ -78,7 +78,7 @@ def _facts(trainer: train.Trainer, log: list[dict[str, Any]]) -> dict[str, Any]:
     ended = (trainer.work / train.LOG_FILE).stat().st_mtime if log else 0.0
     return {
         **settings,
-        "sets": [_count(Path(folder), trainer) for folder in config.data],
+        "sets": [_count(Path(folder), trainer.batches.photos) for folder in config.data],
         "photos": sum(map(len, trainer.batches.photos.values())),
         "skus": len(trainer.batches.skus),
         "steps": trainer.step,
@@ -89,8 +89,9 @@ def _facts(trainer: train.Trainer, log: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _count(folder: Path, trainer: train.Trainer) -> dict[str, Any]:
-    mine = {sku: sum(path.is_relative_to(folder) for path in paths) for sku, paths in trainer.batches.photos.items()}
+def _count(folder: Path, photos: dict[str, list[Path]]) -> dict[str, Any]:
+    """A data folder's name, and how many of the photos and SKUs that are trained on it holds."""
+    mine = [sum(path.is_relative_to(folder) for path in paths) for paths in photos.values()]
     full = folder.absolute()
     name = f"{full.parent.name}/{full.name}" if full.name.lower() in SPLITS else full.name
-    return {"name": name, "photos": sum(mine.values()), "skus": sum(count > 0 for count in mine.values())}
+    return {"name": name, "photos": sum(mine), "skus": sum(count > 0 for count in mine)}

@@ -32,6 +32,8 @@ MAX_BYTES = 25 * 1024 * 1024
 #: A phone's 50-megapixel photo passes. The header is checked before a pixel is decoded, so a bomb costs nothing.
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 8
+#: Side of the `centre` view, as a share of the picture's shorter side.
+CENTRE = 0.8
 #: Letterbox bars: mid-grey, which every backbone's preprocessing maps to about zero.
 FILL = 127
 ORIENTATION_TAG = 0x0112
@@ -159,8 +161,24 @@ def fit(picture: Image.Image, size: int) -> Pixels:
     return np.asarray(canvas, dtype=np.uint8)
 
 
+def view(picture: Image.Image, size: int, name: str) -> Pixels:
+    """RGB picture -> one of its views, uint8 [size, size, 3]: `whole` as it is, or `centre`, the square in its middle.
+
+    A product fills a tight crop, but only the middle of a till's frame: the mean of both views serves either. Raises
+    ValueError for a view that there is not.
+    """
+    if name == "whole":
+        return fit(picture, size)
+    if name != "centre":
+        raise ValueError(f"no such view: {name}")
+    width, height = picture.size
+    side = round(CENTRE * min(width, height))
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return fit(picture.crop((left, top, left + side, top + side)), size)
+
+
 def load(data: bytes, size: int) -> Pixels:
-    """Bytes of an image file -> the network's input, uint8 [size, size, 3]. Raises ImageError."""
+    """Bytes of an image file -> its whole view, uint8 [size, size, 3]. Raises ImageError."""
     return fit(decode(data, want=size), size)
 
 

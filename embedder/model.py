@@ -55,7 +55,8 @@ def _efficientnetlite0(weights: str | None) -> Keras:
         input_shape=(None, None, 3),
     )
     # The builder divides by 255 first; with these two its Normalization layer makes (x - 127) / 128.
-    normalization = network.get_layer("normalization")
+    # By type: Keras numbers the names of layers that it builds a second time.
+    normalization = next(one for one in network.layers if isinstance(one, tf.keras.layers.Normalization))
     normalization.mean = tf.reshape(tf.constant([127 / 255] * 3, tf.float32), (1, 1, 1, 3))
     normalization.variance = tf.reshape(tf.constant([(128 / 255) ** 2] * 3, tf.float32), (1, 1, 1, 3))
     return network

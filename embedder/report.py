@@ -50,8 +50,8 @@ def write_card(bundle: Bundle) -> Path:
 def _card(bundle: Bundle) -> Iterator[str]:
     yield f"# {bundle.name} {bundle.version}"
     yield ""
-    yield f"Bundle `{bundle.id}`: a photo ({bundle.size} x {bundle.size} pixels, the whole picture, its shape kept)"
-    yield f"becomes a vector of {bundle.dim} numbers and unit length."
+    yield f"Bundle `{bundle.id}`: a photo ({' and '.join(bundle.views)}, {bundle.size} x {bundle.size} pixels each, its"
+    yield f"shape kept) becomes a vector of {bundle.dim} numbers and unit length, the mean of its views."
     yield ""
     yield "## What it is for"
     yield ""
@@ -116,7 +116,7 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     if not judged:
         yield "None were taken while training (no `--val`)."
         return
-    yield "Share of the validation photos whose nearest photo in the first data set is of their SKU:"
+    yield "Share of the validation photos whose nearest photo in the first data set is of their SKU (whole view alone):"
     yield ""
     yield "| epoch | val top-1 |"
     yield "|---|---|"

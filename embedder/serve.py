@@ -39,6 +39,8 @@ class Embedder:
         for _ in range(self.workers):
             self._free.put(_open_interpreter(bundle))
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
+        # A pool of its own: a photo on a thread of `_pool` may wait for its views without standing in their way.
+        self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
 
     @classmethod
     def open(cls, path: Path, workers: int | None = None) -> Embedder:
@@ -69,8 +71,16 @@ class Embedder:
         return self._pool.map(call, items)
 
     def embed_bytes(self, data: bytes) -> Vectors:
-        """The bytes of an image file -> float32 [dim], unit length. Raises ImageError."""
-        return self.embed_one(images.load(data, self.bundle.size))
+        """The bytes of an image file -> float32 [dim], unit length: the mean of its views. Raises ImageError."""
+        picture = images.decode(data, want=self.bundle.size)
+
+        def look(name: str) -> Vectors:
+            return self.embed_one(images.view(picture, self.bundle.size, name))
+
+        first, *others = self.bundle.views
+        waiting = [self._view_pool.submit(look, name) for name in others]
+        mean: Vectors = np.mean([look(first), *(view.result() for view in waiting)], axis=0)
+        return mean / np.linalg.norm(mean)
 
     def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
         """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""
@@ -93,6 +103,7 @@ class Embedder:
     def close(self) -> None:
         """Stop the worker threads."""
         self._pool.shutdown()
+        self._view_pool.shutdown()
 
 
 _announcing = threading.Lock()

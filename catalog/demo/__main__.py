@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,20 +15,10 @@ from tqdm import tqdm
 from catalog.demo import camera
 from catalog.demo.products import Product, products
 from catalog.demo.report import Row, Summary, write_report
+from catalog.demo.server import add_product, serve_catalog
 
-REFERENCES, QUERIES = 4, 3
+QUERIES = 3  # photos of each product that are asked
 MARK = "this-folder-is-the-demo"
-#: Seconds that the server may take to start on a slow machine.
-START = 60
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server: its address, a till's key, and what it said at its first start."""
-
-    url: str
-    key: str
-    sign_in: str
 
 
 def main() -> None:
@@ -46,10 +30,10 @@ def main() -> None:
     data = options.data.absolute()
     _make_empty(data)
     drawn = products(options.seed)
-    with _served(data) as server, _client(server) as client:
-        photos = _add_all(client, [p for p in drawn if p.known], options.seed)
-        rows = _ask_all(client, drawn, options.seed)
-        bundle = client.get("/health/ready").json()["bundle"]
+    with serve_catalog(data) as server, server.till() as till:
+        photos = _add_all(till, [p for p in drawn if p.known], options.seed)
+        rows = _ask_all(till, drawn, options.seed)
+        bundle = till.get("/health/ready").json()["bundle"]
     summary = _summarize(drawn, rows, photos, bundle)
     _print_table(drawn, rows)
     report = data / "report.html"
@@ -60,7 +44,7 @@ def main() -> None:
         f"\nunknown products told apart: {told} of {sum(row.expected is None for row in rows)}; wrong matches: {wrong}"
     )
     print(f"report with the pictures side by side: {report}")
-    print(f"`make serve` opens this catalog; {server.sign_in}")
+    print(f"`make serve` opens this catalog; sign in as admin with the password {server.password}")
     print(summary.line)
 
 
@@ -74,65 +58,16 @@ def _make_empty(data: Path) -> None:
     (data / MARK).touch()
 
 
-@contextlib.contextmanager
-def _served(data: Path) -> Iterator[Server]:
-    """The real server in a process of its own, on a free port, with the embedded default of everything."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_")}
-    environment = {**kept, "CATALOG_DATA": str(data)}
-    if os.environ.get("CATALOG_MODEL"):
-        environment["CATALOG_MODEL"] = os.environ["CATALOG_MODEL"]
-    catalog = [sys.executable, "-m", "catalog"]
-    made = subprocess.run([*catalog, "key", "create", "demo"], env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603
-    log_path = data / "server.log"
-    with log_path.open("w+") as log:
-        process = subprocess.Popen([*catalog, "serve", "--port", "0"], env=environment, stdout=log, stderr=log)  # noqa: S603
-        try:
-            said = _wait_for_address(process, log_path)
-            address = re.search(r"Serving on (\S+)", said)
-            first = re.search(r"sign in as .*\)", said)
-            yield Server(
-                url=address.group(1) if address else "",
-                key=made.stdout.decode().strip(),
-                sign_in=first.group(0).replace(" (shown this once)", "") if first else "sign in as before",
-            )
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _wait_for_address(process: subprocess.Popen[bytes], log_path: Path) -> str:
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline:
-        said = log_path.read_text()
-        if "Serving on" in said:
-            return said
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    sys.exit(f"The server did not start:\n{log_path.read_text()}")
-
-
-def _client(server: Server) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=30)
-
-
-def _add_all(client: httpx.Client, known: list[Product], seed: int) -> int:
+def _add_all(till: httpx.Client, known: list[Product], seed: int) -> int:
     """Add every known product with its reference photos; how many photos are searchable."""
     searchable = 0
     for product in tqdm(known, desc="adding products", unit="product", leave=False):
-        files = [
-            ("photos", (f"{product.sku}-{i}.jpg", camera.encode(camera.reference(product, i, seed)), "image/jpeg"))
-            for i in range(REFERENCES)
-        ]
-        facts = {"sku": product.sku, "name": product.name, "brand": product.brand}
-        reply = client.post("/api/v1/products", data=facts, files=files)
-        if reply.status_code != 201:
-            sys.exit(f"{product.sku} was not added: {reply.text}")
-        searchable += sum(photo["state"] == "searchable" for photo in reply.json()["photos"])
+        added = add_product(till, product, seed)
+        searchable += sum(photo["state"] == "searchable" for photo in added["photos"])
     return searchable
 
 
-def _ask_all(client: httpx.Client, drawn: list[Product], seed: int) -> list[Row]:
+def _ask_all(till: httpx.Client, drawn: list[Product], seed: int) -> list[Row]:
     """Send every query photo as a till would; `milliseconds` is the till's own round trip."""
     rows: list[Row] = []
     known = {product.sku: product for product in drawn if product.known}
@@ -140,7 +75,7 @@ def _ask_all(client: httpx.Client, drawn: list[Product], seed: int) -> list[Row]
     for product, i in tqdm(jobs, desc="recognizing", unit="photo", leave=False):
         photo = camera.encode(camera.query(product, i, seed))
         began = time.perf_counter()
-        reply = client.post("/api/v1/recognize", content=photo, headers={"Content-Type": "image/jpeg"})
+        reply = till.post("/api/v1/recognize", content=photo, headers={"Content-Type": "image/jpeg"})
         milliseconds = (time.perf_counter() - began) * 1000
         if reply.status_code != 200:
             sys.exit(f"a photo of {product.sku} was not answered: {reply.text}")

@@ -34,7 +34,7 @@ BLUR = ((0.3, 0.6), (0.7, 1.2), (1.1, 1.8))
 NOISE = ((1.5, 3), (3, 6), (5, 9))
 CLUTTER = ((0, 2), (2, 4), (3, 6))
 EXPOSURE = ((0.9, 1.1), (0.7, 1.1), (0.5, 0.85))
-SHARE = ((0.6, 0.75), (0.54, 0.7), (0.47, 0.62))
+SHARE = ((0.72, 0.84), (0.68, 0.8), (0.6, 0.76))
 
 #: The colors of what else lies around: fruit, cardboard, glass, cloth.
 GOODS = (

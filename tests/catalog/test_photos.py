@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from pictures import bad_files, jpeg, odd_files
+from PIL import Image
 
 from catalog import photos
 from catalog.errors import ConfigError, NotFoundError, StorageError

@@ -83,13 +83,15 @@ def settings(shapes: Path) -> dict[str, Any]:
         "lr": 2e-3,
         "softmax": 0.5,
         "mix": 0.2,
-        "average": 0.5,
+        "average": 0.95,
         "seed": 7,
     }
 
 
 @pytest.fixture(scope="session")
-def trained(settings: dict[str, Any], shapes: Path, shape_queries: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trained(
+    settings: dict[str, Any], shapes: Path, shape_queries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     """That training, run from start to end without a break: its Trainer. Skips where TensorFlow is missing."""
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
     from embedder import train

@@ -26,9 +26,7 @@ class Staff:
     def get(self, page: str) -> TestResponse:
         return self.client.get(page)
 
-    def send(
-        self, target: str, form: dict[str, Any], *, page: str | None = None, script: bool = False
-    ) -> TestResponse:
+    def send(self, target: str, form: dict[str, Any], *, page: str | None = None, script: bool = False) -> TestResponse:
         headers = {"X-Requested-With": "fetch"} if script else {}
         data = {**form, "csrf_token": csrf_of(self.client, page or target)}
         return self.client.post(target, data=data, headers=headers, content_type="multipart/form-data")

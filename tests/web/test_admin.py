@@ -7,13 +7,12 @@ import pictures
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from staff import NAME, PASSWORD, Staff, csrf_of
+from staff import NAME, PASSWORD, csrf_of
 
 from catalog import products
 from catalog.models import AuditEntry
 from catalog.service import Catalog
 from web.security import limiter
-
 
 PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
 

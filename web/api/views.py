@@ -72,7 +72,7 @@ def recognize() -> Response:
 )
 @needs_key
 def create_product() -> Response:
-    """Add a product: multipart fields `sku`, `photos` (one or more files), and if wanted `name`, `brand`, `category`."""
+    """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`."""
     form = request.form
     facts = Facts(form.get("sku", ""), form.get("name", ""), form.get("brand", ""), form.get("category", ""))
     added = products.create(catalog(), facts, uploads("photos"), actor=f"key {g.key_name}")

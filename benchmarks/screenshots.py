@@ -1,0 +1,84 @@
+"""The pictures of the docs: a drawn catalog in headless Chromium, at the width of a laptop and of a phone.
+
+`make pictures`. Writes docs/images/*.png.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from catalog.demo import camera
+from catalog.demo.products import products
+from catalog.demo.server import add_product, serve_catalog
+
+SEED = 7
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+SIZES: dict[str, dict[str, Any]] = {
+    "laptop": {"viewport": {"width": 1100, "height": 760}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    stranger = next(product for product in products() if not product.known)
+    known = next(product for product in products() if product.known)
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as data,
+        serve_catalog(Path(data)) as server,
+        server.till() as till,
+        sync_playwright() as playwright,
+    ):
+        for product in products()[:24]:
+            add_product(till, product, SEED)
+        references = []
+        for i in range(4):
+            references.append(Path(folder) / f"{stranger.sku}-{i}.jpg")
+            references[-1].write_bytes(camera.encode(camera.reference(stranger, i)))
+        query = Path(folder) / "query.jpg"
+        query.write_bytes(camera.encode(camera.query(known, 0)))
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        state = None
+        for size, settings in SIZES.items():
+            context = browser.new_context(base_url=server.url, storage_state=state, **settings)
+            page = context.new_page()
+            page.goto("/products/")
+            if state is None:
+                page.fill("#name", "admin")
+                page.fill("#password", server.password)
+                page.click("button")
+                page.wait_for_url("**/products/")
+                state = context.storage_state()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"products-{size}.png")
+            page.goto("/add/")
+            page.set_input_files("[data-choose]", references)
+            page.fill("#sku", f"{stranger.sku}-{size}")
+            page.fill("#name", stranger.name)
+            page.locator(".previews img").nth(3).wait_for()
+            page.screenshot(path=IMAGES / f"add-{size}.png", full_page=True)
+            page.click("[data-submit]")
+            page.locator("[data-done]").wait_for()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"added-{size}.png")
+            page.goto("/try/")
+            page.set_input_files("[data-choose]", query)
+            page.locator("[data-done]").wait_for()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"try-{size}.png", full_page=True)
+            context.close()
+        browser.close()
+    for path in IMAGES.glob("*.png"):  # flat colors: a palette keeps them small in every clone
+        Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pictures import bad_files, jpeg
+from sqlalchemy import func, select
+
+from catalog import importing, products
+from catalog.errors import InvalidInputError, StorageError
+from catalog.importing import Report
+from catalog.models import AuditEntry
+from catalog.recognize import recognize
+from catalog.service import Catalog
+
+
+def write(root: Path, *photos: tuple[str, int]) -> None:
+    for name, seed in photos:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(seed))
+
+
+def load(catalog: Catalog, root: Path) -> Report:
+    items = importing.from_folder(root) if root.is_dir() else importing.from_csv(root)
+    return importing.run(catalog, items, actor="cli")
+
+
+def entries(catalog: Catalog) -> int:
+    with catalog.db.read() as session:
+        return session.scalar(select(func.count()).select_from(AuditEntry)) or 0
+
+
+def test_the_folder_that_holds_the_photos_is_the_sku(catalog: Catalog, tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    write(root, ("A/1.jpg", 1), ("A/2.JPG", 2), ("deep/er/B/1.jpg", 3), ("deep/A/1.jpg", 4))
+    (root / "A" / "notes.txt").write_text("no photo")
+    (root / "A" / ".hidden.jpg").write_text("no photo")
+    assert load(catalog, root) == Report(products=2, photos=4)
+    assert recognize(catalog, jpeg(3)).matches[0].sku == "B"
+    assert [len(products.get(catalog, sku).photos) for sku in "AB"] == [3, 1]
+    before = entries(catalog)
+    assert load(catalog, root) == Report(duplicates=4)
+    assert entries(catalog) == before
+    write(root, ("A/3.jpg", 5))
+    assert load(catalog, root) == Report(photos=1, duplicates=4)
+
+
+def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
+    counted: list[int] = []
+    report = importing.run(catalog, importing.from_folder(tmp_path / "in"), actor="cli", progress=counted.append)
+    assert report == Report(products=1, photos=70)
+    assert sum(counted) == 70
+
+
+def test_broken_photos_are_reported_and_the_others_imported(catalog: Catalog, tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    write(root, ("A/good.jpg", 1), ("other/A/text.jpg", 2), ("-bad sku-/1.jpg", 3), ("B/1.jpg", 4))
+    for name, (data, _, _) in bad_files().items():
+        (root / "A" / name).write_bytes(data)
+        (root / "only bad").mkdir(exist_ok=True)
+        (root / "only bad" / name).write_bytes(data)
+    report = load(catalog, root)
+    # A good photo of the same file name as a bad one is not mistaken for it.
+    assert (report.products, report.photos, report.duplicates) == (2, 3, 0)
+    assert len(report.errors) == 2 * len(bad_files()) + 1
+    for name in bad_files():
+        assert sum(name in error for error in report.errors) == 2
+    assert sum("-bad sku-" in error for error in report.errors) == 1
+    assert [p.sku for p in products.list_page(catalog).products] == ["A", "B"]
+
+
+def test_a_csv(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "photos", ("1.jpg", 1), ("2.jpg", 2), ("with blank.jpg", 3))
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "\ufeffSKU,Name,Photos,Brand\n"
+        "A, Green tea ,photos/1.jpg | photos/2.jpg,Leaf\n"
+        f'"A","again",{tmp_path}/photos/with blank.jpg,\n'
+        "\n"
+        "B,,photos/1.jpg,\n",
+        encoding="utf-8",
+    )
+    assert load(catalog, path) == Report(products=2, photos=4)
+    product = products.get(catalog, "A")
+    assert (product.name, product.brand, len(product.photos)) == ("Green tea", "Leaf", 3)
+    assert products.get(catalog, "B").name == "B"
+    assert load(catalog, path) == Report(duplicates=4)
+
+
+def test_errors_of_a_csv_name_the_line(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path, ("1.jpg", 1))
+    (tmp_path / "bad.jpg").write_text("no photo")
+    path = tmp_path / "list.csv"
+    lines = [
+        "sku,photos",
+        "A,1.jpg",
+        ",1.jpg",
+        "B,",
+        "C,bad.jpg",
+        "D,absent.jpg",
+        "E,.",
+        "a/b,1.jpg",
+        "F",
+        "G,1.jpg|bad.jpg,x",
+    ]
+    path.write_text("\n".join(lines))
+    report = load(catalog, path)
+    assert (report.products, report.photos) == (2, 2)
+    expected = {
+        3: "SKU is missing",
+        4: "no photo",
+        5: "bad.jpg: The file is not an image",
+        6: "absent.jpg: No such file",
+    }
+    expected |= {7: "Is a directory", 8: "slashes", 9: "no photo", 10: "bad.jpg"}
+    assert len(report.errors) == len(expected)
+    for error, (number, words) in zip(report.errors, expected.items(), strict=True):
+        assert error.startswith(f"{path}:{number}: ")
+        assert words in error
+
+
+@pytest.mark.parametrize("content", [b"", b"name,photo\nA,1.jpg\n", b"sku,photos\n\xff\xfe,1.jpg\n", b"\xff\xfes\0k\0"])
+def test_what_is_no_csv(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"list\.csv"):
+        importing.from_csv(path)
+
+
+def test_folders_without_photos(tmp_path: Path) -> None:
+    for root in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InvalidInputError, match=str(root)):
+            importing.from_folder(root)
+
+
+def test_a_full_disk_ends_the_import(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "in", ("A/1.jpg", 1), ("B/1.jpg", 2))
+    put, stored = catalog.photos.put, []
+
+    def full(data: bytes) -> str:
+        if stored:
+            raise StorageError("no space")
+        stored.append(data)
+        return put(data)
+
+    monkeypatch.setattr(catalog.photos, "put", full)
+    with pytest.raises(StorageError):
+        load(catalog, tmp_path / "in")
+    monkeypatch.undo()
+    assert load(catalog, tmp_path / "in") == Report(products=1, photos=1, duplicates=1)
+
+
+def test_what_can_not_be_searched_yet_is_counted(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "in", ("A/1.jpg", 1), ("A/2.jpg", 2))
+    catalog.gallery.on = False
+    assert load(catalog, tmp_path / "in") == Report(products=1, photos=2, pending=2)

@@ -1,0 +1,129 @@
+"""P x K batches: their make-up, and that (seed, step) alone decides them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedder import data, images
+from embedder.errors import DataError, ImageError
+
+
+@pytest.fixture(scope="module")
+def photos(shapes: Path) -> dict[str, list[Path]]:
+    return images.find_photos(shapes)
+
+
+def test_a_batch_has_p_skus_and_k_photos_of_each(photos: dict[str, list[Path]]) -> None:
+    batches = data.PKBatches(photos, p=4, k=3, seed=1)
+    for step in range(20):
+        drawn = batches.draw(step)
+        assert sorted(Counter(label for label, _ in drawn).values()) == [3, 3, 3, 3]
+        assert len({path for _, path in drawn}) == 12  # enough photos: none twice
+        assert all(path in photos[batches.skus[label]] for label, path in drawn)
+
+
+def test_pixels_and_labels_of_a_batch(photos: dict[str, list[Path]]) -> None:
+    batch = data.PKBatches(photos, p=4, k=3, seed=1).batch(5, 40)
+    assert (batch.pixels.shape, batch.pixels.dtype) == ((12, 40, 40, 3), np.uint8)
+    assert (batch.labels.shape, batch.labels.dtype) == ((12,), np.int32)
+    assert batch.labels.tolist() == [label for label, _ in data.PKBatches(photos, p=4, k=3, seed=1).draw(5)]
+
+
+def test_few_photos_are_repeated(photos: dict[str, list[Path]]) -> None:
+    single = {sku: paths[:1] for sku, paths in photos.items()}
+    assert len(data.PKBatches(single, p=2, k=4, seed=1).draw(0)) == 8
+
+
+def test_every_sku_comes_once_in_a_round(photos: dict[str, list[Path]]) -> None:
+    batches = data.PKBatches(photos, p=2, k=2, seed=1)
+    rounds = [
+        [label for step in (3 * n, 3 * n + 1, 3 * n + 2) for label, _ in batches.draw(step)[::2]] for n in range(4)
+    ]
+    assert all(sorted(labels) == list(range(6)) for labels in rounds)
+    assert len({tuple(labels) for labels in rounds}) > 1  # each in another order
+
+
+def test_seed_and_step_decide(photos: dict[str, list[Path]]) -> None:
+    one, same = (data.PKBatches(photos, p=4, k=2, seed=9) for _ in range(2))
+    one.batch(0, 32)  # what was drawn before must not matter
+    np.testing.assert_array_equal(one.batch(7, 32).pixels, same.batch(7, 32).pixels)
+    assert (one.batch(7, 32).pixels != one.batch(8, 32).pixels).any()
+    assert (one.batch(7, 32).pixels != data.PKBatches(photos, p=4, k=2, seed=10).batch(7, 32).pixels).any()
+
+
+def test_a_photo_looks_different_each_time(photos: dict[str, list[Path]]) -> None:
+    same = photos["red-square"][:1]
+    batches = data.PKBatches({"a": same, "b": same}, p=2, k=2, seed=9)
+    views = [*batches.batch(0, 32).pixels, *batches.batch(1, 32).pixels]
+    assert len({view.tobytes() for view in views}) == 8
+
+
+def test_stream_is_the_batches_in_order(photos: dict[str, list[Path]]) -> None:
+    batches = data.PKBatches(photos, p=2, k=2, seed=3)
+    asked = [(step, 32 if step < 8 else 48) for step in range(3, 13)]
+    streamed = list(batches.stream(asked))
+    assert len(streamed) == len(asked)
+    for (step, size), batch in zip(asked, streamed, strict=True):
+        np.testing.assert_array_equal(batch.pixels, batches.batch(step, size).pixels)
+
+
+def test_steps_of_an_epoch_show_about_each_photo(photos: dict[str, list[Path]]) -> None:
+    assert data.PKBatches(photos, p=4, k=3, seed=1).steps_per_epoch == 5  # 60 photos, 12 a batch
+    assert data.PKBatches({sku: paths[:1] for sku, paths in photos.items()}, p=6, k=4, seed=1).steps_per_epoch == 1
+
+
+def test_too_few_skus(photos: dict[str, list[Path]]) -> None:
+    with pytest.raises(DataError, match="takes 7 SKUs, the data has 6"):
+        data.PKBatches(photos, p=7, k=2, seed=1)
+    with pytest.raises(DataError, match="the data has 0"):
+        data.PKBatches({}, p=2, k=2, seed=1)
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 900), (900, 8), (300, 200)])
+def test_augment_takes_any_shape(size: int, shape: tuple[int, int]) -> None:
+    picture = Image.new("RGB", shape, (90, 120, 30))
+    for seed in range(25):
+        view = data.augment(picture, size, np.random.default_rng(seed))
+        assert (view.shape, view.dtype) == ((size, size, 3), np.uint8)
+
+
+def test_augment_keeps_the_hue() -> None:
+    """A green apple must not come out red: the strongest channel stays the strongest."""
+    for color, strongest in (((200, 60, 60), 0), ((60, 190, 60), 1), ((60, 60, 200), 2)):
+        means = [
+            data.augment(Image.new("RGB", (64, 64), color), 64, np.random.default_rng(seed)).mean(axis=(0, 1))
+            for seed in range(30)
+        ]
+        assert {int(mean.argmax()) for mean in means} == {strongest}
+        assert np.std([mean.sum() for mean in means]) > 10  # and it does change
+
+
+def test_read_is_what_serving_sees(photos: dict[str, list[Path]], tmp_path: Path) -> None:
+    path = photos["red-square"][0]
+    np.testing.assert_array_equal(data.read(path, 48), images.load(path.read_bytes(), 48))
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    with pytest.raises(ImageError, match=r"bad\.jpg: .*empty"):
+        data.read(tmp_path / "bad.jpg", 48)
+
+
+def test_drop_broken_names_what_it_drops(photos: dict[str, list[Path]], tmp_path: Path) -> None:
+    bad, cut = tmp_path / "bad.jpg", tmp_path / "cut.png"
+    bad.write_bytes(b"text")
+    cut.write_bytes(photos["red-bar"][0].read_bytes()[:100])
+    kept, broken = data.drop_broken({"red-bar": [*photos["red-bar"][:2], cut], "only-bad": [bad]})
+    assert kept == {"red-bar": photos["red-bar"][:2]}
+    assert [line.split(":")[0] for line in broken] == [str(cut), str(bad)]
+
+
+def test_a_photo_that_breaks_later_is_named(photos: dict[str, list[Path]], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"text")
+    batches = data.PKBatches({"a": [bad], "b": [bad]}, p=2, k=2, seed=1)
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        batches.batch(0, 32)

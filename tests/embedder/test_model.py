@@ -1,0 +1,159 @@
+"""Backbones, where they start from, and heads."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
+
+from embedder import model  # noqa: E402
+from embedder.errors import WeightsError  # noqa: E402
+
+PHOTOS = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3)).astype(np.float32)
+STARTS = {
+    "efficientnetlite0": "efficientnet-lite0-imagenet.npz",
+    "mobilenetv3large": "mobilenetv3large-distilled.npz",
+}
+
+
+@pytest.fixture(scope="module")
+def lite0() -> Any:
+    return model.build_backbone("efficientnetlite0", "none")
+
+
+def start_file(shared: Path, backbone: str) -> Path:
+    path = shared / "weights" / STARTS[backbone]
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not on this machine")
+    return path
+
+
+@pytest.mark.parametrize("backbone", STARTS)
+def test_start_file_is_taken_in_full(backbone: str, shared: Path) -> None:
+    path = start_file(shared, backbone)
+    network = model.build_backbone(backbone, str(path))
+    weights = {w.name.removesuffix(":0"): w.numpy() for w in network.weights if not w.name.startswith("normalization")}
+    with np.load(path) as stored:
+        keys = [f"a{i}" for i in range(len(weights))] if "a0" in stored.files else list(weights)
+        assert sorted(keys) == sorted(stored.files)
+        for key, value in zip(keys, weights.values(), strict=True):
+            np.testing.assert_array_equal(value, stored[key].astype(np.float32))
+
+
+def test_lite0_maps_photos_as_its_start_was_trained(shared: Path) -> None:
+    """(x - 127) / 128: for a photo that is all 127, the first convolution sees zeros and gives zeros."""
+    network = model.build_backbone("efficientnetlite0", str(start_file(shared, "efficientnetlite0")))
+    first = tf.keras.Model(network.input, network.get_layer("stem_conv").output)
+    assert np.abs(first(np.full((1, 64, 64, 3), 127, np.float32)).numpy()).max() < 1e-4
+    bright = first(np.full((1, 64, 64, 3), 255, np.float32)).numpy()[0, 8, 8]
+    kernel = network.get_layer("stem_conv").kernel.numpy()
+    np.testing.assert_allclose(bright, kernel.sum(axis=(0, 1, 2)), atol=1e-4)  # (255 - 127) / 128 = 1
+
+
+def test_backbones_can_be_built_twice(lite0: Any) -> None:
+    """Keras numbers the names of a second network's layers."""
+    again = model.build_backbone("efficientnetlite0", "none")
+    assert [w.shape for w in again.weights] == [w.shape for w in lite0.weights]
+
+
+def arrays_of(network: Any) -> dict[str, Any]:
+    return {
+        w.name.removesuffix(":0"): np.full(w.shape, 0.5, np.float16)
+        for w in network.weights
+        if not w.name.startswith("normalization")
+    }
+
+
+def test_arrays_by_name_and_in_order(lite0: Any, tmp_path: Path) -> None:
+    arrays = arrays_of(lite0)
+    for number, named in enumerate((arrays, {f"a{i}": array for i, array in enumerate(arrays.values())})):
+        path = tmp_path / f"{number}.npz"
+        np.savez(path, **named)
+        lite0.get_layer("top_bn").gamma.assign(tf.zeros(1280))
+        model.load_arrays(lite0, path)
+        assert (lite0.get_layer("top_bn").gamma.numpy() == 0.5).all()
+
+
+def without(arrays: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: array for name, array in arrays.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda arrays: without(arrays, "top_conv/kernel"), "no array 'top_conv/kernel'"),
+        (lambda arrays: {**arrays, "stem_bn/beta": np.zeros(5)}, r"stem_bn/beta is \(5,\), not \(32,\)"),
+        (lambda arrays: {f"a{i}": array for i, array in enumerate(list(arrays.values())[:-1])}, "244 arrays"),
+        (lambda arrays: {}, "0 arrays, the network has 245"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(lite0: Any, tmp_path: Path, change: Any, says: str) -> None:
+    np.savez(tmp_path / "some.npz", **change(arrays_of(lite0)))
+    with pytest.raises(WeightsError, match=says):
+        model.load_arrays(lite0, tmp_path / "some.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut short", b"\x93NUMPY\x01\x00"])
+def test_files_that_are_no_arrays(lite0: Any, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "some.npz").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"not an \.npz"):
+        model.load_arrays(lite0, tmp_path / "some.npz")
+
+
+def test_one_array_in_a_file_of_its_own_is_no_npz(lite0: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "some.npy", np.zeros(3))
+    with pytest.raises(WeightsError, match=r"not an \.npz"):
+        model.load_arrays(lite0, tmp_path / "some.npy")
+
+
+def test_no_such_file(lite0: Any, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"nowhere\.npz: no such file"):
+        model.load_arrays(lite0, tmp_path / "nowhere.npz")
+
+
+def test_imagenet_without_a_download_names_the_way_out() -> None:
+    with pytest.raises(WeightsError, match="--weights PATH"):
+        model.build_backbone("efficientnetlite0", "imagenet")
+
+
+def test_imagenet_that_cant_be_reached_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home folder decides where Keras looks for earlier downloads, the proxy (nobody listens) where it asks."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would remember the proxies of its first use
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match=r"mobilenetv3large can't be downloaded .* --weights PATH"):
+        model.build_backbone("mobilenetv3large", "imagenet")
+    assert time.monotonic() - began < 20
+
+
+def test_pooled_head_gives_unit_vectors_at_any_size(lite0: Any) -> None:
+    network = model.build_embedder(lite0, "pooled", 24)
+    for side in (32, 64):
+        vectors = network(PHOTOS[:, :side, :side]).numpy()
+        assert vectors.shape == (3, 24)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_flatten_head_is_the_papers(lite0: Any) -> None:
+    network = model.build_embedder(lite0, "flatten", 24, size=64)
+    vectors = network(PHOTOS).numpy()
+    assert vectors.shape == (3, 24)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert network.get_layer("embedding").kernel.shape == (2 * 2 * 1280, 24)
+    with pytest.raises(ValueError, match="fixed size"):
+        model.build_embedder(lite0, "flatten", 24)
+
+
+def test_embedding_starts_as_a_projection(lite0: Any) -> None:
+    kernel = model.build_embedder(lite0, "pooled", 24).get_layer("embedding").kernel.numpy()
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(24), atol=1e-4)

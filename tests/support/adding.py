@@ -1,0 +1,19 @@
+"""`python adding.py FIRST`: adds products, one photo each, until it is killed; prints each when it is in."""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+
+from pictures import jpeg
+
+from catalog import products
+from catalog.config import Settings
+from catalog.products import Facts, NewPhoto
+from catalog.service import Catalog
+
+if __name__ == "__main__":
+    catalog = Catalog.open(Settings.from_env())
+    for seed in count(int(sys.argv[1])):
+        added = products.create(catalog, Facts(f"S{seed}"), [NewPhoto("photo.jpg", jpeg(seed))], actor="adding")
+        print(seed, added.searchable, flush=True)

@@ -1,0 +1,69 @@
+"""The docs name what there is: settings, commands, answers, files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import catalog.cli
+import embedder.cli
+from catalog import errors
+from web.errors import PHOTO_STATUS, STATUS
+
+ROOT = Path(__file__).parents[1]
+DOCS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    read = set(re.findall(r'"(CATALOG_[A-Z_]+)"', (ROOT / "catalog" / "config.py").read_text()))
+    named = set(re.findall(r"`(CATALOG_[A-Z_]+)`", DOCS["docs/operating.md"]))
+    assert read == named
+
+
+def commands(group: click.Group, prefix: str) -> set[str]:
+    found = set()
+    for name, command in group.commands.items():
+        found |= commands(command, f"{prefix} {name}") if isinstance(command, click.Group) else {f"{prefix} {name}"}
+    return found
+
+
+def test_every_command_is_documented() -> None:
+    text = "\n".join(DOCS.values())
+    missing = {
+        command
+        for command in commands(catalog.cli.main, "catalog") | commands(embedder.cli.main, "embedder")
+        if not re.search(rf"{command}\b", text)
+    }
+    assert missing == set()
+
+
+def test_every_error_code_of_the_api_is_documented() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CatalogError)]
+    inner = {"catalog_error", "gallery_error"}  # of base classes
+    page = DOCS["docs/api.md"]
+    assert {kind.code for kind in kinds if f"`{kind.code}`" not in page} <= inner
+    assert all(f"`{code}`" in page for code in PHOTO_STATUS)
+    for status in {status for _, status in STATUS} | set(PHOTO_STATUS.values()):
+        assert f"| {status} |" in page
+
+
+@pytest.mark.parametrize("page", DOCS)
+def test_links_and_pictures_are_there(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", DOCS[page]):
+        assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
+
+
+def test_make_targets_that_docs_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for text in DOCS.values() for name in re.findall(r"`?\bmake ([a-z]+)\b`?(?= |`|\n|$)", text)}
+    assert named & targets >= {"demo", "serve", "test", "lint", "bench", "lock", "help", "pictures"}
+
+
+def test_the_tree_of_the_design_page_is_the_tree() -> None:
+    page = DOCS["docs/design.md"]
+    for package in ("embedder", "catalog", "web"):
+        own = [path.name for path in (ROOT / package).glob("*.py") if not path.name.startswith("__")]
+        assert [name for name in own if name not in page and name not in ("context.py", "pictures.py")] == []
