@@ -6,6 +6,7 @@ SHELL := bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+UPGRADE ?= --upgrade
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PLATFORM := $(shell uname -s)-$(shell uname -m)
 # Training needs TensorFlow 2.15, which there is for Python 3.11 (the lock: on x86-64 Linux); elsewhere its tests are
@@ -46,13 +47,13 @@ lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hash
 	$(call compile,serve,--universal -c requirements/constraints.in)
 	$(call compile,docker,--universal -c requirements/constraints.in --extra postgres --extra s3)
 	$(call compile,dev,--universal -c requirements/constraints.in --extra dev --extra postgres --extra s3)
-	$(call compile,train,--python-platform x86_64-manylinux_2_28 --extra dev --extra postgres --extra s3 --extra train)
+	$(call compile,train,-c requirements/constraints.in --python-platform x86_64-manylinux_2_28 --extra dev --extra postgres --extra s3 --extra train)
 
 clean: ## Remove the environment and the demo's data; your own catalog-data stays
 	rm -rf .venv demo-data
 
 define compile
-$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
+$(BIN)/uv pip compile --quiet $(UPGRADE) --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate pyproject.toml $(2) -o requirements/$(1).txt
 endef
 
