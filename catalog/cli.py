@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
-from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -200,24 +199,29 @@ def restore(sku: str) -> None:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
-    from catalog import reembed
+    from catalog import jobs
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
-    with _opened() as catalog, tqdm(unit="photo", disable=quiet) as bar:
+    with tqdm(unit="photo", disable=quiet) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        if rollback:
-            result = reembed.rollback(catalog, progress, actor=ACTOR)
-        else:
-            result = reembed.reembed(catalog, load_bundle(bundle or catalog.settings.model), progress, actor=ACTOR)
+        result = jobs.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
     else:
         click.echo(f"{result.before} -> {result.bundle}: {result.photos} photos embedded, {result.total} searchable")
+
+
+@main.command()
+def worker() -> None:
+    """Do the jobs that others hand over, where CATALOG_JOBS names a broker."""
+    from catalog import jobs
+
+    jobs.work(Settings.from_env())
 
 
 @main.command()

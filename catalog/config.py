@@ -28,6 +28,7 @@ class Settings:
     gallery: str
     photos: str
     model: Path
+    jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
     gallery_api_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
 
@@ -42,6 +43,7 @@ class Settings:
             gallery=env.get("CATALOG_GALLERY") or f"edge:{data / 'gallery'}",
             photos=env.get("CATALOG_PHOTOS") or f"file:{data / 'photos'}",
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
+            jobs=env.get("CATALOG_JOBS") or "local",
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
         )
@@ -58,6 +60,7 @@ class Settings:
             ),
             "CATALOG_GALLERY": (self.gallery, r"(edge:|https?://).+", "edge:PATH or http://HOST:6333"),
             "CATALOG_PHOTOS": (self.photos, r"(file:|s3://).+", "file:PATH or s3://BUCKET/PREFIX"),
+            "CATALOG_JOBS": (self.jobs, r"local|(redis|amqp)s?://.+", "local, redis://HOST/NUMBER or amqp://HOST//"),
         }
         for name, (value, pattern, form) in forms.items():
             if not re.fullmatch(pattern, value) or value.startswith("sqlite:///:memory:"):
