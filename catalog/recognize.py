@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import exists, func, select
 
 from catalog.errors import GalleryMismatchError, PhotoRejectedError
+from catalog.gallery import Hit
 from catalog.models import Photo, Product
 from catalog.service import Catalog, Live
 from embedder.bundle import Thresholds
@@ -17,7 +18,7 @@ from embedder.errors import ImageError
 from embedder.serve import Vectors
 
 MAX_MATCHES = 5
-#: Photos asked for at first: enough for five SKUs of ten photos each. More are asked for when they are of too few SKUs.
+#: Photos asked for at first; four times as many, again and again, when they are of too few SKUs.
 FIRST_LOOK, LAST_LOOK = 50, 12_800
 #: Products that an answer can name.
 HAS_PHOTOS = Product.active & exists().where(Photo.product_id == Product.id)
@@ -79,23 +80,43 @@ def find(catalog: Catalog, live: Live, vector: Vectors, limit: int = MAX_MATCHES
         except GalleryMismatchError:
             catalog.release(live.collection)  # it was lost: the next request makes it anew, and the outbox fills it
             raise
+        last = len(hits) < asked or asked >= LAST_LOOK
+        # The payload tells how many products these are, so that SQL is not asked before there are enough.
+        if last or len({hit.product for hit in hits}) >= limit:
+            matches = _known(catalog, hits, limit)
+            if last or len(matches) >= limit:
+                return matches
         with catalog.db.read() as session:
-            if asked > FIRST_LOOK:
-                limit = min(limit, session.scalar(select(func.count()).select_from(Product).where(HAS_PHOTOS)) or 0)
-            rows = session.execute(
-                select(Photo.id, Photo.sha256, Product.sku, Product.name)
-                .join(Product, Product.id == Photo.product_id)
-                .where(Photo.id.in_([uuid.UUID(hit.id) for hit in hits]), Product.active)
-            ).all()
-        facts = {str(row.id): row for row in rows}
-        best: dict[str, Match] = {}
-        for hit in hits:  # best first, so a product's first photo is its best
-            row = facts.get(hit.id)
-            if row is not None and row.sku not in best:
-                best[row.sku] = Match(row.sku, row.name, hit.score, row.sha256)
-        if len(best) >= limit or len(hits) < asked or asked >= LAST_LOOK:
-            return list(best.values())[:limit]
+            limit = min(limit, session.scalar(select(func.count()).select_from(Product).where(HAS_PHOTOS)) or 0)
         asked *= 4
+
+
+def _known(catalog: Catalog, hits: list[Hit], limit: int) -> list[Match]:
+    """Hits, best first -> the best photo that SQL knows of each active product, at most `limit`."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.product, hit)
+    few = list(best.values())[: 2 * limit]
+    facts = _facts(catalog, few)
+    if len(facts) < len(few):  # some are gone and their points not yet: a product may have another photo that is there
+        facts, few = _facts(catalog, hits), hits
+    matches: dict[str, Match] = {}
+    for hit in few:
+        row = facts.get(hit.id)
+        if row is not None:
+            matches.setdefault(row.sku, Match(row.sku, row.name, hit.score, row.sha256))
+    return list(matches.values())[:limit]
+
+
+def _facts(catalog: Catalog, hits: list[Hit]) -> dict[str, Any]:
+    """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id."""
+    with catalog.db.read() as session:
+        rows = session.execute(
+            select(Photo.id, Photo.sha256, Product.sku, Product.name)
+            .join(Product, Product.id == Photo.product_id)
+            .where(Photo.id.in_([uuid.UUID(hit.id) for hit in hits]), Product.active)
+        ).all()
+    return {str(row.id): row for row in rows}
 
 
 def decide(matches: list[Match], thresholds: Thresholds) -> Decision:

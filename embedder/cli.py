@@ -269,7 +269,7 @@ def info(bundle: Path | None) -> None:
     """Show and verify a bundle (the released one when none is named)."""
     found = bundles.load_bundle(bundle or bundles.RELEASED)
     click.echo(f"{found.name} {found.version}, bundle {found.id}, {found.model_path.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"photos of {found.size} px -> vectors of {found.dim}")
+    click.echo(f"photos of {found.size} px ({' and '.join(found.views)}) -> vectors of {found.dim}")
     click.echo(f"a match needs score {found.thresholds.score:.3f} and margin {found.thresholds.margin:.3f}")
     for key, value in sorted(found.training.items()):
         click.echo(f"{key:22} {value}")

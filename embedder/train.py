@@ -179,7 +179,8 @@ class Trainer:
         newest = self._manager.latest_checkpoint
         if newest:
             try:
-                self._checkpoint.restore(newest).assert_consumed()
+                status = self._checkpoint.restore(newest).assert_consumed()
+                status.expect_partial()  # what the manager counts is its own, and no loss when this object goes
             except (tf.errors.OpError, AssertionError, ValueError) as error:
                 raise EmbedderError(f"{newest} does not fit this training: {error}") from error
         return self.step

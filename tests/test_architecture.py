@@ -66,6 +66,7 @@ def test_serving_loads_no_training_library() -> None:
     code = "import sys, web.__main__, catalog.cli, embedder.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"tensorflow", "tensorflow_addons", "keras", "matplotlib"} & set(loaded)
+    assert not {"alembic", "spectree", "pydantic", "celery"} & set(loaded), "a start waits for none of these"
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda path: path.name)

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from catalog import accounts, products
 from catalog.service import Catalog
+from web.api import schemas
 
 BAD_SKUS = {
     "empty": "",
@@ -44,6 +45,7 @@ def problem(reply, status: int, code: str) -> dict[str, object]:
     assert reply.content_type == "application/problem+json"
     body: dict[str, object] = reply.get_json(force=True)
     assert body["status"] == status and body["code"] == code and body["title"] and body["detail"]
+    schemas.Problem.model_validate(body, extra="forbid")
     return body
 
 
@@ -54,8 +56,9 @@ def test_added_by_the_reply_it_is_recognized(till: FlaskClient) -> None:
     assert (body["sku"], body["name"], body["searchable"]) == ("API-1", "First", True)
     assert [photo["state"] for photo in body["photos"]] == ["searchable"] * 4
     assert body["milliseconds"] > 0
+    assert schemas.Added.model_validate(body, extra="forbid").model_dump() == body
     answer = ask(till, pictures.jpeg(3)).get_json()
-    assert set(answer) == {"decision", "matches", "bundle", "milliseconds"}
+    assert schemas.Recognition.model_validate(answer, extra="forbid").model_dump() == answer
     assert answer["matches"][0]["sku"] == "API-1" and answer["matches"][0]["name"] == "First"
     assert answer["matches"][0]["score"] == pytest.approx(1.0, abs=1e-3)
 

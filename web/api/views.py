@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, g, jsonify, request
-from spectree import Response as Answers
-from spectree import SecurityScheme, SecuritySchemeData, SpecTree
-from spectree.models import SecureType
 
 from catalog import products
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
 from catalog.products import Facts
 from catalog.recognize import recognize as recognize_photo
-from web.api.schemas import Added, Problem, Recognition
 from web.context import catalog, uploads
 from web.security import needs_key
 
@@ -20,28 +16,9 @@ from web.security import needs_key
 MAX_PHOTO_REQUEST = 26 * 1024 * 1024
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-spec = SpecTree(
-    "flask",
-    title="Product catalog",
-    version="v1",
-    path="openapi",
-    filename="v1.json",
-    page_templates={},
-    annotations=False,
-    mode="strict",  # the API alone, not the staff's pages
-    security_schemes=[SecurityScheme(name="key", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))],
-    security={"key": []},
-)
 
 
 @blueprint.post("/recognize")
-@spec.validate(
-    resp=Answers(
-        HTTP_200=Recognition, HTTP_401=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_422=Problem, HTTP_503=Problem
-    ),
-    skip_validation=True,
-    tags=["till"],
-)
 @needs_key
 def recognize() -> Response:
     """Which product a photo shows: multipart field `photo`, or the image as the body."""
@@ -57,19 +34,6 @@ def recognize() -> Response:
 
 
 @blueprint.post("/products")
-@spec.validate(
-    resp=Answers(
-        HTTP_201=Added,
-        HTTP_401=Problem,
-        HTTP_409=Problem,
-        HTTP_413=Problem,
-        HTTP_415=Problem,
-        HTTP_422=Problem,
-        HTTP_503=Problem,
-    ),
-    skip_validation=True,
-    tags=["catalog"],
-)
 @needs_key
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`."""

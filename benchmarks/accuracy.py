@@ -1,0 +1,58 @@
+"""Top-1 of a bundle on real photos, by what of a photo it sees: the whole alone, or the whole and its centre.
+
+`.venv/bin/python benchmarks/accuracy.py DATA [BUNDLE]`. DATA holds grocery-store/ (train, val, iconic-images-and-
+descriptions), grozi-in-store/ and dvd-covers/, a folder a SKU; a set that is not there is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from embedder import images
+from embedder.bundle import RELEASED, load_bundle
+from embedder.evaluate import Photos, embed_photos, sku_scores, split_references, top_shares
+from embedder.serve import Embedder
+
+
+def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
+    """(name, gallery, queries) of each set that is there."""
+    train: Photos = {}
+    if (grocery := data / "grocery-store").is_dir():
+        train, val = images.find_photos(grocery / "train"), images.find_photos(grocery / "val")
+        yield "grocery val", train, val
+        yield "grocery val, catalog pictures only", images.find_photos(grocery / "iconic-images-and-descriptions"), val
+    if (in_store := data / "grozi-in-store").is_dir():
+        yield "in-store crops, 3 references", *split_references(images.find_photos(in_store), 3)
+    if (covers := data / "dvd-covers").is_dir():
+        packs = images.find_photos(covers)
+        pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in packs.items()}
+        shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in packs.items()}
+        yield "flat packs among clutter, 1 reference", train | pictures, shots
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    views = (("whole",), ("whole", "centre"))
+    embedders = [Embedder(replace(bundle, views=names)) for names in views]
+    print(
+        f"{'bundle ' + bundle.id:40} {'gallery':>8} {'queries':>8}  " + "  ".join(f"{'+'.join(v):>12}" for v in views)
+    )
+    for name, gallery, queries in sets(options.data):
+        shares = []
+        for embedder in embedders:
+            known, asked = embed_photos(embedder, gallery), embed_photos(embedder, queries)
+            scores, names = sku_scores(asked.vectors, known.vectors, known.skus)
+            shares.append(top_shares(scores, names, asked.skus)[0])
+        sizes = f"{len(known.skus):8} {len(asked.skus):8}"
+        print(f"{name:40} {sizes}  " + "  ".join(f"{share:12.3f}" for share in shares))
+
+
+if __name__ == "__main__":
+    main()
