@@ -53,8 +53,8 @@ clean: ## Remove the environment and the demo's data; your own catalog-data stay
 	rm -rf .venv demo-data
 
 define compile
-$(BIN)/uv pip compile --quiet $(UPGRADE) --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-emit-find-links --no-header --no-annotate pyproject.toml $(2) -o requirements/$(1).txt
+$(BIN)/uv pip compile --quiet $(UPGRADE) --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate pyproject.toml $(2) -o requirements/$(1).txt
 endef
 
 # An environment that has all is good for serving, too: the second file is then only a mark.
