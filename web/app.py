@@ -22,6 +22,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form that stood open over lunch still works; it ends with the session
         CATALOG=catalog,
     )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     errors.init_app(app)
     security.init_app(app)
     login.init_app(app)
