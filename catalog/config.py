@@ -72,11 +72,6 @@ class Settings:
         """Folder that keeps a copy of every bundle in use, by id."""
         return self.data / "bundles"
 
-    @property
-    def embedded(self) -> bool:
-        """Whether the gallery lives in this machine's files, where one process at a time may open it."""
-        return self.gallery.startswith("edge:")
-
 
 def is_loopback(host: str) -> bool:
     """Whether a bind address can be reached from this machine only."""

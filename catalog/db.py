@@ -79,7 +79,7 @@ class Database:
         with _unavailable_told(), self.engine.connect() as connection:
             if _revision(connection) == HEAD:
                 return
-            # Imported when there is something to migrate: it takes half as long as all the rest of a start.
+            # Imported when there is something to migrate: a restart need not wait for it.
             from alembic import command
             from alembic.util import CommandError
 

@@ -5,7 +5,6 @@ A job can be repeated: one whose worker was killed is given to the next, and goe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from catalog import reembed
 from catalog.config import Settings
 from catalog.errors import CatalogError, ConfigError
-from catalog.reembed import Switched
+from catalog.reembed import Progress, Switched
 from catalog.service import Catalog
 from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
@@ -37,14 +36,14 @@ def run_reembed(
     *,
     rollback: bool,
     actor: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress,
 ) -> Switched:
     """Re-embed by a bundle (CATALOG_MODEL when None) or roll back: in this process, or by a worker and wait for it.
 
     Raises what `reembed` raises, ConfigError when no worker answers, JobFailedError when the worker failed.
     """
     if settings.jobs == "local":
-        return _reembed(settings, bundle, rollback=rollback, actor=actor, progress=progress)
+        return _reembed(settings, bundle, rollback, actor, progress)
     app = make_app(settings)
     from kombu.exceptions import OperationalError
 
@@ -60,14 +59,11 @@ def run_reembed(
     return Switched(**answer)
 
 
-def _reembed(
-    settings: Settings,
-    bundle: Path | None,
-    *,
-    rollback: bool,
-    actor: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Switched:
+def _no_progress(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _reembed(settings: Settings, bundle: Path | None, rollback: bool, actor: str, progress: Progress) -> Switched:
     catalog = Catalog.open(settings)
     try:
         if rollback:
@@ -101,7 +97,7 @@ def make_app(settings: Settings) -> Any:
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def task(bundle: str | None, rollback: bool, actor: str) -> dict[str, Any]:
         try:
-            return asdict(_reembed(settings, Path(bundle) if bundle else None, rollback=rollback, actor=actor))
+            return asdict(_reembed(settings, Path(bundle) if bundle else None, rollback, actor, _no_progress))
         except (CatalogError, EmbedderError, OSError) as error:
             return {"error": str(error)}
 

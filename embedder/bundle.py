@@ -21,8 +21,8 @@ MODEL_FILE = "model.tflite"
 META_FILE = "bundle.json"
 #: Name of the path through embedder/images.py. Changed there, it must change here: old vectors no longer compare.
 FIT = "letterbox-1"
-#: Views whose mean is a photo's vector (see images.view). Measured: the centre beside the whole lifts what a till's
-#: camera sees among clutter by 20 points and takes half a point from tight crops.
+#: Views whose mean is a photo's vector (see images.view). The centre beside the whole helps with what a till's camera
+#: sees among clutter and costs tight crops next to nothing: benchmarks/accuracy.py.
 VIEWS = ("whole", "centre")
 #: The bundle that ships with the package.
 RELEASED = Path(__file__).parent / "released"

@@ -25,7 +25,7 @@ def test_nothing_must_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         photos=f"file:{data}/photos",
         model=RELEASED,
     )
-    assert settings.embedded
+    assert settings.gallery.startswith("edge:")
     assert settings.bundles == data / "bundles"
     assert not data.exists()
 
@@ -47,7 +47,7 @@ def test_each_part_can_be_moved() -> None:
     }
     settings = Settings.from_env(env)
     assert (settings.database, settings.gallery, settings.photos, settings.gallery_api_key) == tuple(env.values())
-    assert not settings.embedded
+    assert not settings.gallery.startswith("edge:")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from pictures import jpeg
 from programs import line, spawn
 from sqlalchemy import func, select, update
+from steps import all_found, create_each
 
 from catalog import outbox, products
 from catalog.errors import GalleryMismatchError, GalleryUnavailableError
@@ -19,17 +20,6 @@ from catalog.outbox import Worker, run_pending
 from catalog.products import Facts, NewPhoto
 from catalog.recognize import recognize
 from catalog.service import Catalog
-
-
-def create(catalog: Catalog, *seeds: int) -> None:
-    for seed in seeds:
-        products.create(catalog, Facts(f"S{seed}"), [NewPhoto(f"{seed}.jpg", jpeg(seed))], actor="anna")
-
-
-def found(catalog: Catalog, *seeds: int) -> bool:
-    """Whether each photo finds its own product by the very same picture."""
-    best = [recognize(catalog, jpeg(seed)).matches[:1] for seed in seeds]
-    return all(b and b[0].sku == f"S{seed}" and b[0].score > 0.999 for seed, b in zip(seeds, best, strict=True))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> float:
@@ -46,7 +36,7 @@ def stored_file(catalog: Catalog, seed: int) -> Path:
 
 
 def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
-    create(catalog, 1)
+    create_each(catalog, 1)
     catalog.gallery.on = False
     added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], actor="anna")
     assert [(photo.state, photo.reason) for photo in added.photos] == [("pending", "The gallery is switched off.")]
@@ -59,16 +49,16 @@ def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     catalog.gallery.on = True
     assert run_pending(catalog) == 1
     assert run_pending(catalog) == 0
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
     assert products.counts(catalog).pending == 0
 
 
 def test_the_first_photo_of_all_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     catalog.gallery.on = False
-    create(catalog, 1)
+    create_each(catalog, 1)
     catalog.gallery.on = True
     assert run_pending(catalog) == 1
-    assert found(catalog, 1)
+    assert all_found(catalog, 1)
 
 
 def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) -> None:
@@ -76,12 +66,12 @@ def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) ->
     catalog.gallery.on = False
     worker = Worker(catalog, every=0.5)
     worker.start()
-    create(catalog, 1)
+    create_each(catalog, 1)
     time.sleep(1.2)  # the worker tries meanwhile, and waits longer each time
     catalog.gallery.on = True
     assert wait_until(lambda: products.counts(catalog).pending == 0, 5) < 5
     worker.stop()
-    assert found(catalog, 1)
+    assert all_found(catalog, 1)
 
 
 def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +87,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
 
     monkeypatch.setattr(catalog, "release_old", fail)
     catalog.gallery.on = False
-    create(catalog, 1)
+    create_each(catalog, 1)
     catalog.gallery.on = True
     worker = Worker(catalog, every=0.01)
     worker.start()
@@ -107,7 +97,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
 
 def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> None:
     catalog = open_catalog()
-    create(catalog, *range(40))
+    create_each(catalog, *range(40))
     products.set_active(catalog, "S39", False, actor="anna")
     catalog.close()
     shutil.rmtree(catalog.settings.data / "gallery")
@@ -118,13 +108,13 @@ def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> Non
     worker.start()
     wait_until(lambda: products.counts(again).pending == 0, 20)
     worker.stop()
-    assert found(again, *range(39))
+    assert all_found(again, *range(39))
     assert again.gallery.count(again.live().collection) == 39
 
 
 @pytest.mark.parametrize("how", ["dropped elsewhere", "folder removed"])
 def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, how: str) -> None:
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     if how == "folder removed":
         shutil.rmtree(catalog.settings.data / "gallery")
     else:  # as another program can, on a server
@@ -134,30 +124,30 @@ def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, 
         elsewhere.close()
     worker = Worker(catalog, every=0.05)
     worker.start()
-    create(catalog, 3)
+    create_each(catalog, 3)
     wait_until(lambda: products.counts(catalog).pending == 0, 10)
     worker.stop()
-    assert found(catalog, 1, 2, 3)
+    assert all_found(catalog, 1, 2, 3)
 
 
 def test_a_lost_gallery_is_noticed_by_a_query(catalog: Catalog) -> None:
-    create(catalog, 1)
+    create_each(catalog, 1)
     catalog.gallery.drop(catalog.live().collection)
     with pytest.raises(GalleryMismatchError, match="has to be built first"):
         recognize(catalog, jpeg(1))
     while run_pending(catalog):
         pass
-    assert found(catalog, 1)
+    assert all_found(catalog, 1)
 
 
 def test_a_damaged_photo_does_not_stop_the_others(catalog: Catalog) -> None:
     catalog.gallery.on = False
-    create(catalog, *range(6))
+    create_each(catalog, *range(6))
     stored_file(catalog, 0).write_bytes(b"damaged")
     stored_file(catalog, 1).unlink()
     catalog.gallery.on = True
     assert run_pending(catalog, limit=4) + run_pending(catalog, limit=4) + run_pending(catalog, limit=4) == 4
-    assert found(catalog, 2, 3, 4, 5)
+    assert all_found(catalog, 2, 3, 4, 5)
     for sku, reason in (("S0", "damaged"), ("S1", "not in the store")):
         assert reason in next(iter(products.pending_photos(catalog, products.get(catalog, sku)).values()))
     for _ in range(outbox.ATTEMPTS):
@@ -168,7 +158,7 @@ def test_a_damaged_photo_does_not_stop_the_others(catalog: Catalog) -> None:
 
 def test_a_photo_that_failed_gets_another_chance(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.gallery.on = False
-    create(catalog, 1)
+    create_each(catalog, 1)
     catalog.gallery.on = True
     file = stored_file(catalog, 1)
     file.write_bytes(b"damaged")
@@ -178,11 +168,11 @@ def test_a_photo_that_failed_gets_another_chance(catalog: Catalog, monkeypatch: 
     assert run_pending(catalog) == 0  # it rests
     monkeypatch.setattr(outbox, "REST", 0.0)
     assert run_pending(catalog) == 1
-    assert found(catalog, 1)
+    assert all_found(catalog, 1)
 
 
 def test_sending_the_photo_again_mends_it(catalog: Catalog) -> None:
-    create(catalog, 1)
+    create_each(catalog, 1)
     stored_file(catalog, 1).write_bytes(b"damaged")
     with catalog.db.write() as session:
         session.execute(update(Enrollment).values(done=False, attempts=99))
@@ -194,7 +184,7 @@ def test_sending_the_photo_again_mends_it(catalog: Catalog) -> None:
 def test_an_outage_is_not_the_photos_fault(catalog: Catalog) -> None:
     catalog.live()
     catalog.gallery.on = False
-    create(catalog, 1)
+    create_each(catalog, 1)
     for _ in range(outbox.ATTEMPTS + 2):
         with pytest.raises(GalleryUnavailableError):
             run_pending(catalog)
@@ -204,7 +194,7 @@ def test_an_outage_is_not_the_photos_fault(catalog: Catalog) -> None:
 
 def test_a_retired_product_owes_nothing(catalog: Catalog) -> None:
     catalog.gallery.on = False
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     products.set_active(catalog, "S1", False, actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
@@ -228,7 +218,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_ca
         catalog = open_catalog()
         while run_pending(catalog):
             pass
-        assert found(catalog, *acknowledged)
+        assert all_found(catalog, *acknowledged)
         with catalog.db.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
         assert products.counts(catalog).pending == 0

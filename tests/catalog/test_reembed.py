@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from pictures import jpeg
 from programs import line, spawn
 from sqlalchemy import func, select
+from steps import all_found, create_each
 
 from catalog import products, reembed
 from catalog.cli import main
@@ -25,16 +26,6 @@ from embedder.bundle import RELEASED, Bundle, load_bundle
 FIRST = load_bundle(RELEASED)
 
 
-def create(catalog: Catalog, *seeds: int) -> None:
-    for seed in seeds:
-        products.create(catalog, Facts(f"S{seed}"), [NewPhoto(f"{seed}.jpg", jpeg(seed))], actor="anna")
-
-
-def found(catalog: Catalog, *seeds: int) -> bool:
-    best = [recognize(catalog, jpeg(seed)).matches[:1] for seed in seeds]
-    return all(b and b[0].sku == f"S{seed}" and b[0].score > 0.999 for seed, b in zip(seeds, best, strict=True))
-
-
 def live_id(catalog: Catalog) -> str:
     return catalog.live().embedder.bundle.id
 
@@ -48,7 +39,7 @@ def points(catalog: Catalog, bundle: Bundle) -> set[str]:
 
 
 def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, 1, 2, 3)
+    create_each(catalog, 1, 2, 3)
     before = recognize(catalog, jpeg(1)).matches
     seen: list[tuple[int, int]] = []
     result = reembed.reembed(catalog, other_bundle, lambda done, total: seen.append((done, total)), actor="anna")
@@ -56,14 +47,14 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
     assert seen == [(3, 3)]
     assert live_id(catalog) == other_bundle.id
     assert recognize(catalog, jpeg(1)).bundle == other_bundle.id
-    assert found(catalog, 1, 2, 3)
+    assert all_found(catalog, 1, 2, 3)
     assert points(catalog, FIRST) == points(catalog, other_bundle) == ids_of(catalog, 1, 2, 3)  # the old one stays
 
-    create(catalog, 4)
+    create_each(catalog, 4)
     products.set_active(catalog, "S2", False, actor="anna")
     back = reembed.rollback(catalog, actor="ben")
     assert back == reembed.Switched(FIRST.id, other_bundle.id, photos=1, total=3, changed=True)
-    assert found(catalog, 1, 3, 4)
+    assert all_found(catalog, 1, 3, 4)
     assert points(catalog, FIRST) == ids_of(catalog, 1, 3, 4)
     assert [(m.sku, round(m.score, 4)) for m in recognize(catalog, jpeg(1)).matches[:1]] == [
         (before[0].sku, round(before[0].score, 4))
@@ -79,24 +70,24 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
 
 
 def test_back_and_forth(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     for _ in range(2):
         assert reembed.reembed(catalog, other_bundle).changed
-        assert found(catalog, 1, 2)
+        assert all_found(catalog, 1, 2)
         assert reembed.rollback(catalog).bundle == FIRST.id
-        assert found(catalog, 1, 2)
+        assert all_found(catalog, 1, 2)
     assert reembed.reembed(catalog, other_bundle).photos == 0  # all are there already
 
 
 def test_the_live_model_is_left_alone(catalog: Catalog) -> None:
-    create(catalog, 1)
+    create_each(catalog, 1)
     assert reembed.reembed(catalog, FIRST) == reembed.Switched(FIRST.id, FIRST.id, 0, 0, changed=False)
 
 
 def test_an_empty_catalog_switches_too(catalog: Catalog, other_bundle: Bundle) -> None:
     assert reembed.reembed(catalog, other_bundle).total == 0
-    create(catalog, 1)
-    assert found(catalog, 1)
+    create_each(catalog, 1)
+    assert all_found(catalog, 1)
 
 
 def test_no_way_back_from_the_first(catalog: Catalog) -> None:
@@ -110,23 +101,23 @@ def test_what_changes_while_it_is_built(
     catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Added, deleted, retired and restored photos, at two moments: in the middle of the build, and after the check."""
-    create(catalog, *range(6))
+    create_each(catalog, *range(6))
     turns = iter(range(10))
 
     def meanwhile(done: int, total: int) -> None:
         if next(turns) == 0:
-            create(catalog, 10)
+            create_each(catalog, 10)
             products.set_active(catalog, "S0", False, actor="anna")
             products.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
             products.set_active(catalog, "S2", False, actor="anna")
             products.set_active(catalog, "S2", True, actor="anna")
-            assert found(catalog, 2, 3, 10)  # the live one goes on
+            assert all_found(catalog, 2, 3, 10)  # the live one goes on
 
     judge = reembed._judge
 
     def late(judged: Catalog, building: object) -> None:
         judge(judged, building)  # type: ignore[arg-type]
-        create(catalog, 11)
+        create_each(catalog, 11)
         products.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
 
     monkeypatch.setattr(reembed, "_judge", late)
@@ -135,7 +126,7 @@ def test_what_changes_while_it_is_built(
     while run_pending(catalog):
         pass
     assert live_id(catalog) == other_bundle.id
-    assert found(catalog, 2, 4, 5, 10, 11)
+    assert all_found(catalog, 2, 4, 5, 10, 11)
     there = ids_of(catalog, 2, 4, 5, 10, 11)
     assert points(catalog, other_bundle) == points(catalog, FIRST) == there
     with catalog.db.read() as session:
@@ -143,11 +134,11 @@ def test_what_changes_while_it_is_built(
         done = select(Enrollment.generation_id, func.count()).where(Enrollment.done).group_by(Enrollment.generation_id)
         assert {count for _, count in session.execute(done)} == {5}
     products.set_active(catalog, "S0", True, actor="anna")
-    assert found(catalog, 0)
+    assert all_found(catalog, 0)
 
 
 def test_a_photo_that_can_not_be_read_stops_the_switch(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, *range(5))
+    create_each(catalog, *range(5))
     sha256 = products.get(catalog, "S2").photos[0].sha256
     file = next((catalog.settings.data / "photos").rglob(sha256))
     whole = file.read_bytes()
@@ -156,14 +147,14 @@ def test_a_photo_that_can_not_be_read_stops_the_switch(catalog: Catalog, other_b
         with pytest.raises(NotFitError, match="1 photos can't be embedded"):
             reembed.reembed(catalog, other_bundle)
         assert live_id(catalog) == FIRST.id
-        assert found(catalog, *range(5))
+        assert all_found(catalog, *range(5))
     file.write_bytes(whole)
     assert reembed.reembed(catalog, other_bundle).photos == 1  # goes on where it ended
-    assert found(catalog, *range(5))
+    assert all_found(catalog, *range(5))
 
 
 def test_a_gallery_that_goes_away_leaves_the_live_one(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
 
     def off(done: int, total: int) -> None:
         catalog.gallery.on = False
@@ -172,14 +163,14 @@ def test_a_gallery_that_goes_away_leaves_the_live_one(catalog: Catalog, other_bu
         reembed.reembed(catalog, other_bundle, off)
     catalog.gallery.on = True
     assert live_id(catalog) == FIRST.id
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
     assert reembed.reembed(catalog, other_bundle).changed
 
 
 def test_a_gallery_that_finds_nothing_is_not_switched_to(
     catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     real = catalog.gallery.real.optimize
 
     def broken(generation: str) -> None:
@@ -190,24 +181,24 @@ def test_a_gallery_that_finds_nothing_is_not_switched_to(
     with pytest.raises(NotFitError, match="1 do not find themselves"):
         reembed.reembed(catalog, other_bundle)
     assert live_id(catalog) == FIRST.id
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
 
 
 def test_a_lost_old_gallery_is_built_anew_on_the_way_back(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     reembed.reembed(catalog, other_bundle)
     catalog.release_old()
     catalog.gallery.drop(f"sku-gallery-{FIRST.id}")
     assert reembed.rollback(catalog).photos == 2
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
 
 
 def test_a_query_is_compared_with_its_own_model_only(catalog: Catalog, other_bundle: Bundle) -> None:
     """Two models of equal dimension: a request that began before the switch still asks the gallery of its model."""
-    create(catalog, 1, 2)
+    create_each(catalog, 1, 2)
     began = catalog.live()
     reembed.reembed(catalog, other_bundle)
-    create(catalog, 3)
+    create_each(catalog, 3)
     assert catalog.live().embedder.bundle.dim == began.embedder.bundle.dim
     vectors = {seed: began.embedder.embed_bytes(jpeg(seed)) for seed in (1, 2, 3)}
     for seed in (1, 2):
@@ -221,7 +212,7 @@ def test_a_query_is_compared_with_its_own_model_only(catalog: Catalog, other_bun
 def test_an_add_that_began_before_the_switch_is_not_lost(
     catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create(catalog, 1)
+    create_each(catalog, 1)
     put = catalog.photos.put
 
     def late(data: bytes) -> str:  # called after the model was asked for, before the product is written
@@ -234,7 +225,7 @@ def test_an_add_that_began_before_the_switch_is_not_lost(
     assert added.photos[0].state == "pending"
     while run_pending(catalog):
         pass
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
     assert points(catalog, FIRST) == ids_of(catalog, 1)
 
 
@@ -242,9 +233,9 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
     catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An add whose transaction reaches the live generation's row while a switch holds it."""
-    create(catalog, 1)
+    create_each(catalog, 1)
     released = threading.Event()
-    adding = threading.Thread(target=create, args=(catalog, 2))
+    adding = threading.Thread(target=create_each, args=(catalog, 2))
     release = catalog.release
 
     def slow(collection: str) -> None:  # the last step inside the switch's transaction
@@ -260,12 +251,12 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
     while run_pending(catalog):
         pass
     assert live_id(catalog) == other_bundle.id
-    assert found(catalog, 1, 2)
+    assert all_found(catalog, 1, 2)
     assert products.counts(catalog).pending == 0
 
 
 def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, 0)
+    create_each(catalog, 0)
     worker = Worker(catalog, every=0.02)
     worker.start()
     stop = threading.Event()
@@ -274,7 +265,7 @@ def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundl
     def add() -> None:
         while not stop.wait(0.05):
             seed = 1 + len(made)
-            create(catalog, seed)
+            create_each(catalog, seed)
             made.append(seed)
 
     thread = threading.Thread(target=add)
@@ -287,7 +278,7 @@ def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundl
     worker.stop()
     while run_pending(catalog):
         pass
-    assert found(catalog, 0, *made)
+    assert all_found(catalog, 0, *made)
     assert points(catalog, other_bundle) == ids_of(catalog, 0, *made)
 
 
@@ -295,19 +286,19 @@ def test_kill_9_while_it_is_built(
     env: dict[str, str], open_catalog: Callable[[], Catalog], other_bundle: Bundle
 ) -> None:
     catalog = open_catalog()
-    create(catalog, *range(8))
+    create_each(catalog, *range(8))
     catalog.close()
     with spawn("killed", other_bundle.path, env=env) as child:
         assert child.wait(60) == -9
     catalog = open_catalog()
     assert live_id(catalog) == FIRST.id
-    assert found(catalog, *range(8))
+    assert all_found(catalog, *range(8))
     with catalog.db.read() as session:
         assert session.scalar(select(func.count()).select_from(Generation)) == 2
     result = reembed.reembed(catalog, other_bundle)
     assert result.total == 8
     assert result.photos < 8  # what was done before is not done again
-    assert found(catalog, *range(8))
+    assert all_found(catalog, *range(8))
 
 
 def test_a_serving_process_goes_on(
@@ -315,7 +306,7 @@ def test_a_serving_process_goes_on(
 ) -> None:
     """Tills ask, and products are added, while the command re-embeds in another process and later goes back."""
     catalog = open_catalog()
-    create(catalog, *range(6))
+    create_each(catalog, *range(6))
     catalog.close()
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -348,7 +339,7 @@ def test_a_serving_process_goes_on(
     catalog = open_catalog()
     while run_pending(catalog):
         pass
-    assert found(catalog, *range(6), *added)
+    assert all_found(catalog, *range(6), *added)
     with catalog.db.read() as session:
         live = live_generation(session)
     assert live is not None

@@ -34,3 +34,15 @@ def rows(catalog: Catalog) -> dict[str, int]:
 
 def points(catalog: Catalog) -> int:
     return catalog.gallery.count(catalog.live().collection)
+
+
+def create_each(catalog: Catalog, *seeds: int) -> None:
+    """A product S<seed> for each, with the photo of that seed."""
+    for seed in seeds:
+        create(catalog, f"S{seed}", seed)
+
+
+def all_found(catalog: Catalog, *seeds: int) -> bool:
+    """Whether each photo finds its own product by the very same picture."""
+    best = [recognize(catalog, jpeg(seed)).matches[:1] for seed in seeds]
+    return all(b and b[0].sku == f"S{seed}" and b[0].score > 0.999 for seed, b in zip(seeds, best, strict=True))

@@ -1,7 +1,6 @@
 """The API's OpenAPI description, by SpecTree.
 
-Imported by the first who asks for it: SpecTree and pydantic take a quarter of a second to load and half a millisecond
-of each request, and a till needs neither.
+Imported by the first who asks for it: a restart need not wait for SpecTree and pydantic, and no till needs them.
 """
 
 from __future__ import annotations
