@@ -37,8 +37,11 @@ format: .venv/dev ## Let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/dev ## Measure serving: start, memory, add, recognize
+bench: .venv/dev ## Measure serving, then embedding, decoding and a gallery against their peers
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/gallery.py
 
 pictures: .venv/dev ## Take the pictures of the docs anew
 	$(BIN)/python benchmarks/screenshots.py

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from embedder import images
 from embedder.bundle import RELEASED, load_bundle
-from embedder.evaluate import Photos, embed_photos, sku_scores, split_references, top_shares
+from embedder.evaluate import embed_photos, sku_scores, top_shares
 from embedder.serve import Embedder
+from embedder.splits import Photos, split_references
 
 
 def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:

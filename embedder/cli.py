@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import sys
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from embedder import bundle as bundles
-from embedder import images, report
-from embedder.calibrate import calibrate as fit_thresholds
+from embedder import calibrate as calibration
+from embedder import evaluate as judging
+from embedder import report, results
+from embedder.cli_train import Folder, Photos, compare, export, train
 from embedder.errors import EmbedderError
-from embedder.evaluate import embed_folder, embed_photos, split_references
-from embedder.evaluate import evaluate as evaluate_bundle
+from embedder.evaluate import embed_folder
 from embedder.serve import Embedder
-
-Folder = click.Path(exists=True, file_okay=False, path_type=Path)
-BACKBONES = ("mobilenetv3large", "efficientnetlite0")
+from embedder.splits import set_name
 
 
 class _Group(click.Group):
@@ -49,152 +46,85 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-class _Schedule(click.ParamType[tuple[tuple[int, int], ...]]):
-    name = "SIZE:EPOCHS,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        try:
-            stages = tuple((int(size), int(epochs)) for size, epochs in (s.split(":") for s in value.split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not like 128:20,192:10 (pixels:epochs)", param, ctx)
-        if any(size < 32 or epochs < 1 for size, epochs in stages):
-            self.fail("sizes start at 32 pixels, epochs at 1", param, ctx)
-        return stages
-
-
-def _train_parts() -> tuple[Any, Any]:
-    """The modules that need TensorFlow, or one clear line about the extra that brings it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        from embedder import export, train
-    except ModuleNotFoundError as error:
-        raise EmbedderError(
-            f"Training needs {error.name}: install the extra, pip install 'photo-catalog[train]' (Python 3.11)."
-        ) from error
-    return train, export
-
-
-@main.command()
-@click.argument("data", nargs=-1, required=True, type=Folder)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the bundle goes.")
-@click.option("--backbone", default="mobilenetv3large", show_default=True, type=click.Choice(BACKBONES))
-@click.option("--weights", default="imagenet", show_default=True, help="Start: imagenet, none, or an .npz of arrays.")
-@click.option("--head", default="pooled", show_default=True, type=click.Choice(("pooled", "flatten")))
-@click.option("--dim", default=256, show_default=True, type=click.IntRange(2), help="Length of a vector.")
-@click.option("--schedule", default="224:50", show_default=True, type=_Schedule(), help="Stages: pixels:epochs,...")
-@click.option(
-    "--serve-size", type=click.IntRange(32), help="Pixels a side when serving; the last stage's when not given."
-)
-@click.option("-p", "--p", default=16, show_default=True, type=click.IntRange(2), help="SKUs in a batch.")
-@click.option("-k", "--k", default=4, show_default=True, type=click.IntRange(2), help="Photos of each SKU in a batch.")
-@click.option(
-    "--lr",
-    default=1e-4,
-    show_default=True,
-    type=click.FloatRange(0, min_open=True),
-    help="Highest learning rate (warm-up, then cosine).",
-)
-@click.option("--margin", default=1.0, show_default=True, help="Margin of the triplet loss, with --hard-margin.")
-@click.option("--soft/--hard-margin", default=True, show_default=True, help="Soft margin: log(1 + exp(d_ap - d_an)).")
-@click.option(
-    "--softmax",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Weight of a cosine softmax beside the triplet loss.",
-)
-@click.option(
-    "--mix",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Share of steps with photos mixed in pairs (--softmax).",
-)
-@click.option(
-    "--average",
-    default=0.998,
-    show_default=True,
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Decay of the averaged weights, which are served.",
-)
-@click.option("--seed", default=1, show_default=True)
-@click.option("--work", type=click.Path(path_type=Path), help="Checkpoints and log.  [default: OUT.work]")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work folder.")
-@click.option("--val", type=Folder, help="Photos to judge by, against the first DATA folder as the gallery.")
-@click.option("--val-every", default=5, show_default=True, type=click.IntRange(1), help="Epochs between judgements.")
-@click.option("--name", help="Name of the bundle.  [default: the backbone's]")
-@click.option("--version", default="1", show_default=True, help="Version of the bundle.")
-@click.option("--note", "notes", multiple=True, help="A line for the model card (the data's source and licence, say).")
-def train(
-    data: tuple[Path, ...],
-    out: Path,
-    work: Path | None,
-    resume: bool,
-    val: Path | None,
-    val_every: int,
-    name: str | None,
-    version: str,
-    notes: tuple[str, ...],
-    **settings: Any,
-) -> None:
-    """Train on photo folders (the folder that holds a photo is its SKU) and write a bundle.
-
-    Example: embedder train photos/ --weights imagenet --out my-bundle
-    """
-    training, exporting = _train_parts()
-    bundles.check_place(out)
-    work = work or out.absolute().with_name(f"{out.absolute().name}.work")
-    config = training.TrainConfig(data=tuple(map(str, data)), **settings)
-    judge = training.make_judge(data[0], val, config.size) if val else None
-    trainer = training.prepare(config, work, resume=resume, say=lambda line: click.echo(line, err=True))
-    trainer.run(judge=judge, judge_every=val_every)
-    made = exporting.export_trainer(trainer, out, name=name, version=version, notes=notes)
-    click.echo(f"{out}: bundle {made.id}, {made.model_path.stat().st_size / 1e6:.1f} MB, {made.dim} wide")
-
-
-@main.command()
-@click.argument("work", type=Folder)
-@click.option("--out", required=True, type=click.Path(path_type=Path))
-@click.option("--name", help="Name of the bundle.  [default: the backbone's]")
-@click.option("--version", default="1", show_default=True, help="Version of the bundle.")
-@click.option("--note", "notes", multiple=True, help="A line for the model card (the data's source and licence, say).")
-def export(work: Path, out: Path, name: str | None, version: str, notes: tuple[str, ...]) -> None:
-    """Write the bundle of a training's newest checkpoint (WORK: the work folder of `embedder train`)."""
-    _, exporting = _train_parts()
-    made = exporting.export_work(work, out, name=name, version=version, notes=notes)
-    click.echo(f"{out}: bundle {made.id}, {made.model_path.stat().st_size / 1e6:.1f} MB, {made.dim} wide")
+main.add_command(train)
+main.add_command(export)
+main.add_command(compare)
 
 
 @main.command()
 @click.argument("bundle", type=Folder)
-@click.option("--gallery", required=True, type=Folder, help="Reference photos, a folder a SKU.")
-@click.option("--queries", required=True, type=Folder, help="Photos to recognize, a folder a SKU.")
+@click.option("--gallery", type=Photos, help="Reference photos, a folder a SKU or a split file.")
+@click.option("--queries", type=Photos, help="Photos to recognize, the same.")
+@click.option("--photos", type=Photos, help="Instead: one set, of which a share is kept aside to ask by (--split).")
+@click.option(
+    "--split",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of each SKU's --photos that ask.  [default: 0.2]",
+)
+@click.option("--alone", type=Photos, help="Instead: one set, of which few photos are enrolled (--references).")
+@click.option("--references", type=click.IntRange(1), help="Photos of each SKU enrolled with --alone.  [default: 3]")
+@click.option(
+    "--skus",
+    type=click.Path(exists=True, path_type=Path),
+    help="Only these: a file of SKUs, one a line, or a bundle: the SKUs that its training left out.",
+)
+@click.option("--seed", default=1, show_default=True, help="Draws the --split, and the noise of low quality.")
+@click.option("--degraded", is_flag=True, help="Ask again with every query photo in low quality, too.")
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a page with plots and pictures there (with --degraded).",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def evaluate(bundle: Path, gallery: Path, queries: Path, as_json: bool) -> None:
-    """Measure how well a bundle recognizes: top-1, top-5 and the seconds it takes."""
-    figures = evaluate_bundle(Embedder.open(bundle), gallery, queries)
+def evaluate(
+    bundle: Path,
+    gallery: Path | None,
+    queries: Path | None,
+    photos: Path | None,
+    split: float | None,
+    alone: Path | None,
+    references: int | None,
+    skus: Path | None,
+    seed: int,
+    degraded: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how well a bundle recognizes, and how well it tells unknown products apart.
+
+    Example: embedder evaluate my-bundle --gallery photos/ --queries other-photos/ --report results
+    """
+    if (split is not None and photos is None) or (references is not None and alone is None):
+        raise click.UsageError("--split goes with --photos, --references with --alone")
+    if gallery and queries and not (photos or alone):
+        protocol = judging.two_sets(gallery, queries, skus)
+    elif photos and not (gallery or queries or alone):
+        protocol = judging.share_aside(photos, split or 0.2, seed, skus)
+    elif alone and not (gallery or queries or photos):
+        protocol = judging.few_references(alone, references or 3, skus)
+    else:
+        raise click.UsageError("give --gallery and --queries, or --photos, or --alone")
+    if folder:
+        results.prepare(folder)
+    evaluation = judging.run(Embedder.open(bundle), protocol, degraded=degraded or folder is not None, seed=seed)
+    page = results.write(folder, evaluation) if folder else None
     if as_json:
-        click.echo(json.dumps(figures.as_dict()))
+        click.echo(json.dumps(evaluation.figures.as_dict()))
         return
-    click.echo(f"bundle   {figures.bundle}")
-    click.echo(f"top-1    {figures.top1:.3f}")
-    click.echo(f"top-5    {figures.top5:.3f}")
-    click.echo(f"gallery  {figures.gallery} photos of {figures.skus} SKUs in {figures.seconds_gallery:.1f} s")
-    click.echo(f"queries  {figures.queries} photos in {figures.seconds_queries:.1f} s")
-    if figures.queries_without_sku:
-        click.echo(f"note     {figures.queries_without_sku} queries are of SKUs that the gallery does not hold")
-    for line in figures.broken:
+    click.echo("\n".join(results.lines(evaluation.figures)))
+    if page:
+        click.echo(f"\nreport: {page}")
+    for line in evaluation.figures.broken:
         click.echo(f"skipped  {line}", err=True)
 
 
 @main.command()
 @click.argument("bundle", type=Folder)
-@click.option("--gallery", type=Folder, multiple=True, help="Reference photos, a folder a SKU.")
-@click.option("--queries", type=Folder, multiple=True, help="Photos to recognize, for the --gallery at the same place.")
+@click.option("--gallery", type=Photos, multiple=True, help="Reference photos, a folder a SKU.")
+@click.option("--queries", type=Photos, multiple=True, help="Photos to recognize, for the --gallery at the same place.")
 @click.option(
-    "--alone", type=Folder, multiple=True, help="A set of its own: some photos of each SKU enrolled, the rest ask."
+    "--alone", type=Photos, multiple=True, help="A set of its own: some photos of each SKU enrolled, the rest ask."
 )
 @click.option(
     "--references",
@@ -202,6 +132,12 @@ def evaluate(bundle: Path, gallery: Path, queries: Path, as_json: bool) -> None:
     show_default=True,
     type=click.IntRange(1),
     help="Photos of each SKU that are enrolled with --alone.",
+)
+@click.option(
+    "--unknown",
+    type=Photos,
+    multiple=True,
+    help="Photos of products that no gallery holds: measured, never fitted on.",
 )
 @click.option(
     "--false-accept",
@@ -217,31 +153,47 @@ def evaluate(bundle: Path, gallery: Path, queries: Path, as_json: bool) -> None:
     type=click.FloatRange(0, 1),
     help="Share of matches that may name a wrong SKU.",
 )
+@click.option("--folds", default=5, show_default=True, type=click.IntRange(2), help="Parts that the SKUs are split in.")
+@click.option("--seed", default=1, show_default=True, help="Which SKUs are in which fold.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there instead of changing BUNDLE.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def calibrate(
     bundle: Path,
     gallery: tuple[Path, ...],
     queries: tuple[Path, ...],
     alone: tuple[Path, ...],
     references: int,
+    unknown: tuple[Path, ...],
     false_accept: float,
     wrong: float,
+    folds: int,
+    seed: int,
     out: Path | None,
+    as_json: bool,
 ) -> None:
     """Set a bundle's thresholds: what score and what margin make a match.
 
-    Every set weighs the same, however many photos it has; one of products that the model never saw (--alone) keeps the
-    thresholds honest. They are part of what a bundle is: it gets a new id.
+    Photos lie in folders named by their SKU, or a split file (.txt) lists them. Each asks with its SKU in the gallery,
+    and with it held out, as an unknown product. Every set weighs the same, however many photos it has; one of products
+    that the model never saw (--alone) keeps the thresholds honest.
+
+    The thresholds are fitted on all SKUs. The rates that are printed, and are on the card, are cross-validated: each
+    SKU is answered by thresholds fitted on the SKUs of the other folds. Thresholds are part of what a bundle is: it
+    gets a new id.
     """
     if len(gallery) != len(queries) or not gallery + alone:
         raise click.UsageError("give --gallery and --queries in pairs, or --alone")
+    if {path.resolve() for path in unknown} & {path.resolve() for path in gallery + alone}:
+        raise click.UsageError("--unknown is of products that no gallery holds, not of one that is a gallery")
     bundles.check_place(out or bundle)
     embedder = Embedder.open(bundle)
-    pairs = [(embed_folder(embedder, g), embed_folder(embedder, q)) for g, q in zip(gallery, queries, strict=True)]
-    for folder in alone:
-        known, asked = split_references(images.find_photos(folder), references)
-        pairs.append((embed_photos(embedder, known), embed_photos(embedder, asked)))
-    thresholds, rates = fit_thresholds(pairs, false_accept=false_accept, wrong=wrong)
+    pairs = [calibration.read_pair(embedder, *both) for both in zip(gallery, queries, strict=True)]
+    pairs += [calibration.read_alone(embedder, path, references) for path in alone]
+    strangers = [(set_name(path), embed_folder(embedder, path)) for path in unknown]
+    found = calibration.calibrate(
+        pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed, strangers=strangers
+    )
+    facts = found.as_dict()
     old = embedder.bundle
     made = bundles.write_bundle(
         out or bundle,
@@ -251,16 +203,22 @@ def calibrate(
         dim=old.dim,
         size=old.size,
         views=old.views,
-        thresholds=thresholds,
-        training={**old.training, "calibration": asdict(rates)},
+        thresholds=found.thresholds,
+        training={**old.training, "calibration": facts},
     )
     curves = made.path / report.CURVES_FILE
     if not curves.exists() and (old.path / curves.name).is_file():
         shutil.copy(old.path / curves.name, curves)
     report.write_card(made)
-    click.echo(f"score {thresholds.score:.3f}, margin {thresholds.margin:.3f}: bundle {made.id}")
-    for key, value in asdict(rates).items():
-        click.echo(f"{key:22} {value:.3f}" if isinstance(value, float) else f"{key:22} {value}")
+    photos = [one for pair in pairs for one in (pair.gallery, pair.queries)] + [one for _, one in strangers]
+    for line in (line for one in photos for line in one.broken):
+        click.echo(f"skipped  {line}", err=True)
+    if as_json:
+        click.echo(json.dumps({"bundle": made.id, **facts}))
+        return
+    click.echo(f"score {found.thresholds.score:.3f}, margin {found.thresholds.margin:.3f}: bundle {made.id}")
+    for line in report.calibration_lines(facts):
+        click.echo(line)
 
 
 @main.command()

@@ -5,10 +5,12 @@ Every batch is a function of (seed, step) alone, so a resumed training sees exac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +21,8 @@ from embedder import images
 from embedder.errors import DataError, ImageError
 
 Labels = npt.NDArray[np.int32]
+#: Step -> (label, photo) of each place in its batch.
+Draw = Callable[[int], list[tuple[int, Path]]]
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,46 @@ def augment(picture: Image.Image, size: int, rng: np.random.Generator) -> images
     return np.clip(light, 0, 255).astype(np.uint8)
 
 
+def mix(pixels: Any, targets: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Mix each photo with another of the batch: half of the time blended (Zhang et al. 2018, mixup), half of the time
+    a rectangle of it pasted in (Yun et al. 2019, CutMix); targets in the same share.
+
+    pixels float32 [n, size, size, 3], targets float32 [n, skus] -> the same shapes.
+    """
+    other = rng.permutation(len(pixels))
+    share = float(rng.beta(1.0, 1.0))
+    if rng.random() < 0.5:
+        mixed = share * pixels + (1 - share) * pixels[other]
+    else:
+        size = pixels.shape[1]
+        side = int(size * math.sqrt(1 - share))
+        y, x = rng.integers(0, size - side + 1, 2)
+        mixed = pixels.copy()
+        mixed[:, y : y + side, x : x + side] = pixels[other, y : y + side, x : x + side]
+        share = 1 - (side / size) ** 2
+    return mixed.astype(np.float32), (share * targets + (1 - share) * targets[other]).astype(np.float32)
+
+
 class PKBatches:
     """P x K batches of augmented photos, drawn by (seed, step), prepared ahead on threads.
 
-    The SKUs come in rounds: a shuffled order, p at a time, so that rare and frequent SKUs weigh the same. Where p does
-    not divide their number, the last few of a round's order sit that round out.
+    With `balance` 0 the SKUs come in rounds: a shuffled order, p at a time, so that rare and frequent SKUs weigh the
+    same. Where p does not divide their number, the last few of a round's order sit that round out. Otherwise a SKU of
+    n photos is drawn with a chance as n ** balance: several sets in one training, some with hundreds of SKUs of one
+    photo, then share the batches by what there is to learn from them.
     Raises DataError when there are fewer than `p` SKUs.
     """
 
-    def __init__(self, photos: dict[str, list[Path]], p: int, k: int, seed: int) -> None:
+    def __init__(self, photos: dict[str, list[Path]], p: int, k: int, seed: int, balance: float = 0.0) -> None:
         if len(photos) < p:
             raise DataError(f"A batch takes {p} SKUs, the data has {len(photos)}: lower --p or add SKUs.")
         self.skus = sorted(photos)
         self.photos = photos
         self.p, self.k, self.seed = p, k, seed
+        self._chances: npt.NDArray[np.float64] | None = None
+        if balance > 0:
+            weights = np.array([len(photos[sku]) for sku in self.skus], np.float64) ** balance
+            self._chances = weights / weights.sum()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,9 +121,13 @@ class PKBatches:
 
     def draw(self, step: int) -> list[tuple[int, Path]]:
         """(label, photo) of each place in the batch of this step."""
-        rounds = len(self.skus) // self.p  # batches in one shuffled order of all SKUs
-        order = np.random.default_rng([self.seed, 1, step // rounds]).permutation(len(self.skus))
-        chosen = order[(step % rounds) * self.p :][: self.p]
+        if self._chances is None:
+            rounds = len(self.skus) // self.p  # batches in one shuffled order of all SKUs
+            order = np.random.default_rng([self.seed, 1, step // rounds]).permutation(len(self.skus))
+            chosen = order[(step % rounds) * self.p :][: self.p]
+        else:
+            draw = np.random.default_rng([self.seed, 1, step])
+            chosen = draw.choice(len(self.skus), self.p, replace=False, p=self._chances)
         rng = np.random.default_rng([self.seed, 2, step])
         drawn: list[tuple[int, Path]] = []
         for label in chosen:
@@ -102,9 +136,12 @@ class PKBatches:
             drawn.extend((int(label), paths[i]) for i in picks)
         return drawn
 
-    def batch(self, step: int, size: int) -> Batch:
-        """The batch of this step, `size` pixels a side. Raises ImageError naming a photo that can't be read."""
-        drawn = self.draw(step)
+    def batch(self, step: int, size: int, draw: Draw | None = None) -> Batch:
+        """The batch of this step, `size` pixels a side, its photos chosen by `draw` (PKBatches.draw when None).
+
+        Raises ImageError naming a photo that can't be read.
+        """
+        drawn = (draw or self.draw)(step)
         pixels = np.empty((len(drawn), size, size, 3), np.uint8)
         for place, (_, path) in enumerate(drawn):
             try:
@@ -114,12 +151,12 @@ class PKBatches:
             pixels[place] = augment(picture, size, np.random.default_rng([self.seed, 3, step, place]))
         return Batch(pixels, np.array([label for label, _ in drawn], np.int32))
 
-    def stream(self, sizes: list[tuple[int, int]]) -> Iterator[Batch]:
-        """The batches of [(step, size), ...] in this order, four prepared ahead."""
+    def stream(self, sizes: list[tuple[int, int]], draw: Draw | None = None) -> Iterator[Batch]:
+        """The batches of [(step, size), ...] in this order, four prepared ahead; `draw` as in `batch`."""
         with ThreadPoolExecutor(2) as pool:
             pending: list[Future[Batch]] = []
             for step, size in sizes:
-                pending.append(pool.submit(self.batch, step, size))
+                pending.append(pool.submit(self.batch, step, size, draw))
                 if len(pending) > 4:
                     yield pending.pop(0).result()
             for future in pending:

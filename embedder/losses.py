@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -13,13 +14,53 @@ with warnings.catch_warnings():
     import tensorflow_addons as tfa
 
 
-def triplet_hard(margin: float = 1.0, soft: bool = True) -> Any:
-    """Batch-hard triplet loss over squared L2 distances, the paper's loss (Hermans et al. 2017, eq. 5 and 6).
+def triplet_hard(margin: float = 1.0, soft: bool = True, distance: str = "squared-L2") -> Any:
+    """Batch-hard triplet loss, the paper's (Hermans et al. 2017, eq. 5 and 6): the mean over the batch of
+    max(0, d(a, p) - d(a, n) + margin), p the farthest photo of the anchor's SKU and n the nearest of another.
 
-    With `soft`, log(1 + exp(d(a, p) - d(a, n))) takes the place of max(0, margin + d(a, p) - d(a, n)); the margin is
-    then without effect, as in tensorflow-addons. Called with (labels [n], vectors [n, dim]).
+    With `soft`, log(1 + exp(d(a, p) - d(a, n))) takes the place of the maximum; the margin is then without effect, as
+    in tensorflow-addons. `distance`: L2, squared-L2 or angular, which in tensorflow-addons is 1 - cosine, not the
+    angle. Called with (labels [n], vectors [n, dim]) -> a scalar.
     """
-    return tfa.losses.TripletHardLoss(margin=margin, soft=soft, distance_metric="squared-L2")
+    return tfa.losses.TripletHardLoss(margin=margin, soft=soft, distance_metric=distance)
+
+
+def triplet_semi_hard(margin: float = 1.0, distance: str = "squared-L2") -> Any:
+    """Semi-hard triplet loss (Schroff et al. 2015, FaceNet, section 3.2), called as `triplet_hard`.
+
+    Other than batch-hard it is a mean over the pairs of photos of one SKU, (a, p) and (p, a) both: for each, n is the
+    nearest photo of another SKU that lies beyond p, d(a, n) > d(a, p), and where none does the farthest of all. A
+    batch without any such pair has no mean (nan): draw two photos and more of each SKU.
+    """
+    return tfa.losses.TripletSemiHardLoss(margin=margin, distance_metric=distance)
+
+
+def triplet_given(margin: float = 1.0, soft: bool = True, distance: str = "squared-L2") -> Callable[[Any, Any], Any]:
+    """Triplet loss on triplets that were mined before: max(0, d(a, p) - d(a, n) + margin), the paper's eq. 1, or its
+    soft form; the mean. Called with (labels, of no effect; vectors [3 t, dim]: t anchors, t positives, t negatives).
+    """
+
+    def loss(labels: Any, vectors: Any) -> Any:
+        anchor, positive, negative = tf.split(vectors, 3)
+        gap = _apart(anchor, positive, distance) - _apart(anchor, negative, distance)
+        return tf.reduce_mean(tf.math.softplus(gap) if soft else tf.maximum(gap + margin, 0.0))
+
+    return loss
+
+
+def _apart(one: Any, other: Any, distance: str) -> Any:
+    """Distances of two lists of vectors, row by row, both [n, dim] -> [n]; each as tensorflow-addons defines it."""
+    if distance == "angular":
+        one, other = tf.math.l2_normalize(one, axis=1), tf.math.l2_normalize(other, axis=1)
+        return 1.0 - tf.reduce_sum(one * other, axis=1)
+    squares = tf.reduce_sum(tf.square(one - other), axis=1)
+    # The root's slope at 0 is infinite: two equal vectors, held above it, pull at nothing.
+    return squares if distance == "squared-L2" else tf.sqrt(tf.maximum(squares, 1e-16))
+
+
+def away_from(lesson: Any, vectors: Any) -> Any:
+    """Mean of 1 - cosine between a teacher's vectors and the student's, both [n, dim] of unit length -> a scalar."""
+    return tf.reduce_mean(1.0 - tf.reduce_sum(lesson * vectors, axis=1))
 
 
 class CosineSoftmax(tf.keras.layers.Layer):  # type: ignore[misc]
@@ -37,3 +78,22 @@ class CosineSoftmax(tf.keras.layers.Layer):  # type: ignore[misc]
         """Vectors [n, dim] of unit length, targets [n, skus] summing to one -> the mean loss, a scalar."""
         cosines = tf.matmul(vectors, tf.math.l2_normalize(self.prototypes, axis=1), transpose_b=True)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, self.scale * cosines))
+
+
+class Classifier(tf.keras.layers.Layer):  # type: ignore[misc]
+    """Plain classification, which the paper argues against: a Dense layer of a logit a SKU, softmax, cross-entropy.
+
+    It stands on the features as they leave the embedding's Dense layer, before they are brought to unit length:
+    that is how a classifier is trained, free to tell SKUs apart by length too, which a gallery can't use. Takes the
+    triplet loss's place; thrown away after training.
+    """
+
+    def __init__(self, skus: int, dim: int) -> None:
+        super().__init__(name="classifier")
+        self.kernel = self.add_weight(name="kernel", shape=(dim, skus), initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=(skus,), initializer="zeros")
+
+    def call(self, features: Any, targets: Any) -> Any:
+        """Features [n, dim] of any length, targets [n, skus] summing to one -> the mean loss, a scalar."""
+        logits = tf.matmul(features, self.kernel) + self.bias
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.bundle import Bundle
+from embedder.log import PARTS
 
 CARD_FILE = "CARD.md"
 CURVES_FILE = "curves.png"
@@ -20,21 +21,35 @@ PLAIN = (
     "serve_size",
     "p",
     "k",
+    "balance",
+    "split",
     "lr",
+    "loss",
+    "distance",
     "margin",
+    "mine_every",
+    "mine_photos",
     "softmax",
     "mix",
+    "teacher",
+    "teaching",
     "average",
+    "precision",
     "seed",
 )
 
 
 def command(training: dict[str, Any]) -> str:
-    """The `embedder train` that a bundle came from, every setting spelled out, its folders and files by name only."""
+    """The `embedder train` that a bundle came from, every setting spelled out, its folders and files by name only.
+
+    Settings that are younger than the bundle are left out; SKUs not trained on come from a file of their names.
+    """
     words = ["embedder", "train", *(one["name"] for one in training["sets"])]
     for key in PLAIN:
-        if training[key] is not None:
+        if training.get(key) is not None:
             words += [f"--{key.replace('_', '-')}", str(training[key])]
+    if training.get("left_out"):
+        words += ["--leave-out", "FILE"]
     words += ["--schedule", ",".join(f"{size}:{epochs}" for size, epochs in training["schedule"])]
     words += ["--soft" if training["soft"] else "--hard-margin", "--out", "BUNDLE"]
     return shlex.join(words)
@@ -82,6 +97,10 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
     yield f"| together | {training['photos']:,} | {training['skus']:,} |"
     yield ""
     yield from (f"- {note}" for note in training["notes"])
+    if left_out := training.get("left_out"):
+        yield f"- Not trained on: {len(left_out)} SKUs of this data, named in bundle.json"
+    if training.get("split"):
+        yield f"- Of every SKU {training['split']:.0%} of the photos, by the seed, kept to judge by"
     yield f"- Start: {training['backbone']}, weights `{training['weights']}`, {training['head']} head"
     yield f"- Loss: {_loss(training)}"
     stages = ", ".join(f"{epochs} at {size} px" for size, epochs in training["schedule"])
@@ -96,10 +115,21 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
 
 
 def _loss(training: dict[str, Any]) -> str:
-    kind = "soft margin" if training["soft"] else f"margin {training['margin']:g}"
-    loss = f"batch-hard triplet ({kind})"
+    kind = training.get("loss", "batch-hard")
+    if kind == "cross-entropy":
+        loss = "softmax with cross-entropy"
+    else:
+        soft = training["soft"] and kind == "batch-hard"
+        details = ["soft margin" if soft else f"margin {training['margin']:g}"]
+        if "distance" in training:
+            details.append(training["distance"])
+        if training.get("mine_every"):
+            details.append(f"mined among {training['mine_photos']:,} photos every {training['mine_every']:,} steps")
+        loss = f"{kind} triplet ({', '.join(details)})"
     if training["softmax"]:
         loss += f" + {training['softmax']:g} x cosine softmax"
+    if training.get("teacher"):
+        loss += f" + {training['teaching']:g} x (1 - cosine to the vectors of the teacher `{training['teacher']}`)"
     if training["mix"]:
         loss += f", {training['mix']:.0%} of the steps with photos mixed in pairs"
     return loss
@@ -116,7 +146,8 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     if not judged:
         yield "None were taken while training (no `--val`)."
         return
-    yield "Share of the validation photos whose nearest photo in the first data set is of their SKU (whole view alone):"
+    where = "among those trained on" if bundle.training.get("split") else "in the first data set"
+    yield f"Share of the validation photos whose nearest photo {where} is of their SKU (whole view alone):"
     yield ""
     yield "| epoch | val top-1 |"
     yield "|---|---|"
@@ -130,36 +161,101 @@ def _thresholds(bundle: Bundle) -> Iterator[str]:
     yield "## Thresholds"
     yield ""
     yield f"A match needs a cosine of {limits.score:.4f} and a margin of {limits.margin:.4f} over the second SKU."
-    rates = bundle.training.get("calibration")
-    if rates is None:
+    calibration = bundle.training.get("calibration")
+    if calibration is None:
         yield "They are defaults, not fitted: run `embedder calibrate`."
-        return
-    yield f"Fitted on {rates['queries']:,} query photos, each asked with its SKU in the gallery and with it taken out:"
+    elif "rates" not in calibration:
+        yield "Their rates were measured on the data that they were fitted on: run `embedder calibrate`."
+    else:
+        yield from calibration_lines(calibration)
+
+
+def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
+    """A calibration (calibrate.Calibration.as_dict) in words, and a table of its rates, in Markdown."""
+    allowed, photos = calibration["thresholds"]["false_accept"], calibration["queries"]
+    folds = calibration["by_fold"]
+    yield f"Fitted for at most {allowed:.1%} of unknown products accepted and {calibration['wrong']:.1%} of the matches"
+    yield f"wrong, on {photos:,} query photos, each asked with its SKU in the gallery and with it held out of it (its"
+    yield "look-alikes stay: the hardest unknown product)."
     yield ""
-    yield f"- known products matched and right: {rates['matched']:.1%}"
-    yield f"- wrong SKU among the matches: {rates['wrong']:.1%}"
-    yield f"- unknown products accepted: {rates['false_accept']:.1%}; told unknown: {rates['unknown_told']:.1%}"
+    for line in calibration["warnings"]:
+        yield f"**{line}**"
+        yield ""
+    yield f"The rates are those of SKUs that were not fitted on: the SKUs in {len(folds)} folds, each answered by"
+    yield "thresholds fitted on the others. The thresholds above are fitted on all of them. Every set weighs the same."
+    yield ""
+    yield "| query photos | product | SKUs | photos | match, right | match, wrong | ambiguous | unknown |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in calibration["sets"]:
+        yield from _rows(one["name"], f"{one['skus']:,} | {one['queries']:,}", one["rates"])
+    yield from _rows("together", f" | {calibration['queries']:,}", calibration["rates"])
+    if strangers := calibration["strangers"]:
+        count = f" | {strangers['photos']:,}"
+        yield _row(", ".join(strangers["names"]), "in no gallery", count, strangers["rates"])
+    yield ""
+    known, fitted = calibration["rates"]["known"], calibration["in_sample"]
+    matched = known["right"] + known["wrong"]
+    yield f"- wrong SKUs among the matches: {known['wrong'] / matched if matched else 0:.1%}"
+    accepted = [one["rates"]["held_out"]["accepted"] for one in folds]
+    yield f"- over the folds: score {_span([one['score'] for one in folds], '.4f')}, margin"
+    yield f"  {_span([one['margin'] for one in folds], '.3f')}, accepted {_span(accepted, '.1%')}"
+    yield f"- on the SKUs that they were fitted on, to compare: {fitted['known']['right']:.1%} matched and right,"
+    yield f"  {fitted['held_out']['accepted']:.1%} accepted"
+    if strangers:
+        yield "- products in no gallery: asked of every gallery, by the thresholds above, which were not fitted on them"
+
+
+def _rows(name: str, counts: str, rates: dict[str, Any]) -> Iterator[str]:
+    yield _row(name, "in the gallery", counts, rates["known"])
+    yield _row(name, "held out", counts, rates["held_out"])
+
+
+def _row(name: str, product: str, counts: str, rates: dict[str, float]) -> str:
+    """A line of the table; no match of an unknown product is right."""
+    wrong = rates["wrong"] if "wrong" in rates else rates["accepted"]
+    right = f"{rates['right']:.1%}" if "right" in rates else "-"
+    cells = (name, product, counts, right, *(f"{share:.1%}" for share in (wrong, rates["ambiguous"], rates["unknown"])))
+    return f"| {' | '.join(cells)} |"
+
+
+def _span(values: list[float], form: str) -> str:
+    return f"{min(values):{form}} to {max(values):{form}}"
 
 
 def draw_curves(log: list[dict[str, Any]], path: Path) -> None:
-    """The log of a training (train.read_log) -> a small PNG: losses and validation top-1 by epoch.
+    """The log of a training (log.read_log) -> a small PNG: losses, shares of triplets and validation top-1 by epoch.
 
-    Needs matplotlib (extra `train`).
+    A log without shares, of an older version or of mixed photos alone, gets no panel of them. Needs matplotlib (extra
+    `train`).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3), dpi=90, layout="constrained")
+    mined = [entry for entry in log if entry.get("shares")]
+    figure = Figure(figsize=(10, 3) if mined else (8, 3), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
-    losses, top = figure.subplots(1, 2)
+    losses, *triplets, top = figure.subplots(1, 3 if mined else 2)
     epochs = [entry["epoch"] for entry in log]
-    for key in ("triplet", "softmax"):
-        if any(entry[key] for entry in log):
-            losses.plot(epochs, [entry[key] for entry in log], label=key)
+    for key in PARTS:
+        if any(entry.get(key) for entry in log):
+            marker = "." if len(log) == 1 else None  # a line of one point is none
+            losses.plot(epochs, [entry.get(key) for entry in log], marker=marker, label=key.replace("_", "-"))
     losses.set(xlabel="epoch", title="loss")
     losses.set_ylim(bottom=0)
     if losses.lines:
         losses.legend()
+    for axes in triplets:
+        kinds = list(mined[0]["shares"])
+        axes.stackplot(
+            [entry["epoch"] for entry in mined],
+            [[entry["shares"][kind] for entry in mined] for kind in kinds],
+            labels=[kind.replace("_", "-") for kind in kinds],
+            colors=("tab:green", "tab:olive", "tab:red"),
+            alpha=0.7,
+        )
+        axes.set(xlabel="epoch", title="share of triplets", ylim=(0, 1))
+        axes.margins(x=0)
+        axes.legend(loc="lower right")
     judged = [(entry["epoch"], entry["figures"]["val_top1"]) for entry in log if entry["figures"]]
     top.plot([epoch for epoch, _ in judged], [share for _, share in judged], marker="o", markersize=3)
     top.set(xlabel="epoch", title="val top-1")

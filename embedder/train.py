@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,68 +21,30 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from embedder import data, images, losses, model
+from embedder import data, images, losses, mining, model, splits
 from embedder.errors import DataError, EmbedderError
+from embedder.judge import make_judge
+from embedder.log import LOG_FILE, EpochLog, EpochSums, read_log, tensorboard, write_line
+from embedder.recipe import CONFIG_FILE, TrainConfig, read_config
+from embedder.teacher import open_teacher
 
-CONFIG_FILE = "config.json"
-LOG_FILE = "log.jsonl"
+__all__ = [
+    "CHECKPOINTS",
+    "CONFIG_FILE",
+    "LOG_FILE",
+    "EpochLog",
+    "TrainConfig",
+    "Trainer",
+    "has_training",
+    "make_judge",
+    "prepare",
+    "read_config",
+    "read_log",
+    "resumed",
+    "split_photos",
+]
+
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """All that decides what a training does; kept in the work folder and in the bundle.
-
-    `schedule` holds (size in pixels, epochs) stages; the last stage's size is the one served unless `serve_size` says
-    otherwise. `softmax` weighs the cosine softmax beside the triplet loss (0: triplet alone, the paper), and `mix` is
-    the share of steps whose photos are mixed in pairs, which only the softmax can learn from.
-    """
-
-    data: tuple[str, ...]
-    backbone: str = "mobilenetv3large"
-    weights: str = "imagenet"
-    head: str = "pooled"
-    dim: int = 256
-    schedule: tuple[tuple[int, int], ...] = ((224, 50),)
-    serve_size: int | None = None
-    p: int = 16
-    k: int = 4
-    lr: float = 1e-4
-    margin: float = 1.0
-    soft: bool = True
-    softmax: float = 0.0
-    mix: float = 0.0
-    average: float = 0.998
-    seed: int = 1
-
-    @property
-    def size(self) -> int:
-        """Pixels a side of the photos that the bundle will take."""
-        return self.serve_size or self.schedule[-1][0]
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `dataclasses.asdict` after a trip through JSON.
-
-        Raises KeyError or TypeError when keys are missing or unknown.
-        """
-        values = {**values, "data": tuple(values["data"]), "schedule": tuple(map(tuple, values["schedule"]))}
-        return cls(**values)
-
-
-@dataclass
-class EpochLog:
-    """One epoch in the training's log. loss, triplet, softmax: means over its steps; figures: the judge's, if asked."""
-
-    epoch: int
-    step: int
-    size: int
-    loss: float
-    triplet: float
-    softmax: float
-    images_per_second: float
-    seconds: float
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -92,37 +57,70 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, work: Path, photos: dict[str, list[Path]], *, start: str | None = None
     ) -> None:
-        if config.mix > 0 and config.softmax <= 0:
-            raise DataError("Mixed photos have two SKUs, which only the softmax can learn from: give --softmax too.")
-        if config.head == "flatten" and {size for size, _ in config.schedule} != {config.size}:
-            raise DataError("The flatten head takes photos of one size: give --schedule a single size, and serve it.")
+        config.check()
         self.config, self.work = config, work
-        self.batches = data.PKBatches(photos, config.p, config.k, config.seed)
+        self.batches = data.PKBatches(photos, config.p, config.k, config.seed, config.balance)
         tf.keras.utils.set_random_seed(config.seed)
-        backbone = model.build_backbone(config.backbone, start or config.weights)
-        self.network = model.build_embedder(backbone, config.head, config.dim, config.size)
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._mixed = config.precision == "mixed" or (config.precision == "auto" and gpu)
+        with model.computing(self._mixed):
+            backbone = model.build_backbone(config.backbone, start or config.weights)
+            self.network = model.build_embedder(backbone, config.head, config.dim, config.size, config.seed)
+        path = model.arrays_path(start or config.weights)
+        trained = path is not None and model.load_head(self.network, path)
+        self._teacher = (
+            open_teacher(config.teacher, config.backbone, config.dim, config.seed) if config.teacher else None
+        )
         self._softmax = losses.CosineSoftmax(len(self.batches.skus), config.dim)
-        self._triplet = losses.triplet_hard(config.margin, config.soft)
+        if trained and config.softmax > 0:
+            self._softmax.prototypes.assign(self._class_means())
+        kept: dict[str, Any] = {"network": self.network, "softmax": self._softmax}
+        self._triplet: Any = None
+        self._classifier: Any = None
+        self._miner: mining.OfflineMiner | None = None
+        if config.loss == "cross-entropy":
+            # The features before they are brought to unit length, see `losses.Classifier`.
+            self._features = tf.keras.Model(self.network.input, self.network.get_layer("embedding").output)
+            self._classifier = kept["classifier"] = losses.Classifier(len(self.batches.skus), config.dim)
+        elif config.loss == "semi-hard":
+            self._triplet = losses.triplet_semi_hard(config.margin, config.distance)
+        elif config.mine_every > 0:
+            self._triplet = losses.triplet_given(config.margin, config.soft, config.distance)
+            self._miner = mining.OfflineMiner(self.batches, config.mine_photos, config.distance)
+            self._mined = kept["mined"] = tf.Variable(np.zeros((self._miner.count, 3), np.int32), trainable=False)
+        else:
+            self._triplet = losses.triplet_hard(config.margin, config.soft, config.distance)
         self._variables = self.network.trainable_variables + self._softmax.trainable_variables
+        if self._classifier is not None:
+            self._variables += self._classifier.trainable_variables
         self._plan = self._make_plan()
         self._optimizer = tf.keras.optimizers.Adam(0.0)  # `_rate` sets it before each step
+        if self._mixed:
+            self._optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self._optimizer)
         self._optimizer.build(self._variables)
         self._average = [tf.Variable(w, trainable=False) for w in self.network.weights]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            network=self.network,
-            softmax=self._softmax,
-            optimizer=self._optimizer,
-            average=self._average,
-            step=self._step,
+            **kept, optimizer=self._optimizer, average=self._average, step=self._step
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(work / CHECKPOINTS), max_to_keep=2)
-        self._train_step = tf.function(self._one_step, reduce_retracing=True)
+        # XLA takes minutes to compile the step for a CPU, where it gains nothing.
+        self._train_step = tf.function(self._one_step, reduce_retracing=not gpu, jit_compile=gpu or None)
+        self._look = tf.function(lambda pixels: self.network(pixels, training=False), reduce_retracing=True)
 
     @property
     def step(self) -> int:
         """Steps done."""
         return int(self._step.numpy())
+
+    def _class_means(self) -> Any:
+        """Each SKU's mean vector by k of its photos, float32 [skus, dim]: prototypes for a start that knows photos
+        already, which random ones would first pull apart (Qi et al. 2018, imprinted weights).
+        """
+        known, _ = splits.split_references(self.batches.photos, self.batches.k)
+        size = self.config.schedule[0][0]
+        stacks = (np.stack([data.read(path, size) for path in known[sku]]) for sku in self.batches.skus)
+        return np.stack([self.network(s.astype(np.float32), training=False).numpy().mean(axis=0) for s in stacks])
 
     def _make_plan(self) -> list[tuple[int, int]]:
         """(size, epoch) of each step."""
@@ -142,37 +140,92 @@ class Trainer:
         done = (step - warm) / max(1, len(self._plan) - warm)
         return self.config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def _one_step(self, pixels: Any, labels: Any, targets: Any, mixed: Any) -> tuple[Any, Any]:
+    def _one_step(self, pixels: Any, labels: Any, targets: Any, mixed: Any, lesson: Any) -> tuple[Any, Any]:
+        """One step of learning: the parts of the loss, float32 [4] as PARTS names them, and the vectors [n, dim]."""
+        zero = tf.constant(0.0)
         with tf.GradientTape() as tape:
-            vectors = self.network(pixels, training=True)
-            zero = tf.constant(0.0)
-            triplet = tf.cond(mixed, lambda: zero, lambda: self._triplet(labels, vectors))
+            if self._classifier is not None:
+                features = self._features(pixels, training=True)
+                vectors = tf.math.l2_normalize(features, axis=1)
+                triplet, cross_entropy = zero, self._classifier(features, targets)
+            else:
+                vectors = self.network(pixels, training=True)
+                triplet = tf.cond(mixed, lambda: zero, lambda: self._triplet(labels, vectors))
+                cross_entropy = zero
             softmax = self._softmax(vectors, targets) if self.config.softmax > 0 else zero
-            loss = triplet + self.config.softmax * softmax
-        gradients = tape.gradient(loss, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            taught = losses.away_from(lesson, vectors) if self._teacher else zero
+            loss = triplet + cross_entropy + self.config.softmax * softmax + self.config.teaching * taught
+            # Scaled up, so that small gradients are not lost in float16, and back (Micikevicius et al. 2018).
+            scaled = self._optimizer.get_scaled_loss(loss) if self._mixed else loss
+        gradients = tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        if self._mixed:
+            gradients = self._optimizer.get_unscaled_gradients(gradients)
         self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         # Early on the average would be mostly the start, so its window grows with the steps.
         step = tf.cast(self._step, tf.float32)
         keep = tf.minimum(self.config.average, (1.0 + step) / (10.0 + step))
         for shadow, weight in zip(self._average, self.network.weights, strict=True):
-            if weight.dtype.is_floating:
+            if weight.dtype == tf.float32:  # not a count, nor a constant of float16
                 shadow.assign(keep * shadow + (1.0 - keep) * weight)
         self._step.assign_add(1)
-        return triplet, softmax
+        return tf.stack([triplet, cross_entropy, softmax, taught]), vectors
 
-    def _feed(self, step: int, batch: data.Batch) -> tuple[Any, Any]:
+    def _feed(self, step: int, batch: data.Batch) -> tuple[Any, mining.Shares | None]:
+        """One step on one batch: the parts of the loss, and the shares of its triplets unless photos were mixed."""
         skus = len(self.batches.skus)
         pixels = batch.pixels.astype(np.float32)
         targets = np.eye(skus, dtype=np.float32)[batch.labels]
         rng = np.random.default_rng([self.config.seed, 4, step])
         mixed = bool(rng.random() < self.config.mix)
         if mixed:
-            pixels, targets = mix(pixels, targets, rng)
+            pixels, targets = data.mix(pixels, targets, rng)
+        lesson = self._teacher(pixels) if self._teacher else np.zeros((len(pixels), self.config.dim), np.float32)
         self._optimizer.learning_rate.assign(self._rate(step))
-        result: tuple[Any, Any] = self._train_step(
-            tf.constant(pixels), tf.constant(batch.labels), tf.constant(targets), tf.constant(mixed)
+        parts, vectors = self._train_step(
+            tf.constant(pixels),
+            tf.constant(batch.labels),
+            tf.constant(targets),
+            tf.constant(mixed),
+            tf.constant(lesson),
         )
-        return result
+        if mixed:
+            return parts.numpy(), None
+        if self._miner:
+            return parts.numpy(), mining.given_shares(vectors.numpy(), self.config.margin, self.config.distance)
+        return parts.numpy(), mining.batch_shares(
+            batch.labels, vectors.numpy(), self.config.margin, self.config.distance
+        )
+
+    def _stream(self, start: int) -> Iterator[data.Batch]:
+        """The batches from step `start` on.
+
+        Mined offline, they come in pieces from one multiple of `mine_every` to the next: at each the network of that
+        moment mines, and nothing is prepared beyond it. What was mined is a variable of the checkpoint, saved and
+        restored with the weights in one piece. So a training resumed between two minings goes on with the triplets
+        that it had, one resumed at a mining mines again, with the very weights; no file beside can be out of step.
+        """
+        sizes = [(step, self._plan[step][0]) for step in range(len(self._plan))]
+        if self._miner is None:
+            yield from self.batches.stream(sizes[start:])
+            return
+        every = self.config.mine_every
+        while start < len(sizes):
+            mined = start - start % every
+            if start == mined:
+                size = sizes[start][1]
+                self._mined.assign(self._miner.mine(partial(self._embed, size), start))
+            draw = partial(self._miner.draw, self._mined.numpy(), mined)
+            yield from self.batches.stream(sizes[start : mined + every], draw)
+            start = mined + every
+
+    def _embed(self, size: int, paths: list[Path]) -> Any:
+        """Photo files -> float32 [n, dim] by the network as it is, photos as when serving."""
+        vectors = []
+        with ThreadPoolExecutor(2) as pool:
+            for start in range(0, len(paths), 64):
+                photos = list(pool.map(partial(data.read, size=size), paths[start : start + 64]))
+                vectors.append(self._look(tf.constant(np.stack(photos), tf.float32)).numpy())
+        return np.concatenate(vectors)
 
     def resume(self) -> int:
         """Load the newest checkpoint if there is one; the step to go on from. Raises EmbedderError if it can't."""
@@ -185,10 +238,20 @@ class Trainer:
                 raise EmbedderError(f"{newest} does not fit this training: {error}") from error
         return self.step
 
+    def serving_network(self) -> Any:
+        """The network as it is served, all in float32; the very one that trains unless that computes in float16."""
+        if not self._mixed:
+            return self.network
+        with model.computing(mixed=False):
+            backbone = model.build_backbone(self.config.backbone, "none")
+            network = model.build_embedder(backbone, self.config.head, self.config.dim, self.config.size)
+        network.set_weights(self.network.get_weights())
+        return network
+
     def use_average(self) -> None:
         """Put the averaged weights into the network, for export or evaluation."""
         for shadow, weight in zip(self._average, self.network.weights, strict=True):
-            if weight.dtype.is_floating:
+            if weight.dtype == tf.float32:  # not a count, nor a constant of float16
                 weight.assign(shadow)
 
     def run(
@@ -196,55 +259,68 @@ class Trainer:
         *,
         judge: Callable[[Any], dict[str, float]] | None = None,
         judge_every: int = 5,
+        board: Path | None = None,
         quiet: bool = False,
     ) -> list[EpochLog]:
         """Train from the current step to the end; a checkpoint and a log line at the end of each epoch.
 
-        `judge` measures the averaged network every `judge_every` epochs and at the end; its figures go to the log.
+        `judge` measures the averaged network every `judge_every` epochs and at the end; its figures go to the log. The
+        log goes to the folder `board`, too, for TensorBoard. Raises EmbedderError when a checkpoint can't be written:
+        the one before it is whole, and `resume` goes on from there.
         """
         self.work.mkdir(parents=True, exist_ok=True)
-        start = self.step
-        stream = self.batches.stream([(s, self._plan[s][0]) for s in range(start, len(self._plan))])
-        history: list[EpochLog] = []
-        sums, seen, began = np.zeros(2), 0, time.monotonic()
-        bar = tqdm(total=len(self._plan), initial=start, unit="step", disable=quiet, mininterval=1)
-        for step, batch in zip(range(start, len(self._plan)), stream, strict=True):
-            size, epoch = self._plan[step]
-            sums += [float(value) for value in self._feed(step, batch)]
-            seen += 1
-            bar.update()
-            if step % 10 == 0:
-                rate = seen * len(batch.labels) / (time.monotonic() - began)
-                bar.set_postfix_str(f"epoch {epoch + 1}, {size} px, loss {sums.sum() / seen:.3f}, {rate:.0f} images/s")
-            last = step + 1 == len(self._plan)
-            if last or self._plan[step + 1][1] != epoch:
-                seconds = time.monotonic() - began
-                triplet, softmax = (float(value) for value in sums / seen)
-                line = EpochLog(
-                    epoch=epoch + 1,
-                    step=step + 1,
-                    size=size,
-                    loss=triplet + self.config.softmax * softmax,
-                    triplet=triplet,
-                    softmax=softmax,
-                    images_per_second=seen * len(batch.labels) / seconds,
-                    seconds=seconds,
-                )
-                # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
-                self._log(line)
-                self._manager.save(checkpoint_number=step + 1)
-                if judge and (last or (epoch + 1) % judge_every == 0):
-                    line.figures = self._judged(judge)
-                    bar.write(f"epoch {epoch + 1}: {line.figures}")
-                    self._log(line)
-                history.append(line)
-                sums, seen, began = np.zeros(2), 0, time.monotonic()
-        bar.close()
+        show = tensorboard(board) if board else None
+        start, history = self.step, []
+        done = EpochSums()
+        with tqdm(total=len(self._plan), initial=start, unit="step", disable=quiet, mininterval=1) as bar:
+            for step, batch in zip(range(start, len(self._plan)), self._stream(start), strict=True):
+                size, epoch = self._plan[step]
+                done.add(*self._feed(step, batch), len(batch.labels))
+                bar.update()
+                if step % 10 == 0:
+                    loss, speed = self._total(done.parts), done.images_per_second
+                    bar.set_postfix_str(f"epoch {epoch + 1}, {size} px, loss {loss:.3f}, {speed:.0f} images/s")
+                last = step + 1 == len(self._plan)
+                if last or self._plan[step + 1][1] != epoch:
+                    line = EpochLog(
+                        epoch=epoch + 1,
+                        step=step + 1,
+                        size=size,
+                        loss=self._total(done.parts),
+                        **done.named_parts,
+                        rate=self._rate(step),
+                        images_per_second=done.images_per_second,
+                        seconds=done.seconds,
+                        shares=done.shares,
+                    )
+                    # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
+                    write_line(self.work, line)
+                    self._save(step + 1)
+                    if judge and (last or (epoch + 1) % judge_every == 0):
+                        line.figures = self._judged(judge)
+                        bar.write(f"epoch {epoch + 1}: {line.figures}")
+                        write_line(self.work, line)
+                    if show:
+                        show(line)
+                    history.append(line)
+                    done = EpochSums()
         return history
 
-    def _log(self, line: EpochLog) -> None:
-        with (self.work / LOG_FILE).open("a") as log:
-            log.write(json.dumps(asdict(line)) + "\n")
+    def _total(self, parts: Any) -> float:
+        """The parts of the loss [4] -> the loss that they add up to."""
+        return float(np.dot(parts, (1.0, 1.0, self.config.softmax, self.config.teaching)))
+
+    def _save(self, step: int) -> None:
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            # What was written of it takes room that is needed; nothing refers to it.
+            shutil.rmtree(self.work / CHECKPOINTS / f"ckpt-{step}_temp", ignore_errors=True)
+            reason = str(getattr(error, "message", error)).splitlines()[0]
+            raise EmbedderError(
+                f"The checkpoint of step {step} can't be written ({reason}). "
+                "The one before it is whole: make room, then go on by --resume."
+            ) from error
 
     def _judged(self, judge: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         raw = [weight.numpy() for weight in self.network.weights]
@@ -255,31 +331,13 @@ class Trainer:
         return figures
 
 
-def mix(pixels: Any, targets: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Mix each photo with another of the batch: half of the time blended (Zhang et al. 2018, mixup), half of the time
-    a rectangle of it pasted in (Yun et al. 2019, CutMix); targets in the same share.
-
-    pixels float32 [n, size, size, 3], targets float32 [n, skus] -> the same shapes.
-    """
-    other = rng.permutation(len(pixels))
-    share = float(rng.beta(1.0, 1.0))
-    if rng.random() < 0.5:
-        mixed = share * pixels + (1 - share) * pixels[other]
-    else:
-        size = pixels.shape[1]
-        side = int(size * math.sqrt(1 - share))
-        y, x = rng.integers(0, size - side + 1, 2)
-        mixed = pixels.copy()
-        mixed[:, y : y + side, x : x + side] = pixels[other, y : y + side, x : x + side]
-        share = 1 - (side / size) ** 2
-    return mixed.astype(np.float32), (share * targets + (1 - share) * targets[other]).astype(np.float32)
-
-
-def prepare(config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str], None]) -> Trainer:
+def prepare(
+    config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str], None], strict: bool = False
+) -> Trainer:
     """A trainer in its work folder, at the start or (with `resume`) at its newest checkpoint.
 
-    `say` hears of broken photos and SKUs with a single photo. Raises DataError when the work folder holds another
-    training, or one that `resume` was not asked for, or none although it was.
+    `say` hears of broken photos (with `strict` the first is an error) and of SKUs with a single photo. Raises DataError
+    when the work folder holds another training, or one that `resume` was not asked for, or none although it was.
     """
     if has_training(work):
         if not resume:
@@ -290,8 +348,10 @@ def prepare(config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str
             raise DataError(f"{work} holds a training with other settings ({', '.join(changed)}).")
     elif resume:
         raise DataError(f"{work} holds no training to go on with.")
-    photos, broken = data.drop_broken(images.find_photos(*map(Path, config.data)))
+    photos, _, broken = split_photos(config)
     for line in broken:
+        if strict:
+            raise DataError(f"{line} (--strict: nothing was trained)")
         say(f"skipped {line}")
     for sku, paths in photos.items():
         if len(paths) == 1:
@@ -302,8 +362,23 @@ def prepare(config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str
         return trainer
     trainer = Trainer(config, work, photos)
     work.mkdir(parents=True, exist_ok=True)
-    (work / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n")
+    # In one step: a full disk or a kill leaves no half of it, which would be no training and none to begin.
+    part = work / f"{CONFIG_FILE}.part"
+    part.write_text(json.dumps(asdict(config), indent=2) + "\n")
+    os.replace(part, work / CONFIG_FILE)
     return trainer
+
+
+def split_photos(config: TrainConfig) -> tuple[splits.Photos, splits.Photos, list[str]]:
+    """(photos to learn from, photos kept to judge by, a line for each that does not decode)."""
+    found = images.find_photos(*map(Path, config.data))
+    rest = {sku: paths for sku, paths in found.items() if sku not in set(config.left_out)}
+    # Split first: a photo that is broken must not move the others from one side to the other.
+    kept: splits.Photos = {}
+    if config.split > 0:
+        rest, kept = splits.split_share(rest, config.split, config.seed)
+    (rest, broken), (kept, broken_too) = data.drop_broken(rest), data.drop_broken(kept)
+    return rest, kept, broken + broken_too
 
 
 def resumed(config: TrainConfig, work: Path, photos: dict[str, list[Path]]) -> Trainer:
@@ -317,52 +392,3 @@ def resumed(config: TrainConfig, work: Path, photos: dict[str, list[Path]]) -> T
 def has_training(work: Path) -> bool:
     """Whether a training was begun in this work folder."""
     return (work / CONFIG_FILE).is_file()
-
-
-def read_config(work: Path) -> TrainConfig:
-    """The settings of the training in a work folder. Raises DataError when there is none that this version reads."""
-    try:
-        return TrainConfig.from_dict(json.loads((work / CONFIG_FILE).read_text()))
-    except FileNotFoundError:
-        raise DataError(f"{work} holds no training: it has no {CONFIG_FILE}.") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{work}/{CONFIG_FILE} holds no settings that this version reads ({error!r}).") from error
-
-
-def make_judge(gallery: Path, queries: Path, size: int) -> Callable[[Any], dict[str, float]]:
-    """A judge for `Trainer.run`: top-1 of the queries against the gallery, nearest neighbour by cosine.
-
-    Raises DataError when one of the folders holds no photo, ImageError for a photo that can't be used.
-    """
-    sets: list[tuple[Any, Any]] = []
-    for folder in (gallery, queries):
-        named = [(sku, path) for sku, paths in images.find_photos(folder).items() for path in paths]
-        if not named:
-            raise DataError(f"{folder} holds no photo.")
-        sets.append((np.stack([data.read(path, size) for _, path in named]), np.array([sku for sku, _ in named])))
-
-    def judge(network: Any) -> dict[str, float]:
-        (known, known_skus), (asked, asked_skus) = [
-            (
-                np.concatenate(
-                    [
-                        network(pixels[i : i + 64].astype(np.float32), training=False).numpy()
-                        for i in range(0, len(pixels), 64)
-                    ]
-                ),
-                skus,
-            )
-            for pixels, skus in sets
-        ]
-        return {"val_top1": float((known_skus[(asked @ known.T).argmax(axis=1)] == asked_skus).mean())}
-
-    return judge
-
-
-def read_log(work: Path) -> list[dict[str, Any]]:
-    """The log of a work folder, one dict an epoch; of several lines of an epoch (trained again, judged) the last."""
-    path = work / LOG_FILE
-    if not path.is_file():
-        return []
-    lines = {entry["epoch"]: entry for entry in map(json.loads, path.read_text().splitlines())}
-    return [lines[epoch] for epoch in sorted(lines)]

@@ -26,7 +26,14 @@ ONLY = {
     "tensorflow_addons": "embedder/losses.py",
     "flask": "web/",
     "sqlalchemy": ("catalog/", "migrations/", "web/admin/audit.py"),
-    "tensorflow": ("embedder/train.py", "embedder/model.py", "embedder/losses.py", "embedder/export.py"),
+    "tensorflow": (
+        "embedder/train.py",
+        "embedder/model.py",
+        "embedder/losses.py",
+        "embedder/export.py",
+        "embedder/teacher.py",
+        "embedder/log.py",
+    ),
 }
 
 

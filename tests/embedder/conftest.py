@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from embedder.bundle import RELEASED
+from embedder.images import find_photos
 from embedder.serve import Embedder
 
 #: Before TensorFlow is imported: it reports the CPU's features, and loads CUDA's absence, on stderr.
@@ -98,7 +99,7 @@ def trained(
 
     config = train.TrainConfig(**settings)
     trainer = train.prepare(config, tmp_path_factory.mktemp("train") / "work", resume=False, say=_nothing_to_say)
-    trainer.run(judge=train.make_judge(shapes, shape_queries, 32), judge_every=3, quiet=True)
+    trainer.run(judge=train.make_judge(find_photos(shapes), find_photos(shape_queries), 32), judge_every=3, quiet=True)
     return trainer
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from embedder import cli, report
+from embedder import cli, recipe, report
 from embedder.bundle import RELEASED, load_bundle
 
 
@@ -54,9 +56,67 @@ def test_evaluate_for_people(shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "unheard-of" / "bad.jpg").write_bytes(b"text")
     result = run("evaluate", RELEASED, "--gallery", shapes, "--queries", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "top-1    0.000" in result.stdout
+    assert re.search(r"^top-1 +0\.000$", result.stdout, re.M)
     assert "10 queries are of SKUs that the gallery does not hold" in result.stdout
     assert "bad.jpg" in result.stderr
+
+
+def test_evaluate_one_set_by_share_or_by_references(shapes: Path, tmp_path: Path) -> None:
+    """80 of 100 enrolled, the paper's way; or few references, of the SKUs that a file names."""
+    result = run("evaluate", RELEASED, "--photos", shapes, "--split", 0.2, "--seed", 3, "--json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert (figures["gallery"], figures["queries"], figures["skus"]) == (48, 12, 6)
+    assert figures["protocol"].endswith("(seed 3)")
+    assert figures["top1_degraded"] is None
+    file = tmp_path / "skus.txt"
+    file.write_text("red-bar\ngreen-bar\nred-square\n")
+    words = ("evaluate", RELEASED, "--alone", shapes, "--references", 1, "--skus", file, "--degraded", "--json")
+    figures = json.loads(run(*words).stdout)
+    assert (figures["gallery"], figures["queries"], figures["skus"]) == (3, 27, 3)
+    assert 0 <= figures["top1_degraded"] <= figures["top5_degraded"] == 1.0
+    assert "none is left to ask by" in failed("evaluate", RELEASED, "--alone", shapes, "--references", 10)
+    file.write_text("red-bar\nred-triangle\n")
+    assert "names 'red-triangle'" in failed("evaluate", RELEASED, "--alone", shapes, "--skus", file)
+    assert "left none of these SKUs out" in failed("evaluate", RELEASED, "--alone", shapes, "--skus", RELEASED)
+
+
+def test_evaluate_writes_a_report(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib (extra `train`) is not installed")
+    folder = tmp_path / "new" / "report"
+    words = ("evaluate", RELEASED, "--gallery", shapes, "--queries", shape_queries)
+    result = run(*words, "--report", folder)
+    assert result.exit_code == 0, result.output
+    assert str(folder / "index.html") in result.stdout
+    figures = json.loads((folder / "results.json").read_text())
+    assert figures["top1_degraded"] is not None
+    (tmp_path / "file").touch()
+    assert "file" in failed(*words, "--report", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--gallery"],
+        ["--queries"],
+        ["--gallery", "--photos"],
+        ["--gallery", "--queries", "--alone"],
+        ["--photos", "--alone"],
+    ],
+)
+def test_evaluate_takes_one_kind_of_sets(words: list[str], shapes: Path) -> None:
+    result = run("evaluate", RELEASED, *(part for word in words for part in (word, shapes)))
+    assert result.exit_code == 2
+    assert "--gallery and --queries, or --photos, or --alone" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--split", 0.2], ["--references", 3]])
+def test_evaluate_options_of_another_kind_of_sets(words: list[object], shapes: Path) -> None:
+    result = run("evaluate", RELEASED, "--gallery", shapes, "--queries", shapes, *words)
+    assert result.exit_code == 2
+    assert "--split goes with --photos, --references with --alone" in result.stderr
+    assert run("evaluate", RELEASED, "--photos", shapes, "--split", 1).exit_code == 2
 
 
 def test_calibrate_sets_thresholds_and_rewrites_the_card(bundle: Path, shapes: Path, shape_queries: Path) -> None:
@@ -71,9 +131,17 @@ def test_calibrate_sets_thresholds_and_rewrites_the_card(bundle: Path, shapes: P
     assert after.id in result.stdout
     assert after.thresholds != before.thresholds
     assert after.thresholds.false_accept == 0.5
-    assert after.training["calibration"]["queries"] == 24
+    found = after.training["calibration"]
+    assert found["queries"] == 24
+    assert [one["skus"] for one in found["by_fold"]] == [2, 1, 1, 1, 1]
+    assert sum(found["rates"]["known"].values()) == pytest.approx(1)
+    assert str(shapes.parent.parent) not in (bundle / "bundle.json").read_text()  # names, not paths
     assert {**after.training, "calibration": 0} == {**before.training, "calibration": 0}
-    assert f"cosine of {after.thresholds.score:.4f}" in (bundle / report.CARD_FILE).read_text()
+    card = (bundle / report.CARD_FILE).read_text()
+    assert f"cosine of {after.thresholds.score:.4f}" in card
+    row = next(line for line in result.stdout.splitlines() if line.startswith("| together | held out"))
+    assert row in card
+    assert f"| {found['rates']['held_out']['accepted']:.1%} |" in row
     assert (bundle / report.CURVES_FILE).read_bytes() == b"curves"
     assert after.model_path.read_bytes() == (RELEASED / "model.tflite").read_bytes()
 
@@ -82,11 +150,43 @@ def test_calibrate_elsewhere_leaves_the_bundle(bundle: Path, shapes: Path, tmp_p
     before = load_bundle(bundle)
     (bundle / report.CURVES_FILE).write_bytes(b"curves")
     out = tmp_path / "new"
-    result = run("calibrate", bundle, "--alone", shapes, "--false-accept", 0.5, "--wrong", 0.5, "--out", out)
+    words = ("calibrate", bundle, "--alone", shapes, "--false-accept", 0.5, "--wrong", 0.5, "--folds", 3)
+    result = run(*words, "--out", out)
     assert result.exit_code == 0, result.output
     assert load_bundle(bundle) == before
-    assert load_bundle(out).training["calibration"]["queries"] == 6 * 7  # three of ten photos are references
+    found = load_bundle(out).training["calibration"]
+    assert found["queries"] == 6 * 7  # three of ten photos are references
+    assert len(found["by_fold"]) == 3
     assert (out / report.CURVES_FILE).read_bytes() == b"curves"
+    # The same again is the same bundle.
+    assert run(*words, "--out", tmp_path / "again").exit_code == 0
+    assert load_bundle(tmp_path / "again").id == load_bundle(out).id
+
+
+def test_calibrate_as_json_with_strangers_and_split_files(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
+    strangers = tmp_path / "strangers"
+    for sku in ("red-bar", "red-circle"):
+        shutil.copytree(shape_queries / sku, strangers / f"other-{sku}")
+    (strangers / "other-red-bar" / "bad.png").write_bytes(b"text")
+    listed = tmp_path / "asked.txt"
+    names = sorted(path for path in shape_queries.rglob("*.png") if path.stem in "012")
+    listed.write_text("".join(f"{os.path.relpath(path, tmp_path)}, 7\n" for path in names))
+    result = run(
+        *("calibrate", RELEASED, "--gallery", shapes, "--queries", listed, "--unknown", strangers, "--json"),
+        *("--false-accept", 0.5, "--wrong", 0.5, "--folds", 2, "--seed", 5, "--out", tmp_path / "out"),
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("\n") == 1
+    found = json.loads(result.stdout)
+    made = load_bundle(tmp_path / "out")
+    assert found == {"bundle": made.id, **made.training["calibration"]}
+    assert (found["queries"], found["seed"], len(found["by_fold"])) == (18, 5, 2)
+    assert found["sets"][0]["name"].startswith("asked in ")
+    assert (found["strangers"]["names"], found["strangers"]["photos"]) == (["strangers"], 8)
+    assert sum(found["strangers"]["rates"].values()) == pytest.approx(1)
+    assert "| strangers | in no gallery |" in (tmp_path / "out" / report.CARD_FILE).read_text()
+    assert result.stderr.count("skipped") == 1
+    assert "bad.png" in result.stderr
 
 
 def test_calibrate_needs_pairs(shapes: Path) -> None:
@@ -94,6 +194,16 @@ def test_calibrate_needs_pairs(shapes: Path) -> None:
         result = run("calibrate", RELEASED, *words)
         assert result.exit_code == 2
         assert "in pairs" in result.stderr
+    result = run("calibrate", RELEASED, "--alone", shapes, "--unknown", shapes / ".." / shapes.name)
+    assert result.exit_code == 2
+    assert "that no gallery holds" in result.stderr
+
+
+def test_calibrate_with_too_little(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
+    words = ("calibrate", RELEASED, "--gallery", shapes, "--queries", shape_queries, "--out", tmp_path / "out")
+    assert "--folds 6" in failed(*words, "--folds", 7)
+    assert "--references" in failed("calibrate", RELEASED, "--alone", shapes, "--references", 10)
+    assert not (tmp_path / "out").exists()
 
 
 def test_info_of_the_released_bundle() -> None:
@@ -158,7 +268,7 @@ def test_backbones_are_those_of_the_model_module() -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
     from embedder import model
 
-    assert tuple(cli.BACKBONES) == tuple(model.BACKBONES)
+    assert tuple(recipe.BACKBONES) == tuple(model.BACKBONES)
 
 
 def test_defaults_are_those_of_the_training(shapes: Path) -> None:

@@ -72,6 +72,52 @@ def test_stream_is_the_batches_in_order(photos: dict[str, list[Path]]) -> None:
         np.testing.assert_array_equal(batch.pixels, batches.batch(step, size).pixels)
 
 
+#: Photos that are never opened: SKUs of 1, 4, 16 and 64 of them.
+UNEVEN = {f"sku{n}": [Path(f"{n}-{i}.jpg") for i in range(n)] for n in (1, 4, 16, 64)}
+
+
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_balanced_draws_go_by_the_number_of_photos(balance: float) -> None:
+    """The first SKU of a batch is drawn with a chance as n ** balance; sd of a share over 4000 batches < 0.008."""
+    batches = data.PKBatches(UNEVEN, p=2, k=2, seed=1, balance=balance)
+    first = Counter(len(UNEVEN[batches.skus[batches.draw(step)[0][0]]]) for step in range(4000))
+    whole = sum(n**balance for n in (1, 4, 16, 64))
+    for n in (1, 4, 16, 64):
+        assert first[n] / 4000 == pytest.approx(n**balance / whole, abs=0.032), n
+
+
+def test_balanced_batches_are_by_seed_and_step_and_hold_no_sku_twice() -> None:
+    one, same, other = (data.PKBatches(UNEVEN, p=3, k=2, seed=seed, balance=1.0) for seed in (5, 5, 6))
+    drawn = [one.draw(step) for step in range(60)]
+    assert drawn == [same.draw(step) for step in range(60)]
+    assert drawn != [other.draw(step) for step in range(60)]
+    assert all(sorted(Counter(label for label, _ in batch).values()) == [2, 2, 2] for batch in drawn)
+    assert {label for batch in drawn for label, _ in batch} == {0, 1, 2, 3}  # the rare come, too
+
+
+def test_a_batch_of_photos_that_another_chose(photos: dict[str, list[Path]]) -> None:
+    batches = data.PKBatches(photos, p=2, k=2, seed=1)
+    chosen = [(3, photos[batches.skus[3]][0]), (1, photos[batches.skus[1]][4])]
+    batch = batches.batch(6, 40, lambda step: chosen)
+    assert batch.labels.tolist() == [3, 1]
+    assert batch.pixels.shape == (2, 40, 40, 3)
+    (streamed,) = batches.stream([(6, 40)], lambda step: chosen)
+    np.testing.assert_array_equal(streamed.pixels, batch.pixels)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mix_keeps_the_share_of_pixels_and_targets(seed: int) -> None:
+    """Photo i is all i, so that a mixed photo's mean tells the share of the other."""
+    rng = np.random.default_rng(seed)
+    other = np.random.default_rng(seed).permutation(8)
+    pixels = np.tile(np.arange(8, dtype=np.float32)[:, None, None, None], (1, 32, 32, 3))
+    mixed, targets = data.mix(pixels, np.eye(8, dtype=np.float32), rng)
+    assert (mixed.dtype, targets.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)), targets @ np.arange(8), atol=1e-4)
+    assert all(set(np.flatnonzero(row)) <= {i, other[i]} for i, row in enumerate(targets))
+
+
 def test_steps_of_an_epoch_show_about_each_photo(photos: dict[str, list[Path]]) -> None:
     assert data.PKBatches(photos, p=4, k=3, seed=1).steps_per_epoch == 5  # 60 photos, 12 a batch
     assert data.PKBatches({sku: paths[:1] for sku, paths in photos.items()}, p=6, k=4, seed=1).steps_per_epoch == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import urllib.request
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import model  # noqa: E402
+from embedder import export, model  # noqa: E402
 from embedder.errors import WeightsError  # noqa: E402
 
 PHOTOS = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3)).astype(np.float32)
@@ -22,9 +23,111 @@ STARTS = {
 }
 
 
+#: Each network's preprocessing, as Keras's own function for it or, for Lite0, as its authors say.
+PREPROCESSING = {
+    "mobilenetv3large": lambda x: tf.keras.applications.imagenet_utils.preprocess_input(x, mode="tf"),
+    "mobilenetv3small": lambda x: tf.keras.applications.imagenet_utils.preprocess_input(x, mode="tf"),
+    "mobilenetv2": lambda x: tf.keras.applications.mobilenet_v2.preprocess_input(x),
+    "efficientnetlite0": lambda x: (x - 127) / 128,
+    "efficientnetb0": lambda x: tf.keras.applications.imagenet_utils.preprocess_input(x, mode="torch"),
+    "efficientnetv2b0": lambda x: tf.keras.applications.imagenet_utils.preprocess_input(x, mode="torch"),
+    "vgg16": lambda x: tf.keras.applications.vgg16.preprocess_input(x),
+}
+CHANNELS = {
+    "mobilenetv3large": 960,
+    "mobilenetv3small": 576,
+    "mobilenetv2": 1280,
+    "efficientnetlite0": 1280,
+    "efficientnetb0": 1280,
+    "efficientnetv2b0": 1280,
+    "vgg16": 512,
+}
+
+
+@functools.cache
+def built(name: str) -> Any:
+    """A backbone without a start. As Keras builds them, MobileNets shrink what passes until a photo is lost in it."""
+    network = model.build_backbone(name, "none")
+    if name.startswith("mobilenet"):
+        for one in network.submodules:
+            if isinstance(one, tf.keras.layers.BatchNormalization):
+                one.gamma.assign(2.5 * tf.ones_like(one.gamma))
+    return network
+
+
 @pytest.fixture(scope="module")
 def lite0() -> Any:
     return model.build_backbone("efficientnetlite0", "none")
+
+
+@pytest.mark.parametrize("backbone", model.BACKBONES)
+def test_preprocessing_is_in_the_graph(backbone: str) -> None:
+    network = built(backbone)
+    first = next(
+        one for one in network.layers if isinstance(one, tf.keras.layers.Conv2D | tf.keras.layers.ZeroPadding2D)
+    )
+    seen = tf.keras.Model(network.input, first.input)(PHOTOS).numpy()
+    np.testing.assert_allclose(seen, PREPROCESSING[backbone](PHOTOS.copy()), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", model.BACKBONES)
+def test_backbones_take_any_size(backbone: str) -> None:
+    network = built(backbone)
+    assert network.input_shape == (None, None, None, 3)
+    assert network(PHOTOS).shape == (3, 2, 2, CHANNELS[backbone])
+    assert network(PHOTOS[:1, :32, :32]).shape == (1, 1, 1, CHANNELS[backbone])
+
+
+@pytest.mark.parametrize("backbone", model.BACKBONES)
+def test_litert_gives_the_vectors_of_keras(backbone: str) -> None:
+    network = model.build_embedder(built(backbone), "pooled", 16)
+    kept = network(PHOTOS, training=False).numpy()
+    interpreter = tf.lite.Interpreter(model_content=export.to_litert(network, 64), num_threads=1)
+    interpreter.allocate_tensors()
+    photo, vector = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    served = []
+    for pixels in PHOTOS.astype(np.uint8):
+        interpreter.set_tensor(photo["index"], pixels[np.newaxis])
+        interpreter.invoke()
+        served.append(interpreter.get_tensor(vector["index"])[0])
+    worst, spread = 1 - (np.stack(served) * kept).sum(axis=1).min(), 1 - (kept @ kept.T).min()
+    assert worst < 0.001
+    assert worst < spread / 50, "the photos' vectors are so near to each other that agreeing says nothing"
+
+
+@pytest.mark.parametrize("backbone", model.BACKBONES)
+def test_arrays_go_into_a_network_built_later(backbone: str, tmp_path: Path) -> None:
+    """By their names, which Keras must not number, and past the constants of a Normalization layer."""
+    network, later = built(backbone), model.build_backbone(backbone, "none")
+    wanted = {w.name: w.numpy() for w in network.weights if not w.name.startswith("normalization")}
+    np.savez(tmp_path / "some.npz", **{name.removesuffix(":0"): array for name, array in wanted.items()})
+    model.load_arrays(later, tmp_path / "some.npz")
+    np.testing.assert_allclose(later(PHOTOS).numpy(), network(PHOTOS).numpy(), rtol=1e-3, atol=1e-5)
+    rest = [w.name for w in later.weights if w.name not in wanted]
+    assert len(later.weights) - len(rest) == len(wanted)
+    assert all(name.startswith("normalization") for name in rest)
+
+
+def test_efficientnetb0_is_one_network_with_and_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras builds it with one more layer for its own file, whose `variance` is a deviation: see its source."""
+    from keras.src.applications import efficientnet
+
+    monkeypatch.setattr(efficientnet.data_utils, "get_file", lambda *words, **more: str(tmp_path / "b0.h5"))
+    whole = tf.keras.applications.EfficientNetB0
+    source = whole(include_top=False, weights=None, input_shape=(None, None, 3))
+    values = [w.numpy() for w in built("efficientnetb0").weights]
+    values[:2] = [np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])]
+    source.set_weights(values)
+    source.save_weights(tmp_path / "b0.h5")
+
+    theirs = whole(include_top=False, weights="imagenet", input_shape=(None, None, 3))
+    ours = model.build_backbone("efficientnetb0", "imagenet")
+    wanted = theirs(PHOTOS).numpy()
+    np.testing.assert_allclose(ours(PHOTOS).numpy(), wanted, atol=1e-4 * np.abs(wanted).max())
+    assert [type(one) for one in ours.layers] == [type(one) for one in built("efficientnetb0").layers]
+    assert len(theirs.layers) == len(ours.layers) + 1
 
 
 def start_file(shared: Path, backbone: str) -> Path:

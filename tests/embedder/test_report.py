@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from embedder import cli, report
-from embedder.bundle import Bundle, Thresholds, write_bundle
+from embedder.bundle import Bundle, Thresholds, load_bundle, write_bundle
+from embedder.calibrate import Calibration, Fold, Known, Rates, SetRates, Strangers, Unknown
+from embedder.recipe import TrainConfig
 
 TRAINING: dict[str, Any] = {
     "backbone": "efficientnetlite0",
@@ -35,6 +39,21 @@ TRAINING: dict[str, Any] = {
     "figures_by_epoch": [[3, {"val_top1": 0.75}], [5, {"val_top1": 0.8125}]],
     "date": "2024-02-29",
     "notes": ["shop: by the tests, MIT"],
+}
+
+
+#: Settings that the bundle above, of an older version, does not tell.
+YOUNGER: dict[str, Any] = {
+    "balance": 0.75,
+    "split": 0.2,
+    "left_out": ["cola", "tonic"],
+    "loss": "batch-hard",
+    "distance": "L2",
+    "mine_every": 0,
+    "mine_photos": 1000,
+    "teacher": "big-bundle",
+    "teaching": 1.5,
+    "precision": "mixed",
 }
 
 
@@ -76,16 +95,75 @@ def test_card_shows_the_curves_that_are_there(tmp_path: Path) -> None:
     assert f"]({report.CURVES_FILE})" in report.write_card(bundle).read_text()
 
 
+def rates(*known: float, out: tuple[float, float, float]) -> Rates:
+    return Rates(Known(*known), Unknown(*out))
+
+
+def calibration(**changes: Any) -> dict[str, Any]:
+    """What `embedder calibrate` finds on two sets and two folds."""
+    found = Calibration(
+        thresholds=Thresholds(0.8123, 0.035, 0.05),
+        wrong=0.04,
+        queries=1500,
+        seed=1,
+        rates=rates(0.75, 0.011, 0.039, 0.2, out=(0.0612, 0.1, 0.8388)),
+        sets=[
+            SetRates("shop/val in shop/train", 900, 80, 1400, 60, rates(0.7, 0.02, 0.08, 0.2, out=(0.05, 0.05, 0.9))),
+            SetRates("covers", 120, 40, 100, 40, rates(0.8, 0.002, 0.0, 0.198, out=(0.0724, 0.15, 0.7776))),
+        ],
+        by_fold=[
+            Fold(0.8, 0.04, 700, 50, rates(0.7, 0.0, 0.1, 0.2, out=(0.021, 0.2, 0.779))),
+            Fold(0.83, 0.03, 800, 50, rates(0.8, 0.02, 0.0, 0.18, out=(0.1013, 0.0, 0.8987))),
+        ],
+        in_sample=rates(0.812, 0.011, 0.0, 0.177, out=(0.0499, 0.0, 0.9501)),
+        strangers=None,
+        warnings=[],
+    )
+    return dataclasses.replace(found, **changes).as_dict()
+
+
+def card_of(path: Path, facts: dict[str, Any]) -> str:
+    bundle = made(path, {**TRAINING, "calibration": facts}, Thresholds(0.8123, 0.035, 0.05))
+    return report.write_card(load_bundle(bundle.path)).read_text()
+
+
 def test_card_of_calibrated_thresholds(tmp_path: Path) -> None:
-    rates = {"queries": 1500, "matched": 0.9, "wrong": 0.011, "false_accept": 0.05, "unknown_told": 0.7}
-    bundle = made(tmp_path / "b", {**TRAINING, "calibration": rates}, Thresholds(0.8123, 0.035, 0.05))
-    card = report.write_card(bundle).read_text()
-    assert "cosine of 0.8123 and a margin of 0.0350" in card
-    assert "1,500 query photos" in card
-    assert "matched and right: 90.0%" in card
-    assert "wrong SKU among the matches: 1.1%" in card
-    assert "accepted: 5.0%; told unknown: 70.0%" in card
-    assert "not fitted" not in card
+    card = card_of(tmp_path / "b", calibration())
+    for words in (
+        "cosine of 0.8123 and a margin of 0.0350",
+        "at most 5.0% of unknown products accepted and 4.0% of the matches",
+        "1,500 query photos",
+        "the SKUs in 2 folds",
+        "| shop/val in shop/train | in the gallery | 60 | 1,400 | 70.0% | 2.0% | 8.0% | 20.0% |",
+        "| shop/val in shop/train | held out | 60 | 1,400 | - | 5.0% | 5.0% | 90.0% |",
+        "| covers | held out | 40 | 100 | - | 7.2% | 15.0% | 77.8% |",
+        "| together | in the gallery |  | 1,500 | 75.0% | 1.1% | 3.9% | 20.0% |",
+        "| together | held out |  | 1,500 | - | 6.1% | 10.0% | 83.9% |",
+        "- wrong SKUs among the matches: 1.4%",
+        "score 0.8000 to 0.8300, margin\n  0.030 to 0.040, accepted 2.1% to 10.1%",
+        "to compare: 81.2% matched and right,\n  5.0% accepted",
+    ):
+        assert words in card, words
+    assert "not fitted:" not in card
+    assert "in no gallery" not in card
+    assert "**" not in card
+    table = [line for line in card.splitlines() if "| held out |" in line or "| query photos |" in line]
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_card_says_what_is_above_the_stated_rate_and_what_strangers_get(tmp_path: Path) -> None:
+    strangers = Strangers(["covers", "packs"], 280, Unknown(0.013, 0.1, 0.887))
+    card = card_of(tmp_path / "b", calibration(strangers=strangers, warnings=["False accepts are 6.12%."]))
+    assert "\n**False accepts are 6.12%.**\n" in card
+    assert "| covers, packs | in no gallery |  | 280 | - | 1.3% | 10.0% | 88.7% |" in card
+    assert "products in no gallery" in card
+
+
+def test_card_of_rates_that_were_not_cross_validated(tmp_path: Path) -> None:
+    old = {"queries": 1500, "matched": 0.9, "wrong": 0.011, "false_accept": 0.05, "unknown_told": 0.7}
+    card = card_of(tmp_path / "b", old)
+    assert "cosine of 0.8123" in card
+    assert "on the data that they were fitted on: run `embedder calibrate`" in card
 
 
 def test_card_of_a_bundle_that_tells_nothing(tmp_path: Path) -> None:
@@ -99,7 +177,34 @@ def test_card_of_a_training_without_val(tmp_path: Path) -> None:
     assert "no `--val`" in report.write_card(bundle).read_text()
 
 
-@pytest.mark.parametrize("changes", [{}, {"soft": True, "serve_size": None, "softmax": 0.0, "mix": 0.0}])
+@pytest.mark.parametrize(
+    ("changes", "loss"),
+    [
+        ({}, "batch-hard triplet (margin 0.7, L2) + 0.5 x cosine softmax + 1.5 x (1 - cosine to the vectors of"),
+        ({"soft": True, "teacher": None}, "batch-hard triplet (soft margin, L2) + 0.5 x cosine softmax, 25%"),
+        ({"soft": True, "loss": "semi-hard"}, "semi-hard triplet (margin 0.7, L2) + 0.5"),
+        ({"mine_every": 50}, "batch-hard triplet (margin 0.7, L2, mined among 1,000 photos every 50 steps)"),
+        ({"loss": "cross-entropy", "softmax": 0.0, "teacher": None}, "softmax with cross-entropy, 25% of the steps"),
+    ],
+)
+def test_card_of_younger_settings(changes: dict[str, Any], loss: str, tmp_path: Path) -> None:
+    card = report.write_card(made(tmp_path / "b", {**TRAINING, **YOUNGER, **changes})).read_text()
+    for words in (f"- Loss: {loss}", "2 SKUs of this data", "Of every SKU 20% of the photos", "--leave-out FILE"):
+        assert words in card, words
+    assert "nearest photo among those trained on" in card
+    if "teacher" not in changes:
+        assert "the teacher `big-bundle`" in card
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"soft": True, "serve_size": None, "softmax": 0.0, "mix": 0.0},
+        YOUNGER,
+        {**YOUNGER, "left_out": [], "teacher": None, "teaching": 0.0, "mine_every": 50, "mine_photos": 3000},
+    ],
+)
 def test_command_gives_the_settings_back(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +218,14 @@ def test_command_gives_the_settings_back(
     assert given["data"] == tuple(Path(one["name"]) for one in training["sets"])
     assert [list(stage) for stage in given["schedule"]] == training["schedule"]
     for key in (*report.PLAIN, "soft"):
-        assert given[key] == training[key], key
+        if key in training:
+            assert given[key] == training[key], key
+    assert given["leave_out"] == ("FILE" if training.get("left_out") else None)
+
+
+def test_every_setting_is_in_the_command() -> None:
+    spelled = {*report.PLAIN, "schedule", "soft", "left_out", "data"}
+    assert {one.name for one in dataclasses.fields(TrainConfig)} == spelled
 
 
 def test_curves_of_any_log(tmp_path: Path) -> None:
@@ -122,11 +234,17 @@ def test_curves_of_any_log(tmp_path: Path) -> None:
         {"epoch": n, "triplet": 1 / n, "softmax": 4 / n, "figures": {"val_top1": 1 - 1 / n} if n % 5 == 0 else {}}
         for n in range(1, 61)
     ]
+    easy = [
+        {**entry, "shares": {"easy": 0.5, "semi_hard": 0.5 - 0.5 / n, "hard": 0.5 / n}}
+        for n, entry in enumerate(log, 1)
+    ]
     sizes = []
-    for number, lines in enumerate((log, log[:1], [])):
+    for number, lines in enumerate((log, log[:1], [], easy, easy[:1])):
         report.draw_curves(lines, tmp_path / f"{number}.png")
         content = (tmp_path / f"{number}.png").read_bytes()
         assert content.startswith(b"\x89PNG")
         sizes.append(len(content))
     assert max(sizes) < 60_000
-    assert len(set(sizes)) == 3
+    assert len(set(sizes)) == 5
+    with Image.open(tmp_path / "3.png") as shares, Image.open(tmp_path / "0.png") as older:
+        assert shares.width > older.width  # a panel more

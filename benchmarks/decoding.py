@@ -1,0 +1,181 @@
+"""A phone's photo to the network's input: a JPEG decoded at its own smaller scale against one decoded in full.
+
+`.venv/bin/python benchmarks/decoding.py [--photos DIR] [--data DIR]`. Photos of 12 megapixels are drawn in the run,
+with little, usual and much grain: the bytes of a photo decide how long its entropy decoding takes, which no scale can
+skip. Both ways must lead to the same vector (cosine), and with `--data` (a folder a SKU) to the same SKU first. Writes
+docs/measurements-decoding.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from embedder import images
+from embedder.bundle import RELEASED
+from embedder.serve import Embedder, Vectors
+
+GOAL, GOAL_COSINE = 4.0, 0.995
+#: A phone's 12 megapixels.
+SIZE = (4000, 3000)
+#: Grain of the drawn photos, in grey levels.
+GRAIN = {"little grain": 2.0, "usual grain": 8.0, "much grain": 16.0}
+ROUNDS = 15
+SEED = 7
+
+
+def draw(size: tuple[int, int], grain: float, seed: int = SEED) -> bytes:
+    """A photo-like scene, as JPEG of quality 90: light that falls off, things with edges and print, a lens, grain."""
+    rng = np.random.default_rng(seed)
+    wide, high = size
+    x, y = np.linspace(0, 1, wide, dtype=np.float32), np.linspace(0, 1, high, dtype=np.float32)[:, None]
+    scene = np.dstack([90 + 110 * x + 0 * y, 70 + 100 * y + 0 * x, 180 - 120 * x * y])
+    for _ in range(40):
+        color = tuple(float(value) for value in rng.uniform(0, 255, 3))
+        at, place = ((int(rng.integers(wide)), int(rng.integers(high))) for _ in range(2))
+        cv2.circle(scene, at, round(rng.uniform(0.01, 0.12) * wide), color, -1, cv2.LINE_AA)
+        height = rng.uniform(1, 9) * wide / 4000
+        cv2.putText(scene, "Oat drink 1 l", place, 0, height, color, max(1, wide // 500), cv2.LINE_AA)
+    scene = cv2.GaussianBlur(scene, (0, 0), 1.2)
+    scene += cv2.GaussianBlur(rng.standard_normal((high, wide), np.float32) * grain, (0, 0), 0.8)[..., None]
+    return encode(Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8)))
+
+
+def encode(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each call. They take turns, so that a busy moment of the machine meets all of them."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            times[name].append((time.perf_counter() - began) * 1000)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def save(name: str, figures: dict[str, Any]) -> None:
+    """The newest figures, to docs/measurements-NAME.json."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    path = Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
+    path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+
+
+def embed(embedder: Embedder, picture: Image.Image) -> Vectors:
+    """As Embedder.embed_bytes does it, of a picture that is decoded already."""
+    size = embedder.bundle.size
+    mean = embedder.embed([images.view(picture, size, name) for name in embedder.bundle.views]).mean(axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def measure(embedder: Embedder, name: str, data: bytes) -> dict[str, Any]:
+    """One photo, both ways."""
+    size = embedder.bundle.size
+    full, small = images.decode(data), images.decode(data, want=size)
+    times = interleaved(
+        {
+            "both": lambda: images.fit(images.decode(data, want=size), size),
+            "both_full": lambda: images.fit(images.decode(data), size),
+            "decode": lambda: images.decode(data, want=size),
+            "decode_full": lambda: images.decode(data),
+        },
+        ROUNDS,
+    )
+    return {
+        "photo": name,
+        "megabytes": round(len(data) / 1e6, 1),
+        "pixels": " x ".join(map(str, full.size)),
+        "decoded_at": " x ".join(map(str, small.size)),
+        "ms": round(times["both"], 1),
+        "full_ms": round(times["both_full"], 1),
+        "decode_ms": round(times["decode"], 1),
+        "full_decode_ms": round(times["decode_full"], 1),
+        "ratio": round(times["both_full"] / times["both"], 2),
+        "cosine": round(float(embed(embedder, full) @ embed(embedder, small)), 4),
+    }
+
+
+def enlarged(data: bytes) -> bytes:
+    """A photo as a phone would have taken it: 12 megapixels at least. Smaller ones would be decoded in full anyway."""
+    picture = images.decode(data)
+    grow = (SIZE[0] * SIZE[1] / (picture.width * picture.height)) ** 0.5
+    if grow <= 1:
+        return data
+    return encode(picture.resize((round(picture.width * grow), round(picture.height * grow)), Image.Resampling.BICUBIC))
+
+
+def decisions(embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
+    """Is the SKU of the nearest other photo the same, whichever way the photo was decoded?"""
+    owner = {path: sku for sku, paths in images.find_photos(folder).items() for path in paths}
+    paths = list(owner)
+    gallery = np.stack([vector for _, vector in embedder.embed_files(paths)])
+    asked = range(0, len(paths), max(1, len(paths) // limit))
+    cosines, same = [], 0
+    for i in asked:
+        data = enlarged(paths[i].read_bytes())
+        ways = [
+            embed(embedder, picture)
+            for picture in (images.decode(data), images.decode(data, want=embedder.bundle.size))
+        ]
+        scores = np.stack(ways) @ gallery.T
+        scores[:, i] = -1  # itself
+        one, other = (owner[paths[nearest]] for nearest in scores.argmax(axis=1))
+        same += one == other
+        cosines.append(float(ways[0] @ ways[1]))
+    return {"photos": len(cosines), "same_sku_first": same, "lowest_cosine": round(min(cosines), 4)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="JPEGs of a phone instead of the drawn ones")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="photos, a folder a SKU: is the same SKU first?")
+    parser.add_argument("--limit", type=int, default=60, help="how many photos of DATA are asked for (default: 60)")
+    options = parser.parse_args()
+    embedder = Embedder.open(RELEASED)
+    if options.photos:
+        paths = [path for some in images.find_photos(options.photos).values() for path in some]
+        photos = {path.name: path.read_bytes() for path in paths[:20]}
+    else:
+        photos = {name: draw(SIZE, grain) for name, grain in GRAIN.items()}
+    print(f"decode and resize to {embedder.bundle.size} px, bundle {embedder.bundle.id}; ms, median of {ROUNDS} rounds")
+    print(
+        f"{'photo':20} {'MB':>5} {'decoded at':>12} {'ms':>7} {'(decode)':>9} {'full':>7} {'(decode)':>9}"
+        f" {'faster':>7} {'goal':>5} {'cosine':>7} {'goal':>6}"
+    )
+    rows = []
+    for name, data in photos.items():
+        row = measure(embedder, name, data)
+        rows.append(row)
+        print(
+            f"{row['photo'][:20]:20} {row['megabytes']:5.1f} {row['decoded_at']:>12} {row['ms']:7.1f}"
+            f" {row['decode_ms']:9.1f} {row['full_ms']:7.1f} {row['full_decode_ms']:9.1f}"
+            f" {row['ratio']:6.1f}x {GOAL:4.0f}x {row['cosine']:7.4f} {GOAL_COSINE:>6}"
+        )
+    figures: dict[str, Any] = {"bundle": embedder.bundle.id, "goal": GOAL, "photos": rows}
+    if options.data:
+        figures["decisions"] = found = decisions(embedder, options.data, options.limit)
+        print(
+            f"same SKU first: {found['same_sku_first']} of {found['photos']} (goal: all); "
+            f"lowest cosine {found['lowest_cosine']:.4f} (goal: {GOAL_COSINE})"
+        )
+    save("decoding", figures)
+
+
+if __name__ == "__main__":
+    main()

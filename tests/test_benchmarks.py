@@ -1,0 +1,28 @@
+"""The benchmarks still start. What they measure is never a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+#: These take no options: started, they would measure.
+NO_OPTIONS = {"screenshots.py", "serving.py"}
+NEEDS = {"embedding.py": "tensorflow", "screenshots.py": "playwright"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_it_is_imported_and_tells_its_options(path: Path) -> None:
+    if path.name in NEEDS:
+        pytest.importorskip(NEEDS[path.name])
+    if path.name in NO_OPTIONS:
+        # Not as __main__: its imports and its functions, no measurement.
+        command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(path)!r})"]
+    else:
+        command = [sys.executable, str(path), "--help"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parent)
+    assert ran.returncode == 0, ran.stderr
+    assert path.name in NO_OPTIONS or ran.stdout.startswith("usage:")
