@@ -278,7 +278,8 @@ def test_defaults_are_those_of_the_training(shapes: Path) -> None:
     command = cli.main.commands["train"]
     given = command.make_context("train", [str(shapes), "--out", "bundle"]).params
     for name, default in dataclasses.asdict(train.TrainConfig(data=(shapes,))).items():
-        assert given[name] == default, name
+        if name not in ("left_out", "teaching"):  # worked out of what is given
+            assert given[name] == default, name
     heads = next(option.type for option in command.params if option.name == "head")
     assert tuple(heads.choices) == model.HEADS
 
@@ -294,7 +295,7 @@ def test_train_errors_are_one_line(shapes: Path, shape_queries: Path, tmp_path: 
     assert "--softmax" in failed(*small, "--mix", 0.5)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no photo" in failed(*small, "--val", empty)
+    assert "no photo to judge by" in failed(*small, "--val", empty)
     assert "no training" in failed("export", empty, "--out", tmp_path / "out")
     (empty / "mine.txt").touch()
     assert "left alone" in failed("train", shapes, "--out", empty)
