@@ -13,9 +13,7 @@ import tensorflow as tf
 from embedder import bundle, images, model, report, train
 from embedder.errors import DataError
 from embedder.recipe import read_config
-
-#: Folder names that say nothing without their parent's.
-SPLITS = frozenset({"train", "val", "test", "photos", "images", "pictures", "data"})
+from embedder.splits import set_name
 
 
 def to_litert(network: Any, size: int) -> bytes:
@@ -104,6 +102,4 @@ def _count(folder: Path, photos: dict[str, list[Path]]) -> dict[str, Any]:
     """A data folder's name, and how many of the photos and SKUs that are trained on it holds."""
     own = {path for paths in images.find_photos(folder).values() for path in paths}
     mine = [len(own.intersection(paths)) for paths in photos.values()]
-    full = folder.absolute()
-    name = f"{full.parent.name}/{full.name}" if full.name.lower() in SPLITS else full.name
-    return {"name": name, "photos": sum(mine), "skus": sum(count > 0 for count in mine)}
+    return {"name": set_name(folder), "photos": sum(mine), "skus": sum(count > 0 for count in mine)}
