@@ -31,9 +31,6 @@ from embedder.splits import Photos
 JSON_FILE, TABLE_FILE = "compare.json", "compare.md"
 #: What tells one network of a comparison from another; all else of a TrainConfig they have in common.
 OWN = ("backbone", "weights", "head", "dim")
-#: Of the mean and variance in batch-norm layers, a step. Keras's networks come with 0.9 to 0.999; with the latter, a
-#: start from nothing would be measured by statistics that a few hundred steps have hardly moved.
-MOMENTUM = 0.99
 
 Say = Callable[[str], None]
 
@@ -234,7 +231,6 @@ def _train_and_measure(
     trainer = train.prepare(config, work, resume=begun, say=lambda line: None)  # of the photos, all was said
     if trainer.step:
         say(f"going on from step {trainer.step}")
-    settle_alike(trainer.network)
     trainer.run(quiet=quiet)
     made = export.export_trainer(trainer, folder / "bundle", name=None, version="1")
     top1, top5, broken = _accuracy(made, photos, queries)
@@ -255,13 +251,6 @@ def _train_and_measure(
         "megabytes": made.model_path.stat().st_size / 1e6,
         "parameters": int(trainer.network.count_params()),
     }
-
-
-def settle_alike(network: model.Keras) -> None:
-    """Give all batch-norm layers of a network MOMENTUM: to be called before it is trained."""
-    for layer in network.submodules:
-        if type(layer).__name__ == "BatchNormalization":  # by name: TensorFlow stays in model.py
-            layer.momentum = MOMENTUM
 
 
 def _fit_schedule(config: TrainConfig, photos: Photos, folder: Path, minutes: float) -> tuple[tuple[int, int], ...]:

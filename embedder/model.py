@@ -132,6 +132,9 @@ BACKBONES: dict[str, Backbone] = {
 #: The arrays that the released bundle was made of, beside it: where a retailer's own training starts best.
 START_FILE = "start.npz"
 HEADS = ("pooled", "flatten")
+#: Of the mean and variance in batch-norm layers, a step. Keras's MobileNets come with 0.999: a few hundred steps would
+#: hardly move statistics that the weights have left behind, and the network served would see by wrong ones.
+MOMENTUM = 0.99
 #: The Dense layer's arrays in an .npz.
 HEAD_ARRAYS = ("embedding/kernel", "embedding/bias")
 
@@ -154,7 +157,7 @@ def build_backbone(name: str, weights: str) -> Keras:
         if not backbone.downloads:
             raise WeightsError(f"Keras has no ImageNet download for {name}: give its arrays by --weights PATH (.npz).")
         try:
-            return backbone.build("imagenet")
+            return _settled(backbone.build("imagenet"))
         except Exception as error:  # Keras wraps every network failure in a bare Exception
             raise WeightsError(
                 f"The ImageNet weights of {name} can't be downloaded ({error}). "
@@ -163,6 +166,14 @@ def build_backbone(name: str, weights: str) -> Keras:
     network = backbone.build(None)
     if (path := arrays_path(weights)) is not None:
         load_arrays(network, path)
+    return _settled(network)
+
+
+def _settled(network: Keras) -> Keras:
+    """The network with MOMENTUM in all its batch-norm layers."""
+    for layer in network.layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            layer.momentum = MOMENTUM
     return network
 
 

@@ -165,6 +165,14 @@ def test_backbones_can_be_built_twice(lite0: Any) -> None:
     assert [w.shape for w in again.weights] == [w.shape for w in lite0.weights]
 
 
+def test_batch_norm_settles_within_a_short_training() -> None:
+    """Keras's MobileNetV3 comes with 0.999: a few hundred steps would be served by the statistics of their start."""
+    network = model.build_backbone("mobilenetv3small", "none")
+    norms = [one for one in network.layers if type(one).__name__ == "BatchNormalization"]
+    assert len(norms) > 30
+    assert {norm.momentum for norm in norms} == {model.MOMENTUM}
+
+
 def arrays_of(network: Any) -> dict[str, Any]:
     return {
         w.name.removesuffix(":0"): np.full(w.shape, 0.5, np.float16)
