@@ -17,6 +17,7 @@ from embedder.serve import Embedder
 
 #: Before TensorFlow is imported: it reports the CPU's features, and loads CUDA's absence, on stderr.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `embedder train` does
 
 SHAPES = ("circle", "square", "bar")
 COLORS = {"red": (200, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200)}
