@@ -91,6 +91,6 @@ class GalleryUnavailableError(GalleryError):
 
 
 class GalleryMismatchError(GalleryError):
-    """A collection that is missing or holds vectors of another length."""
+    """A collection that is missing, holds vectors of another length, or has no room for visual words."""
 
     code = "gallery_mismatch"

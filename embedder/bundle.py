@@ -1,4 +1,4 @@
-"""A model bundle on disk: model.tflite + bundle.json. What is served is exactly what its hash says.
+"""A model bundle on disk: model.tflite + words.npz + bundle.json. What is served is exactly what its hash says.
 
 The bundle's id is the start of a SHA-256 over everything in it (model, preprocessing, thresholds), so two bundles
 that could give different answers never share one.
@@ -18,6 +18,7 @@ from embedder.errors import BundleError
 
 FORMAT = 1
 MODEL_FILE = "model.tflite"
+WORDS_FILE = "words.npz"
 META_FILE = "bundle.json"
 #: Name of the path through embedder/images.py. Changed there, it must change here: old vectors no longer compare.
 FIT = "letterbox-1"
@@ -47,7 +48,8 @@ class Thresholds:
 class Bundle:
     """A verified bundle.
 
-    `size`: pixels a side of the network's input; `views`: what of a photo it sees; `dim`: length of a vector.
+    `size`: pixels a side of the network's input; `views`: what of a photo it sees; `dim`: length of a vector;
+    `has_words`: whether it holds visual words.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Bundle:
     size: int
     views: tuple[str, ...]
     thresholds: Thresholds
+    has_words: bool = False
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,6 +72,11 @@ class Bundle:
     def model_path(self) -> Path:
         """The LiteRT model: uint8 [1, size, size, 3] -> float32 [1, dim], unit length."""
         return self.path / MODEL_FILE
+
+    @property
+    def words_path(self) -> Path | None:
+        """The visual words (words.py) for the second look, if it holds some."""
+        return self.path / WORDS_FILE if self.has_words else None
 
 
 def _hash_file(path: Path) -> str:
@@ -110,6 +118,7 @@ def load_bundle(path: Path) -> Bundle:
             size=int(meta["preprocessing"]["size"]),
             views=tuple(meta["preprocessing"]["views"]),
             thresholds=Thresholds(**meta["thresholds"]),
+            has_words=WORDS_FILE in meta["files"],
             training=meta["training"],
         )
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -133,6 +142,7 @@ def write_bundle(
     views: tuple[str, ...] = VIEWS,
     thresholds: Thresholds | None = None,
     training: dict[str, Any] | None = None,
+    words: bytes | None = None,
 ) -> Bundle:
     """Write a bundle into a new folder, or in the place of an older bundle: never a half of each.
 
@@ -147,13 +157,15 @@ def write_bundle(
         os.rename(old, path)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    (fresh / MODEL_FILE).write_bytes(model)
+    files = {MODEL_FILE: model} | ({} if words is None else {WORDS_FILE: words})
+    for file, content in files.items():
+        (fresh / file).write_bytes(content)
     meta: dict[str, Any] = {
         "format": FORMAT,
         "name": name,
         "version": version,
         "dim": dim,
-        "files": {MODEL_FILE: hashlib.sha256(model).hexdigest()},
+        "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         "preprocessing": {"fit": FIT, "size": size, "views": list(views)},
         "thresholds": vars(thresholds or Thresholds()),
         "training": training or {},
@@ -165,9 +177,37 @@ def write_bundle(
         os.rename(path, old)
         os.rename(fresh, path)
         for extra in old.iterdir():
-            if not (path / extra.name).exists():
+            if extra.name != WORDS_FILE and not (path / extra.name).exists():
                 shutil.move(extra, path / extra.name)
         shutil.rmtree(old)
     else:
         os.rename(fresh, path)
     return load_bundle(path)
+
+
+def rewrite_bundle(
+    old: Bundle,
+    path: Path,
+    *,
+    thresholds: Thresholds | None = None,
+    training: dict[str, Any] | None = None,
+    words: bytes | None = None,
+) -> Bundle:
+    """A bundle with these parts in place of its own, written to `path` (which may be its own folder): it has a new id.
+
+    Raises BundleError when `path` holds something that is no bundle.
+    """
+    if words is None and old.words_path is not None:
+        words = old.words_path.read_bytes()
+    return write_bundle(
+        path,
+        old.model_path.read_bytes(),
+        name=old.name,
+        version=old.version,
+        dim=old.dim,
+        size=old.size,
+        views=old.views,
+        thresholds=thresholds or old.thresholds,
+        training=old.training if training is None else training,
+        words=words,
+    )

@@ -19,9 +19,11 @@ from embedder import bundle as bundles
 from embedder import calibrate as calibration
 from embedder import evaluate as judging
 from embedder import report, results
+from embedder import words as vocabularies
 from embedder.cli_train import Folder, Photos, compare, export, train
 from embedder.errors import EmbedderError
 from embedder.evaluate import embed_folder
+from embedder.images import find_photos
 from embedder.serve import Embedder
 from embedder.splits import set_name
 
@@ -195,16 +197,8 @@ def calibrate(
     )
     facts = found.as_dict()
     old = embedder.bundle
-    made = bundles.write_bundle(
-        out or bundle,
-        old.model_path.read_bytes(),
-        name=old.name,
-        version=old.version,
-        dim=old.dim,
-        size=old.size,
-        views=old.views,
-        thresholds=found.thresholds,
-        training={**old.training, "calibration": facts},
+    made = bundles.rewrite_bundle(
+        old, out or bundle, thresholds=found.thresholds, training={**old.training, "calibration": facts}
     )
     curves = made.path / report.CURVES_FILE
     if not curves.exists() and (old.path / curves.name).is_file():
@@ -219,6 +213,37 @@ def calibrate(
     click.echo(f"score {found.thresholds.score:.3f}, margin {found.thresholds.margin:.3f}: bundle {made.id}")
     for line in report.calibration_lines(facts):
         click.echo(line)
+
+
+@main.command()
+@click.argument("data", nargs=-1, required=True, type=Photos)
+@click.option("--out", required=True, type=Folder, help="The bundle that gets them.")
+@click.option("--count", default=8192, show_default=True, type=click.IntRange(16), help="Words.")
+@click.option(
+    "--soft",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 8),
+    help="Nearest words that a descriptor counts for.",
+)
+@click.option(
+    "--photos", default=4000, show_default=True, type=click.IntRange(1), help="Learn from at most so many, by the seed."
+)
+@click.option("--seed", default=1, show_default=True)
+def words(data: tuple[Path, ...], out: Path, count: int, soft: int, photos: int, seed: int) -> None:
+    """Learn the visual words that a bundle's second look finds printed packs by.
+
+    From ordinary photos, in any folders; not from the photos that the result is measured on. The words are part of
+    what a bundle is: it gets a new id.
+    """
+    old = bundles.load_bundle(out)
+    paths = [path for paths in find_photos(*data).values() for path in paths]
+    vocabulary, read, broken = vocabularies.learn_from(paths, count, soft=soft, photos=photos, seed=seed)
+    facts = {"words": count, "soft": soft, "photos": read, "data": [set_name(path) for path in data], "seed": seed}
+    made = bundles.rewrite_bundle(old, out, training={**old.training, "words": facts}, words=vocabulary.to_bytes())
+    for line in broken:
+        click.echo(f"skipped  {line}", err=True)
+    click.echo(f"{count:,} words of {read:,} photos: bundle {made.id}")
 
 
 @main.command()

@@ -29,3 +29,7 @@ class DataError(EmbedderError):
 
 class WeightsError(EmbedderError):
     """Starting weights that can't be loaded or do not fit the backbone."""
+
+
+class DetailsError(EmbedderError):
+    """Stored details of a photo that can't be read (another kind of file, another version, damaged) or written."""

@@ -1,4 +1,4 @@
-"""The gallery: the vectors of all reference photos, one collection ("generation") for each model bundle.
+"""The gallery: vectors and visual words of all reference photos, one collection ("generation") for each model bundle.
 
 `Gallery` is what the rest of the catalog knows. Nothing outside this package imports Qdrant.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,13 +17,28 @@ import numpy.typing as npt
 
 from catalog.errors import ConfigError, GalleryError, GalleryMismatchError
 
+if TYPE_CHECKING:
+    from embedder.words import Words  # Only a type here: importing it would load OpenCV.
+
 Vector = npt.NDArray[np.float32]
 
 VECTOR_NAME = "embedding"
-"""The vector is named from the first day, so that a second one (sparse `words`) can stand beside it."""
+WORDS_NAME = "words"
+"""The sparse vector beside it. Generations that were made before there were words get it added."""
+
+PREFETCH = 2
+"""How many times its limit a shortlist takes of each kind: below that in both lists, nothing can come up in it."""
+
+RRF_K = 2
+"""Qdrant's own constant. With the classic 60 the 30th of both lists goes before the first of one; but what the
+embedding can't tell apart only the words know, and the other way round."""
+
+RRF_WEIGHTS = (1.0, 1.001)
+"""Of embedding and words, all but equal: equal ones tie at every rank, and Qdrant breaks ties at random."""
 
 CHUNK = 256
-"""Points in one write: about 5 ms of a serving process's time, and well below a server's limit for one request."""
+"""Points in one write: about 5 ms of a serving process's time, four times that with words, and well below a server's
+limit for one request."""
 
 PAGE = 2000
 """Ids in one page of a scroll."""
@@ -35,12 +50,16 @@ _NAME = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.
 
 @dataclass(frozen=True, slots=True)
 class GalleryPoint:
-    """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length."""
+    """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length.
+
+    `words` are None or empty for a photo without print, which is found by its vector alone.
+    """
 
     id: str
     vector: Vector
     sku: str
     product: str
+    words: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +90,12 @@ class Gallery(Protocol):
         """Names of the generations that exist, sorted. Collections of other programs are not listed."""
 
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
-        """Write points; one that has the id of an older point replaces it. On return they are safe from kill -9.
+        """Write points; one that has the id of an older point replaces it, words and all. Then safe from kill -9.
 
-        Raises GalleryMismatchError when a vector is not [dim], GalleryError when one has no direction (zero, NaN);
-        nothing is written then. Large input is written in chunks: after any other error, repeat all of it.
+        Raises GalleryMismatchError when a vector is not [dim], GalleryError when one has no direction (zero, NaN) or
+        when words are not as embedder.words.Words says; nothing is written then. GalleryMismatchError, too, when there
+        are words that the store can't add to a generation made without. Large input is written in chunks: after any
+        other error, repeat all of it.
         """
 
     def delete(self, generation: str, ids: Sequence[str]) -> None:
@@ -84,6 +105,14 @@ class Gallery(Protocol):
         """At most `limit` nearest points to a query vector [dim], best first.
 
         Raises GalleryMismatchError when the vector is not [dim].
+        """
+
+    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+        """At most `limit` points that are near to a vector [dim] or share rare words, the most promising first.
+
+        One query: the ranks by vector and by words (weighed by how rare each is in the generation) are fused (RRF).
+        `Hit.score` is the cosine here too, so the hits are not in its order: a photo that the words brought may have
+        any. Without words (None or empty) this is `search`. Raises what `upsert` does for such a vector and words.
         """
 
     def ids(self, generation: str) -> set[str]:
@@ -141,6 +170,25 @@ def check_vectors(generation: str, dim: int, vectors: Iterable[Vector]) -> None:
             raise GalleryError(f"A vector of length {length} for {generation} has no direction to compare.")
 
 
+def check_words(generation: str, words: Iterable[Words | None]) -> None:
+    """Raises GalleryError for words that are not as embedder.words.Words says; None is fine."""
+    for one in words:
+        if one is None:
+            continue
+        indexes, values = one.indexes, one.values
+        # Types don't hold at run time: -1 in int64 is a word that the store would refuse half-way.
+        typed = (indexes.dtype, values.dtype) == (np.dtype(np.uint32), np.dtype(np.float32))
+        if not typed or indexes.ndim != 1 or indexes.shape != values.shape:
+            raise GalleryError(
+                f"Words for {generation} are uint32 [m] and float32 [m], not {indexes.dtype} {list(indexes.shape)} and "
+                f"{values.dtype} {list(values.shape)}."
+            )
+        if (indexes[1:] <= indexes[:-1]).any():
+            raise GalleryError(f"Words for {generation} are not in ascending order, each once.")
+        if not ((values > 0) & (values < np.inf)).all():
+            raise GalleryError(f"Words for {generation} weigh something that is not above zero, or no number.")
+
+
 def to_hit(id: object, payload: Mapping[str, Any] | None, score: float) -> Hit:
     """A Hit of what Qdrant found; raises GalleryError for a point that another program wrote."""
     try:
@@ -148,6 +196,18 @@ def to_hit(id: object, payload: Mapping[str, Any] | None, score: float) -> Hit:
         return Hit(str(id), fields["sku"], fields["product"], score)
     except KeyError as error:
         raise GalleryError(f"Point {id} has no {error}: it was not written by this catalog.") from error
+
+
+def to_listed(id: object, payload: Mapping[str, Any] | None, vectors: object, query: Vector) -> Hit:
+    """A Hit of what a fused query found, together with its vectors by name; raises as `to_hit` does.
+
+    The score of a fused query says how high a point ranks, and nothing about the photo: it would be taken for a cosine.
+    """
+    if not isinstance(vectors, Mapping) or VECTOR_NAME not in vectors:
+        raise GalleryError(f"Point {id} has no {VECTOR_NAME!r}: it was not written by this catalog.")
+    found = np.asarray(vectors[VECTOR_NAME], np.float32)
+    cosine = float(found @ query) / (float(np.linalg.norm(found)) * float(np.linalg.norm(query)))
+    return to_hit(id, payload, cosine)
 
 
 def unknown_generation(generation: str, place: str) -> GalleryMismatchError:

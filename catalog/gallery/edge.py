@@ -21,12 +21,17 @@ from qdrant_edge import (
     Distance,
     EdgeConfig,
     EdgeShard,
+    EdgeSparseVectorParams,
     EdgeVectorParams,
+    Fusion,
+    Modifier,
     Point,
+    Prefetch,
     Query,
     QueryRequest,
     ScrollRequest,
     SearchParams,
+    SparseVector,
     UpdateOperation,
 )
 
@@ -34,23 +39,34 @@ from catalog.errors import CatalogError, GalleryError, GalleryLockedError, Galle
 from catalog.gallery import (
     CHUNK,
     PAGE,
+    PREFETCH,
+    RRF_K,
+    RRF_WEIGHTS,
     VECTOR_NAME,
+    WORDS_NAME,
     GalleryPoint,
     Hit,
     Vector,
     check_vectors,
+    check_words,
     checked_name,
     is_generation,
     to_hit,
+    to_listed,
     unknown_generation,
 )
 
 if TYPE_CHECKING:
-    from qdrant_edge import PointId  # Only the stub has it.
+    from qdrant_edge import NamedVector, PointId  # Only the stub has them.
+
+    from embedder.words import Words
 
 # A scan of everything. An HNSW graph saved 1.3 of 3.2 ms at 50,000 x 256 (measured) and lost 6 to 50 % of the true 20
 # nearest; a gallery that has outgrown a scan has outgrown the embedded engine.
 _EXACT = SearchParams(exact=True)
+
+# Begins the name of a generation's folder while a copy with words takes its place.
+_REPLACED = ".replaced-"
 
 
 @dataclass(slots=True)
@@ -89,12 +105,15 @@ class EdgeGallery:
 
     def generations(self) -> list[str]:
         """See Gallery. What a killed create or drop left is not among them."""
-        return sorted(path.name for path in self._root.glob("*") if is_generation(path.name) and path.is_dir())
+        # One that is being replaced by its copy with words has no folder of its name for a moment (see _add_words).
+        names = {path.name.removeprefix(_REPLACED) for path in self._root.glob("*") if path.is_dir()}
+        return sorted(filter(is_generation, names))
 
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
         """See Gallery. On return the points are safe from a power cut too."""
         with self._opened(generation) as (_, dim):
             check_vectors(generation, dim, (point.vector for point in points))
+            check_words(generation, (point.words for point in points))
         # The turn is taken anew for each chunk, so that searches get through while thousands of points are written.
         for start in range(0, len(points), CHUNK):
             with self._opened(generation) as (shard, _):
@@ -119,6 +138,26 @@ class EdgeGallery:
             query = Query.Nearest(vector.tolist(), using=VECTOR_NAME)
             found = shard.query(QueryRequest(limit=limit, query=query, with_payload=True, params=_EXACT))
         return [to_hit(point.id, point.payload, point.score) for point in found]
+
+    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+        """See Gallery. Exact in both lists."""
+        check_words(generation, [words])
+        if not words or limit < 1:
+            return self.search(generation, vector, limit)
+        with self._opened(generation) as (shard, dim):
+            check_vectors(generation, dim, [vector])
+            near = Query.Nearest(vector.tolist(), using=VECTOR_NAME)
+            alike = Query.Nearest(_to_sparse(words), using=WORDS_NAME)
+            lists = [Prefetch(limit=PREFETCH * limit, query=query, params=_EXACT) for query in (near, alike)]
+            request = QueryRequest(
+                limit=limit,
+                query=Fusion.Rrf(k=RRF_K, weights=list(RRF_WEIGHTS)),  # type: ignore[arg-type]  # in the stub it is none
+                prefetches=lists,
+                with_payload=True,
+                with_vector=[VECTOR_NAME],
+            )
+            found = shard.query(request)
+        return [to_listed(point.id, point.payload, point.vector, vector) for point in found]
 
     def ids(self, generation: str) -> set[str]:
         """See Gallery."""
@@ -151,7 +190,7 @@ class EdgeGallery:
         """See Gallery. Raises GalleryLockedError while another process has it open."""
         with self._turn(generation) as slot:
             folder = self._root / generation
-            if not folder.is_dir() and not any(path.exists() for path in self._leftovers(generation)):
+            if not self._there(generation) and not any(path.exists() for path in self._leftovers(generation)):
                 return
             if slot.shard is None:
                 slot.file_lock = self._lock(generation)
@@ -159,10 +198,11 @@ class EdgeGallery:
                 slot.shard.close()
                 slot.shard = None
             try:
+                self._sweep(generation)
                 # Gone in one step: a process that is killed while it deletes leaves no half generation behind.
                 if folder.is_dir():
                     folder.rename(self._leftovers(generation)[1])
-                    _sync_folder(self._root)
+                    _sync(self._root)
                 self._sweep(generation)
             finally:
                 _close(slot)
@@ -203,7 +243,7 @@ class EdgeGallery:
     def _open(self, generation: str, slot: _Slot, create: int | None = None) -> EdgeShard:
         """Lock and load a generation; with `create` (a dimension) make it when there is none."""
         folder = self._root / generation
-        if create is None and not folder.is_dir():
+        if create is None and not self._there(generation):
             raise unknown_generation(generation, str(self._root))
         slot.file_lock = self._lock(generation)
         try:
@@ -212,9 +252,12 @@ class EdgeGallery:
                 self._build(generation, create)
             if not folder.is_dir():  # Dropped while this process waited for the lock.
                 raise unknown_generation(generation, str(self._root))
+            # A shard can't be asked for its vectors; the library keeps them here.
+            config = json.loads((folder / "edge_config.json").read_text())
+            if WORDS_NAME not in config["sparse_vectors"]:
+                self._add_words(generation)
             slot.shard = EdgeShard.load(str(folder))
-            # The shard can't be asked for its dimension; the library keeps it here.
-            slot.dim = json.loads((folder / "edge_config.json").read_text())["vectors"][VECTOR_NAME]["size"]
+            slot.dim = config["vectors"][VECTOR_NAME]["size"]
             slot.pid = os.getpid()
         except BaseException:
             _close(slot)
@@ -226,11 +269,43 @@ class EdgeGallery:
         unfinished = self._leftovers(generation)[0]
         unfinished.mkdir()
         vectors = {VECTOR_NAME: EdgeVectorParams(size=dim, distance=Distance.Cosine)}
-        shard = EdgeShard.create(str(unfinished), EdgeConfig(vectors=vectors))
+        words = {WORDS_NAME: EdgeSparseVectorParams(modifier=Modifier.Idf)}
+        shard = EdgeShard.create(str(unfinished), EdgeConfig(vectors=vectors, sparse_vectors=words))
         shard.flush()
         shard.close()
         unfinished.rename(self._root / generation)
-        _sync_folder(self._root)
+        _sync(self._root)
+
+    def _add_words(self, generation: str) -> None:
+        """Give a generation that was made before there were words the sparse vector for them.
+
+        In a copy that takes its place when it is done: the library changes one segment after the other, and a shard of
+        which a killed process has changed some can't be loaded any more (seen in qdrant-edge 0.9.0).
+        """
+        folder, replaced, unfinished = (
+            self._root / generation,
+            self._replaced(generation),
+            self._leftovers(generation)[0],
+        )
+        shutil.copytree(folder, unfinished, copy_function=_copy)
+        shard = EdgeShard.load(str(unfinished))
+        shard.update(UpdateOperation.create_sparse_vector(WORDS_NAME, modifier=Modifier.Idf))
+        shard.flush()
+        shard.close()
+        for path in (unfinished, *unfinished.rglob("*")):
+            _sync(path)
+        folder.rename(replaced)
+        unfinished.rename(folder)
+        _sync(self._root)
+        shutil.rmtree(replaced)
+
+    def _there(self, generation: str) -> bool:
+        """Whether there is such a generation, be it that a killed process was about to replace it."""
+        return (self._root / generation).is_dir() or self._replaced(generation).is_dir()
+
+    def _replaced(self, generation: str) -> Path:
+        """Where a generation is while its copy takes its place."""
+        return self._root / f"{_REPLACED}{generation}"
 
     def _leftovers(self, generation: str) -> tuple[Path, Path]:
         """Folders that a killed create or drop leaves behind."""
@@ -238,6 +313,12 @@ class EdgeGallery:
 
     def _sweep(self, generation: str) -> None:
         """Remove leftovers. Only under the lock: they may be another process's work in progress."""
+        folder, replaced = self._root / generation, self._replaced(generation)
+        if replaced.is_dir():
+            if folder.is_dir():
+                shutil.rmtree(replaced)
+            else:
+                replaced.rename(folder)
         for path in self._leftovers(generation):
             if path.exists():
                 shutil.rmtree(path)
@@ -284,9 +365,21 @@ def _close(slot: _Slot) -> None:
             slot.file_lock = None
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _copy(source: str, target: str) -> None:
+    """Copy a file without its empty blocks: the library reserves 32 MB a file, and uses little of it at first."""
+    empty = bytes(1 << 16)
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        while block := reader.read(len(empty)):
+            if block == empty:
+                writer.seek(len(block), os.SEEK_CUR)
+            else:
+                writer.write(block)
+        writer.truncate()
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or a rename inside a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -295,4 +388,11 @@ def _sync_folder(folder: Path) -> None:
 
 def _to_point(point: GalleryPoint) -> Point:
     # A list, not the array: the library would walk the array by Python's slow sequence protocol.
-    return Point(point.id, {VECTOR_NAME: point.vector.tolist()}, {"sku": point.sku, "product": point.product})
+    vectors: dict[str, NamedVector] = {VECTOR_NAME: point.vector.tolist()}
+    if point.words:
+        vectors[WORDS_NAME] = _to_sparse(point.words)
+    return Point(point.id, vectors, {"sku": point.sku, "product": point.product})
+
+
+def _to_sparse(words: Words) -> SparseVector:
+    return SparseVector(words.indexes.tolist(), words.values.tolist())

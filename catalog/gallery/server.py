@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
@@ -16,16 +17,25 @@ from catalog.errors import CatalogError, GalleryError, GalleryMismatchError, Gal
 from catalog.gallery import (
     CHUNK,
     PAGE,
+    PREFETCH,
+    RRF_K,
+    RRF_WEIGHTS,
     VECTOR_NAME,
+    WORDS_NAME,
     GalleryPoint,
     Hit,
     Vector,
     check_vectors,
+    check_words,
     checked_name,
     is_generation,
     to_hit,
+    to_listed,
     unknown_generation,
 )
+
+if TYPE_CHECKING:
+    from embedder.words import Words
 
 # Seconds between two looks at a server that is indexing.
 _POLL = 0.5
@@ -43,6 +53,8 @@ class ServerGallery:
         self._address = address
         # A generation's dimension never changes: its bundle decides it.
         self._dims: dict[str, int] = {}
+        # Those that are known to have the sparse vector; that doesn't change either.
+        self._worded: set[str] = set()
         # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
         local = client.init_options.get("location") == ":memory:"
         self._turn: AbstractContextManager[object] = threading.RLock() if local else nullcontext()
@@ -64,8 +76,9 @@ class ServerGallery:
         with self._calling(generation):
             if not self._client.collection_exists(generation):
                 vectors = {VECTOR_NAME: models.VectorParams(size=dim, distance=models.Distance.COSINE)}
+                words = {WORDS_NAME: models.SparseVectorParams(modifier=models.Modifier.IDF)}
                 try:
-                    self._client.create_collection(generation, vectors_config=vectors)
+                    self._client.create_collection(generation, vectors_config=vectors, sparse_vectors_config=words)
                 except UnexpectedResponse as error:
                     # 409: another process made it between the two calls, which is as good.
                     if error.status_code != 409:
@@ -83,6 +96,9 @@ class ServerGallery:
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
         """See Gallery. Returns when the server has applied all of it."""
         check_vectors(generation, self._dim(generation), (point.vector for point in points))
+        check_words(generation, (point.words for point in points))
+        if any(point.words for point in points):
+            self._ensure_words(generation)
         for start in range(0, len(points), CHUNK):
             with self._calling(generation):
                 chunk = [_to_point(point) for point in points[start : start + CHUNK]]
@@ -111,6 +127,26 @@ class ServerGallery:
                 search_params=self._params,
             )
         return [to_hit(point.id, point.payload, point.score) for point in found.points]
+
+    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+        """See Gallery. By vector as near to exact as `search`, by words exact. Needs Qdrant 1.17 or later."""
+        check_words(generation, [words])
+        if not words or limit < 1:
+            return self.search(generation, vector, limit)
+        check_vectors(generation, self._dim(generation), [vector])
+        self._ensure_words(generation)
+        near = models.Prefetch(query=vector.tolist(), using=VECTOR_NAME, limit=PREFETCH * limit, params=self._params)
+        alike = models.Prefetch(query=_to_sparse(words), using=WORDS_NAME, limit=PREFETCH * limit)
+        with self._calling(generation):
+            found = self._client.query_points(
+                generation,
+                query=models.RrfQuery(rrf=models.Rrf(k=RRF_K, weights=list(RRF_WEIGHTS))),
+                prefetch=[near, alike],
+                limit=limit,
+                with_payload=True,
+                with_vectors=[VECTOR_NAME],
+            )
+        return [to_listed(point.id, point.payload, point.vector, vector) for point in found.points]
 
     def ids(self, generation: str) -> set[str]:
         """See Gallery."""
@@ -152,7 +188,7 @@ class ServerGallery:
         checked_name(generation)
         with self._calling(generation):
             self._client.delete_collection(generation)
-        self._dims.pop(generation, None)
+        self._forget(generation)
 
     def close(self) -> None:
         """Close the connections."""
@@ -166,10 +202,41 @@ class ServerGallery:
         with self._calling(generation):
             if not self._client.collection_exists(generation):
                 raise unknown_generation(generation, self._address)
-            vectors = self._client.get_collection(generation).config.params.vectors
+            params = self._client.get_collection(generation).config.params
+        vectors = params.vectors
         if not isinstance(vectors, dict) or VECTOR_NAME not in vectors:
             raise GalleryMismatchError(f"{generation} at {self._address} has no vector named {VECTOR_NAME!r}.")
+        if WORDS_NAME in (params.sparse_vectors or {}):
+            self._worded.add(generation)
         return self._dims.setdefault(generation, vectors[VECTOR_NAME].size)
+
+    def _ensure_words(self, generation: str) -> None:
+        """Give a generation that was made before there were words the sparse vector for them.
+
+        Only once words are there to write or to look for: what does without needs no right to change a collection, and
+        works on a server that can't. Raises GalleryMismatchError for such a server.
+        """
+        if generation in self._worded:
+            return
+        added = models.SparseVectorNameConfig(sparse=models.SparseVectorConfig(modifier=models.Modifier.IDF))
+        with self._calling(generation):
+            try:
+                # One that is there already, from another process, is no error.
+                self._client.create_vector_name(generation, WORDS_NAME, added)
+            except UnexpectedResponse as error:
+                if error.status_code not in (404, 405) or generation.encode() in error.content:
+                    raise
+                # The collection is there, the request is unknown.
+                raise GalleryMismatchError(
+                    f"{generation} was made without visual words, and the Qdrant server at {self._address} can't add "
+                    "them (1.18 and later can): update the server, or re-embed into a new generation."
+                ) from error
+        self._worded.add(generation)
+
+    def _forget(self, generation: str) -> None:
+        """Ask anew for what was known of a generation."""
+        self._dims.pop(generation, None)
+        self._worded.discard(generation)
 
     @contextmanager
     def _calling(self, generation: str) -> Iterator[None]:
@@ -192,7 +259,7 @@ class ServerGallery:
         place, status = f"The Qdrant server at {self._address}", error.status_code or 0
         if status == 404 and generation.encode() in error.content:
             # Dropped by another process after it was looked up.
-            self._dims.pop(generation, None)
+            self._forget(generation)
             return unknown_generation(generation, self._address)
         if status in (401, 403):
             return GalleryError(f"{place} refuses the API key (status {status}).")
@@ -204,4 +271,11 @@ class ServerGallery:
 
 def _to_point(point: GalleryPoint) -> models.PointStruct:
     payload = {"sku": point.sku, "product": point.product}
-    return models.PointStruct(id=point.id, vector={VECTOR_NAME: point.vector.tolist()}, payload=payload)
+    vectors: dict[str, Any] = {VECTOR_NAME: point.vector.tolist()}
+    if point.words:
+        vectors[WORDS_NAME] = _to_sparse(point.words)
+    return models.PointStruct(id=point.id, vector=vectors, payload=payload)
+
+
+def _to_sparse(words: Words) -> models.SparseVector:
+    return models.SparseVector(indices=words.indexes.tolist(), values=words.values.tolist())

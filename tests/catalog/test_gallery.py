@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
+from galleries import DIM, GENERATION, OTHER, kill, point_id, points, said, spawn, unit_vectors
 
 from catalog.errors import ConfigError, GalleryError, GalleryLockedError, GalleryMismatchError, GalleryUnavailableError
-from catalog.gallery import Gallery, GalleryPoint, Vector, collection_name, open_gallery
+from catalog.gallery import Gallery, GalleryPoint, Vector, open_gallery
 from catalog.gallery.edge import EdgeGallery
-from catalog.gallery.server import ServerGallery
-
-DIM = 32
-ROOT = Path(__file__).parents[2]
-# Unique in each run: a real server keeps what a killed run left behind.
-GENERATION = collection_name(f"test-{uuid.uuid4().hex}")
-OTHER = GENERATION + "-other"
-
-
-def unit_vectors(count: int, seed: int = 0) -> Vector:
-    """Random float32 [count, DIM] of unit length."""
-    vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
-
-
-def point_id(number: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
-
-
-def points(vectors: Vector, first: int = 0) -> list[GalleryPoint]:
-    numbers = range(first, first + len(vectors))
-    return [GalleryPoint(point_id(n), v, f"SKU-{n}", f"product-{n}") for n, v in zip(numbers, vectors, strict=True)]
-
-
-@pytest.fixture(params=["edge", "local", "server"])
-def gallery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gallery]:
-    opened: Gallery
-    if request.param == "edge":
-        opened = EdgeGallery(tmp_path / "gallery", lock_wait=0)
-    elif request.param == "local":
-        opened = ServerGallery(QdrantClient(":memory:"))
-    elif url := os.environ.get("QDRANT_TEST_URL"):
-        opened = ServerGallery.open(url, os.environ.get("QDRANT_TEST_API_KEY"), timeout=10)
-    else:
-        pytest.skip("QDRANT_TEST_URL is not set")
-    yield opened
-    opened.drop(GENERATION)
-    opened.drop(OTHER)
-    opened.close()
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Iterator[EdgeGallery]:
-    opened = EdgeGallery(tmp_path, lock_wait=0)
-    opened.create(GENERATION, DIM)
-    yield opened
-    opened.close()
 
 
 def test_create_can_be_repeated_but_not_for_another_dimension(gallery: Gallery) -> None:
@@ -236,35 +184,6 @@ def test_threads_search_while_one_writes(gallery: Gallery) -> None:
             thread.join()
     assert wrong == []
     assert gallery.count(GENERATION) == 400 - 35
-
-
-PRELUDE = f"""
-import os, shutil, signal, sys, time, uuid
-from pathlib import Path
-import numpy as np
-from catalog.errors import GalleryError
-from catalog.gallery import GalleryPoint, edge
-name, dim = {GENERATION!r}, {DIM}
-die = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
-gallery = edge.EdgeGallery(Path(sys.argv[1]), lock_wait=0)
-"""
-
-
-def spawn(root: Path, script: str) -> subprocess.Popen[str]:
-    """A process of its own that runs a script on the gallery in `root`."""
-    command = [sys.executable, "-c", PRELUDE + script, str(root)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-def said(child: subprocess.Popen[str]) -> str:
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
-
-
-def kill(child: subprocess.Popen[str]) -> list[str]:
-    """SIGKILL; returns what the process had printed but nobody had read."""
-    child.send_signal(signal.SIGKILL)
-    return child.communicate()[0].split()
 
 
 def test_edge_reopens_with_everything(edge: EdgeGallery, tmp_path: Path) -> None:

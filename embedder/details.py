@@ -1,0 +1,151 @@
+"""Details: the keypoints and descriptors of a photo, which the second look matches point by point (verify.py).
+
+SIFT keypoints (Lowe 2004, "Distinctive image features from scale-invariant keypoints") with RootSIFT descriptors
+(Arandjelovic and Zisserman 2012, "Three things everyone should know to improve object retrieval"). What is printed on a
+pack gives hundreds of them, a fruit or a blurred crop few or none: that is a fact about the photo, not an error.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from embedder import images
+from embedder.errors import DetailsError
+
+Points = npt.NDArray[np.float32]
+Descriptors = npt.NDArray[np.uint8]
+
+#: Longer side, in pixels, of the picture that is searched. A smaller one is not enlarged: SIFT doubles it anyway.
+SIDE = 480
+#: Keypoints kept of a photo, those of the strongest response. They are not spread over the picture: a till's photo has
+#: much around the pack, and what is spread is taken from the print.
+COUNT = 400
+LAYERS = 3
+#: SIFT's threshold on contrast, a quarter of OpenCV's: a dark or a pale pack has print too. Where there is plenty,
+#: COUNT keeps the number down.
+CONTRAST = 0.01
+DIM = 128
+#: RootSIFT's elements lie in 0..1, and nearly all of them below a half: so scaled, they fill a byte.
+UNIT = 512
+
+#: A point's four numbers are kept as 16-bit counts of this step: 1/64 of a pixel, 1/64 of a degree.
+STEP = 1 / 64
+MAGIC = b"SKUD"
+VERSION = 1
+#: Magic, version, width, height, number of points; then the CRC-32 of these and of the arrays. Little-endian.
+HEADER = struct.Struct("<4s4H")
+CHECKSUM = struct.Struct("<I")
+POINT_BYTES, DESCRIPTOR_BYTES = 4 * 2, DIM
+
+
+@dataclass(frozen=True, eq=False)
+class Details:
+    """The keypoints of one photo, strongest first.
+
+    `points` is float32 [n, 4]: x and y in pixels of the scaled picture, diameter in pixels, angle in degrees clockwise
+    from the x-axis, each a multiple of STEP. `descriptors` is uint8 [n, 128]: RootSIFT times UNIT, so of about that
+    length each. `width` and `height` are those of the scaled picture, in pixels, upright.
+    """
+
+    points: Points
+    descriptors: Descriptors
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def from_photo(raw: bytes) -> Details:
+    """The bytes of an image file -> its details; decoded and turned upright as for the embedding. Raises ImageError."""
+    return find(images.decode(raw, want=SIDE))
+
+
+def find(picture: Image.Image) -> Details:
+    """RGB picture, upright -> its details: COUNT at most, none where there is nothing to hold on to.
+
+    The same picture gives the same details. Safe in many threads: a SIFT object is not, but is made in microseconds.
+    """
+    grey = _shrink(picture)
+    height, width = grey.shape
+    sift = cv2.SIFT.create(
+        nfeatures=COUNT, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
+    )
+    keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]  # a mask may be missing
+    if not keypoints:
+        return Details(np.empty((0, 4), np.float32), np.empty((0, DIM), np.uint8), width, height)
+    # OpenCV keeps all that are as strong as the last, and in the order of their places.
+    order = np.argsort([-point.response for point in keypoints], kind="stable")[:COUNT]
+    points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
+    # Rounded here and not in the file, so that a photo just taken and one read back give the same answer.
+    steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
+    return Details((steps * STEP).astype(np.float32), root(np.asarray(descriptors)[order]), width, height)
+
+
+def _shrink(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """RGB picture -> grey uint8 [height, width], the longer side at most SIDE."""
+    scale = min(1.0, SIDE / max(picture.size))
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small.convert("L"), dtype=np.uint8)
+
+
+def root(sift: npt.NDArray[np.float32]) -> Descriptors:
+    """SIFT descriptors, float32 [n, 128] -> RootSIFT, uint8 [n, 128].
+
+    Each is divided by its sum and its square root taken; the Euclidean distance of two such vectors is the Hellinger
+    distance of the histograms, in which a few large bins do not outweigh the rest.
+    """
+    shares = sift / np.maximum(sift.sum(axis=1, keepdims=True), 1e-6)
+    scaled: Descriptors = np.minimum(np.round(np.sqrt(shares) * UNIT), 255).astype(np.uint8)
+    return scaled
+
+
+def to_bytes(details: Details) -> bytes:
+    """Details -> a file of 16 bytes and 136 a point (400: 54,416 bytes). Raises DetailsError if a number does not fit.
+
+    Points are rounded to STEP; those that `find` made are multiples of it already and come back as they were.
+    """
+    count = len(details)
+    if details.points.shape != (count, 4) or details.descriptors.shape != (count, DIM):
+        raise DetailsError(f"Points {details.points.shape} do not go with descriptors {details.descriptors.shape}.")
+    steps = np.round(details.points.astype(np.float64) / STEP)
+    limit = np.iinfo(np.uint16).max
+    if not ((steps >= 0) & (steps <= limit)).all() or max(count, details.width, details.height) > limit:
+        raise DetailsError("Details of a picture that is too large for their file.")
+    header = HEADER.pack(MAGIC, VERSION, details.width, details.height, count)
+    arrays: bytes = steps.astype("<u2").tobytes() + details.descriptors.tobytes()
+    return header + CHECKSUM.pack(zlib.crc32(arrays, zlib.crc32(header))) + arrays
+
+
+def from_bytes(raw: bytes) -> Details:
+    """What `to_bytes` made -> the details; their arrays are read-only.
+
+    Raises DetailsError for anything else: another kind of file or version, cut short or longer, a bit that changed.
+    """
+    start = HEADER.size + CHECKSUM.size
+    if raw[: len(MAGIC)] != MAGIC:
+        raise DetailsError("This is no file of details: it does not begin as one.")
+    if len(raw) < start:
+        raise DetailsError(f"The file of details is cut short: {len(raw)} bytes.")
+    _, version, width, height, count = HEADER.unpack_from(raw)
+    if version != VERSION:
+        raise DetailsError(f"The file of details is of version {version}; this program reads version {VERSION}.")
+    expected = start + count * (POINT_BYTES + DESCRIPTOR_BYTES)
+    if len(raw) != expected:
+        raise DetailsError(f"The file of details has {len(raw)} bytes; its {count} points need {expected}.")
+    (checksum,) = CHECKSUM.unpack_from(raw, HEADER.size)
+    if checksum != zlib.crc32(raw[start:], zlib.crc32(raw[: HEADER.size])):
+        raise DetailsError("The file of details is damaged: its checksum does not fit.")
+    steps = np.frombuffer(raw, "<u2", count * 4, start).reshape(count, 4)
+    descriptors = np.frombuffer(raw, np.uint8, count * DIM, start + count * POINT_BYTES).reshape(count, DIM)
+    points = (steps * STEP).astype(np.float32)
+    points.flags.writeable = False
+    return Details(points, descriptors, width, height)
