@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from pictures import jpeg
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -18,9 +16,7 @@ from catalog.config import Settings
 from catalog.errors import GalleryUnavailableError
 from catalog.gallery import Gallery
 from catalog.service import Catalog
-from embedder.bundle import RELEASED, Bundle, load_bundle, write_bundle
-from embedder.errors import BundleError
-from embedder.serve import Embedder
+from embedder.bundle import RELEASED, Bundle, load_bundle
 
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
@@ -119,32 +115,6 @@ def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle of another id and the same dimension; its vectors are others, too, where the model's file allows it."""
-    released = load_bundle(RELEASED)
-    model = released.model_path.read_bytes()
-    folder = tmp_path_factory.mktemp("other")
-    for part in (0.5, 0.4, 0.6, 0.3):
-        changed = _with_other_weights(model, int(len(model) * part) // 4 * 4)
-        bundle = _write(folder / "bundle", changed, released)
-        try:
-            embedder = Embedder.open(bundle.path, workers=1)
-        except BundleError:
-            continue
-        vector = embedder.embed_bytes(jpeg(0))
-        embedder.close()
-        if np.isfinite(vector).all():
-            return bundle
-    return _write(folder / "bundle", model, released)
-
-
-def _with_other_weights(model: bytes, start: int) -> bytes:
-    """The model with a stretch of its float16 weights in reverse order."""
-    values = np.frombuffer(model[: len(model) // 2 * 2], np.uint16).copy()
-    middle = slice(start // 2, start // 2 + 10_000)
-    values[middle] = values[middle][::-1]
-    return values.tobytes() + model[len(values) * 2 :]
-
-
-def _write(path: Path, model: bytes, like: Bundle) -> Bundle:
-    return write_bundle(path, model, name="other", version="test", dim=like.dim, size=like.size)
+def other_bundle() -> Bundle:
+    """The other bundle that ships: of another id, and of the same dimension."""
+    return load_bundle(RELEASED.with_name("released-mobilenetv3large"))

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
+pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, compare, compare_report, images, model  # noqa: E402
-from embedder.bundle import load_bundle  # noqa: E402
-from embedder.errors import DataError  # noqa: E402
-from embedder.recipe import TrainConfig  # noqa: E402
+from embedder import cli, compare, compare_report, images
+from embedder.bundle import load_bundle
+from embedder.errors import DataError
+from embedder.recipe import TrainConfig
 
 NAMES = ("efficientnetlite0", "mobilenetv3small")
 
