@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.resources
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,13 +140,26 @@ def _first_line(error: object) -> str:
     return (str(error).splitlines() or [""])[0]
 
 
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """The switch does not wait for another connection's as all else does: SQLite says at once that it is locked."""
+    deadline = time.monotonic() + SQLITE_WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         # The driver would begin transactions by itself, and too late for BEGIN IMMEDIATE: see `_begun`.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(cursor)
         # FULL: what was acknowledged survives a power cut, not only a crash.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
