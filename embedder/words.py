@@ -22,6 +22,8 @@ from embedder.errors import BundleError, DataError, ImageError
 
 #: Descriptors compared with the whole vocabulary at a time: 64 x 8,192 distances stay in a core's cache.
 _CHUNK = 64
+#: Of k-means.
+ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Vocabulary:
         return Words(indexes.astype(np.uint32), values / max(float(np.linalg.norm(values)), 1e-12))
 
 
-def learn(descriptors: npt.NDArray[np.uint8], words: int, *, seed: int = 1, rounds: int = 20) -> Vocabulary:
+def learn(descriptors: npt.NDArray[np.uint8], words: int, *, soft: int = 1, seed: int = 1) -> Vocabulary:
     """k-means of descriptors uint8 [n, 128] -> a vocabulary of so many words. Needs faiss (extra `train`).
 
     Raises DataError for fewer descriptors than words.
@@ -101,9 +103,9 @@ def learn(descriptors: npt.NDArray[np.uint8], words: int, *, seed: int = 1, roun
 
     if len(descriptors) < words:
         raise DataError(f"{len(descriptors):,} descriptors do not make {words:,} words: give more photos.")
-    means = faiss.Kmeans(DIM, words, niter=rounds, seed=seed, max_points_per_centroid=100, min_points_per_centroid=1)
+    means = faiss.Kmeans(DIM, words, niter=ROUNDS, seed=seed, max_points_per_centroid=100, min_points_per_centroid=1)
     means.train(descriptors.astype(np.float32))
-    return Vocabulary(np.clip(np.rint(np.asarray(means.centroids)), 0, 255).astype(np.uint8))
+    return Vocabulary(np.clip(np.rint(np.asarray(means.centroids)), 0, 255).astype(np.uint8), soft)
 
 
 def learn_from(
@@ -126,4 +128,4 @@ def learn_from(
     broken = [one for one in found if isinstance(one, str)]
     read_in = [one for one in found if not isinstance(one, str)]
     descriptors = np.concatenate(read_in) if read_in else np.empty((0, DIM), np.uint8)
-    return Vocabulary(learn(descriptors, words, seed=seed).centres, soft), len(read_in), broken
+    return learn(descriptors, words, soft=soft, seed=seed), len(read_in), broken
