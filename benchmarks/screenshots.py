@@ -10,11 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from catalog.demo import camera
-from catalog.demo.products import products
+from catalog.demo.products import Product, products
 from catalog.demo.server import add_product, serve_catalog
 
 SEED = 7
@@ -27,8 +28,8 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    stranger = next(product for product in products() if not product.known)
-    known = next(product for product in products() if product.known)
+    strangers = dict(zip(SIZES, [product for product in products() if not product.known], strict=False))
+    shown = products()[:24]
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -37,14 +38,13 @@ def main() -> None:
         server.till() as till,
         sync_playwright() as playwright,
     ):
-        for product in products()[:24]:
+        for product in shown:
             add_product(till, product, SEED)
-        references = []
-        for i in range(4):
-            references.append(Path(folder) / f"{stranger.sku}-{i}.jpg")
-            references[-1].write_bytes(camera.encode(camera.reference(stranger, i)))
         query = Path(folder) / "query.jpg"
-        query.write_bytes(camera.encode(camera.query(known, 0)))
+        query.write_bytes(by_print(till, shown))
+        again = {size: Path(folder) / f"again-{size}.jpg" for size in SIZES}
+        for place, path in enumerate(again.values()):
+            path.write_bytes(camera.encode(camera.reference(shown[place], 9)))
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         state = None
         for size, settings in SIZES.items():
@@ -59,9 +59,13 @@ def main() -> None:
                 state = context.storage_state()
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"products-{size}.png")
+            stranger, references = strangers[size], []
+            for i in range(4):
+                references.append(Path(folder) / f"{stranger.sku}-{i}.jpg")
+                references[-1].write_bytes(camera.encode(camera.reference(stranger, i)))
             page.goto("/add/")
             page.set_input_files("[data-choose]", references)
-            page.fill("#sku", f"{stranger.sku}-{size}")
+            page.fill("#sku", stranger.sku)
             page.fill("#name", stranger.name)
             page.locator(".previews img").nth(3).wait_for()
             page.screenshot(path=IMAGES / f"add-{size}.png", full_page=True)
@@ -74,10 +78,28 @@ def main() -> None:
             page.locator("[data-done]").wait_for()
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"try-{size}.png", full_page=True)
+            page.goto("/add/")
+            page.set_input_files("[data-choose]", again[size])
+            page.fill("#sku", f"AGAIN-{size}")
+            page.fill("#name", "The same pack once more")
+            page.click("[data-submit]")
+            page.locator("[data-done]").wait_for()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"added-like-{size}.png", full_page=True)
             context.close()
         browser.close()
     for path in IMAGES.glob("*.png"):  # flat colors: a palette keeps them small in every clone
         Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def by_print(till: httpx.Client, shown: list[Product]) -> bytes:
+    """A photo that is recognized by what is printed on the pack."""
+    for product in shown:
+        photo = camera.encode(camera.query(product, 0))
+        answer = till.post("/api/v1/recognize", content=photo, headers={"Content-Type": "image/jpeg"}).json()
+        if (answer["decision"], answer["decided_by"]) == ("match", "details") and answer["confidence"] > 0.9:
+            return photo
+    raise SystemExit("no drawn pack was recognized by its print")
 
 
 if __name__ == "__main__":

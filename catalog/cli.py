@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from catalog.errors import CatalogError, PhotoRejectedError
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
+    from catalog.recognize import Recognition
     from catalog.service import Catalog
 
 ACTOR = "cli"
@@ -90,6 +92,9 @@ def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str
         added = products.create(catalog, Facts(sku, name, brand, category), uploads, actor=ACTOR)
         for photo in added.photos:
             click.echo(f"{photo.filename}: {photo.state}{' - ' + photo.reason if photo.reason else ''}")
+            if photo.like:
+                agree = "the same file" if photo.like.points is None else f"{photo.like.points} details agree"
+                click.echo(f"{photo.filename}: {photo.like.sku} shows the same pack ({agree})", err=True)
         click.echo(f"{added.sku}: {len(added.photos)} photos in {added.milliseconds:.0f} ms")
 
 
@@ -127,7 +132,12 @@ def import_(source: Path, quiet: bool) -> None:
 @click.option(
     "--from", "list_file", type=click.File(), help="Read paths from a file, one a line (- for standard input)."
 )
-def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any) -> None:
+@click.option(
+    "--explain",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Of one photo: write a picture of it beside the reference photo, matched details joined, to OUT.png.",
+)
+def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any, explain: Path | None) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
     from catalog.recognize import recognize as recognize_photo
 
@@ -136,24 +146,44 @@ def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any) -> None:
         paths += [Path(line.rstrip("\n")) for line in list_file if line.strip()]
     if not paths:
         raise click.UsageError("name photos, or a file that lists them by --from")
+    if explain and len(paths) != 1:
+        raise click.UsageError(f"--explain draws one photo, not {len(paths)}")
     failed = False
     with _opened() as catalog:
         for path in paths:
             try:
-                found = recognize_photo(catalog, path.read_bytes()).as_dict()
+                data = path.read_bytes()
+                answer = recognize_photo(catalog, data)
+                found = answer.as_dict()
             except (OSError, ValueError, PhotoRejectedError) as error:  # ValueError: no path has a null character
                 failed = True
                 code = error.code if isinstance(error, PhotoRejectedError) else "unreadable"
                 found = {"error": code, "detail": getattr(error, "strerror", None) or str(error)}
+            if explain and "error" not in found:
+                _draw(catalog, data, answer, explain)
             if as_json:
                 click.echo(json.dumps({"photo": str(path), **found}))
             elif "error" in found:
                 click.echo(f"{path}: {found['detail']}", err=True)
             else:
                 best = ", ".join(f"{m['sku']} {m['score']:.3f}" for m in found["matches"][:3])
-                click.echo(f"{path}: {found['decision']} ({best or 'nothing near'}) {found['milliseconds']:.0f} ms")
+                by = f"by {found['decided_by']} in {found['milliseconds']:.0f} ms"
+                click.echo(f"{path}: {found['decision']} ({best or 'nothing near'}) {by}")
     if failed:
         sys.exit(1)
+
+
+def _draw(catalog: Catalog, data: bytes, answer: Recognition, out: Path) -> None:
+    from catalog.explain import answer_picture
+
+    picture = answer_picture(catalog, data, answer)
+    if picture is None:
+        click.echo(f"nothing to draw: no details decided, so {out} is not written", err=True)
+        return
+    try:
+        picture.save(out)
+    except ValueError as error:  # a name that ends like no kind of picture
+        raise click.UsageError(f"--explain {out}: {error}") from error
 
 
 @main.command("list")
@@ -214,6 +244,28 @@ def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
         click.echo(f"{result.bundle} is live already")
     else:
         click.echo(f"{result.before} -> {result.bundle}: {result.photos} photos embedded, {result.total} searchable")
+
+
+@main.command()
+@click.option("--repair", is_flag=True, help="Make again what can be made again.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, a line each.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def doctor(repair: bool, as_json: bool, quiet: bool) -> None:
+    """Look at every stored photo and its details. Exit status 1 while something is not as it should be."""
+    from catalog import doctor as examination
+    from catalog import products
+
+    findings = []
+    with _opened() as catalog, tqdm(total=products.counts(catalog).photos, unit="photo", disable=quiet) as bar:
+        for finding in examination.examine(catalog, repair=repair, progress=bar.update):
+            findings.append(finding)
+            line = f"{finding.sku}: {'mended: ' if finding.mended else ''}{finding.message}"
+            click.echo(json.dumps(asdict(finding)) if as_json else line)
+    mended = sum(finding.mended for finding in findings)
+    if not as_json:
+        click.echo(f"{len(findings)} findings, {mended} mended")
+    if mended < len(findings):
+        sys.exit(1)
 
 
 @main.command()

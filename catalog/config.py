@@ -17,6 +17,8 @@ from embedder.bundle import RELEASED
 
 #: Characters that a key for signing sessions has at least.
 MIN_SECRET = 16
+#: Milliseconds after which a recognition looks at no further photo.
+SECOND_LOOK_MS = 250
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Settings:
     photos: str
     model: Path
     jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
+    second_look: str = "auto"
+    second_look_ms: int = SECOND_LOOK_MS
     gallery_api_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
 
@@ -44,6 +48,8 @@ class Settings:
             photos=env.get("CATALOG_PHOTOS") or f"file:{data / 'photos'}",
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
             jobs=env.get("CATALOG_JOBS") or "local",
+            second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
+            second_look_ms=_milliseconds(env.get("CATALOG_SECOND_LOOK_MS")),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
         )
@@ -61,6 +67,7 @@ class Settings:
             "CATALOG_GALLERY": (self.gallery, r"(edge:|https?://).+", "edge:PATH or http://HOST:6333"),
             "CATALOG_PHOTOS": (self.photos, r"(file:|s3://).+", "file:PATH or s3://BUCKET/PREFIX"),
             "CATALOG_JOBS": (self.jobs, r"local|(redis|amqp)s?://.+", "local, redis://HOST/NUMBER or amqp://HOST//"),
+            "CATALOG_SECOND_LOOK": (self.second_look, "auto|always|off", "auto, always or off"),
         }
         for name, (value, pattern, form) in forms.items():
             if not re.fullmatch(pattern, value) or value.startswith("sqlite:///:memory:"):
@@ -71,6 +78,14 @@ class Settings:
     def bundles(self) -> Path:
         """Folder that keeps a copy of every bundle in use, by id."""
         return self.data / "bundles"
+
+
+def _milliseconds(value: str | None) -> int:
+    if not value:
+        return SECOND_LOOK_MS
+    if not re.fullmatch("[1-9][0-9]{0,5}", value):
+        raise ConfigError(f"CATALOG_SECOND_LOOK_MS={value!r} is not understood: it is a number of milliseconds.")
+    return int(value)
 
 
 def is_loopback(host: str) -> bool:

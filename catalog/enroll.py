@@ -15,7 +15,7 @@ from catalog.photos import content_hash
 from catalog.service import Catalog, Live
 from embedder import images
 from embedder.errors import ImageError
-from embedder.serve import Embedder, Vectors
+from embedder.serve import Embedder, Look, Vectors
 
 log = logging.getLogger(__name__)
 #: Cosines of the same vector differ by float rounding only; another SKU's identical picture may share rank 1.
@@ -36,18 +36,18 @@ class Upload(Protocol):
 
 @dataclass(frozen=True)
 class ReadPhoto:
-    """A photo that was decoded and embedded: vector float32 [dim]; width and height as a person sees it, in pixels."""
+    """A photo that was decoded and looked at; width and height as a person sees it, in pixels."""
 
     filename: str
     data: bytes
     sha256: str
     width: int
     height: int
-    vector: Vectors
+    look: Look
 
 
 def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:
-    """Decode and embed uploads side by side; one that came twice counts once.
+    """Decode and look at uploads side by side; one that came twice counts once.
 
     Raises PhotoRejectedError for the first that can't be used; its `rejected` has all of them.
     """
@@ -58,10 +58,10 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
     def one(item: tuple[str, Upload]) -> ReadPhoto | PhotoRejectedError:
         sha256, upload = item
         try:
-            vector = embedder.embed_bytes(upload.data)
+            look = embedder.look(upload.data)
         except ImageError as error:
             return PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256)
-        return ReadPhoto(upload.filename, upload.data, sha256, *images.dimensions(upload.data), vector)
+        return ReadPhoto(upload.filename, upload.data, sha256, *images.dimensions(upload.data), look)
 
     results = list(embedder.map(one, unique.items()))
     rejected = [result for result in results if isinstance(result, PhotoRejectedError)]
@@ -71,23 +71,23 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
     return [result for result in results if isinstance(result, ReadPhoto)]
 
 
-def enroll(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, Vectors]) -> dict[uuid.UUID, str]:
+def enroll(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> dict[uuid.UUID, str]:
     """Put committed photos into the live generation and prove it: photo ids that are still pending, and why.
 
     Never raises because gallery or database went away: the photos are safe, and the outbox goes on.
     """
     try:
         catalog.make_ready(live)
-        outbox.apply_enrollments(catalog, live, vectors)
+        outbox.apply_enrollments(catalog, live, looks)
         return {
             identity: "its own vector does not find it yet"
-            for identity, vector in vectors.items()
-            if not finds_itself(catalog, live, identity, vector)
+            for identity, look in looks.items()
+            if not finds_itself(catalog, live, identity, look.vector)
         }
     except (GalleryError, DatabaseUnavailableError) as error:
         with suppress(DatabaseUnavailableError):
-            outbox.note_failure(catalog, live.generation_id, vectors, error)
-        return dict.fromkeys(vectors, str(error))
+            outbox.note_failure(catalog, live.generation_id, looks, error)
+        return dict.fromkeys(looks, str(error))
 
 
 def finds_itself(catalog: Catalog, live: Live, identity: uuid.UUID, vector: Vectors) -> bool:

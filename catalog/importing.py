@@ -116,9 +116,9 @@ def _import_one(catalog: Catalog, item: Item, report: Report, actor: str, progre
 
 def _add(catalog: Catalog, facts: Facts, uploads: list[NewPhoto], actor: str) -> products.Added:
     try:
-        return products.add_photos(catalog, facts.sku, uploads, actor=actor)
+        return products.add_photos(catalog, facts.sku, uploads, actor=actor, compare=False)
     except NotFoundError:
         try:
-            return products.create(catalog, facts, uploads, actor=actor)
+            return products.create(catalog, facts, uploads, actor=actor, compare=False)
         except SkuExistsError:  # somebody else made it just now
-            return products.add_photos(catalog, facts.sku, uploads, actor=actor)
+            return products.add_photos(catalog, facts.sku, uploads, actor=actor, compare=False)

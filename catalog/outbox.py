@@ -16,12 +16,13 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from catalog import details
 from catalog.errors import CatalogError, GalleryError
 from catalog.gallery import GalleryPoint
 from catalog.models import Enrollment, Photo, Product, Removal, now
 from catalog.service import Catalog, Live
 from embedder.errors import ImageError
-from embedder.serve import Vectors
+from embedder.serve import Look
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ ATTEMPTS, REST = 3, 60.0
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
 
 
-def apply_enrollments(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, Vectors]) -> int:
-    """Put vectors (float32 [dim] by photo id) into a generation and mark them done; how many.
+def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> int:
+    """Put photos (what the generation's bundle sees in them, by id) into it and mark them done; how many.
 
     Photos gone meanwhile are left out. Raises GalleryError; the photos then stay pending.
     """
@@ -43,13 +44,13 @@ def apply_enrollments(catalog: Catalog, live: Live, vectors: Mapping[uuid.UUID, 
             select(Enrollment, Product.id, Product.sku)
             .join(Photo, Photo.id == Enrollment.photo_id)
             .join(Product, Product.id == Photo.product_id)
-            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(vectors)))
+            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(looks)))
             .where(Product.active)
             .order_by(Enrollment.photo_id)  # as in `hold_enrollments`
             .with_for_update(of=Enrollment)
         ).all()
         points = [
-            GalleryPoint(str(row.photo_id), vectors[row.photo_id], sku, str(product_id))
+            GalleryPoint(str(row.photo_id), looks[row.photo_id].vector, sku, str(product_id), looks[row.photo_id].words)
             for row, product_id, sku in rows
         ]
         if points:
@@ -88,23 +89,30 @@ def apply_removals(catalog: Catalog, live: Live) -> int:
         return len(points)
 
 
-def embed_stored(catalog: Catalog, live: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Vectors]:
-    """Photos of the store (SHA-256 by id) -> their vectors; one that can't be read is logged and left out."""
-    vectors: dict[uuid.UUID, Vectors] = {}
+def look_at_stored(catalog: Catalog, live: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Look]:
+    """Photos of the store (SHA-256 by id) -> what a bundle sees in them; one that can't be read is logged and left out.
 
-    def one(sha256: str) -> Vectors | Exception:
+    Details do not depend on the bundle: those that are kept are taken, the others made and kept.
+    """
+    looks: dict[uuid.UUID, Look] = {}
+
+    def one(sha256: str) -> Look | Exception:
         try:
-            return live.embedder.embed_bytes(catalog.photos.get(sha256))
+            known = details.kept(catalog.photos, sha256) if live.embedder.bundle.has_words else None
+            look = live.embedder.look(catalog.photos.get(sha256), known)
         except (CatalogError, ImageError) as error:
             return error
+        if known is None and look.details is not None:
+            details.keep(catalog.photos, sha256, look.details)
+        return look
 
     for photo_id, result in zip(photos, live.embedder.map(one, photos.values()), strict=True):
         if isinstance(result, Exception):
             log.error("photo %s can't be embedded: %s", photo_id, result)
             note_failure(catalog, live.generation_id, [photo_id], result, attempts=1)
         else:
-            vectors[photo_id] = result
-    return vectors
+            looks[photo_id] = result
+    return looks
 
 
 def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:
@@ -121,7 +129,7 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         done = apply_removals(catalog, live) if removals else 0
         if pending:
             catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
-            done += apply_enrollments(catalog, live, embed_stored(catalog, live, pending))
+            done += apply_enrollments(catalog, live, look_at_stored(catalog, live, pending))
         return done
     except GalleryError as error:
         note_failure(catalog, live.generation_id, pending, error)

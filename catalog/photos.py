@@ -27,7 +27,7 @@ def _key(sha256: str) -> str:
 
 
 class PhotoStore(Protocol):
-    """Bytes by content. Both methods raise StorageError when the store fails."""
+    """Bytes by content, and what was made from them beside them. Every method raises StorageError when it fails."""
 
     def put(self, data: bytes) -> str:
         """Store; when it returns the SHA-256, the bytes are safe. Storing the same bytes again changes nothing."""
@@ -35,6 +35,17 @@ class PhotoStore(Protocol):
 
     def get(self, sha256: str) -> bytes:
         """Bytes that are what their hash says. Raises NotFoundError when they were never stored."""
+        ...
+
+    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+        """Keep what was made from a photo, in the place of an older one; whole or not at all.
+
+        It can be made again, so that a power cut may take it.
+        """
+        ...
+
+    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+        """What was kept beside a photo, if anything is; whether it is whole is for its format to say."""
         ...
 
 
@@ -48,25 +59,14 @@ class FolderStore:
         """Written beside, synced and renamed: after a crash there is the whole photo or none."""
         sha256 = content_hash(data)
         path = self.root / _key(sha256)
-        temporary = None
         try:
             if path.is_file() and path.read_bytes() == data:  # else it was damaged, and is mended by this
                 return sha256
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-                temporary = file.name
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            temporary = None
+            _write(path, data, sync=True)
             for folder in (path.parent, path.parent.parent, self.root):  # the new names, too, outlive a power cut
                 _sync_folder(folder)
         except OSError as error:
             raise StorageError(f"The photo can't be stored in {self.root}: {error.strerror or error}.") from error
-        finally:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -78,6 +78,22 @@ class FolderStore:
         except OSError as error:
             raise StorageError(f"The photo {sha256[:12]} can't be read: {error.strerror or error}.") from error
         return _checked(sha256, data)
+
+    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+        """Written beside and renamed."""
+        try:
+            _write(self.root / f"{_key(sha256)}.{kind}", data, sync=False)
+        except OSError as error:
+            raise StorageError(f"The {kind} of a photo can't be kept in {self.root}: {error.strerror}.") from error
+
+    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+        """Read."""
+        try:
+            return (self.root / f"{_key(sha256)}.{kind}").read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error.strerror}.") from error
 
 
 class S3Store:
@@ -114,6 +130,23 @@ class S3Store:
             raise StorageError(f"The photo {sha256[:12]} can't be read: {error}.") from error
         return _checked(sha256, data)
 
+    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+        """One request."""
+        try:
+            self._files.pipe_file(f"{self._prefix}/{_key(sha256)}.{kind}", data)
+        except Exception as error:
+            raise StorageError(f"The {kind} of a photo can't be kept in s3://{self._prefix}: {error}.") from error
+
+    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+        """One request."""
+        try:
+            data: bytes = self._files.cat_file(f"{self._prefix}/{_key(sha256)}.{kind}")
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error}.") from error
+        return data
+
 
 def open_store(url: str) -> PhotoStore:
     """`file:PATH` or `s3://BUCKET/PREFIX`. Raises ConfigError."""
@@ -135,6 +168,24 @@ def _checked(sha256: str, data: bytes) -> bytes:
     if content_hash(data) != sha256:
         raise StorageError(f"The photo {sha256[:12]} is damaged in the store: its content does not fit its hash.")
     return data
+
+
+def _write(path: Path, data: bytes, *, sync: bool) -> None:
+    """A whole file or none, whatever happens; with `sync`, its content outlives a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+        temporary = None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:

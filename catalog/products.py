@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, enroll, outbox
+from catalog import audit, details, enroll, lookalikes, outbox
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
+from catalog.lookalikes import LookAlike
 from catalog.models import Enrollment, Generation, Photo, Product, Removal
 from catalog.service import Catalog, live_generation
 
@@ -40,7 +41,7 @@ class PhotoResult:
 
     `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
     safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
-    already.
+    already. `like`: another product's photo that shows the same pack.
     """
 
     id: uuid.UUID
@@ -49,6 +50,7 @@ class PhotoResult:
     state: Literal["searchable", "pending"]
     duplicate: bool = False
     reason: str = ""
+    like: LookAlike | None = None
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,10 @@ def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
     return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str) -> Added:
+def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
+
+    `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo.
 
     Raises InvalidInputError, PhotoRejectedError or SkuExistsError before anything is written, StorageError when the
     photos can't be kept.
@@ -150,17 +154,17 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
         raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
-    return _add(catalog, facts, photos, actor=actor, new=True)
+    return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str) -> Added:
+def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     sku = _known_form(sku)
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
     if not _exists(catalog, sku):  # before any photo is looked at
         raise _no_product(sku)
-    return _add(catalog, Facts(sku), photos, actor=actor, new=False)
+    return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare)
 
 
 def _exists(catalog: Catalog, sku: str) -> bool:
@@ -168,7 +172,7 @@ def _exists(catalog: Catalog, sku: str) -> bool:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
-def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool) -> Added:
+def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool, compare: bool) -> Added:
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
@@ -176,6 +180,8 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
     read = enroll.read_photos(live.embedder, photos)
     for photo in read:
         catalog.photos.put(photo.data)
+        if photo.look.details is not None:
+            details.keep(catalog.photos, photo.sha256, photo.look.details)
     try:
         with catalog.db.write() as session:
             product = _product_to_fill(session, facts, new=new)
@@ -191,13 +197,13 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
             if before != after:
                 audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
             active = product.active
-            name, sku = product.name, product.sku
+            name, sku, own = product.name, product.sku, product.id
     except IntegrityError as error:
         if new:
             raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.") from error
         raise ConflictError(f"The product {facts.sku!r} was changed by somebody else; try again.") from error
-    vectors = dict(zip(ids, [photo.vector for photo in read], strict=True))
-    reasons = enroll.enroll(catalog, live, vectors) if active else dict.fromkeys(vectors, "the product is retired")
+    looks = dict(zip(ids, [photo.look for photo in read], strict=True))
+    reasons = enroll.enroll(catalog, live, looks) if active else dict.fromkeys(looks, "the product is retired")
     results = [
         PhotoResult(
             identity,
@@ -206,6 +212,7 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
             "pending" if identity in reasons else "searchable",
             duplicate=identity in known,
             reason=reasons.get(identity, ""),
+            like=lookalikes.find(catalog, live, own, photo.sha256, photo.look) if compare else None,
         )
         for identity, photo in zip(ids, read, strict=True)
     ]

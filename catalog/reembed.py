@@ -7,7 +7,7 @@ new one and the serving process the live one; the serving process sees the switc
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, func, select
@@ -19,7 +19,6 @@ from catalog.errors import CatalogError, ConflictError, NotFoundError
 from catalog.models import Enrollment, Generation, Photo, Product, now
 from catalog.service import Catalog, Live, live_generation
 from embedder.bundle import Bundle
-from embedder.serve import Vectors
 
 #: Photos, at most, that must find themselves before the switch; enough to see a gallery that is broken as a whole.
 JUDGED = 200
@@ -118,10 +117,10 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
             total = _count(session)
         if not photos:
             break
-        vectors = outbox.embed_stored(catalog, building, photos)
-        _owe(catalog, building, vectors)
-        done += outbox.apply_enrollments(catalog, building, vectors)
-        unreadable += len(photos) - len(vectors)
+        looks = outbox.look_at_stored(catalog, building, photos)
+        _owe(catalog, building, list(looks))
+        done += outbox.apply_enrollments(catalog, building, looks)
+        unreadable += len(photos) - len(looks)
         last = max(photos)
         progress(done, total)
     if unreadable:
@@ -129,10 +128,9 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
     return done
 
 
-def _owe(catalog: Catalog, building: Live, vectors: Mapping[uuid.UUID, Vectors]) -> None:
+def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
     """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
     mine = Enrollment.generation_id == building.generation_id
-    ids = list(vectors)
     try:
         with catalog.db.write() as session:
             there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
@@ -151,12 +149,12 @@ def _judge(catalog: Catalog, building: Live) -> None:
         query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
         rows = session.execute(query.order_by(Photo.id)).all()
     sample = dict(rows[:: max(1, -(-len(rows) // JUDGED))])
-    vectors = outbox.embed_stored(catalog, building, sample)
-    lost = [i for i, vector in vectors.items() if not enroll.finds_itself(catalog, building, i, vector)]
-    if lost or len(vectors) < len(sample):
+    looks = outbox.look_at_stored(catalog, building, sample)
+    lost = [i for i, look in looks.items() if not enroll.finds_itself(catalog, building, i, look.vector)]
+    if lost or len(looks) < len(sample):
         raise NotFitError(
             f"The new gallery is not fit: of {len(sample)} photos asked, {len(lost)} do not find themselves and "
-            f"{len(sample) - len(vectors)} can't be read. The live gallery stays."
+            f"{len(sample) - len(looks)} can't be read. The live gallery stays."
         )
 
 

@@ -45,11 +45,27 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """How the details of a photo decide where its vector is not sure (decision.py).
+
+    The first look alone is sure with `sure_score` and `sure_margin`; else the details decide, and a match needs a
+    probability of `accept`. `weights` are by name of decision.FEATURES. `false_accept` is the rate of photos of unknown
+    products that the fit aimed at.
+    """
+
+    weights: dict[str, float]
+    accept: float
+    sure_score: float
+    sure_margin: float
+    false_accept: float
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A verified bundle.
 
     `size`: pixels a side of the network's input; `views`: what of a photo it sees; `dim`: length of a vector;
-    `has_words`: whether it holds visual words.
+    `has_words`: whether it holds visual words; `second_look`: how details decide, None until it was calibrated.
     """
 
     path: Path
@@ -61,6 +77,7 @@ class Bundle:
     views: tuple[str, ...]
     thresholds: Thresholds
     has_words: bool = False
+    second_look: SecondLook | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -119,6 +136,7 @@ def load_bundle(path: Path) -> Bundle:
             views=tuple(meta["preprocessing"]["views"]),
             thresholds=Thresholds(**meta["thresholds"]),
             has_words=WORDS_FILE in meta["files"],
+            second_look=SecondLook(**meta["second_look"]) if meta.get("second_look") else None,
             training=meta["training"],
         )
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -143,6 +161,7 @@ def write_bundle(
     thresholds: Thresholds | None = None,
     training: dict[str, Any] | None = None,
     words: bytes | None = None,
+    second_look: SecondLook | None = None,
 ) -> Bundle:
     """Write a bundle into a new folder, or in the place of an older bundle: never a half of each.
 
@@ -170,6 +189,8 @@ def write_bundle(
         "thresholds": vars(thresholds or Thresholds()),
         "training": training or {},
     }
+    if second_look is not None:
+        meta["second_look"] = vars(second_look)
     meta["sha256"] = _hash_meta(meta)
     (fresh / META_FILE).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if path.exists():
@@ -192,13 +213,16 @@ def rewrite_bundle(
     thresholds: Thresholds | None = None,
     training: dict[str, Any] | None = None,
     words: bytes | None = None,
+    second_look: SecondLook | None = None,
 ) -> Bundle:
     """A bundle with these parts in place of its own, written to `path` (which may be its own folder): it has a new id.
 
-    Raises BundleError when `path` holds something that is no bundle.
+    A second look that was calibrated for other words goes with them. Raises BundleError when `path` holds something
+    that is no bundle.
     """
     if words is None and old.words_path is not None:
         words = old.words_path.read_bytes()
+        second_look = second_look or old.second_look
     return write_bundle(
         path,
         old.model_path.read_bytes(),
@@ -210,4 +234,5 @@ def rewrite_bundle(
         thresholds=thresholds or old.thresholds,
         training=old.training if training is None else training,
         words=words,
+        second_look=second_look,
     )

@@ -167,7 +167,7 @@ def read_alone(embedder: Embedder, folder: Path, references: int) -> Pair:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """Queries: their set and SKU, and what the gallery said. All [queries].
 
     score, margin: of the best SKU, and over the second; right: the best is the query's own. out_score, out_margin: the
@@ -182,15 +182,13 @@ class _Asked:
     out_score: Floats
     out_margin: Floats
 
-    def only(self, which: Bools) -> _Asked:
+    def only(self, which: Bools) -> Asked:
         """These queries alone."""
-        return _Asked(**{name: values[which] for name, values in vars(self).items()})
+        return Asked(**{name: values[which] for name, values in vars(self).items()})
 
     def weight(self) -> Floats:
         """Of each query: every set weighs the same, and all of them 1."""
-        _, place, count = np.unique(self.place, return_inverse=True, return_counts=True)
-        weight: Floats = 1 / (len(count) * count[place])
-        return weight
+        return even_weights(self.place)
 
 
 def calibrate(
@@ -216,9 +214,10 @@ def calibrate(
     # Shipped is the fit on all queries, not the median of the folds' fits: in the measurement at HALF both gave 70.9 %
     # right and 7.9 % accepted (deviation 2.3 and 2.5 points). The highest score and margin of the folds gave 67.9 and
     # 6.2 %, which is only a lower rate by another name: who wants it can state it.
-    thresholds = _fit(asked, false_accept, wrong)
+    thresholds = fit_thresholds(asked, false_accept, wrong)
     fits = [
-        _fit(asked.only(fold != number), false_accept, wrong, f"Without fold {number + 1}: ") for number in range(folds)
+        fit_thresholds(asked.only(fold != number), false_accept, wrong, f"Without fold {number + 1}: ")
+        for number in range(folds)
     ]
     score = np.array([fit.score for fit in fits])[fold]
     margin = np.array([fit.margin for fit in fits])[fold]
@@ -285,7 +284,7 @@ def split_folds(
     return fold
 
 
-def _ask(pairs: Sequence[Pair]) -> _Asked:
+def _ask(pairs: Sequence[Pair]) -> Asked:
     parts = []
     for place, pair in enumerate(pairs):
         table, names = sku_scores(pair.queries.vectors, pair.gallery.vectors, pair.gallery.skus)
@@ -301,7 +300,14 @@ def _ask(pairs: Sequence[Pair]) -> _Asked:
         score, margin = _first_two(table)
         table[np.arange(len(rows)), own] = -1.0
         parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table)))
-    return _Asked(*map(np.concatenate, zip(*parts, strict=True)))
+    return Asked(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def even_weights(place: npt.NDArray[np.intp]) -> Floats:
+    """The set of each query -> its weight, [queries] each: every set weighs the same, and all of them 1."""
+    _, number, count = np.unique(place, return_inverse=True, return_counts=True)
+    weight: Floats = 1 / (len(count) * count[number])
+    return weight
 
 
 def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -322,7 +328,7 @@ def _ask_strangers(pairs: Sequence[Pair], strangers: Sequence[tuple[str, Embedde
     return Strangers([name for name, _ in strangers], sum(len(p.skus) for _, p in strangers), Unknown(*mean.tolist()))
 
 
-def _measure(asked: _Asked, score: Floats | float, margin: Floats | float) -> Rates:
+def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rates:
     """Rates by these thresholds, one for all or [queries]."""
     weight = asked.weight()
     high = asked.score >= score
@@ -340,7 +346,7 @@ def _unknown(first: Floats, over: Floats, score: Floats | float, margin: Floats 
     return Unknown(*(float(weight[which].sum()) for which in (match, high & ~match, ~high)))
 
 
-def _fit(asked: _Asked, false_accept: float, wrong: float, where: str = "") -> Thresholds:
+def fit_thresholds(asked: Asked, false_accept: float, wrong: float, where: str = "") -> Thresholds:
     """The best thresholds for these queries. Raises DataError, naming what can be kept, when none keep the rates."""
     weight = asked.weight()
     # Rounded up, and before the rates are taken: the rates are those of the very thresholds that the bundle will hold,

@@ -20,6 +20,7 @@ from embedder import calibrate as calibration
 from embedder import evaluate as judging
 from embedder import report, results
 from embedder import words as vocabularies
+from embedder.calibrate_details import calibrate_details
 from embedder.cli_train import Folder, Photos, compare, export, train
 from embedder.errors import EmbedderError
 from embedder.evaluate import embed_folder
@@ -155,6 +156,11 @@ def evaluate(
     type=click.FloatRange(0, 1),
     help="Share of matches that may name a wrong SKU.",
 )
+@click.option(
+    "--details",
+    is_flag=True,
+    help="Fit the second look instead: how printed details and the score weigh together. The thresholds stay.",
+)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(2), help="Parts that the SKUs are split in.")
 @click.option("--seed", default=1, show_default=True, help="Which SKUs are in which fold.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there instead of changing BUNDLE.")
@@ -168,6 +174,7 @@ def calibrate(
     unknown: tuple[Path, ...],
     false_accept: float,
     wrong: float,
+    details: bool,
     folds: int,
     seed: int,
     out: Path | None,
@@ -181,25 +188,36 @@ def calibrate(
 
     The thresholds are fitted on all SKUs. The rates that are printed, and are on the card, are cross-validated: each
     SKU is answered by thresholds fitted on the SKUs of the other folds. Thresholds are part of what a bundle is: it
-    gets a new id.
+    gets a new id. With --details the same is done for the weights of the second look, by the thresholds of the first
+    that the bundle has.
     """
     if len(gallery) != len(queries) or not gallery + alone:
         raise click.UsageError("give --gallery and --queries in pairs, or --alone")
     if {path.resolve() for path in unknown} & {path.resolve() for path in gallery + alone}:
         raise click.UsageError("--unknown is of products that no gallery holds, not of one that is a gallery")
+    if details and unknown:
+        raise click.UsageError("--unknown goes without --details")
     bundles.check_place(out or bundle)
     embedder = Embedder.open(bundle)
+    if details and not embedder.bundle.has_words:
+        raise click.UsageError(f"--details needs visual words: embedder words DATA --out {bundle}")
     pairs = [calibration.read_pair(embedder, *both) for both in zip(gallery, queries, strict=True)]
     pairs += [calibration.read_alone(embedder, path, references) for path in alone]
     strangers = [(set_name(path), embed_folder(embedder, path)) for path in unknown]
-    found = calibration.calibrate(
-        pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed, strangers=strangers
-    )
-    facts = found.as_dict()
     old = embedder.bundle
-    made = bundles.rewrite_bundle(
-        old, out or bundle, thresholds=found.thresholds, training={**old.training, "calibration": facts}
-    )
+    if details:
+        second = calibrate_details(embedder, pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed)
+        facts = second.as_dict()
+        lines = report.second_look_lines(facts)
+        fitted: dict[str, Any] = {"second_look": second.look, "training": {**old.training, "second_look": facts}}
+    else:
+        found = calibration.calibrate(
+            pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed, strangers=strangers
+        )
+        facts = found.as_dict()
+        lines = report.calibration_lines(facts)
+        fitted = {"thresholds": found.thresholds, "training": {**old.training, "calibration": facts}}
+    made = bundles.rewrite_bundle(old, out or bundle, **fitted)
     curves = made.path / report.CURVES_FILE
     if not curves.exists() and (old.path / curves.name).is_file():
         shutil.copy(old.path / curves.name, curves)
@@ -210,8 +228,8 @@ def calibrate(
     if as_json:
         click.echo(json.dumps({"bundle": made.id, **facts}))
         return
-    click.echo(f"score {found.thresholds.score:.3f}, margin {found.thresholds.margin:.3f}: bundle {made.id}")
-    for line in report.calibration_lines(facts):
+    click.echo(f"score {made.thresholds.score:.3f}, margin {made.thresholds.margin:.3f}: bundle {made.id}")
+    for line in lines:
         click.echo(line)
 
 
@@ -240,10 +258,17 @@ def words(data: tuple[Path, ...], out: Path, count: int, soft: int, photos: int,
     paths = [path for paths in find_photos(*data).values() for path in paths]
     vocabulary, read, broken = vocabularies.learn_from(paths, count, soft=soft, photos=photos, seed=seed)
     facts = {"words": count, "soft": soft, "photos": read, "data": [set_name(path) for path in data], "seed": seed}
-    made = bundles.rewrite_bundle(old, out, training={**old.training, "words": facts}, words=vocabulary.to_bytes())
+    training = {key: value for key, value in old.training.items() if key != "second_look"}  # fitted for other words
+    made = bundles.rewrite_bundle(old, out, training={**training, "words": facts}, words=vocabulary.to_bytes())
     for line in broken:
         click.echo(f"skipped  {line}", err=True)
     click.echo(f"{count:,} words of {read:,} photos: bundle {made.id}")
+
+
+def _second_look(bundle: bundles.Bundle) -> str:
+    if bundle.second_look is not None:
+        return f"a match needs a probability of {bundle.second_look.accept:.3f}"
+    return "words, but no weights: embedder calibrate --details" if bundle.has_words else "none: embedder words"
 
 
 @main.command()
@@ -254,5 +279,6 @@ def info(bundle: Path | None) -> None:
     click.echo(f"{found.name} {found.version}, bundle {found.id}, {found.model_path.stat().st_size / 1e6:.1f} MB")
     click.echo(f"photos of {found.size} px ({' and '.join(found.views)}) -> vectors of {found.dim}")
     click.echo(f"a match needs score {found.thresholds.score:.3f} and margin {found.thresholds.margin:.3f}")
+    click.echo(f"second look: {_second_look(found)}")
     for key, value in sorted(found.training.items()):
         click.echo(f"{key:22} {value}")

@@ -23,7 +23,7 @@ Points = npt.NDArray[np.float32]
 Descriptors = npt.NDArray[np.uint8]
 
 #: Longer side, in pixels, of the picture that is searched. A smaller one is not enlarged: SIFT doubles it anyway.
-SIDE = 480
+SIDE = 320
 #: Keypoints kept of a photo, those of the strongest response. They are not spread over the picture: a till's photo has
 #: much around the pack, and what is spread is taken from the print.
 COUNT = 400
@@ -62,6 +62,11 @@ class Details:
     def __len__(self) -> int:
         return len(self.points)
 
+    @classmethod
+    def empty(cls, width: int = 1, height: int = 1) -> Details:
+        """Of a picture in which there is nothing to hold on to."""
+        return cls(np.empty((0, 4), np.float32), np.empty((0, DIM), np.uint8), width, height)
+
 
 def from_photo(raw: bytes) -> Details:
     """The bytes of an image file -> its details; decoded and turned upright as for the embedding. Raises ImageError."""
@@ -80,7 +85,7 @@ def find(picture: Image.Image) -> Details:
     )
     keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]  # a mask may be missing
     if not keypoints:
-        return Details(np.empty((0, 4), np.float32), np.empty((0, DIM), np.uint8), width, height)
+        return Details.empty(width, height)
     # OpenCV keeps all that are as strong as the last, and in the order of their places.
     order = np.argsort([-point.response for point in keypoints], kind="stable")[:COUNT]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]

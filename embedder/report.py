@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.bundle import Bundle
+from embedder.decision import FEATURES
 from embedder.log import PARTS
 
 CARD_FILE = "CARD.md"
@@ -168,6 +169,11 @@ def _thresholds(bundle: Bundle) -> Iterator[str]:
         yield "Their rates were measured on the data that they were fitted on: run `embedder calibrate`."
     else:
         yield from calibration_lines(calibration)
+    if second := bundle.training.get("second_look"):
+        yield ""
+        yield "## Second look"
+        yield ""
+        yield from second_look_lines(second)
 
 
 def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
@@ -184,11 +190,7 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
     yield f"The rates are those of SKUs that were not fitted on: the SKUs in {len(folds)} folds, each answered by"
     yield "thresholds fitted on the others. The thresholds above are fitted on all of them. Every set weighs the same."
     yield ""
-    yield "| query photos | product | SKUs | photos | match, right | match, wrong | ambiguous | unknown |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for one in calibration["sets"]:
-        yield from _rows(one["name"], f"{one['skus']:,} | {one['queries']:,}", one["rates"])
-    yield from _rows("together", f" | {calibration['queries']:,}", calibration["rates"])
+    yield from _table(calibration)
     if strangers := calibration["strangers"]:
         count = f" | {strangers['photos']:,}"
         yield _row(", ".join(strangers["names"]), "in no gallery", count, strangers["rates"])
@@ -203,6 +205,38 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
     yield f"  {fitted['held_out']['accepted']:.1%} accepted"
     if strangers:
         yield "- products in no gallery: asked of every gallery, by the thresholds above, which were not fitted on them"
+
+
+def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
+    """The fit of a second look (calibrate_details.Second.as_dict) in words, and a table of its rates, in Markdown."""
+    look = second["look"]
+    yield f"The first look alone is sure with a score of {look['sure_score']:.4f}, {look['sure_margin']:.4f} over the"
+    yield "second SKU. Otherwise, where printed details agree, each SKU's utility is the sum of its features by these"
+    yield "weights, that of no SKU is 0, and a probability is its share of their exponentials (a conditional logit)."
+    yield f"A match needs a probability of {look['accept']:.4f}."
+    yield ""
+    yield "| feature of a SKU | weight |"
+    yield "|---|---|"
+    for name, meaning in FEATURES.items():
+        yield f"| {name}: {meaning} | {look['weights'][name]:.4f} |"
+    yield ""
+    yield f"Fitted for at most {look['false_accept']:.1%} of unknown products accepted and {second['wrong']:.1%} of the"
+    yield f"matches wrong, on {second['queries']:,} query photos. The rates are of SKUs that were not fitted on, as"
+    yield f"above; {second['second']:.1%} of the photos needed the second look."
+    yield ""
+    yield from _table(second)
+    yield ""
+    fitted = second["in_sample"]
+    yield f"- on the SKUs that they were fitted on, to compare: {fitted['known']['right']:.1%} matched and right,"
+    yield f"  {fitted['held_out']['accepted']:.1%} accepted"
+
+
+def _table(calibration: dict[str, Any]) -> Iterator[str]:
+    yield "| query photos | product | SKUs | photos | match, right | match, wrong | ambiguous | unknown |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in calibration["sets"]:
+        yield from _rows(one["name"], f"{one['skus']:,} | {one['queries']:,}", one["rates"])
+    yield from _rows("together", f" | {calibration['queries']:,}", calibration["rates"])
 
 
 def _rows(name: str, counts: str, rates: dict[str, Any]) -> Iterator[str]:

@@ -10,19 +10,31 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from embedder import images
+from embedder import decision, details, images
 from embedder.bundle import Bundle, load_bundle
+from embedder.details import Details
 from embedder.errors import BundleError, ImageError
+from embedder.words import Vocabulary, Words
 
 Vectors = npt.NDArray[np.float32]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """All that a bundle sees in a photo: `vector` float32 [dim] of unit length; details and words if it has words."""
+
+    vector: Vectors
+    details: Details | None = None
+    words: Words | None = None
 
 
 class Embedder:
@@ -41,6 +53,9 @@ class Embedder:
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
         # A pool of its own: a photo on a thread of `_pool` may wait for its views without standing in their way.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
+        if bundle.second_look is not None:
+            decision.check(bundle.second_look)
+        self.vocabulary = Vocabulary.load(bundle.words_path) if bundle.words_path else None
 
     @classmethod
     def open(cls, path: Path, workers: int | None = None) -> Embedder:
@@ -81,6 +96,21 @@ class Embedder:
         waiting = [self._view_pool.submit(look, name) for name in others]
         mean: Vectors = np.mean([look(first), *(view.result() for view in waiting)], axis=0)
         return mean / np.linalg.norm(mean)
+
+    def look(self, data: bytes, known: Details | None = None) -> Look:
+        """The bytes of an image file -> all that this bundle sees in it; `known` are its details, if at hand.
+
+        Raises ImageError.
+        """
+        vector = self.embed_bytes(data)
+        return Look(vector, *self.second_look(data, known)) if self.bundle.has_words else Look(vector)
+
+    def second_look(self, data: bytes, known: Details | None = None) -> tuple[Details, Words]:
+        """Details and words of a photo. Raises ImageError, and BundleError for a bundle without words."""
+        if self.vocabulary is None:
+            raise BundleError(f"The bundle {self.bundle.id} has no visual words: `embedder words` makes them.")
+        found = details.from_photo(data) if known is None else known
+        return found, self.vocabulary.words(found)
 
     def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
         """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""

@@ -36,6 +36,8 @@ SHEAR = 4.0
 #: An inlier's own angle and size must go with the map: turned by at most so many degrees, and within this factor.
 MAX_TURN = 40.0
 MAX_RESIZE = 2.5
+#: A map that neither turns nor resizes by more than this share comes from a tripod, not from a hand at a till.
+STILL = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +46,12 @@ class Match:
 
     `inliers` is the number of places of the reference that are found again where one affine map puts them, `tentative`
     that of the pairs that looked alike to begin with, `share` is inliers / tentative (0 without any). `area` is the
-    share of the reference picture that the convex hull of the inliers covers: a whole pack, or only the logo that it
-    has in common with another. `pairs` is [inliers, 2]: indices into the query's points and into the reference's.
-    `transform` is float64 [2, 3], pixels of the reference's details -> pixels of the query's. `outline` is float32
-    [4, 2]: the reference's corners in the query photo, x and y in shares of its width and height (beyond 0..1:
-    outside), from the reference's top left clockwise.
+    share of the convex hull of all the reference's points that the hull of the inliers covers: all that is printed on a
+    pack, or only the logo that it has in common with another. `pairs` is [inliers, 2]: indices into the query's points
+    and into the reference's. `transform` is float64 [2, 3], pixels of the reference's details -> pixels of the query's.
+    `outline` is float32 [4, 2]: the reference's corners in the query photo, x and y in shares of its width and height
+    (beyond 0..1: outside), from the reference's top left clockwise. `still`: the map neither turns nor resizes: two
+    photographs of one camera that did not move, or one that was edited. What they share may be all but the product.
     """
 
     inliers: int = 0
@@ -58,6 +61,7 @@ class Match:
     transform: Transform | None = None
     pairs: Pairs = field(default_factory=lambda: np.empty((0, 2), np.intp))
     outline: Floats | None = None
+    still: bool = False
 
 
 def verify(query: Details, reference: Details) -> Match:
@@ -112,10 +116,11 @@ def _verify(query: Details, converted: Floats, reference: Details) -> Match:
         inliers=len(pairs),
         tentative=nothing.tentative,
         share=len(pairs) / nothing.tentative,
-        area=_covered(there[kept, :2], reference),
+        area=_hull(there[kept]) / max(_hull(reference.points), 1.0),
         transform=transform,
         pairs=pairs,
         outline=_outline(transform, query, reference),
+        still=_is_still(transform, query, reference),
     )
 
 
@@ -179,9 +184,14 @@ def _goes_along(transform: Transform, there: Points, here: Points) -> npt.NDArra
     return goes
 
 
-def _covered(places: Floats, details: Details) -> float:
-    """[n, 2] -> the share of the picture that their convex hull covers."""
-    return float(cv2.contourArea(cv2.convexHull(places))) / (details.width * details.height)
+def _hull(points: Points) -> float:
+    """Points [n, 4] -> the area of their convex hull, in square pixels."""
+    return float(cv2.contourArea(cv2.convexHull(np.ascontiguousarray(points[:, :2]))))
+
+
+def _is_still(transform: Transform, query: Details, reference: Details) -> bool:
+    resized = max(reference.width, reference.height) / max(query.width, query.height)
+    return bool(np.abs(transform[:, :2] * resized - np.eye(2)).max() < STILL)
 
 
 def _outline(transform: Transform, query: Details, reference: Details) -> Floats:

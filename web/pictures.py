@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from flask import Blueprint, Response, abort
 from flask_login import login_required
 
+from catalog import explain
 from catalog.photos import thumbnail
 from catalog.service import Catalog
 from embedder.errors import ImageError
+from embedder.proof import to_jpeg
 from web.context import catalog
 
 blueprint = Blueprint("pictures", __name__)
@@ -25,10 +28,21 @@ def _thumbnail(catalog: Catalog, sha256: str) -> bytes:
 @login_required  # type: ignore[untyped-decorator]
 def show(sha256: str) -> Response:
     """A small JPEG of a stored photo."""
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    return _answer(lambda: _thumbnail(catalog(), sha256), sha256)
+
+
+@blueprint.get("/photos/<sha256>/compare/<other>")
+@login_required  # type: ignore[untyped-decorator]
+def compare(sha256: str, other: str) -> Response:
+    """Two stored photos side by side, and what of their details agrees."""
+    return _answer(lambda: to_jpeg(explain.stored_picture(catalog(), sha256, other)), sha256, other)
+
+
+def _answer(make: Callable[[], bytes], *names: str) -> Response:
+    if not all(re.fullmatch(r"[0-9a-f]{64}", name) for name in names):
         abort(404)
     try:
-        data = _thumbnail(catalog(), sha256)
+        data = make()
     except ImageError:
         abort(404)
     response = Response(data, content_type="image/jpeg")

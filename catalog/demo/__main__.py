@@ -42,6 +42,7 @@ def main() -> None:
     wrong = sum(row.decision == "match" and not row.correct for row in rows)
     print(
         f"\nunknown products told apart: {told} of {sum(row.expected is None for row in rows)}; wrong matches: {wrong}"
+        f"; decided by what is printed: {sum(row.decided_by == 'details' for row in rows)}"
     )
     print(f"report with the pictures side by side: {report}")
     print(f"`make serve` opens this catalog; sign in as admin with the password {server.password}")
@@ -85,7 +86,22 @@ def _ask_all(till: httpx.Client, drawn: list[Product], seed: int) -> list[Row]:
         best = matches[0][0] if matches else None
         correct = decision == "unknown" if expected is None else (decision, best) == ("match", expected)
         reference = camera.encode(camera.reference(known[best], 0, seed)) if best else None
-        rows.append(Row(photo, expected, decision, matches, reference, milliseconds, correct))
+        evidence = (answer["matches"][0]["evidence"] if matches else None) or {"points": 0, "outline": []}
+        rows.append(
+            Row(
+                photo,
+                expected,
+                decision,
+                matches,
+                reference,
+                milliseconds,
+                correct,
+                answer["decided_by"],
+                evidence["points"],
+                evidence["outline"],
+                product.family is not None,
+            )
+        )
     return rows
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 import jinja2
-from PIL import Image
+from PIL import Image, ImageDraw
 
 #: Longest side of a picture on the page, in pixels.
 THUMBNAIL = 160
@@ -21,7 +21,8 @@ class Row:
     """One photo that was asked about. `matches` are (SKU, name, score), best first, `reference` its photo.
 
     `photo` and `reference` are image files' bytes; `expected` is None for a product that is not in the catalog;
-    `decision` is match, ambiguous or unknown.
+    `decision` is match, ambiguous or unknown. `points` is how many printed details agree with the best match, and
+    `outline` its corners in the photo, in shares of width and height; `look_alike`: others of its family differ little.
     """
 
     photo: bytes
@@ -31,6 +32,10 @@ class Row:
     reference: bytes | None
     milliseconds: float
     correct: bool
+    decided_by: str = "embedding"
+    points: int = 0
+    outline: Sequence[Sequence[float]] = ()
+    look_alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class _Shown:
     reference: str | None
     milliseconds: float
     correct: bool
+    decided_by: str
+    points: int
 
 
 def write_report(path: Path, rows: Sequence[Row], summary: Summary) -> None:
@@ -71,6 +78,12 @@ def write_report(path: Path, rows: Sequence[Row], summary: Summary) -> None:
         summary=summary,
         rows=shown,
         wrong=[row for row in shown if not row.correct],
+        details=sum(row.decided_by == "details" for row in rows),
+        hard=[
+            one
+            for one, row in zip(shown, rows, strict=True)
+            if row.decided_by == "details" and (row.look_alike or row.expected is None)
+        ],
         wrong_matches=sum(row.decision == "match" and not row.correct for row in rows),
         strangers=len(strangers),
         strangers_refused=sum(row.correct for row in strangers),
@@ -82,11 +95,19 @@ def write_report(path: Path, rows: Sequence[Row], summary: Summary) -> None:
 def _show(row: Row, seen: dict[bytes, str]) -> _Shown:
     reference = None if row.reference is None else _thumbnail(row.reference, seen)
     return _Shown(
-        _thumbnail(row.photo, seen), row.expected, row.decision, row.matches, reference, row.milliseconds, row.correct
+        _thumbnail(row.photo, seen, row.outline),
+        row.expected,
+        row.decision,
+        row.matches,
+        reference,
+        row.milliseconds,
+        row.correct,
+        row.decided_by,
+        row.points,
     )
 
 
-def _thumbnail(data: bytes, seen: dict[bytes, str]) -> str:
+def _thumbnail(data: bytes, seen: dict[bytes, str], outline: Sequence[Sequence[float]] = ()) -> str:
     """An image file -> a small JPEG as a data URI. One reference answers many photos, so it is made only once."""
     if data not in seen:
         with Image.open(io.BytesIO(data)) as picture:
@@ -94,6 +115,10 @@ def _thumbnail(data: bytes, seen: dict[bytes, str]) -> str:
             picture.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
             small = picture.convert("RGB")
         small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        if outline:
+            corners = [(x * small.width, y * small.height) for x, y in outline]
+            for color, width in (("#0c1018", 4), ("#30dc5a", 2)):
+                ImageDraw.Draw(small).line([*corners, corners[0]], color, width, joint="curve")
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=80)
         seen[data] = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -20,6 +20,7 @@ from catalog.errors import GalleryError, GalleryMismatchError
 from catalog.gallery import VECTOR_NAME, WORDS_NAME, Gallery, GalleryPoint, Hit, Vector, open_gallery
 from catalog.gallery.edge import EdgeGallery, _copy
 from catalog.gallery.server import ServerGallery
+from embedder.calibrate_details import shared_words, shortlist
 from embedder.words import Words
 
 COUNT = 60
@@ -374,3 +375,23 @@ def test_an_old_server_says_to_embed_anew(query: Vector) -> None:
             server.shutdown()
             gallery.close()
     assert asked.count(f"/collections/{GENERATION}/points") == 1, "nothing of the refused points was written"
+
+
+def test_the_shortlist_is_the_one_that_weights_are_fitted_on(gallery: Gallery) -> None:
+    """embedder.calibrate_details works out what a gallery would shortlist: it must be this."""
+    rng = np.random.default_rng(9)
+
+    def some() -> Words:
+        values = rng.uniform(0.2, 1, 12).astype(np.float32)  # no two alike, so that nothing ties
+        return Words(np.sort(rng.choice(40, 12, replace=False)).astype(np.uint32), values / np.linalg.norm(values))
+
+    vectors = unit_vectors(60, seed=5)
+    words = [some() for _ in vectors]
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, points(vectors, words=dict(enumerate(words))))
+    for seed in range(6):
+        asked, vector = some(), unit_vectors(1, seed=100 + seed)[0]
+        cosines = (vectors @ vector).astype(np.float64)
+        expected = shortlist(cosines, shared_words(words, [asked], 40)[0], np.ones(60, bool), 10)
+        found = [hit.id for hit in gallery.shortlist(GENERATION, vector, asked, 10)]
+        assert found == [point_id(place) for place in expected]

@@ -10,13 +10,15 @@ import pytest
 from pictures import bad_files, jpeg
 
 from catalog import outbox, products
+from catalog.candidates import Match, find
 from catalog.errors import PhotoRejectedError
 from catalog.gallery import GalleryPoint
 from catalog.models import Enrollment, Photo, Product
 from catalog.products import Facts, NewPhoto
-from catalog.recognize import Match, decide, find, recognize
+from catalog.recognize import decide, recognize
 from catalog.service import Catalog
 from embedder.bundle import Thresholds
+from embedder.serve import Look
 
 
 def at(cosine: float, dim: int = 256) -> Any:
@@ -39,8 +41,8 @@ def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
             session.add(Photo(id=identity, product_id=product.id, sha256=sha256, bytes=1, width=9, height=9))
         session.flush()
         session.add_all(Enrollment(generation_id=live.generation_id, photo_id=identity) for identity in ids)
-    vectors = {identity: at(cosine, dim) for identity, cosine in zip(ids, cosines, strict=True)}
-    assert outbox.apply_enrollments(catalog, live, vectors) == len(ids)
+    looks = {identity: Look(at(cosine, dim)) for identity, cosine in zip(ids, cosines, strict=True)}
+    assert outbox.apply_enrollments(catalog, live, looks) == len(ids)
     return hashes
 
 
@@ -135,6 +137,7 @@ def test_a_photo_that_can_not_be_used(catalog: Catalog, name: str) -> None:
 def test_the_contracts_form(catalog: Catalog) -> None:
     products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], actor="anna")
     answer = recognize(catalog, jpeg(1)).as_dict()
-    assert list(answer) == ["decision", "matches", "bundle", "milliseconds"]
+    assert list(answer) == ["decision", "matches", "decided_by", "confidence", "bundle", "milliseconds"]
     assert answer["decision"] == "match"
-    assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3)}]
+    assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
+    assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)

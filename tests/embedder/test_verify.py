@@ -10,10 +10,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from embedder import verify as module
-from embedder.details import Details, find, from_photo
+from embedder.details import SIDE, Details, find, from_photo
 from embedder.verify import Match, is_plausible, tentative_pairs, verify, verify_many
 
 Map = tuple[tuple[float, float, float], tuple[float, float, float]]
+#: A photograph is of 480 x 480 pixels, and its details are found in a smaller one.
+SMALLER = SIDE / 480
 EMPTY = Details(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), 320, 240)
 
 
@@ -70,7 +72,7 @@ def test_the_map_that_was_drawn_is_found(matrix: Map) -> None:
     match = verify(find(photograph(pack(1), matrix)), details_of(1))
     assert match.inliers >= 40 and match.transform is not None and match.outline is not None
     drawn = corners_by(matrix)
-    assert np.abs(corners_by(match.transform.tolist()) - drawn).max() < 3
+    assert np.abs(corners_by(match.transform.tolist()) - drawn * SMALLER).max() < 3
     assert match.outline * 480 == pytest.approx(drawn, abs=3)
     assert (match.outline.shape, match.outline.dtype) == ((4, 2), np.float32)
     assert match.pairs.shape == (match.inliers, 2)
@@ -84,7 +86,7 @@ def test_pairs_name_the_points_that_agree() -> None:
     match = verify(query, reference)
     here, there = query.points[match.pairs[:, 0], :2], reference.points[match.pairs[:, 1], :2]
     mapped = np.column_stack([there, np.ones(len(there))]) @ np.array(matrix).T
-    assert np.hypot(*(mapped - here).T).max() < module.TOLERANCE + 2
+    assert np.hypot(*(mapped * SMALLER - here).T).max() < module.TOLERANCE + 2
     assert all(len(set(side.tolist())) == match.inliers for side in match.pairs.T), "each point once"
     assert len(np.unique(np.round(np.hstack([here, there])), axis=0)) == match.inliers, "each place once"
 

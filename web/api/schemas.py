@@ -7,12 +7,24 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
+class Evidence(BaseModel):
+    """What is printed on the product's reference photo and found again in the photo."""
+
+    photo: str = Field(description="SHA-256 of the reference photo.")
+    points: int = Field(description="How many of its details agree.")
+    outline: list[tuple[float, float]] = Field(
+        description="The reference's corners in the photo, x and y in shares of its width and height (beyond 0 to 1: "
+        "outside), from its top left clockwise; empty when no place can be said."
+    )
+
+
 class Match(BaseModel):
     """A candidate, best first."""
 
     sku: str
     name: str
     score: float = Field(description="Cosine of the photo to the product's best reference photo, at most 1.")
+    evidence: Evidence | None = Field(description="Of the second look, where it found details that agree.")
 
 
 class Recognition(BaseModel):
@@ -22,8 +34,21 @@ class Recognition(BaseModel):
         description="match: take the first; ambiguous: ask a person which of the matches; unknown: none of ours."
     )
     matches: list[Match] = Field(description="At most five, also when the decision is not `match`.")
+    decided_by: Literal["embedding", "details"] = Field(
+        description="embedding: the whole look of the photo was enough; details: what is printed was matched, too."
+    )
+    confidence: float | None = Field(description="By details: the probability that the first match is right.")
     bundle: str = Field(description="Which model answered.")
     milliseconds: float
+
+
+class LookAlike(BaseModel):
+    """A photo of another product."""
+
+    sku: str
+    name: str
+    photo: str = Field(description="Its SHA-256.")
+    points: int | None = Field(description="How many details agree; null: it is the same file.")
 
 
 class Photo(BaseModel):
@@ -35,6 +60,7 @@ class Photo(BaseModel):
     state: Literal["searchable", "pending"]
     duplicate: bool
     reason: str
+    like: LookAlike | None = Field(description="Another product's photo that shows the same pack.")
 
 
 class Added(BaseModel):

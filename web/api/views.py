@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from flask import Blueprint, Response, g, jsonify, request
 
 from catalog import products
@@ -60,6 +62,7 @@ def added_dict(added: AddedProduct) -> dict[str, object]:
                 "state": photo.state,
                 "duplicate": photo.duplicate,
                 "reason": photo.reason,
+                "like": asdict(photo.like) if photo.like else None,
             }
             for photo in added.photos
         ],

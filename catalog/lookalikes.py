@@ -1,0 +1,78 @@
+"""Is a new photo's pack in the catalog already, under another SKU? Said when it is added; nothing is refused for it."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from catalog import details
+from catalog.candidates import facts_of
+from catalog.errors import CatalogError
+from catalog.models import Photo, Product
+from catalog.service import Catalog, Live
+from embedder.details import Details
+from embedder.errors import ImageError
+from embedder.serve import Look
+from embedder.verify import verify
+
+log = logging.getLogger(__name__)
+
+#: Photos of other products that a new photo is matched with, at most.
+COMPARED = 8
+#: So many points that agree, over so much of the other photo, are the same picture, or the same pack from another side.
+POINTS, AREA = 30, 0.5
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """Another product's photo (SHA-256) of the same pack: `points` of its details agree; None: it is the same file."""
+
+    sku: str
+    name: str
+    photo: str
+    points: int | None
+
+
+def find(catalog: Catalog, live: Live, product: uuid.UUID, sha256: str, look: Look) -> LookAlike | None:
+    """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
+
+    None, too, when gallery or database went away: the photo is kept, and this is only advice.
+    """
+    try:
+        return _same_file(catalog, product, sha256) or _same_pack(catalog, live, product, look)
+    except CatalogError as error:
+        log.warning("photo %s was not compared with other products: %s", sha256[:12], error)
+        return None
+
+
+def _same_file(catalog: Catalog, product: uuid.UUID, sha256: str) -> LookAlike | None:
+    mine = (Photo.sha256 == sha256) & (Product.id != product) & Product.active
+    with catalog.db.read() as session:
+        row = session.execute(select(Product.sku, Product.name).join(Photo).where(mine)).first()
+    return LookAlike(row.sku, row.name, sha256, None) if row else None
+
+
+def _same_pack(catalog: Catalog, live: Live, product: uuid.UUID, look: Look) -> LookAlike | None:
+    if not look.details:
+        return None
+    listed = catalog.gallery.shortlist(live.collection, look.vector, look.words, 4 * COMPARED)
+    hits = [hit for hit in listed if hit.product != str(product)][:COMPARED]
+    facts = facts_of(catalog, hits)
+    return _best(catalog, look.details, [row for hit in hits if (row := facts.get(hit.id))])
+
+
+def _best(catalog: Catalog, new: Details, rows: Sequence[Row[Any]]) -> LookAlike | None:
+    found = []
+    for row in rows:
+        try:
+            match = verify(new, details.of_photo(catalog.photos, row.sha256))
+        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+            continue
+        if match.inliers >= POINTS and match.area >= AREA:
+            found.append(LookAlike(row.sku, row.name, row.sha256, match.inliers))
+    return max(found, key=lambda one: one.points or 0, default=None)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedder import choice
+
+
+def even(count: int) -> np.ndarray:
+    return np.full(count, 1 / count)
+
+
+def test_one_alternative_and_nothing_known_of_it_is_chosen_as_often_as_it_was() -> None:
+    # The closed form of a logit with a constant alone: log(p / (1 - p)).
+    tables = [np.ones((1, 1))] * 10
+    weights = choice.fit(tables, [0] * 8 + [-1] * 2, even(10), ridge=0.0)
+    assert weights == pytest.approx([np.log(0.8 / 0.2)])
+
+
+def test_choosers_that_count_more_decide_more() -> None:
+    shares = np.array([0.9, 0.1])
+    assert choice.fit([np.ones((1, 1))] * 2, [0, -1], shares, ridge=0.0) == pytest.approx([np.log(9)])
+
+
+def test_the_weights_that_made_the_choices_are_found_again() -> None:
+    rng = np.random.default_rng(3)
+    true = np.array([-1.0, 2.0, 0.5])
+    tables, chosen = [], []
+    for _ in range(4000):
+        table = np.column_stack([np.ones(count := int(rng.integers(1, 6))), rng.normal(size=(count, 2))])
+        powers = np.exp(np.append(table @ true, 0.0))
+        picked = int(rng.choice(count + 1, p=powers / powers.sum()))
+        tables.append(table)
+        chosen.append(picked if picked < count else -1)
+    assert choice.fit(tables, chosen, even(4000), ridge=0.0) == pytest.approx(true, abs=0.12)
+
+
+def test_no_other_weights_are_likelier() -> None:
+    rng = np.random.default_rng(5)
+    tables = [rng.normal(size=(3, 2)) for _ in range(200)]
+    chosen = [int(one) for one in rng.integers(-1, 3, 200)]
+
+    def likelihood(weights: np.ndarray) -> float:
+        found = 0.0
+        for table, pick in zip(tables, chosen, strict=True):
+            utilities = np.append(table @ weights, 0.0)
+            found += utilities[pick] - np.log(np.exp(utilities).sum())
+        return found
+
+    best = choice.fit(tables, chosen, even(200), ridge=0.0)
+    for step in (-0.02, 0.02):
+        for axis in range(2):
+            assert likelihood(best + step * np.eye(2)[axis]) < likelihood(best)
+
+
+def test_what_always_tells_does_not_run_away() -> None:
+    tables = [np.array([[1.0], [-1.0]])] * 20
+    (weight,) = choice.fit(tables, [0] * 20, even(20))
+    assert 1 < weight < 20

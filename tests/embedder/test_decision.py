@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embedder import decision
+from embedder.bundle import SecondLook
+from embedder.decision import Candidate, Weighed
+from embedder.errors import BundleError
+from embedder.verify import Match
+
+
+def agreeing(points: range | list[int], *, area: float = 0.5, share: float = 0.8) -> Match:
+    pairs = np.array([(point, place) for place, point in enumerate(points)], np.intp).reshape(-1, 2)
+    return Match(len(pairs), 2 * len(pairs), share, area, np.eye(2, 3), pairs)
+
+
+def seen(sku: str, cosine: float, match: Match | None = None) -> Candidate:
+    return Candidate(sku, cosine, match or Match())
+
+
+def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
+    skus, _, table = decision.features(candidates)
+    column = list(decision.FEATURES).index(name)
+    return dict(zip(skus, table[:, column].tolist(), strict=True))
+
+
+def look(accept: float = 0.8, **weights: float) -> SecondLook:
+    return SecondLook(dict.fromkeys(decision.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
+
+
+def test_a_sku_has_the_cosine_of_its_nearest_photo_and_its_margin_over_the_best_other() -> None:
+    candidates = [seen("a", 0.9), seen("a", 0.7), seen("b", 0.8), seen("c", 0.5)]
+    assert of("cosine", candidates) == {"a": 0.9, "b": 0.8, "c": 0.5}
+    assert of("cosine_margin", candidates) == pytest.approx({"a": 0.1, "b": -0.1, "c": -0.4})
+    assert of("cosine_margin", candidates[:2]) == {"a": 0.0}  # nothing to be better than
+    assert of("constant", candidates) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_inliers_are_of_the_photo_that_agrees_best() -> None:
+    candidates = [
+        seen("a", 0.5, agreeing(range(7))),
+        seen("a", 0.4, agreeing(range(20), area=0.7)),
+        seen("b", 0.6, agreeing(range(5), area=0.1)),
+    ]
+    assert of("inliers", candidates) == pytest.approx({"a": np.log(21), "b": np.log(6)})
+    assert of("print", candidates) == pytest.approx({"a": 0.7 * np.log(21), "b": 0.1 * np.log(6)})
+    _, best, _ = decision.features(candidates)
+    assert best == [1, 2]
+    assert decision.agrees(candidates)
+    assert not decision.agrees([seen("a", 0.9)])
+
+
+def test_what_a_still_camera_sees_again_is_not_the_product() -> None:
+    still = replace(agreeing(range(200), area=0.9), still=True)
+    candidates = [seen("red", 0.7, still), seen("blue", 0.7, agreeing(range(4)))]
+    assert of("inliers", candidates) == pytest.approx({"red": 0.0, "blue": np.log(5)})
+    assert of("print", candidates)["red"] == 0.0
+    assert of("own", candidates)["blue"] > 0
+    assert not decision.agrees(candidates[:1])
+
+
+def test_what_a_family_has_in_common_does_not_decide_and_what_is_a_packs_own_does() -> None:
+    # 100 points of the brand agree with both; of the flavor line 6 with one and 1 with the other.
+    candidates = [
+        seen("lemon", 0.8, agreeing([*range(100), *range(200, 206)])),
+        seen("orange", 0.8, agreeing([*range(100), 300])),
+    ]
+    own = of("own", candidates)
+    assert own["lemon"] == pytest.approx(np.log(7) - np.log(2))
+    assert own["orange"] == pytest.approx(-own["lemon"])
+    inliers = of("inliers", candidates)
+    assert inliers["lemon"] - inliers["orange"] < 0.1 < own["lemon"] - own["orange"]
+
+
+def test_a_rival_is_the_other_sku_that_agrees_most() -> None:
+    candidates = [
+        seen("a", 0.8, agreeing(range(50))),
+        seen("b", 0.8, agreeing(range(40))),
+        seen("c", 0.8, agreeing(range(60, 63))),
+    ]
+    own = of("own", candidates)
+    assert own["a"] == pytest.approx(np.log(11))
+    assert own["c"] == pytest.approx(np.log(4) - np.log(51))
+    assert of("own", candidates[:1]) == {"a": 0.0}
+
+
+def test_probabilities_leave_room_for_none_of_them() -> None:
+    assert decision.probabilities(np.array([0.0])) == pytest.approx([0.5])
+    assert decision.probabilities(np.array([np.log(3), np.log(4)])) == pytest.approx([3 / 8, 4 / 8])
+    # No overflow, however sure.
+    assert decision.probabilities(np.array([2000.0, 1000.0])) == pytest.approx([1.0, 0.0])
+    assert decision.probabilities(np.array([-2000.0])) == pytest.approx([0.0])
+    assert decision.probabilities(np.array([])).size == 0
+
+
+def test_weigh_gives_skus_by_probability_with_the_photo_that_speaks_for_each() -> None:
+    candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(30))), seen("b", 0.6)]
+    first, second = decision.weigh(look(inliers=1.0), candidates)
+    assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
+    assert first.probability == pytest.approx(31 / 33)
+    assert (first.alone, second.alone) == (pytest.approx(31 / 32), 0.5)
+    assert decision.weigh(look(), []) == []
+
+
+def weighed(chance: float, alone: float = 0.0, match: Match | None = None) -> Weighed:
+    return Weighed("sku", chance, alone, seen("sku", 0.5, match))
+
+
+def test_two_products_in_one_photo_are_for_a_person_and_two_look_alikes_in_one_place_are_not() -> None:
+    def at(left: float) -> Match:
+        corners = [(left, 0.2), (left + 0.4, 0.2), (left + 0.4, 0.8), (left, 0.8)]
+        return replace(agreeing(range(50)), outline=np.array(corners, np.float32))
+
+    limits = look(accept=0.7)
+    first = weighed(0.8, 0.99, at(0.05))
+    assert decision.decide(limits, [first, weighed(0.19, 0.95, at(0.55))]) == "ambiguous"
+    assert decision.decide(limits, [first, weighed(0.19, 0.95, at(0.10))]) == "match"
+    assert decision.decide(limits, [first, weighed(0.10, 0.60, at(0.55))]) == "match"  # not one by itself
+    assert decision.decide(limits, [first, weighed(0.10, 0.95)]) == "match"  # by its cosine: who knows where
+
+
+def test_decide() -> None:
+    def ask(*chances: float) -> str:
+        return decision.decide(look(accept=0.7), [weighed(one) for one in chances])
+
+    assert ask(0.7, 0.1) == "match"
+    assert ask(0.69, 0.1) == "ambiguous"
+    assert ask(0.3, 0.3) == "ambiguous"  # one of them it is, but which?
+    assert ask(0.3, 0.1) == "unknown"
+    assert ask() == "unknown"
+
+
+def test_a_first_beyond_doubt_ends_the_look() -> None:
+    assert decision.is_settled([weighed(0.995)])
+    assert not decision.is_settled([weighed(0.98)])
+    assert not decision.is_settled([])
+
+
+def test_weights_of_other_features_are_refused() -> None:
+    decision.check(look())
+    with pytest.raises(BundleError, match="'own', 'print'"):
+        decision.check(SecondLook({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))
