@@ -283,6 +283,8 @@ def worker() -> None:
 def serve(host: str, port: int, threads: int) -> None:
     """Serve the admin pages and the POS API."""
     # Replaced by the web package's own program: catalog/ knows nothing of Flask.
+    # Photos are matched side by side already: BLAS's own threads on top of that only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = ["--host", host, "--port", str(port), "--threads", str(threads)]
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
 

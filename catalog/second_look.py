@@ -56,7 +56,7 @@ def look(
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
     # The nearest photo of each product that the vector finds is looked at in any case, and before all else.
     photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
-    seen: dict[Candidate, tuple[Match, Details]] = {}
+    seen: dict[Candidate, Match] = {}
     weighed: list[Weighed] = []
     for start in range(0, len(photos), decision.BATCH):
         if seen and time.perf_counter() >= deadline:
@@ -66,7 +66,7 @@ def look(
         references = [_read(catalog, photo.photo) for photo in batch]
         agreements = verify_many(found, references, decision.THREADS)
         for photo, reference, agreement in zip(batch, references, agreements, strict=True):
-            seen[Candidate(photo.sku, photo.score, agreement)] = photo, reference
+            seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
         weighed = decision.weigh(weights, list(seen))
         if decision.is_settled(weighed):
             break
@@ -86,9 +86,9 @@ def _read(catalog: Catalog, sha256: str) -> Details:
         return Details.empty()
 
 
-def _answer(one: Weighed, seen: Mapping[Candidate, tuple[Match, Details]]) -> Match:
+def _answer(one: Weighed, seen: Mapping[Candidate, Match]) -> Match:
     """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
-    photo, reference = seen[one.best]
-    score = max(match.score for match, _ in seen.values() if match.sku == one.sku)
-    evidence = Evidence(photo.photo, one.best.match, reference) if one.best.match.inliers else None
+    photo, agreement = seen[one.best], one.best.match
+    score = max(match.score for match in seen.values() if match.sku == one.sku)
+    evidence = Evidence(photo.photo, agreement, one.best.reference) if agreement.inliers else None
     return replace(photo, score=score, evidence=evidence)

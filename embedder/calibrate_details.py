@@ -201,7 +201,9 @@ def _ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: _Read) -> 
             for photo in dict.fromkeys([*nearest, *listed]):
                 if photo not in found:
                     found[photo] = verify(asked.details[row], known.details[photo])
-                candidates.append(Candidate(skus[photo], float(cosines[row, photo]), found[photo]))
+                candidates.append(
+                    Candidate(skus[photo], float(cosines[row, photo]), known.details[photo], found[photo])
+                )
             first, second = (float(cosines[row, photo]) for photo in nearest[:2])
             return _Case(skus[nearest[0]], first, first - second, candidates)
 

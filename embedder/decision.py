@@ -8,6 +8,7 @@ and what all candidates have in common lifts all of them alike.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.bundle import SecondLook
+from embedder.details import Details
 from embedder.errors import BundleError
-from embedder.verify import Match
+from embedder.verify import Match, covered
 
 Floats = npt.NDArray[np.float64]
 Answer = Literal["match", "ambiguous", "unknown"]
@@ -28,10 +30,11 @@ FEATURES = {
     "constant": "1: what speaks against any match at all",
     "cosine": "of the query to the SKU's nearest photo",
     "cosine_margin": "over the best other SKU; below 0 for all but the first",
-    "inliers": "log(1 + inliers) of the SKU's photo that agrees best",
-    "own": "log(1 + those that do not also agree with the SKU's strongest rival), less the same of the rival",
-    "print": "log(1 + inliers) x the share of what is printed on the reference that they cover",
+    "own": "log(1 + points that agree with the SKU and not with its strongest rival), less the same of the rival",
+    "print": "log(1 + points beyond chance that agree with no other SKU) x the share of the print that they cover",
 }
+#: So many inliers any two packs may have by chance, and spread over all of them.
+CHANCE = 6
 #: SKUs that an answer names. The nearest photo of each that the vector finds is always looked at.
 MATCHES = 5
 #: Photos on the gallery's shortlist; matched so many at a time, by so many threads.
@@ -46,10 +49,11 @@ GUESS = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A reference photo of the shortlist: its SKU, cosine to the query, and how its details agree."""
+    """A reference photo of the shortlist: its SKU, its cosine to the query, its details, and how they agree."""
 
     sku: str
     cosine: float
+    reference: Details
     match: Match
 
 
@@ -123,8 +127,8 @@ def probabilities(utilities: Floats) -> Floats:
 def features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Floats]:
     """Candidates -> their SKUs, the place of the best candidate of each, and its features, [skus, features].
 
-    Of two SKUs that share print, as a family of packs does, both have inliers where they are alike. `own` counts only
-    the points of the query that agree with one of them and not with the other.
+    Of a family of packs each agrees where they are alike. So a point of the query says something for a SKU only when it
+    agrees with no other.
     """
     places: dict[str, list[int]] = {}
     for place, candidate in enumerate(candidates):
@@ -132,26 +136,35 @@ def features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Flo
     skus = list(places)
     best = [max(places[sku], key=lambda one: (_inliers(candidates[one]), candidates[one].cosine)) for sku in skus]
     cosine = np.array([max(candidates[place].cosine for place in places[sku]) for sku in skus])
-    inliers = np.log1p([_inliers(candidates[place]) for place in best])
+    agreeing = [_agreeing(candidates[place]) for place in best]
+    shared = Counter(point for points in agreeing for point in points)
     columns = {
         "constant": np.ones(len(skus)),
         "cosine": cosine,
         "cosine_margin": cosine - _best_other(cosine),
-        "inliers": inliers,
-        "own": _own([_agreeing(candidates[place]) for place in best]),
-        "print": inliers * [candidates[place].match.area for place in best],
+        "own": _own(agreeing),
+        "print": np.array([_print(candidates[place], shared) for place in best]),
     }
     return skus, best, np.stack([columns[name] for name in FEATURES], axis=1)
 
 
 def _inliers(candidate: Candidate) -> int:
-    """Inliers that say something about the product: those of a still camera may all be of what stands around it."""
-    return 0 if candidate.match.still else candidate.match.inliers
+    """Inliers that say something about the product: those beyond chance, and of a still camera none (see Match)."""
+    return 0 if candidate.match.still else max(0, candidate.match.inliers - CHANCE)
 
 
 def _agreeing(candidate: Candidate) -> frozenset[int]:
     """The query's points that agree."""
-    return frozenset() if candidate.match.still else frozenset(candidate.match.pairs[:, 0].tolist())
+    return frozenset(candidate.match.pairs[:, 0].tolist()) if _inliers(candidate) else frozenset()
+
+
+def _print(candidate: Candidate, shared: Counter[int]) -> float:
+    """How much print of the reference is found again that no other SKU has; `shared`: by how many each point is."""
+    pairs = candidate.match.pairs
+    own = pairs[[shared[point] == 1 for point in pairs[:, 0].tolist()]] if _inliers(candidate) else pairs[:0]
+    if len(own) <= CHANCE:
+        return 0.0
+    return float(np.log1p(len(own) - CHANCE)) * covered(candidate.reference, own[:, 1])
 
 
 def _best_other(values: Floats) -> Floats:

@@ -116,7 +116,7 @@ def _verify(query: Details, converted: Floats, reference: Details) -> Match:
         inliers=len(pairs),
         tentative=nothing.tentative,
         share=len(pairs) / nothing.tentative,
-        area=_hull(there[kept]) / max(_hull(reference.points), 1.0),
+        area=covered(reference, pairs[:, 1]),
         transform=transform,
         pairs=pairs,
         outline=_outline(transform, query, reference),
@@ -182,6 +182,11 @@ def _goes_along(transform: Transform, there: Points, here: Points) -> npt.NDArra
     goes: npt.NDArray[np.bool_] = np.abs((turned + 180) % 360 - 180) <= MAX_TURN
     goes &= np.abs(resized) <= np.log(MAX_RESIZE)
     return goes
+
+
+def covered(reference: Details, points: npt.NDArray[np.intp]) -> float:
+    """The share of all that is printed on a reference that some of its points cover: of one convex hull the other."""
+    return _hull(reference.points[points]) / max(_hull(reference.points), 1.0)
 
 
 def _hull(points: Points) -> float:

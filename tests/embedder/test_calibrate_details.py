@@ -69,7 +69,7 @@ def test_print_tells_what_the_vector_cannot(second: Second, pair: Pair) -> None:
     assert second.rates.known.wrong < 0.1
     assert second.rates.held_out.accepted < 0.1
     assert second.in_sample.known.right == 1 and second.in_sample.held_out.accepted == 0
-    assert second.look.weights["inliers"] + second.look.weights["print"] > 0
+    assert second.look.weights["print"] > 0
 
 
 def test_figures_are_of_all_queries_and_add_up(second: Second) -> None:

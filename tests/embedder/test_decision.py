@@ -8,17 +8,29 @@ import pytest
 from embedder import decision
 from embedder.bundle import SecondLook
 from embedder.decision import Candidate, Weighed
+from embedder.details import Details
 from embedder.errors import BundleError
 from embedder.verify import Match
 
 
-def agreeing(points: range | list[int], *, area: float = 0.5, share: float = 0.8) -> Match:
+def grid() -> Details:
+    """400 points, in rows of 20 from the top: the first n rows are the first 20 n points."""
+    rows, columns = np.divmod(np.arange(400), 20)
+    points = np.column_stack([columns * 10, rows * 10, np.ones(400), np.zeros(400)]).astype(np.float32)
+    return Details(points, np.zeros((400, 128), np.uint8), 200, 200)
+
+
+REFERENCE = grid()
+
+
+def agreeing(points: range | list[int]) -> Match:
+    """Points of the query, the first with the reference's first and so on."""
     pairs = np.array([(point, place) for place, point in enumerate(points)], np.intp).reshape(-1, 2)
-    return Match(len(pairs), 2 * len(pairs), share, area, np.eye(2, 3), pairs)
+    return Match(len(pairs), 2 * len(pairs), 0.5, 0.5, np.eye(2, 3), pairs)
 
 
 def seen(sku: str, cosine: float, match: Match | None = None) -> Candidate:
-    return Candidate(sku, cosine, match or Match())
+    return Candidate(sku, cosine, REFERENCE, match or Match())
 
 
 def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
@@ -39,25 +51,25 @@ def test_a_sku_has_the_cosine_of_its_nearest_photo_and_its_margin_over_the_best_
     assert of("constant", candidates) == {"a": 1, "b": 1, "c": 1}
 
 
-def test_inliers_are_of_the_photo_that_agrees_best() -> None:
+def test_print_is_of_the_photo_that_agrees_best_beyond_chance_and_by_what_it_covers() -> None:
     candidates = [
-        seen("a", 0.5, agreeing(range(7))),
-        seen("a", 0.4, agreeing(range(20), area=0.7)),
-        seen("b", 0.6, agreeing(range(5), area=0.1)),
+        seen("a", 0.5, agreeing(range(60))),
+        seen("a", 0.4, agreeing(range(200))),  # half of the reference: 10 of 20 rows, 9 of 19 steps
+        seen("b", 0.6, agreeing(range(300, 320))),  # one row covers nothing
+        seen("c", 0.6, agreeing(range(340, 346))),  # by chance
     ]
-    assert of("inliers", candidates) == pytest.approx({"a": np.log(21), "b": np.log(6)})
-    assert of("print", candidates) == pytest.approx({"a": 0.7 * np.log(21), "b": 0.1 * np.log(6)})
+    assert of("print", candidates) == pytest.approx({"a": np.log(195) * 9 / 19, "b": 0.0, "c": 0.0})
     _, best, _ = decision.features(candidates)
-    assert best == [1, 2]
+    assert best == [1, 2, 3]
     assert decision.agrees(candidates)
-    assert not decision.agrees([seen("a", 0.9)])
+    assert not decision.agrees(candidates[3:])
 
 
 def test_what_a_still_camera_sees_again_is_not_the_product() -> None:
-    still = replace(agreeing(range(200), area=0.9), still=True)
-    candidates = [seen("red", 0.7, still), seen("blue", 0.7, agreeing(range(4)))]
-    assert of("inliers", candidates) == pytest.approx({"red": 0.0, "blue": np.log(5)})
-    assert of("print", candidates)["red"] == 0.0
+    still = replace(agreeing(range(200)), still=True)
+    candidates = [seen("red", 0.7, still), seen("blue", 0.7, agreeing(range(60)))]
+    printed = of("print", candidates)
+    assert printed["red"] == 0.0 < printed["blue"]
     assert of("own", candidates)["blue"] > 0
     assert not decision.agrees(candidates[:1])
 
@@ -71,19 +83,19 @@ def test_what_a_family_has_in_common_does_not_decide_and_what_is_a_packs_own_doe
     own = of("own", candidates)
     assert own["lemon"] == pytest.approx(np.log(7) - np.log(2))
     assert own["orange"] == pytest.approx(-own["lemon"])
-    inliers = of("inliers", candidates)
-    assert inliers["lemon"] - inliers["orange"] < 0.1 < own["lemon"] - own["orange"]
+    assert of("print", candidates) == {"lemon": 0.0, "orange": 0.0}
+    assert of("print", candidates[:1])["lemon"] > 1  # without its sister
 
 
 def test_a_rival_is_the_other_sku_that_agrees_most() -> None:
     candidates = [
         seen("a", 0.8, agreeing(range(50))),
         seen("b", 0.8, agreeing(range(40))),
-        seen("c", 0.8, agreeing(range(60, 63))),
+        seen("c", 0.8, agreeing(range(60, 70))),
     ]
     own = of("own", candidates)
     assert own["a"] == pytest.approx(np.log(11))
-    assert own["c"] == pytest.approx(np.log(4) - np.log(51))
+    assert own["c"] == pytest.approx(np.log(11) - np.log(51))
     assert of("own", candidates[:1]) == {"a": 0.0}
 
 
@@ -97,11 +109,11 @@ def test_probabilities_leave_room_for_none_of_them() -> None:
 
 
 def test_weigh_gives_skus_by_probability_with_the_photo_that_speaks_for_each() -> None:
-    candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(30))), seen("b", 0.6)]
-    first, second = decision.weigh(look(inliers=1.0), candidates)
+    candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(400))), seen("b", 0.6)]
+    first, second = decision.weigh(look(print=1.0), candidates)
     assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
-    assert first.probability == pytest.approx(31 / 33)
-    assert (first.alone, second.alone) == (pytest.approx(31 / 32), 0.5)
+    assert first.probability == pytest.approx(395 / 397)
+    assert (first.alone, second.alone) == (pytest.approx(395 / 396), 0.5)
     assert decision.weigh(look(), []) == []
 
 
