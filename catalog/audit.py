@@ -28,5 +28,6 @@ def facts(product: Product) -> dict[str, Any]:
         "name": product.name,
         "brand": product.brand,
         "category": product.category,
+        "barcodes": sorted(barcode.gtin for barcode in product.barcodes),
         "active": product.active,
     }

@@ -81,7 +81,8 @@ def init() -> None:
 @click.option("--name", default="", help="Name of the product; the SKU when not given.")
 @click.option("--brand", default="")
 @click.option("--category", default="")
-def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str) -> None:
+@click.option("--barcode", "barcodes", multiple=True, help="EAN or UPC; may be given several times.")
+def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...]) -> None:
     """Add a product with its photos; searchable when the command ends."""
     from catalog import products
     from catalog.products import Facts, NewPhoto
@@ -89,12 +90,16 @@ def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str
     with _opened() as catalog:
         catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
-        added = products.create(catalog, Facts(sku, name, brand, category), uploads, actor=ACTOR)
+        added = products.create(catalog, Facts(sku, name, brand, category, barcodes), uploads, actor=ACTOR)
         for photo in added.photos:
             click.echo(f"{photo.filename}: {photo.state}{' - ' + photo.reason if photo.reason else ''}")
             if photo.like:
                 agree = "the same file" if photo.like.points is None else f"{photo.like.points} details agree"
                 click.echo(f"{photo.filename}: {photo.like.sku} shows the same pack ({agree})", err=True)
+        for barcode in added.barcodes_found:
+            if barcode.sku != added.sku:
+                said = f"belongs to {barcode.sku}" if barcode.sku else "is not kept: add it on the product's page"
+                click.echo(f"the barcode {barcode.printed} was read from a photo, and {said}")
         click.echo(f"{added.sku}: {len(added.photos)} photos in {added.milliseconds:.0f} ms")
 
 
@@ -102,7 +107,9 @@ def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def import_(source: Path, quiet: bool) -> None:
-    """Import SOURCE: a folder, SOURCE/<SKU>/*.jpg at any depth, or a CSV (columns sku, photos, name, brand, category).
+    """Import SOURCE: a folder, SOURCE/<SKU>/*.jpg at any depth, or a CSV.
+
+    Columns of a CSV: sku, photos, name, brand, category, barcode.
 
     What can't be used is reported and left out, and the exit status is then 1. A re-run adds nothing twice.
     """
@@ -189,7 +196,7 @@ def _draw(catalog: Catalog, data: bytes, answer: Recognition, out: Path) -> None
 @main.command("list")
 @click.argument("search", default="")
 def list_(search: str) -> None:
-    """List products, or those whose SKU, name, brand or category contains SEARCH."""
+    """List products, or those whose SKU, name, brand or category contains SEARCH, or whose barcode it is."""
     from catalog import products
 
     with _opened() as catalog:

@@ -60,6 +60,17 @@ class ConflictError(CatalogError):
     code = "conflict"
 
 
+class BarcodeTakenError(ConflictError):
+    """Another product has the barcode: `gtin` (14 digits) is that of the product `sku`."""
+
+    code = "barcode_taken"
+
+    def __init__(self, gtin: str, sku: str, message: str) -> None:
+        super().__init__(message)
+        self.gtin = gtin
+        self.sku = sku
+
+
 class StorageError(CatalogError):
     """The photo store can't take or give the bytes (full disk, no right, broken content)."""
 

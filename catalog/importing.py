@@ -7,12 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalog import products
-from catalog.errors import InvalidInputError, NotFoundError, PhotoRejectedError, SkuExistsError
+from catalog import barcodes, products
+from catalog.errors import (
+    BarcodeTakenError,
+    InvalidInputError,
+    NotFoundError,
+    PhotoRejectedError,
+    SkuExistsError,
+)
 from catalog.photos import content_hash
 from catalog.products import Facts, NewPhoto
 from catalog.service import Catalog
-from embedder import images
+from catalog.skus import check_sku
+from embedder import gtin, images
 
 #: Photos of one SKU that are decoded, embedded and written in one go.
 CHUNK = 32
@@ -50,10 +57,11 @@ def from_folder(root: Path) -> list[Item]:
 
 
 def from_csv(path: Path) -> list[Item]:
-    """A CSV with the columns sku and photos, and if wanted name, brand, category.
+    """A CSV with the columns sku and photos, and if wanted name, brand, category, barcode.
 
-    `photos` holds paths, relative to the CSV, several of them separated by `|`; a SKU may have several lines. Raises
-    InvalidInputError for a file that is no such CSV.
+    `photos` holds paths, relative to the CSV, several of them separated by `|`; `barcode` holds barcodes, several of
+    them separated by a blank or `;`; a SKU may have several lines. Raises InvalidInputError for a file that is no such
+    CSV.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -65,7 +73,8 @@ def from_csv(path: Path) -> list[Item]:
             for row in reader:
                 values = {key: (row.get(name) or "").strip() for key, name in columns.items()}
                 photos = [path.parent / part.strip() for part in values["photos"].split("|") if part.strip()]
-                facts = Facts(values["sku"], *(values.get(key, "") for key in ("name", "brand", "category")))
+                name, brand, category = (values.get(key, "") for key in ("name", "brand", "category"))
+                facts = Facts(values["sku"], name, brand, category, tuple(gtin.split(values.get("barcode", ""))))
                 items.append(Item(facts, photos, f"{path}:{reader.line_num}"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError("csv", f"{path} can't be read as a CSV in UTF-8: {error}") from error
@@ -80,14 +89,14 @@ def run(
     for item in items:
         try:
             _import_one(catalog, item, report, actor, progress)
-        except InvalidInputError as error:
+        except (InvalidInputError, BarcodeTakenError) as error:
             report.errors.append(f"{item.source}: {error}")
             progress(len(item.photos))
     return report
 
 
 def _import_one(catalog: Catalog, item: Item, report: Report, actor: str, progress: Callable[[int], None]) -> None:
-    products.check_sku(item.facts.sku)
+    check_sku(item.facts.sku)
     if not item.photos:
         raise InvalidInputError("photos", f"{item.facts.sku} has no photo.")
     for start in range(0, len(item.photos), CHUNK):
@@ -115,10 +124,13 @@ def _import_one(catalog: Catalog, item: Item, report: Report, actor: str, progre
 
 
 def _add(catalog: Catalog, facts: Facts, uploads: list[NewPhoto], actor: str) -> products.Added:
+    # Barcodes on the photos are not read: nobody is there to say whether to keep them.
     try:
+        for number in facts.barcodes:
+            barcodes.add(catalog, facts.sku, number, actor=actor)
         return products.add_photos(catalog, facts.sku, uploads, actor=actor, compare=False)
     except NotFoundError:
         try:
             return products.create(catalog, facts, uploads, actor=actor, compare=False)
         except SkuExistsError:  # somebody else made it just now
-            return products.add_photos(catalog, facts.sku, uploads, actor=actor, compare=False)
+            return _add(catalog, facts, uploads, actor)

@@ -79,6 +79,10 @@ class Product(Base):
         back_populates="product", cascade="all, delete-orphan", order_by="Photo.created_at, Photo.id"
     )
 
+    barcodes: Mapped[list[Barcode]] = relationship(
+        back_populates="product", cascade="all, delete-orphan", order_by="Barcode.gtin"
+    )
+
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy takes it as it is
     __table_args__ = (Index("ix_product_active_sku", "active", "sku"), Index("ix_product_created_at", "created_at"))
 
@@ -100,6 +104,18 @@ class Photo(Base):
     product: Mapped[Product] = relationship(back_populates="photos")
 
     __table_args__ = (UniqueConstraint("product_id", "sha256"),)
+
+
+class Barcode(Base):
+    """A number that is printed on a product's packs. A product may have several; each belongs to one product."""
+
+    __tablename__ = "barcode"
+
+    gtin: Mapped[str] = mapped_column(String(14), primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    product: Mapped[Product] = relationship(back_populates="barcodes")
 
 
 class Generation(Base):

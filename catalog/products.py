@@ -14,15 +14,15 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, details, enroll, lookalikes, outbox
+from catalog import audit, barcodes, details, enroll, lookalikes, outbox
+from catalog.barcodes import FoundBarcode
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.lookalikes import LookAlike
 from catalog.models import Enrollment, Generation, Photo, Product, Removal
 from catalog.service import Catalog, live_generation
+from catalog.skus import check_sku, held, known_form, no_product
 
 MAX_PHOTOS = 50  # in one request
-#: Letters and digits of any script, and the marks that SKUs use; no slash, so that none can be taken for a path.
-SKU_PATTERN = re.compile(r"\w(?:[\w .+\-]{0,62}[\w+\-])?")
 # Namespace of photo ids (UUID5): a photo's id follows from its product and content.
 _PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
 
@@ -55,13 +55,18 @@ class PhotoResult:
 
 @dataclass(frozen=True)
 class Added:
-    """Reply to an add. `milliseconds` is from the bytes in hand to searchable."""
+    """Reply to an add. `milliseconds` is from the bytes in hand to searchable.
+
+    `barcodes` are the product's, `barcodes_found` were read from the photos: they are a person's to add.
+    """
 
     sku: str
     name: str
     created: bool
     photos: list[PhotoResult]
     milliseconds: float
+    barcodes: tuple[str, ...] = ()
+    barcodes_found: tuple[FoundBarcode, ...] = ()
 
     @property
     def searchable(self) -> bool:
@@ -71,12 +76,13 @@ class Added:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a person says of a product."""
+    """What a person says of a product. `barcodes`: GTINs of 8, 12, 13 or 14 digits."""
 
     sku: str
     name: str = ""
     brand: str = ""
     category: str = ""
+    barcodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,37 +94,6 @@ class Page:
     total: int
 
 
-def check_sku(sku: str) -> str:
-    """The SKU in its one form: composed characters (a Mac's folders have others), no blanks around it.
-
-    Raises InvalidInputError for what can't be one.
-    """
-    sku = unicodedata.normalize("NFC", sku.strip())
-    if not sku:
-        raise InvalidInputError("sku", "The SKU is missing.")
-    if len(sku) > 64:
-        raise InvalidInputError("sku", f"The SKU has {len(sku)} characters; at most 64 are possible.")
-    if not SKU_PATTERN.fullmatch(sku) or ".." in sku:
-        raise InvalidInputError(
-            "sku",
-            "A SKU is made of letters, digits, blanks and . _ + - and starts with a letter or digit; slashes are not "
-            "possible.",
-        )
-    return sku
-
-
-def _known_form(sku: str) -> str:
-    """The SKU as it would be stored. Raises NotFoundError for what can't be one: no database is asked for that."""
-    try:
-        return check_sku(sku)
-    except InvalidInputError:
-        raise _no_product(sku) from None
-
-
-def _no_product(sku: str) -> NotFoundError:
-    return NotFoundError(f"There is no product {sku[:100]!r}.")
-
-
 def _check_facts(facts: Facts) -> Facts:
     limits = {"name": 200, "brand": 100, "category": 100}
     values = {key: unicodedata.normalize("NFC", getattr(facts, key).strip()) for key in limits}
@@ -128,7 +103,7 @@ def _check_facts(facts: Facts) -> Facts:
         if not _plain(values[key]):
             raise InvalidInputError(key, f"The {key} holds a character that can't be stored or shown.")
     sku = check_sku(facts.sku)
-    return Facts(sku, values["name"] or sku, values["brand"], values["category"])
+    return Facts(sku, values["name"] or sku, values["brand"], values["category"], barcodes.checked(facts.barcodes))
 
 
 def _plain(value: str) -> bool:
@@ -144,26 +119,29 @@ def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
 def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
-    `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo.
+    `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo, and which barcodes
+    the photos show.
 
-    Raises InvalidInputError, PhotoRejectedError or SkuExistsError before anything is written, StorageError when the
-    photos can't be kept.
+    Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
+    StorageError when the photos can't be kept.
     """
     facts = _check_facts(facts)
     if not photos:
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
         raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
+    with catalog.db.read() as session:
+        barcodes.refuse_taken(session, facts.barcodes, facts.sku)
     return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
 
 
 def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
-    sku = _known_form(sku)
+    sku = known_form(sku)
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
     if not _exists(catalog, sku):  # before any photo is looked at
-        raise _no_product(sku)
+        raise no_product(sku)
     return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare)
 
 
@@ -178,6 +156,7 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
     live = catalog.model()
     read = enroll.read_photos(live.embedder, photos)
+    seen = barcodes.read_photos(live.embedder, [photo.data for photo in read]) if compare else []
     for photo in read:
         catalog.photos.put(photo.data)
         if photo.look.details is not None:
@@ -192,12 +171,15 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
                 if identity not in known:
                     _insert(session, product, identity, photo)
             session.flush()
+            barcodes.claim(session, product, facts.barcodes)
             _owe(session, product, ids)
             after = {**audit.facts(product), "photos": len(known | set(ids))}
             if before != after:
                 audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
             active = product.active
             name, sku, own = product.name, product.sku, product.id
+            numbers = tuple(barcode.gtin for barcode in product.barcodes)
+            found = barcodes.found(session, seen)
     except IntegrityError as error:
         if new:
             raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.") from error
@@ -216,17 +198,23 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
         )
         for identity, photo in zip(ids, read, strict=True)
     ]
-    return Added(sku, name, new, results, (time.perf_counter() - began) * 1000)
+    return Added(sku, name, new, results, (time.perf_counter() - began) * 1000, numbers, found)
 
 
 def _product_to_fill(session: Session, facts: Facts, *, new: bool) -> Product:
     if new:
         product = Product(
-            id=uuid.uuid4(), sku=facts.sku, name=facts.name, brand=facts.brand, category=facts.category, photos=[]
+            id=uuid.uuid4(),
+            sku=facts.sku,
+            name=facts.name,
+            brand=facts.brand,
+            category=facts.category,
+            photos=[],
+            barcodes=[],
         )
         session.add(product)
         return product
-    return _one(session, facts.sku)
+    return held(session, facts.sku)
 
 
 def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enroll.ReadPhoto) -> None:
@@ -264,19 +252,20 @@ def _remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
 
 
 def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor: str) -> None:
-    """New name, brand and category of a product.
+    """New name, brand and category of a product; its barcodes are added to those that it has.
 
-    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, or ConflictError when it is no
-    longer the newest.
+    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
+    ConflictError when it is no longer the newest.
     """
-    _known_form(facts.sku)
+    known_form(facts.sku)
     facts = _check_facts(facts)
     with catalog.db.write() as session:
-        product = _one(session, facts.sku)
+        product = held(session, facts.sku)
         if version is not None and product.version != version:
             raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
         before = audit.facts(product)
         product.name, product.brand, product.category = facts.name, facts.brand, facts.category
+        barcodes.claim(session, product, facts.barcodes)
         if audit.facts(product) != before:
             audit.record(session, actor, "product.change", product.sku, before, audit.facts(product))
 
@@ -284,7 +273,7 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
     """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
     with catalog.db.write() as session:
-        product = _one(session, sku)
+        product = held(session, sku)
         if product.active == active:
             return
         before = audit.facts(product)
@@ -303,7 +292,7 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
 def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
     """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
     with catalog.db.write() as session:
-        product = _one(session, sku)
+        product = held(session, sku)
         photo = next((photo for photo in product.photos if photo.id == identity), None)
         if photo is None:
             raise NotFoundError(f"The product {sku!r} has no such photo.")
@@ -314,20 +303,13 @@ def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str)
     enroll.catch_up(catalog)
 
 
-def _one(session: Session, sku: str) -> Product:
-    """The product, held for change until the transaction ends."""
-    product = session.scalar(select(Product).where(Product.sku == _known_form(sku)).with_for_update())
-    if product is None:
-        raise _no_product(sku)
-    return product
-
-
 def get(catalog: Catalog, sku: str) -> Product:
-    """A product with its photos. Raises NotFoundError."""
+    """A product with its photos and barcodes. Raises NotFoundError."""
     with catalog.db.read() as session:
-        product = session.scalar(_with_photos().where(Product.sku == _known_form(sku)))
+        query = _with_photos().options(selectinload(Product.barcodes))
+        product = session.scalar(query.where(Product.sku == known_form(sku)))
         if product is None:
-            raise _no_product(sku)
+            raise no_product(sku)
         return product
 
 
@@ -343,13 +325,17 @@ def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
 
 
 def list_page(catalog: Catalog, *, search: str = "", after: str = "", limit: int = 50, retired: bool = False) -> Page:
-    """Products in the order of their SKUs, after the SKU `after`; `search` looks into SKU, name, brand and category."""
+    """Products in the order of their SKUs, after the SKU `after`.
+
+    `search` looks into SKU, name, brand and category, and for a whole barcode.
+    """
     condition: ColumnElement[bool] = Product.active.is_(not retired)
     search, after = ("".join(filter(_plain, unicodedata.normalize("NFC", text))).strip() for text in (search, after))
     if search:
         like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
         columns = (Product.sku, Product.name, Product.brand, Product.category)
-        condition = condition & or_(*(column.ilike(like, escape="\\") for column in columns))
+        named = or_(*(column.ilike(like, escape="\\") for column in columns))
+        condition = condition & (named | Product.id.in_(barcodes.owner_of(search)))
     with catalog.db.read() as session:
         total = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0
         query = _with_photos().where(condition, Product.sku > after).order_by(Product.sku).limit(limit + 1)

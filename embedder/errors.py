@@ -33,3 +33,7 @@ class WeightsError(EmbedderError):
 
 class DetailsError(EmbedderError):
     """Stored details of a photo that can't be read (another kind of file, another version, damaged) or written."""
+
+
+class GtinError(EmbedderError):
+    """A number that is no GTIN: of a wrong length, not of digits, or with a check digit that does not fit."""

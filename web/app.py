@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, redirect, url_for
 
 from catalog.service import Catalog
+from embedder import gtin
 from web import admin, api, errors, health, login, pictures, security
 
 #: Bytes of one request: fifty photos of a phone.
@@ -22,6 +23,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form that stood open over lunch still works; it ends with the session
         CATALOG=catalog,
     )
+    app.jinja_env.filters["printed_gtin"] = gtin.printed
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     errors.init_app(app)
     security.init_app(app)

@@ -1,12 +1,13 @@
-"""What a view needs of the request: the catalog, the uploaded photos, who asks."""
+"""What a view needs of the request: the catalog, the uploaded photos, the facts of a product, who asks."""
 
 from __future__ import annotations
 
 from flask import current_app, request
 from flask_login import current_user
 
-from catalog.products import NewPhoto
+from catalog.products import Facts, NewPhoto
 from catalog.service import Catalog
+from embedder import gtin
 
 
 def catalog() -> Catalog:
@@ -19,6 +20,13 @@ def uploads(field: str) -> list[NewPhoto]:
     """The files of a multipart field; an empty file input (no name, no bytes) is no file."""
     files = request.files.getlist(field)
     return [NewPhoto(file.filename or "photo", file.read()) for file in files if file.filename or file.content_length]
+
+
+def facts(sku: str) -> Facts:
+    """What a form says of a product; the field `barcode` may be there several times, and hold several."""
+    form = request.form
+    barcodes = tuple(number for text in form.getlist("barcode") for number in gtin.split(text))
+    return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
 
 
 def actor() -> str:

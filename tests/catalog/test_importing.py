@@ -89,6 +89,36 @@ def test_a_csv(catalog: Catalog, tmp_path: Path) -> None:
     assert load(catalog, path) == Report(duplicates=4)
 
 
+def test_barcodes_of_a_csv(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path, ("1.jpg", 1), ("2.jpg", 2), ("3.jpg", 3))
+    path = tmp_path / "list.csv"
+    lines = ["sku,photos,barcode", "A,1.jpg,4006381333931", "B,2.jpg,", "C,3.jpg,5449000000996; 96385074"]
+    path.write_text("\n".join(lines))
+    assert load(catalog, path) == Report(products=3, photos=3)
+
+    def barcodes_of(sku: str) -> list[str]:
+        return [barcode.gtin for barcode in products.get(catalog, sku).barcodes]
+
+    assert (barcodes_of("A"), barcodes_of("B")) == (["04006381333931"], [])
+    assert barcodes_of("C") == ["00000096385074", "05449000000996"]
+    # A re-run adds what is new. What is wrong, or another product's, is reported, and the photos of its line left out.
+    write(tmp_path, ("4.jpg", 4))
+    lines[2:] = [
+        "B,2.jpg,036000291452",
+        "C,4.jpg,4006381333931",
+        "C,4.jpg,4006381333932",
+        "D,4.jpg,96385074",
+        "E,4.jpg,",
+    ]
+    path.write_text("\n".join(lines))
+    report = load(catalog, path)
+    assert (report.products, report.photos, report.duplicates) == (1, 1, 2)
+    assert barcodes_of("B") == ["00036000291452"]
+    assert [error.split(": ")[0] for error in report.errors] == [f"{path}:{line}" for line in (4, 5, 6)]
+    for error, words in zip(report.errors, ("product 'A'", "last digit", "product 'C'"), strict=True):
+        assert words in error
+
+
 def test_errors_of_a_csv_name_the_line(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path, ("1.jpg", 1))
     (tmp_path / "bad.jpg").write_text("no photo")

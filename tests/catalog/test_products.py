@@ -259,7 +259,7 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     products.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
     with pytest.raises(CatalogError):
         create(catalog, "A", 9)
-    facts = {"sku": "A", "name": "A", "brand": "", "category": "", "active": True}
+    facts = {"sku": "A", "name": "A", "brand": "", "category": "", "barcodes": [], "active": True}
     new = {**facts, "name": "new"}
     retired = {**new, "active": False}
     assert audit(catalog) == [

@@ -17,6 +17,7 @@ from catalog.errors import (
 from catalog.photos import content_hash
 from catalog.products import Facts, NewPhoto
 from catalog.service import Catalog
+from catalog.skus import check_sku
 
 GOOD_SKUS = ["7", "00123", "AB-12_c+d.e", "Grüner Tee 500 g", "緑茶-1", "x" * 64, "_1"]
 BAD_SKUS = [
@@ -27,13 +28,13 @@ BAD_SKUS = [
 
 @pytest.mark.parametrize("sku", GOOD_SKUS)
 def test_what_a_sku_may_be(sku: str) -> None:
-    assert products.check_sku(f" {sku} ") == sku
+    assert check_sku(f" {sku} ") == sku
 
 
 @pytest.mark.parametrize("sku", BAD_SKUS)
 def test_what_a_sku_may_not_be(sku: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        products.check_sku(sku)
+        check_sku(sku)
     assert caught.value.field == "sku"
     assert len(str(caught.value)) < 200
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bars
 import pictures
 import pytest
 from served import Served, environment, served
@@ -110,6 +111,27 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     page.wait_for_url(f"**/products/{sku}")
     assert page.locator(".previews .state.ok").count() == 3
     fits(page)
+
+
+def test_a_barcode_that_was_read_is_kept_by_a_click(page: Any, tmp_path: Path) -> None:
+    number, typed = (bars.EAN13, bars.EAN8) if page.size == "phone" else (bars.OTHER, bars.UPCA)
+    (tmp_path / "pack.jpg").write_bytes(bars.photo(71, number))
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", tmp_path / "pack.jpg")
+    page.fill("#sku", f"BARCODE-{page.size}")
+    page.fill("#barcode", typed)
+    page.click("[data-submit]")
+    page.locator(".offer").wait_for()
+    assert number in page.inner_text(".offer")
+    fits(page)
+    page.click(".offer button")
+    page.wait_for_url(f"**/products/BARCODE-{page.size}*")
+    assert sorted(page.locator(".barcodes code").all_inner_texts()) == sorted([number, typed])
+    fits(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click(f"[aria-label='Remove {typed}']")
+    page.locator(".barcodes li").nth(1).wait_for(state="detached")
+    assert page.locator(".barcodes code").all_inner_texts() == [number]
 
 
 def test_a_removed_preview_is_not_sent(page: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from catalog.errors import CatalogError
 from catalog.products import Facts
 from web import errors
 from web.admin.base import StaffView
-from web.context import actor, catalog, uploads
+from web.context import actor, catalog, facts, uploads
 
 Page = str | tuple[str, int]
 
@@ -26,14 +26,13 @@ class AddView(StaffView):
     @expose("/", methods=["POST"])
     def add(self) -> Page:
         """Add, and show each photo searchable (or pending, and why)."""
-        form = request.form
-        facts = Facts(form.get("sku", ""), form.get("name", ""), form.get("brand", ""), form.get("category", ""))
+        given = facts(request.form.get("sku", ""))
         try:
-            added = products.create(catalog(), facts, uploads("photos"), actor=actor())
+            added = products.create(catalog(), given, uploads("photos"), actor=actor())
         except CatalogError as error:
             if errors.wants_problem():
                 raise
-            return str(self.render("pages/add.html", facts=facts, problem=error)), errors.status_of(error)
+            return str(self.render("pages/add.html", facts=given, problem=error)), errors.status_of(error)
         if errors.wants_problem():
             return render_template("parts/added.html", added=added), 201
         return str(self.render("pages/added.html", added=added)), 201

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import abort, flash, redirect, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
-from catalog import products
+from catalog import barcodes, products
 from catalog.errors import CatalogError
-from catalog.products import Facts
 from web import errors
 from web.admin.base import SignedInOnly
-from web.context import actor, catalog, uploads
+from web.context import actor, catalog, facts, uploads
 
 PAGE = 48
 
@@ -41,32 +40,33 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>")
     def show(self, sku: str) -> str:
-        """One product, its photos and what is pending."""
+        """One product, its photos and what is pending; barcodes that were just read from its photos to keep."""
         product = products.get(catalog(), sku)
-        return str(
-            self.render("pages/product.html", product=product, pending=products.pending_photos(catalog(), product))
-        )
+        pending = products.pending_photos(catalog(), product)
+        found = barcodes.look_up(catalog(), request.args.getlist("read"))
+        return str(self.render("pages/product.html", product=product, pending=pending, found=found))
 
     @expose("/<sku>/facts", methods=["POST"])
     def change(self, sku: str) -> Response:
         """New name, brand, category."""
-        form = request.form
-        facts = Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""))
-        version = form.get("version", type=int)
-        return _done(sku, "Saved.", lambda: products.change(catalog(), facts, version=version, actor=actor()))
+        version = request.form.get("version", type=int)
+        return _done(sku, "Saved.", lambda: products.change(catalog(), facts(sku), version=version, actor=actor()))
 
     @expose("/<sku>/photos", methods=["POST"])
     def add_photos(self, sku: str) -> Response:
         """More photos."""
 
+        read: list[str] = []
+
         def add() -> str:
             added = products.add_photos(catalog(), sku, uploads("photos"), actor=actor())
+            read.extend(found.gtin for found in added.barcodes_found)
             fresh = sum(not photo.duplicate for photo in added.photos)
             if not added.searchable:
                 return f"{fresh} photos added; pending: {added.photos[0].reason}"
             return f"{fresh} photos added and searchable in {added.milliseconds:.0f} ms."
 
-        return _done(sku, "", add)
+        return _done(sku, "", add, read)
 
     @expose("/<sku>/photos/<photo>/delete", methods=["POST"])
     def delete_photo(self, sku: str, photo: str) -> Response:
@@ -81,6 +81,23 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
             lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
         )
 
+    @expose("/<sku>/barcodes", methods=["POST"])
+    def add_barcode(self, sku: str) -> Response:
+        """One more barcode, typed or read from a photo; the others that were read are offered still."""
+        form = request.form
+        return _done(
+            sku,
+            "The barcode is kept.",
+            lambda: barcodes.add(catalog(), sku, form.get("barcode", ""), actor=actor()),
+            form.getlist("read"),
+        )
+
+    @expose("/<sku>/barcodes/<number>/remove", methods=["POST"])
+    def remove_barcode(self, sku: str, number: str) -> Response:
+        """Take a barcode away."""
+        done = "The barcode is removed."
+        return _done(sku, done, lambda: barcodes.remove(catalog(), sku, number, actor=actor()))
+
     @expose("/<sku>/active", methods=["POST"])
     def set_active(self, sku: str) -> Response:
         """Retire or restore."""
@@ -89,12 +106,15 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(sku, done, lambda: products.set_active(catalog(), sku, active, actor=actor()))
 
 
-def _done(sku: str, message: str, change: Callable[[], str | None]) -> Response:
-    """Make a change and go back to the product's page with a message, good or bad."""
+def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequence[str] = ()) -> Response:
+    """Make a change and go back to the product's page with a message, good or bad.
+
+    `read` are barcodes that the page then offers to keep; the change may fill it.
+    """
     try:
         flash(change() or message, "success")
     except CatalogError as error:
         if errors.status_of(error) == 404:
             raise
         flash(str(error), "danger")
-    return redirect(url_for("products.show", sku=sku))
+    return redirect(url_for("products.show", sku=sku, read=read))

@@ -63,6 +63,13 @@ class Photo(BaseModel):
     like: LookAlike | None = Field(description="Another product's photo that shows the same pack.")
 
 
+class FoundBarcode(BaseModel):
+    """A barcode that was read from a photo. It is not added: a person decides whether it is the product's."""
+
+    gtin: str = Field(description="14 digits, zeros in front.")
+    sku: str | None = Field(description="The product that has this barcode, if one has.")
+
+
 class Added(BaseModel):
     """A product that was added, and the proof that it is found."""
 
@@ -71,6 +78,8 @@ class Added(BaseModel):
     searchable: bool = Field(description="Every photo finds itself at rank 1, asked of the gallery after the write.")
     milliseconds: float
     photos: list[Photo]
+    barcodes: list[str] = Field(description="GTINs of the product: 14 digits each, zeros in front.")
+    barcodes_found: list[FoundBarcode]
 
 
 class Problem(BaseModel):

@@ -9,9 +9,8 @@ from flask import Blueprint, Response, g, jsonify, request
 from catalog import products
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
-from catalog.products import Facts
 from catalog.recognize import recognize as recognize_photo
-from web.context import catalog, uploads
+from web.context import catalog, facts, uploads
 from web.security import needs_key
 
 #: One photo with its form around it.
@@ -38,10 +37,12 @@ def recognize() -> Response:
 @blueprint.post("/products")
 @needs_key
 def create_product() -> Response:
-    """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`."""
-    form = request.form
-    facts = Facts(form.get("sku", ""), form.get("name", ""), form.get("brand", ""), form.get("category", ""))
-    added = products.create(catalog(), facts, uploads("photos"), actor=f"key {g.key_name}")
+    """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.
+
+    And `barcode`, one or more. Barcodes that were read from the photos are told in the reply, and not added.
+    """
+    given = facts(request.form.get("sku", ""))
+    added = products.create(catalog(), given, uploads("photos"), actor=f"key {g.key_name}")
     response = jsonify(added_dict(added))
     response.status_code = 201
     return response
@@ -66,4 +67,6 @@ def added_dict(added: AddedProduct) -> dict[str, object]:
             }
             for photo in added.photos
         ],
+        "barcodes": list(added.barcodes),
+        "barcodes_found": [{"gtin": found.gtin, "sku": found.sku or None} for found in added.barcodes_found],
     }
