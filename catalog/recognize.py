@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from catalog import second_look
-from catalog.candidates import Match, find
+from catalog import barcodes, second_look
+from catalog.barcodes import ByBarcode
+from catalog.candidates import MAX_MATCHES, Match, find
 from catalog.errors import PhotoRejectedError
 from catalog.service import Catalog
 from embedder.bundle import Thresholds
@@ -15,7 +16,7 @@ from embedder.details import Details
 from embedder.errors import ImageError
 
 Decision = Literal["match", "ambiguous", "unknown"]
-DecidedBy = Literal["embedding", "details"]
+DecidedBy = Literal["embedding", "details", "barcode"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Recognition:
     """The answer to one photo: up to five matches, best first, also when the decision is not `match`.
 
     `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
-    embedding alone. `details`: the query's, where the second look was asked.
+    embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's,
+    where the second look was asked.
     """
 
     decision: Decision
@@ -32,6 +34,7 @@ class Recognition:
     milliseconds: float
     decided_by: DecidedBy = "embedding"
     confidence: float | None = None
+    barcodes: tuple[str, ...] = ()
     details: Details | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -41,6 +44,7 @@ class Recognition:
             "matches": [_match_dict(match) for match in self.matches],
             "decided_by": self.decided_by,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "barcodes": list(self.barcodes),
             "bundle": self.bundle,
             "milliseconds": round(self.milliseconds, 2),
         }
@@ -54,8 +58,8 @@ def _match_dict(match: Match) -> dict[str, Any]:
 def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recognition:
     """Bytes of an image file -> which product it shows. Raises PhotoRejectedError or a GalleryError.
 
-    By the vector alone when that is sure, or when there is nothing else: CATALOG_SECOND_LOOK=off, or a bundle without
-    visual words.
+    By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
+    nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
     """
     began = time.perf_counter()
     live = catalog.live()
@@ -67,6 +71,10 @@ def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recogniti
     try:
         vector = live.embedder.embed_bytes(data)
         matches = find(catalog, live, vector)
+        if named := barcodes.find_product(catalog, data):
+            numbers = tuple(each.gtin for each in named)
+            decision, matches = by_barcode(named, matches, decide(matches, bundle.thresholds))
+            return answer(decision, matches, decided_by="barcode", barcodes=numbers)
         weights = bundle.second_look if settings.second_look != "off" else None
         if weights is None or not matches:
             return answer(decide(matches, bundle.thresholds), matches)
@@ -80,6 +88,20 @@ def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recogniti
     if looked is None:
         return answer(decide(matches, bundle.thresholds), matches)
     return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)
+
+
+def by_barcode(named: list[ByBarcode], seen: list[Match], by_sight: Decision) -> tuple[Decision, list[Match]]:
+    """Products whose barcode the photo shows, and what the vector sees in it -> decision and matches.
+
+    A barcode decides. Where a photo shows two of them, or one on what looks like another product for sure, somebody has
+    to look. A product that the photo does not come near to has a score of 0 here, and no reference photo to show.
+    """
+    near = {match.sku: match for match in seen}
+    first = [near.get(each.sku) or Match(each.sku, each.name, 0.0, "") for each in named]
+    skus = {match.sku for match in first}
+    others = [match for match in seen if match.sku not in skus]
+    disagree = by_sight == "match" and seen[0].sku not in skus
+    return "ambiguous" if disagree or len(first) > 1 else "match", [*first, *others][:MAX_MATCHES]
 
 
 def decide(matches: list[Match], thresholds: Thresholds) -> Decision:

@@ -67,9 +67,18 @@ def test_add_and_recognize(run: Run) -> None:
     run("add", "milk", "3.jpg")
     assert run("recognize", "1.jpg").stdout.startswith("1.jpg: match (tea 1.000, milk 0.")
     answer = json.loads(run("recognize", "--json", "2.jpg").stdout)
-    assert list(answer) == ["photo", "decision", "matches", "decided_by", "confidence", "bundle", "milliseconds"]
+    assert list(answer) == [
+        "photo",
+        "decision",
+        "matches",
+        "decided_by",
+        "confidence",
+        "barcodes",
+        "bundle",
+        "milliseconds",
+    ]
     assert (answer["photo"], answer["decision"], answer["bundle"]) == ("2.jpg", "match", load_bundle(RELEASED).id)
-    assert list(answer["matches"][0]) == ["sku", "name", "score"]
+    assert list(answer["matches"][0]) == ["sku", "name", "score", "evidence"]
     assert answer["matches"][0] == {"sku": "tea", "name": "Green tea", "score": pytest.approx(1, abs=1e-3)}
     assert answer["milliseconds"] > 0
 

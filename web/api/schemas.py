@@ -34,10 +34,12 @@ class Recognition(BaseModel):
         description="match: take the first; ambiguous: ask a person which of the matches; unknown: none of ours."
     )
     matches: list[Match] = Field(description="At most five, also when the decision is not `match`.")
-    decided_by: Literal["embedding", "details"] = Field(
-        description="embedding: the whole look of the photo was enough; details: what is printed was matched, too."
+    decided_by: Literal["embedding", "details", "barcode"] = Field(
+        description="embedding: the whole look of the photo was enough; details: what is printed was matched, too; "
+        "barcode: one of ours was read."
     )
     confidence: float | None = Field(description="By details: the probability that the first match is right.")
+    barcodes: list[str] = Field(description="Barcodes of our products that the photo shows, 14 digits each.")
     bundle: str = Field(description="Which model answered.")
     milliseconds: float
 
