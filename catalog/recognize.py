@@ -71,22 +71,26 @@ def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recogniti
     try:
         vector = live.embedder.embed_bytes(data)
         matches = find(catalog, live, vector)
+        alone = decide(matches, bundle.thresholds)
         if named := barcodes.find_product(catalog, data):
             numbers = tuple(each.gtin for each in named)
-            decision, matches = by_barcode(named, matches, decide(matches, bundle.thresholds))
+            decision, matches = by_barcode(named, matches, alone)
             return answer(decision, matches, decided_by="barcode", barcodes=numbers)
         weights = bundle.second_look if settings.second_look != "off" else None
         if weights is None or not matches:
-            return answer(decide(matches, bundle.thresholds), matches)
+            return answer(alone, matches)
         if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):
             return answer("match", matches)
         details, words = live.embedder.second_look(data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     deadline = began + settings.second_look_ms / 1000
-    looked = second_look.look(catalog, live, weights, matches, vector, details, words, deadline)
+    matched = matches[0].sku if alone == "match" else ""
+    looked = second_look.look(
+        catalog, live, weights, matches, vector, details, words, matched=matched, deadline=deadline
+    )
     if looked is None:
-        return answer(decide(matches, bundle.thresholds), matches)
+        return answer(alone, matches)
     return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)
 
 

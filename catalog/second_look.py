@@ -40,12 +40,15 @@ def look(
     vector: Vectors,
     found: Details,
     words: Words,
+    *,
+    matched: str,
     deadline: float,
 ) -> Looked | None:
     """Decide by details among what the first look found and what shares print with the photo; None: no details agree.
 
-    `vector` float32 [dim], `found` and `words` are the query's; `deadline` is a moment of time.perf_counter: what is
-    not matched until then is not considered. Raises a GalleryError.
+    `vector` float32 [dim], `found` and `words` are the query's; `matched` is the SKU that the first look alone would
+    match, or ""; `deadline` is a moment of time.perf_counter: what is not looked at until then is not considered.
+    Raises a GalleryError.
     """
     try:
         hits = catalog.gallery.shortlist(live.collection, vector, words, decision.SHORTLIST)
@@ -75,7 +78,7 @@ def look(
     answers = [_answer(one, seen) for one in weighed]
     if weighed[0].probability < decision.GUESS:
         answers.sort(key=lambda match: -match.score)
-    return Looked(decision.decide(weights, weighed), answers[:MAX_MATCHES], weighed[0].probability)
+    return Looked(decision.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 
 
 def _read(catalog: Catalog, sha256: str) -> Details:

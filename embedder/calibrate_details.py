@@ -76,6 +76,10 @@ class _Case:
         """Whether the first look's first SKU has this score, and this margin over the second."""
         return self.score >= score and self.margin >= margin
 
+    def matched(self, limits: Thresholds) -> str:
+        """The SKU that the first look alone would match; "" when it would none."""
+        return self.first if self.has(limits.score, limits.margin) else ""
+
 
 @dataclass(frozen=True, eq=False)
 class _Query:
@@ -297,8 +301,8 @@ def _top(case: _Case, first: Thresholds, look: SecondLook) -> tuple[str, float]:
         return case.first, 1.0
     if not decision.agrees(case.candidates):
         return case.first, float(case.has(first.score, first.margin))
-    weighed = decision.weigh(look, case.candidates)
-    return weighed[0].sku, weighed[0].probability
+    best = decision.weigh(look, case.candidates)[0]
+    return best.sku, 1.0 if best.sku == case.matched(first) else best.probability
 
 
 def _answers(query: _Query, first: Thresholds, look: SecondLook) -> tuple[str, str]:
@@ -315,7 +319,7 @@ def _answer(case: _Case, first: Thresholds, look: SecondLook) -> tuple[str, str]
         return case.first, "match"
     if decision.agrees(case.candidates):
         weighed = decision.weigh(look, case.candidates)
-        return weighed[0].sku, decision.decide(look, weighed)
+        return weighed[0].sku, decision.decide(look, weighed, case.matched(first))
     if case.has(first.score, first.margin):
         return case.first, "match"
     return case.first, "ambiguous" if case.score >= first.score else "unknown"

@@ -95,12 +95,14 @@ def is_settled(weighed: Sequence[Weighed]) -> bool:
     return bool(weighed) and weighed[0].probability >= SETTLED
 
 
-def decide(look: SecondLook, weighed: Sequence[Weighed]) -> Answer:
+def decide(look: SecondLook, weighed: Sequence[Weighed], matched: str = "") -> Answer:
     """`match` for a first that is probable enough; `unknown` when none of these is the likeliest; else `ambiguous`.
+
+    What the first look `matched` (a SKU) stays a match when it is first by details, too, however little they are worth.
 
     So it is, too, when another product would be a match by itself and lies elsewhere in the photo: it shows both.
     """
-    if weighed and weighed[0].probability >= look.accept:
+    if weighed and (weighed[0].probability >= look.accept or weighed[0].sku == matched):
         both = any(one.alone >= look.accept and _apart(weighed[0].best, one.best) for one in weighed[1:])
         return "ambiguous" if both else "match"
     return "ambiguous" if sum(one.probability for one in weighed) >= 0.5 else "unknown"

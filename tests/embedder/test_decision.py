@@ -151,6 +151,14 @@ def test_a_first_beyond_doubt_ends_the_look() -> None:
     assert not decision.is_settled([])
 
 
+def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another() -> None:
+    few = [weighed(0.3), replace(weighed(0.1), sku="other")]
+    limits = look(accept=0.7)
+    assert decision.decide(limits, few) == "unknown"
+    assert decision.decide(limits, few, matched="sku") == "match"
+    assert decision.decide(limits, few, matched="other") == "unknown"
+
+
 def test_weights_of_other_features_are_refused() -> None:
     decision.check(look())
     with pytest.raises(BundleError, match="'own', 'print'"):
