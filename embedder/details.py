@@ -73,21 +73,21 @@ def from_photo(raw: bytes) -> Details:
     return find(images.decode(raw, want=SIDE))
 
 
-def find(picture: Image.Image) -> Details:
-    """RGB picture, upright -> its details: COUNT at most, none where there is nothing to hold on to.
+def find(picture: Image.Image, count: int = COUNT) -> Details:
+    """RGB picture, upright -> its details: `count` at most, none where there is nothing to hold on to.
 
     The same picture gives the same details. Safe in many threads: a SIFT object is not, but is made in microseconds.
     """
     grey = _shrink(picture)
     height, width = grey.shape
     sift = cv2.SIFT.create(
-        nfeatures=COUNT, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
+        nfeatures=count, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
     )
     keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]  # a mask may be missing
     if not keypoints:
         return Details.empty(width, height)
     # OpenCV keeps all that are as strong as the last, and in the order of their places.
-    order = np.argsort([-point.response for point in keypoints], kind="stable")[:COUNT]
+    order = np.argsort([-point.response for point in keypoints], kind="stable")[:count]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
     # Rounded here and not in the file, so that a photo just taken and one read back give the same answer.
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)

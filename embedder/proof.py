@@ -79,11 +79,11 @@ def _places(query: tuple[int, int], reference: tuple[int, int]) -> tuple[Box, Bo
     """Sizes of both pictures -> where they are drawn: of one height beside, or of one width above each other."""
     one, other = (width / height for width, height in (query, reference))
     if one + other <= WIDEST:
-        high = round(min(HEIGHT, (WIDTH - GAP) / (one + other)))
-        wide, rest = (max(1, round(shape * high)) for shape in (one, other))
+        high = int(min(HEIGHT, (WIDTH - GAP) / (one + other)))
+        wide, rest = (max(1, int(shape * high)) for shape in (one, other))
         return (0, 0, wide, high), (wide + GAP, 0, wide + GAP + rest, high)
-    wide = round(min(WIDTH, (HEIGHT - GAP) / (1 / one + 1 / other)))
-    high, rest = (max(1, round(wide / shape)) for shape in (one, other))
+    wide = int(min(WIDTH, (HEIGHT - GAP) / (1 / one + 1 / other)))
+    high, rest = (max(1, int(wide / shape)) for shape in (one, other))
     return (0, 0, wide, high), (0, high + GAP, wide, high + GAP + rest)
 
 
@@ -133,13 +133,13 @@ def _colors(places: Floats) -> list[Color]:
 
 def _stroke(pixels: Pixels, paths: list[Floats], colors: list[Color], width: int, opacity: float) -> None:
     """Paths, each [n, 2] places, onto the pixels in place: smooth lines with a dark edge, seen on any ground."""
-    layer = np.empty_like(pixels)
+    layer = np.full_like(pixels, DARK)
     masks = np.zeros((2, *pixels.shape[:2]), np.uint8)
     for path, color in zip(paths, colors, strict=True):
         whole = [np.round(path * 2**SHIFT).astype(np.int32)]
-        cv2.polylines(layer, whole, False, color, width + EDGE, cv2.LINE_8, SHIFT)
+        cv2.polylines(layer, whole, False, color, width + 2, cv2.LINE_8, SHIFT)
         for mask, wide in zip(masks, (width + EDGE, width), strict=True):
-            cv2.polylines(mask, whole, False, 255, wide, cv2.LINE_AA, SHIFT)
+            cv2.polylines(mask, whole, False, (255,), wide, cv2.LINE_AA, SHIFT)
     for mask, shade, strong in zip(masks, (np.array(DARK, np.float32), layer), (opacity / 2, opacity), strict=True):
         share = mask[..., None] * np.float32(strong / 255)
         pixels[:] = np.round(pixels * (1 - share) + shade * share)

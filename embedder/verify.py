@@ -2,7 +2,8 @@
 
 Spatial verification (Philbin et al. 2007, "Object retrieval with large vocabularies and fast spatial matching") of
 pairs that pass the ratio test (Lowe 2004, "Distinctive image features from scale-invariant keypoints"). What comes out
-are measurements; what they are worth is for the calibrated decision to say.
+are measurements; what they are worth is for the calibrated decision to say. Where the pack lies is then asked once
+more, in perspective.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ MAX_TURN = 40.0
 MAX_RESIZE = 2.5
 #: A map that neither turns nor resizes by more than this share comes from a tripod, not from a hand at a till.
 STILL = 0.03
+#: So many inliers are asked for perspective: with fewer, its two numbers more would fit their noise.
+MIN_PERSPECTIVE = 10
+#: What the affine map misses by less than this many TOLERANCE may be right in perspective, within so many pixels.
+LOOSE = 3.0
+EXACT = 5.0
+#: How much nearer to the camera one corner of a pack may be than another.
+DEPTH = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +58,8 @@ class Match:
     pack, or only the logo that it has in common with another. `pairs` is [inliers, 2]: indices into the query's points
     and into the reference's. `transform` is float64 [2, 3], pixels of the reference's details -> pixels of the query's.
     `outline` is float32 [4, 2]: the reference's corners in the query photo, x and y in shares of its width and height
-    (beyond 0..1: outside), from the reference's top left clockwise. `still`: the map neither turns nor resizes: two
+    (beyond 0..1: outside), from the reference's top left clockwise, seen in perspective, unless the pairs are too few
+    to tell. `still`: the map neither turns nor resizes: two
     photographs of one camera that did not move, or one that was edited. What they share may be all but the product.
     """
 
@@ -108,10 +117,14 @@ def _verify(query: Details, converted: Floats, reference: Details) -> Match:
     transform = np.asarray(found, np.float64)
     if not is_plausible(transform):
         return nothing
-    kept = mask.ravel().astype(bool) & _goes_along(transform, there, here)
+    along = _goes_along(transform, there, here)
+    kept = mask.ravel().astype(bool) & along
     pairs = pairs[kept]
     if len(pairs) < MIN_INLIERS:
         return nothing
+    seen = np.vstack([transform, (0, 0, 1)])
+    if len(pairs) >= MIN_PERSPECTIVE:
+        seen = _in_perspective(seen, there[along, :2], here[along, :2], reference)
     return Match(
         inliers=len(pairs),
         tentative=nothing.tentative,
@@ -119,7 +132,7 @@ def _verify(query: Details, converted: Floats, reference: Details) -> Match:
         area=covered(reference, pairs[:, 1]),
         transform=transform,
         pairs=pairs,
-        outline=_outline(transform, query, reference),
+        outline=(_mapped(_corners(reference), seen)[0] / (query.width, query.height)).astype(np.float32),
         still=_is_still(transform, query, reference),
     )
 
@@ -199,7 +212,25 @@ def _is_still(transform: Transform, query: Details, reference: Details) -> bool:
     return bool(np.abs(transform[:, :2] * resized - np.eye(2)).max() < STILL)
 
 
-def _outline(transform: Transform, query: Details, reference: Details) -> Floats:
-    width, height = reference.width, reference.height
-    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], np.float64)
-    return (corners @ transform.T / (query.width, query.height)).astype(np.float32)
+def _corners(details: Details) -> Floats:
+    width, height = details.width, details.height
+    return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+
+
+def _mapped(places: Floats, by: Transform) -> tuple[Transform, Transform]:
+    """Places [n, 2] and a map [3, 3] -> where they come to, [n, 2], and how far away that is, [n]: 1 at the origin."""
+    ends = places @ by[:, :2].T + by[:, 2]
+    return ends[:, :2] / ends[:, 2:], ends[:, 2]
+
+
+def _in_perspective(affine: Transform, there: Floats, here: Floats, reference: Details) -> Transform:
+    """The map [3, 3] of the pairs' places [n, 2] as a homography; the affine one where that is not plausible.
+
+    By MAGSAC++ (Barath et al. 2020, "MAGSAC++, a fast, reliable and accurate robust estimator").
+    """
+    near = np.hypot(*(_mapped(there, affine)[0] - here).T) <= LOOSE * TOLERANCE
+    found, _ = cv2.findHomography(there[near], here[near], cv2.USAC_MAGSAC, EXACT, maxIters=TRIES)
+    if found is None or not np.isfinite(found).all() or np.linalg.det(found) <= 0:  # none, or mirrored
+        return affine
+    _, depths = _mapped(_corners(reference), found)
+    return found if 0 < depths.max() <= DEPTH * depths.min() else affine

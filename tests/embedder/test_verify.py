@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from conditions import mapped, tilt
 from PIL import Image, ImageDraw
 
 from embedder import verify as module
@@ -194,6 +195,47 @@ def test_three_pairs_fit_any_map_and_prove_nothing(count: int) -> None:
     match = verify(*[Details(corners[:count], descriptors, 320, 240)] * 2)
     assert match.tentative == count
     assert none(match) if count == 3 else match.inliers == 4
+
+
+def affine_outline(match: Match, side: int = 480) -> np.ndarray:
+    assert match.transform is not None
+    return corners_by(match.transform.tolist()) / side
+
+
+@pytest.mark.parametrize(("degrees", "axis"), [(40, 90), (-40, 20), (30, 60)])
+def test_a_tilted_pack_is_outlined_in_perspective(degrees: float, axis: float) -> None:
+    matrix = turned(10)
+    seen, by = tilt(photograph(pack(1), matrix), degrees, axis)
+    match = verify(find(seen), details_of(1))
+    drawn = mapped(corners_by(matrix), by)
+    assert match.outline is not None
+    assert match.outline * 480 == pytest.approx(drawn, abs=3)
+    assert np.abs(affine_outline(match, SIDE) * 480 - drawn).max() > 8
+
+
+@pytest.mark.parametrize(("count", "asked"), [(module.MIN_PERSPECTIVE - 1, False), (module.MIN_PERSPECTIVE, True)])
+def test_few_pairs_are_not_asked_for_perspective(count: int, asked: bool) -> None:
+    x, y = np.meshgrid([40, 120, 200, 280], [40, 120, 200])
+    points = np.column_stack([x.ravel(), y.ravel(), np.full(12, 8), np.zeros(12)])[:count].astype(np.float32)
+    descriptors = np.random.default_rng(8).integers(0, 90, (count, 128), np.uint8)
+    seen = points.copy()
+    seen[:, :2] = mapped(points[:, :2], np.array([(1, 0, 20), (0, 1, 30), (2e-4, 1e-4, 1)]))
+    match = verify(Details(seen, descriptors, 480, 480), Details(points, descriptors, 320, 240))
+    assert match.inliers == count and match.outline is not None
+    assert np.allclose(match.outline, affine_outline(match), atol=1e-6) != asked
+
+
+def test_perspective_that_no_camera_sees_is_left_out() -> None:
+    reference = details_of(1)
+    near = np.abs(reference.points[:, :2] - (160, 120)).max(axis=1) < 50
+    points, descriptors = reference.points[near], reference.descriptors[near]
+    # The horizon runs through the picture: its left side would lie behind the camera.
+    by = np.array([(1, 0, -160), (0, 1, -120), (0.008, 0, 1 - 0.008 * 160)])
+    seen = points.copy()
+    seen[:, :2] = mapped(points[:, :2], by) + 240
+    match = verify(Details(seen, descriptors, 480, 480), Details(points, descriptors, 320, 240))
+    assert match.inliers >= module.MIN_PERSPECTIVE and match.outline is not None
+    assert np.allclose(match.outline, affine_outline(match), atol=1e-6)
 
 
 def vectors(*rows: tuple[float, float]) -> np.ndarray:
