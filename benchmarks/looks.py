@@ -48,7 +48,6 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
         ("in-store, 3 photos", "grozi-in-store", 3),
         ("in-store, 1 photo", "grozi-in-store", 1),
         ("apparel, 1 photo", "luma-apparel", 1),
-        ("apparel, 3 photos", "luma-apparel", 3),
     ):
         yield name, *split_references(images.find_photos(data / folder), references)
 
