@@ -115,6 +115,13 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, value: Path | None)
     help="SKUs not to train on, to judge by: a file of names, or how many of each DATA folder (16,0,20), by the seed.",
 )
 @click.option(
+    "--freeze",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Epochs, the first, in which the head alone learns and the backbone stays as it started.",
+)
+@click.option(
     "--lr",
     default=1e-4,
     show_default=True,

@@ -24,7 +24,7 @@ class EpochLog:
 
     loss and its parts (triplet, cross_entropy, softmax, taught): means over its steps. shares: of the easy, semi_hard
     and hard triplets, means over the steps whose photos were not mixed; empty when all were. rate: the last step's
-    learning rate. figures: the judge's, if asked.
+    learning rate. figures: the judge's, if asked. frozen: whether the head alone learned.
     """
 
     epoch: int
@@ -40,6 +40,7 @@ class EpochLog:
     seconds: float
     shares: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
+    frozen: bool = False
 
 
 class EpochSums:

@@ -35,11 +35,12 @@ class TrainConfig:
 
     `schedule` holds (size in pixels, epochs) stages; the last stage's size is the one served unless `serve_size` says
     otherwise. `left_out` names SKUs that are not trained on, `split` is the share of every other SKU's photos that
-    isn't: both are there to judge by. `loss` is what trains (losses.py), over distances of one kind; `soft` is of
-    batch-hard alone, and `margin` also tells easy triplets from semi-hard ones in the log. With `mine_every` above 0
-    the triplets come from among `mine_photos` photos, mined anew every so many steps, and not from the batch.
-    `softmax` and `teaching` weigh the cosine softmax and the teacher beside the loss (0: triplet alone, the paper),
-    and `mix` is the share of steps whose photos are mixed in pairs, which no triplet loss can learn from.
+    isn't: both are there to judge by. In the first `freeze` epochs the head alone learns. `loss` is what trains
+    (losses.py), over distances of one kind; `soft` is of batch-hard alone, and `margin` also tells easy triplets from
+    semi-hard ones in the log. With `mine_every` above 0 the triplets come from among `mine_photos` photos, mined anew
+    every so many steps, and not from the batch. `softmax` and `teaching` weigh the cosine softmax and the teacher
+    beside the loss (0: triplet alone, the paper), and `mix` is the share of steps whose photos are mixed in pairs,
+    which no triplet loss can learn from.
     """
 
     data: tuple[str, ...]
@@ -54,6 +55,7 @@ class TrainConfig:
     balance: float = 0.0
     split: float = 0.0
     left_out: tuple[str, ...] = ()
+    freeze: int = 0
     lr: float = 1e-4
     loss: str = "batch-hard"
     distance: str = "squared-L2"
@@ -85,6 +87,8 @@ class TrainConfig:
             raise DataError("Mixed photos have two SKUs: only --softmax or a --teacher can learn from them.")
         if self.mine_every > 0:
             self._check_mining()
+        if self.freeze != 0:
+            self._check_freezing()
         if self.head == "flatten" and {size for size, _ in self.schedule} != {self.size}:
             raise DataError("The flatten head takes photos of one size: give --schedule a single size, and serve it.")
         if (self.teacher is None) != (self.teaching <= 0):
@@ -97,6 +101,14 @@ class TrainConfig:
             raise DataError("--mine-every chooses the photos by itself: it goes without --balance.")
         if self.mine_photos < self.p * self.k:
             raise DataError(f"--mine-photos {self.mine_photos}: a batch alone has {self.p * self.k} photos.")
+
+    def _check_freezing(self) -> None:
+        epochs = sum(epochs for _, epochs in self.schedule)
+        # All of them is a linear probe, and meant; more can only be a slip, and would thaw nothing either.
+        if not 0 <= self.freeze <= epochs:
+            raise DataError(f"--freeze {self.freeze}: the --schedule has {epochs} epochs to freeze.")
+        if self.weights == "none":
+            raise DataError("--freeze keeps what the backbone knows: with --weights none it knows nothing.")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:

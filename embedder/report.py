@@ -23,6 +23,7 @@ PLAIN = (
     "k",
     "balance",
     "split",
+    "freeze",
     "lr",
     "loss",
     "distance",
@@ -105,6 +106,8 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
     yield f"- Loss: {_loss(training)}"
     stages = ", ".join(f"{epochs} at {size} px" for size, epochs in training["schedule"])
     yield f"- Schedule: epochs {stages}; {training['steps']:,} steps of {training['p']} SKUs x {training['k']} photos"
+    if frozen := training.get("freeze"):
+        yield f"- Frozen: the backbone, in the first {frozen} of these epochs; the head alone learned"
     yield f"- Adam, learning rate up to {training['lr']:g} (warm-up, then cosine); seed {training['seed']}"
     yield f"- Served: the moving average of the weights, decay {training['average']:g}"
     yield f"- Date: {training['date']}"

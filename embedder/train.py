@@ -21,11 +21,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from embedder import data, images, losses, mining, model, splits
+from embedder import data, images, mining, model, splits
 from embedder.errors import DataError, EmbedderError
 from embedder.judge import make_judge
 from embedder.log import LOG_FILE, EpochLog, EpochSums, read_log, tensorboard, write_line
 from embedder.recipe import CONFIG_FILE, TrainConfig, read_config
+from embedder.steps import Objective, Step, averages
 from embedder.teacher import open_teacher
 
 __all__ = [
@@ -71,41 +72,29 @@ class Trainer:
         self._teacher = (
             open_teacher(config.teacher, config.backbone, config.dim, config.seed) if config.teacher else None
         )
-        self._softmax = losses.CosineSoftmax(len(self.batches.skus), config.dim)
+        self._objective = Objective(config, self.network, len(self.batches.skus))
         if trained and config.softmax > 0:
-            self._softmax.prototypes.assign(self._class_means())
-        kept: dict[str, Any] = {"network": self.network, "softmax": self._softmax}
-        self._triplet: Any = None
-        self._classifier: Any = None
-        self._miner: mining.OfflineMiner | None = None
-        if config.loss == "cross-entropy":
-            # The features before they are brought to unit length, see `losses.Classifier`.
-            self._features = tf.keras.Model(self.network.input, self.network.get_layer("embedding").output)
-            self._classifier = kept["classifier"] = losses.Classifier(len(self.batches.skus), config.dim)
-        elif config.loss == "semi-hard":
-            self._triplet = losses.triplet_semi_hard(config.margin, config.distance)
-        elif config.mine_every > 0:
-            self._triplet = losses.triplet_given(config.margin, config.soft, config.distance)
-            self._miner = mining.OfflineMiner(self.batches, config.mine_photos, config.distance)
-            self._mined = kept["mined"] = tf.Variable(np.zeros((self._miner.count, 3), np.int32), trainable=False)
-        else:
-            self._triplet = losses.triplet_hard(config.margin, config.soft, config.distance)
-        self._variables = self.network.trainable_variables + self._softmax.trainable_variables
-        if self._classifier is not None:
-            self._variables += self._classifier.trainable_variables
+            self._objective.softmax.prototypes.assign(self._class_means())
         self._plan = self._make_plan()
-        self._optimizer = tf.keras.optimizers.Adam(0.0)  # `_rate` sets it before each step
-        if self._mixed:
-            self._optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self._optimizer)
-        self._optimizer.build(self._variables)
         self._average = [tf.Variable(w, trainable=False) for w in self.network.weights]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        steps = partial(Step, self._objective, self._average, self._step, mixed=self._mixed)
+        thaw = config.freeze * self.batches.steps_per_epoch
+        self._frozen = steps(began=0, frozen=True) if thaw else None
+        self._thawed = steps(began=thaw, frozen=False)
+        kept: dict[str, Any] = {"network": self.network, "softmax": self._objective.softmax}
+        if self._objective.classifier is not None:
+            kept["classifier"] = self._objective.classifier
+        if self._frozen:
+            kept["frozen_optimizer"] = self._frozen.optimizer
+        self._miner: mining.OfflineMiner | None = None
+        if config.mine_every > 0:
+            self._miner = mining.OfflineMiner(self.batches, config.mine_photos, config.distance)
+            self._mined = kept["mined"] = tf.Variable(np.zeros((self._miner.count, 3), np.int32), trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            **kept, optimizer=self._optimizer, average=self._average, step=self._step
+            **kept, optimizer=self._thawed.optimizer, average=self._average, step=self._step
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(work / CHECKPOINTS), max_to_keep=2)
-        # XLA takes minutes to compile the step for a CPU, where it gains nothing.
-        self._train_step = tf.function(self._one_step, reduce_retracing=not gpu, jit_compile=gpu or None)
         self._look = tf.function(lambda pixels: self.network(pixels, training=False), reduce_retracing=True)
 
     @property
@@ -133,42 +122,17 @@ class Trainer:
         return steps
 
     def _rate(self, step: int) -> float:
-        """Learning rate: a linear warm-up over the first 3 % of the steps, then a cosine down to 1 %."""
+        """Learning rate: a cosine from the top down to 1 %, and a linear warm-up over the first 3 % of the steps, once
+        more over as many from the thaw on: the optimizer is a new one there.
+        """
         warm = max(1, len(self._plan) * 3 // 100)
-        if step < warm:
-            return self.config.lr * (step + 1) / warm
-        done = (step - warm) / max(1, len(self._plan) - warm)
-        return self.config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        rising = min(1.0, (step - self._learner(step).began + 1) / warm)
+        done = max(0, step - warm) / max(1, len(self._plan) - warm)
+        return self.config.lr * rising * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def _one_step(self, pixels: Any, labels: Any, targets: Any, mixed: Any, lesson: Any) -> tuple[Any, Any]:
-        """One step of learning: the parts of the loss, float32 [4] as PARTS names them, and the vectors [n, dim]."""
-        zero = tf.constant(0.0)
-        with tf.GradientTape() as tape:
-            if self._classifier is not None:
-                features = self._features(pixels, training=True)
-                vectors = tf.math.l2_normalize(features, axis=1)
-                triplet, cross_entropy = zero, self._classifier(features, targets)
-            else:
-                vectors = self.network(pixels, training=True)
-                triplet = tf.cond(mixed, lambda: zero, lambda: self._triplet(labels, vectors))
-                cross_entropy = zero
-            softmax = self._softmax(vectors, targets) if self.config.softmax > 0 else zero
-            taught = losses.away_from(lesson, vectors) if self._teacher else zero
-            loss = triplet + cross_entropy + self.config.softmax * softmax + self.config.teaching * taught
-            # Scaled up, so that small gradients are not lost in float16, and back (Micikevicius et al. 2018).
-            scaled = self._optimizer.get_scaled_loss(loss) if self._mixed else loss
-        gradients = tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        if self._mixed:
-            gradients = self._optimizer.get_unscaled_gradients(gradients)
-        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        # Early on the average would be mostly the start, so its window grows with the steps.
-        step = tf.cast(self._step, tf.float32)
-        keep = tf.minimum(self.config.average, (1.0 + step) / (10.0 + step))
-        for shadow, weight in zip(self._average, self.network.weights, strict=True):
-            if weight.dtype == tf.float32:  # not a count, nor a constant of float16
-                shadow.assign(keep * shadow + (1.0 - keep) * weight)
-        self._step.assign_add(1)
-        return tf.stack([triplet, cross_entropy, softmax, taught]), vectors
+    def _learner(self, step: int) -> Step:
+        """What learns at a step."""
+        return self._frozen if self._frozen and step < self._thawed.began else self._thawed
 
     def _feed(self, step: int, batch: data.Batch) -> tuple[Any, mining.Shares | None]:
         """One step on one batch: the parts of the loss, and the shares of its triplets unless photos were mixed."""
@@ -180,21 +144,13 @@ class Trainer:
         if mixed:
             pixels, targets = data.mix(pixels, targets, rng)
         lesson = self._teacher(pixels) if self._teacher else np.zeros((len(pixels), self.config.dim), np.float32)
-        self._optimizer.learning_rate.assign(self._rate(step))
-        parts, vectors = self._train_step(
-            tf.constant(pixels),
-            tf.constant(batch.labels),
-            tf.constant(targets),
-            tf.constant(mixed),
-            tf.constant(lesson),
-        )
+        learn = self._learner(step)
+        parts, vectors = learn(self._rate(step), pixels, batch.labels, targets, mixed, lesson)
         if mixed:
-            return parts.numpy(), None
+            return parts, None
         if self._miner:
-            return parts.numpy(), mining.given_shares(vectors.numpy(), self.config.margin, self.config.distance)
-        return parts.numpy(), mining.batch_shares(
-            batch.labels, vectors.numpy(), self.config.margin, self.config.distance
-        )
+            return parts, mining.given_shares(vectors, self.config.margin, self.config.distance)
+        return parts, mining.batch_shares(batch.labels, vectors, self.config.margin, self.config.distance)
 
     def _stream(self, start: int) -> Iterator[data.Batch]:
         """The batches from step `start` on.
@@ -251,7 +207,7 @@ class Trainer:
     def use_average(self) -> None:
         """Put the averaged weights into the network, for export or evaluation."""
         for shadow, weight in zip(self._average, self.network.weights, strict=True):
-            if weight.dtype == tf.float32:  # not a count, nor a constant of float16
+            if averages(weight):
                 weight.assign(shadow)
 
     def run(
@@ -279,7 +235,8 @@ class Trainer:
                 bar.update()
                 if step % 10 == 0:
                     loss, speed = self._total(done.parts), done.images_per_second
-                    bar.set_postfix_str(f"epoch {epoch + 1}, {size} px, loss {loss:.3f}, {speed:.0f} images/s")
+                    state = f"{size} px, frozen" if self._learner(step).frozen else f"{size} px"
+                    bar.set_postfix_str(f"epoch {epoch + 1}, {state}, loss {loss:.3f}, {speed:.0f} images/s")
                 last = step + 1 == len(self._plan)
                 if last or self._plan[step + 1][1] != epoch:
                     line = EpochLog(
@@ -292,6 +249,7 @@ class Trainer:
                         images_per_second=done.images_per_second,
                         seconds=done.seconds,
                         shares=done.shares,
+                        frozen=self._learner(step).frozen,
                     )
                     # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
                     write_line(self.work, line)

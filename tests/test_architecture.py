@@ -28,6 +28,7 @@ ONLY = {
     "sqlalchemy": ("catalog/", "migrations/", "web/admin/audit.py"),
     "tensorflow": (
         "embedder/train.py",
+        "embedder/steps.py",
         "embedder/model.py",
         "embedder/losses.py",
         "embedder/export.py",

@@ -35,6 +35,9 @@ def config(**settings: Any) -> TrainConfig:
         ({"mine_every": 50, "loss": "cross-entropy"}, "--loss batch-hard, not cross-entropy"),
         ({"mine_every": 50, "balance": 0.5}, "without --balance"),
         ({"mine_every": 50, "mine_photos": 63}, "a batch alone has 64"),
+        ({"freeze": 1, "weights": "none"}, "--weights none it knows nothing"),
+        ({"freeze": 4, "schedule": ((128, 2), (160, 1))}, "--freeze 4: the --schedule has 3 epochs"),
+        ({"freeze": -1}, "--freeze -1"),
     ],
 )
 def test_settings_that_exclude_each_other(settings: dict[str, Any], says: str) -> None:
@@ -51,6 +54,8 @@ def test_settings_that_exclude_each_other(settings: dict[str, Any], says: str) -
         {"mix": 0.5, "loss": "cross-entropy"},
         {"mix": 0.5, "teacher": "released", "teaching": 1.0},
         {"mine_every": 50, "mine_photos": 64, "distance": "angular", "soft": False},
+        {"weights": "none", "freeze": 0},
+        {"freeze": 3, "schedule": ((128, 2), (160, 1))},
     ],
 )
 def test_settings_that_go_together(settings: dict[str, Any]) -> None:
@@ -58,7 +63,9 @@ def test_settings_that_go_together(settings: dict[str, Any]) -> None:
 
 
 def test_settings_make_the_trip_through_json(tmp_path: Path) -> None:
-    asked = config(left_out=("a", "b"), schedule=((128, 2), (160, 1)), teacher="x", teaching=0.5, mine_every=7)
+    asked = config(
+        left_out=("a", "b"), schedule=((128, 2), (160, 1)), teacher="x", teaching=0.5, mine_every=7, freeze=1
+    )
     (tmp_path / CONFIG_FILE).write_text(json.dumps(dataclasses.asdict(asked)))
     assert read_config(tmp_path) == asked
 
@@ -73,7 +80,7 @@ def test_older_trainings_are_read_with_the_defaults_of_today(tmp_path: Path) -> 
     (tmp_path / CONFIG_FILE).write_text(json.dumps(older))
     found = read_config(tmp_path)
     assert (found.loss, found.distance, found.mine_every, found.balance) == ("batch-hard", "squared-L2", 0, 0.0)
-    assert (found.left_out, found.teacher, found.dim) == ((), None, 16)
+    assert (found.left_out, found.teacher, found.dim, found.freeze) == ((), None, 16, 0)
 
 
 def given(tmp_path: Path, text: str, *words: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ YOUNGER: dict[str, Any] = {
     "distance": "L2",
     "mine_every": 0,
     "mine_photos": 1000,
+    "freeze": 2,
     "teacher": "big-bundle",
     "teaching": 1.5,
     "precision": "mixed",
@@ -87,6 +88,7 @@ def test_card_of_a_training(tmp_path: Path) -> None:
     ):
         assert words in card, words
     assert report.CURVES_FILE not in card  # there is none
+    assert "Frozen" not in card  # nor was anything
 
 
 def test_card_shows_the_curves_that_are_there(tmp_path: Path) -> None:
@@ -192,6 +194,7 @@ def test_card_of_younger_settings(changes: dict[str, Any], loss: str, tmp_path: 
     for words in (f"- Loss: {loss}", "2 SKUs of this data", "Of every SKU 20% of the photos", "--leave-out FILE"):
         assert words in card, words
     assert "nearest photo among those trained on" in card
+    assert "- Frozen: the backbone, in the first 2 of these epochs" in card
     if "teacher" not in changes:
         assert "the teacher `big-bundle`" in card
 

@@ -47,7 +47,7 @@ def test_killed_training_resumes_as_if_it_had_not_been(trained: Any, settings: d
     assert losses(work) == pytest.approx(losses(trained.work), rel=1e-3)
     again = train.prepare(trained.config, work, resume=True, say=lambda line: None)
     assert again.step == 30
-    assert int(again._optimizer.iterations.numpy()) == 30
+    assert int(again._thawed.optimizer.iterations.numpy()) == 30
     for one, other in zip(again._average, trained._average, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-2, atol=1e-3)
     assert again.run(quiet=True) == []  # finished already: nothing is left to do

@@ -115,7 +115,9 @@ def test_cross_entropy_learns_and_keeps_its_classifier_over_a_break(settings: di
     assert (line.triplet, line.softmax) == (0, 0)
     assert sum(line.shares.values()) == pytest.approx(1)  # what it does to triplets is logged all the same
     again = train.prepare(config, tmp_path / "work", resume=True, say=print)
-    np.testing.assert_array_equal(again._classifier.kernel.numpy(), trainer._classifier.kernel.numpy())
+    np.testing.assert_array_equal(
+        again._objective.classifier.kernel.numpy(), trainer._objective.classifier.kernel.numpy()
+    )
     batch = trainer.batches.batch(0, 32)
     for step in [0] * 10:  # the same batch again and again is soon known by heart
         parts, _ = trainer._feed(step, batch)
