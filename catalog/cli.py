@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
+from embedder import openblas
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -290,8 +291,8 @@ def worker() -> None:
 def serve(host: str, port: int, threads: int) -> None:
     """Serve the admin pages and the POS API."""
     # Replaced by the web package's own program: catalog/ knows nothing of Flask.
-    # Photos are matched side by side already: BLAS's own threads on top of that only wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in openblas.environment().items():
+        os.environ.setdefault(name, value)
     arguments = ["--host", host, "--port", str(port), "--threads", str(threads)]
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
 
