@@ -70,11 +70,12 @@ def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, f
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def save(name: str, figures: dict[str, Any]) -> None:
-    """The newest figures, to docs/measurements-NAME.json."""
+def save(name: str, figures: dict[str, Any], part: str | None = None) -> None:
+    """The newest figures, to docs/measurements-NAME.json; as one part of it, beside what other programs wrote there."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     path = Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
-    path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    kept = json.loads(path.read_text()) if part and path.exists() else {}
+    path.write_text(json.dumps({**kept, "machine": machine, **({part: figures} if part else figures)}, indent=2) + "\n")
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> Vectors:

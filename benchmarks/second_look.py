@@ -12,8 +12,12 @@ and first by the inliers of those on the shortlist of both; with milliseconds of
 from __future__ import annotations
 
 import argparse
+import hashlib
+import multiprocessing
+import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from embedder import images
-from embedder.details import Details, from_photo
+from embedder.details import Details, from_bytes, from_photo, to_bytes
 from embedder.serve import Embedder
 from embedder.splits import Photos
 from embedder.verify import verify_many
@@ -39,7 +43,7 @@ class Side:
 
 
 def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, times: list[float]) -> Side:
-    named = [(sku, path) for sku, paths in photos.items() for path in paths]
+    skus, paths = flat(photos)
 
     def one(path: Path) -> tuple[Any, Details, Words]:
         raw = path.read_bytes()
@@ -51,27 +55,88 @@ def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, times: list
         return vector, details, words
 
     with ThreadPoolExecutor(2) as pool:
-        rows = list(pool.map(one, [path for _, path in named]))
+        rows = list(pool.map(one, paths))
     vectors, details, words = ([row[place] for row in rows] for place in range(3))
-    return Side([sku for sku, _ in named], np.stack(vectors), details, words)
+    return Side(skus, np.stack(vectors), details, words)
 
 
-def word_scores(known: Side, asked: Side, count: int) -> Any:
+def cover_photos(data: Path) -> tuple[Photos, Photos]:
+    """Catalog pictures of covers, one each, and photos of them by four cameras."""
+    covers = images.find_photos(data / "dvd-covers")
+    pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in covers.items()}
+    return pictures, {sku: [path for path in paths if path.stem != "reference"] for sku, paths in covers.items()}
+
+
+def pack_photos(data: Path) -> tuple[Photos, Photos]:
+    """Catalog pictures of packaged groceries, and the val photos of those."""
+    grocery = data / "grocery-store"
+    iconic = images.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
+    val = images.find_photos(grocery / "val" / "Packages")
+    return iconic, {sku: paths for sku, paths in val.items() if sku in iconic}
+
+
+def read_details(paths: Sequence[Path], cache: Path | None = None) -> list[Details]:
+    """The details of photo files; kept for the next run in the folder `cache`, if any, which suits one details.py."""
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
+
+    def one(path: Path) -> Details:
+        raw = path.read_bytes()
+        kept = cache / hashlib.sha256(raw).hexdigest() if cache else None
+        if kept and kept.exists():
+            return from_bytes(kept.read_bytes())
+        details = from_photo(raw)
+        if kept:
+            kept.write_bytes(to_bytes(details))
+        return details
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, paths))
+
+
+def read_side(
+    embedder: Embedder, vocabulary: Vocabulary, skus: list[str], paths: Sequence[Path], cache: Path | None
+) -> Side:
+    """As `read`, by the cache; nothing is timed."""
+    vectors = np.stack([vector for _, vector in embedder.embed_files(paths)])
+    details = read_details(paths, cache)
+    return Side(skus, vectors, details, [vocabulary.words(one) for one in details])
+
+
+def word_scores(known: Sequence[Words], asked: Sequence[Words], count: int) -> Any:
     """Products of the sparse vectors, weighed by IDF as Qdrant does -> [queries, references]."""
-    rows = np.zeros((len(known.skus), count), np.float32)
-    for row, words in zip(rows, known.words, strict=True):
+    rows = np.zeros((len(known), count), np.float32)
+    for row, words in zip(rows, known, strict=True):
         row[words.indexes] = words.values
     held = (rows > 0).sum(axis=0)
     idf = np.log((len(rows) - held + 0.5) / (held + 0.5) + 1)
-    return np.stack([rows[:, one.indexes] @ (one.values * idf[one.indexes]) for one in asked.words])
+    return np.stack([rows[:, one.indexes] @ (one.values * idf[one.indexes]) for one in asked])
+
+
+def recall(scores: Any, known: Sequence[str], asked: Sequence[str], top: int) -> float:
+    """Share of the queries with their own SKU among the `top` references by scores [queries, references]."""
+    skus, best = np.array(known), np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    return float(np.mean([sku in skus[row] for sku, row in zip(asked, best, strict=True)]))
+
+
+def flat(photos: Photos) -> tuple[list[str], list[Path]]:
+    """A SKU and a path for each photo."""
+    named = [(sku, path) for sku, paths in photos.items() for path in paths]
+    return [sku for sku, _ in named], [path for _, path in named]
+
+
+def alone(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a call in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(call, *arguments).result()
 
 
 def measure(name: str, known: Side, asked: Side, count: int, shortlist: int) -> str:
     skus, right = np.array(known.skus), np.array(asked.skus)
-    cosines, by_words = asked.vectors @ known.vectors.T, word_scores(known, asked, count)
+    cosines, by_words = asked.vectors @ known.vectors.T, word_scores(known.words, asked.words, count)
     first = skus[cosines.argmax(axis=1)] == right
     ranks = np.argsort(-by_words, axis=1)
-    recall = [np.mean([sku in skus[row[:top]] for sku, row in zip(right, ranks, strict=True)]) for top in (20, 50)]
+    recalls = [recall(by_words, known.skus, asked.skus, top) for top in (20, 50)]
     near = np.argsort(-cosines, axis=1)
     found, times, inliers, wrong = [], [], [], []
     for place, details in enumerate(asked.details):
@@ -85,7 +150,7 @@ def measure(name: str, known: Side, asked: Side, count: int, shortlist: int) -> 
             max([m.inliers for m, x in zip(matches, few, strict=True) if skus[x] == right[place]], default=0)
         )
         wrong.append(max([m.inliers for m, x in zip(matches, few, strict=True) if skus[x] != right[place]], default=0))
-    cells = [np.mean(first), *recall, np.mean(found)]
+    cells = [np.mean(first), *recalls, np.mean(found)]
     return (
         f"| {name} | {len(skus):,} | {len(right)} | "
         + " | ".join(f"{cell:.3f}" for cell in cells)
@@ -103,13 +168,10 @@ def main() -> None:
     if embedder.bundle.words_path is None:
         parser.error(f"{options.bundle} has no visual words: `embedder words` makes them")
     vocabulary = Vocabulary.load(embedder.bundle.words_path)
-    grocery = options.data / "grocery-store"
-    covers = images.find_photos(options.data / "dvd-covers")
-    pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in covers.items()}
-    shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in covers.items()}
-    iconic = images.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
+    pictures, shots = cover_photos(options.data)
+    clutter = images.find_photos(options.data / "grocery-store" / "train")
     times: list[float] = []
-    known = read(embedder, vocabulary, {**pictures, **images.find_photos(grocery / "train")}, times)
+    known = read(embedder, vocabulary, {**pictures, **clutter}, times)
     asked = read(embedder, vocabulary, shots, times)
     print(
         "| set | references | queries | vector first | words: recall at 20 | at 50 | inliers first "
@@ -117,13 +179,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|")
     print(measure("covers among clutter", known, asked, len(vocabulary), options.shortlist), flush=True)
-    packs = read(embedder, vocabulary, iconic, times)
-    val = read(
-        embedder,
-        vocabulary,
-        {s: p for s, p in images.find_photos(grocery / "val" / "Packages").items() if s in iconic},
-        times,
-    )
+    packs, val = (read(embedder, vocabulary, side, times) for side in pack_photos(options.data))
     print(measure("packs by catalog pictures", packs, val, len(vocabulary), options.shortlist), flush=True)
     print(f"\ndetails and words of a photo: {np.median(times):.0f} ms (one core)")
 
