@@ -1,18 +1,20 @@
-"""Descriptors to visual words: milliseconds a photo on one core, by the size of the vocabulary and the way.
+"""Descriptors to visual words: CPU milliseconds a photo on one core, by the size of the vocabulary and the way.
 
 `.venv/bin/python benchmarks/assignment.py [--data DIR]`. 400 descriptors against 4,096, 8,192 and 16,384 words. The
 centres are random: time does not depend on them, but what the ways that are not exact find does; with `--data` (photos)
 descriptors and centres are those of real photos, and the share that gets the exact word is worth reading. Ways: the one
 that serves (Vocabulary.assign); the same product in other chunks; one that has the centres' lengths as a row of the
 matrix; half the dimensions (PCA of the centres); two levels (the centres grouped by k-means, a descriptor compared with
-the nearest groups only); and as peers OpenCV's k-d trees (FLANN) and, where it is installed, faiss. Writes part
-`assignment` of docs/measurements-second-look.json.
+the nearest groups only); and as peers OpenCV's k-d trees (FLANN) and, where it is installed, faiss. All of it once as
+OpenBLAS chooses its kernel, and once by one that this processor has (OPENBLAS_CORETYPE): an OpenBLAS that is older than
+the processor may choose one of 2004. Writes part `assignment` of docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 import cv2
 import numpy as np
 from decoding import interleaved, save
-from second_look import flat, read_details
+from second_look import alone, blas_kernel, flat, kernels, read_details
 
 from embedder import images
 from embedder.details import COUNT, DIM, UNIT
@@ -147,7 +149,6 @@ def k_d_trees(centres: Any) -> Assign:
 
 
 def by_faiss(centres: Any) -> Assign:
-    faiss.omp_set_num_threads(1)
     index = faiss.IndexFlatL2(DIM)
     index.add(centres.astype(np.float32))
     return lambda descriptors: index.search(descriptors.astype(np.float32), 1)[1][:, 0]
@@ -166,28 +167,38 @@ def ways(centres: Any) -> dict[str, Assign]:
     }
 
 
+def measure(data: Path | None, sizes: list[int], rounds: int) -> list[dict[str, Any]]:
+    cv2.setNumThreads(1)
+    if faiss:
+        faiss.omp_set_num_threads(1)
+    pool = real(data, max(sizes) + COUNT) if data else drawn(max(sizes) + COUNT, SEED)
+    asked = pool[-COUNT:]
+    rows = []
+    for size in sizes:
+        calls = ways(pool[:size])
+        exact = calls["as it serves"](asked)
+        agree = {name: float(np.mean(call(asked) == exact)) for name, call in calls.items()}
+        timed = {name: lambda c=call: c(asked) for name, call in calls.items()}
+        for name, taken in interleaved(timed, rounds, time.thread_time).items():
+            # Of drawn descriptors, none of which has a near word, it would say nothing.
+            same = {"same_word": round(agree[name], 3)} if data else {}
+            rows.append({"kernel": blas_kernel(), "words": size, "way": name, "ms": round(taken, 2), **same})
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="photos, whose descriptors are asked and are the centres")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
-    cv2.setNumThreads(1)
-    most = max(options.sizes)
-    pool = real(options.data, most + COUNT) if options.data else drawn(most + COUNT, SEED)
-    asked = pool[-COUNT:]
     rows = []
-    print(f"{'words':>6}  {'way':32} {'ms':>6} {'exact':>6}   goal at 8,192 words: {GOAL_MS} ms")
-    for size in options.sizes:
-        calls = ways(pool[:size])
-        exact = calls["as it serves"](asked)
-        agree = {name: float(np.mean(call(asked) == exact)) for name, call in calls.items()}
-        times = interleaved({name: lambda c=call: c(asked) for name, call in calls.items()}, options.rounds)
-        for name, taken in times.items():
-            # Of drawn descriptors, none of which has a near word, it would say nothing.
-            same = {"same_word": round(agree[name], 3)} if options.data else {}
-            rows.append({"words": size, "way": name, "ms": round(taken, 2), **same})
-            print(f"{size:6}  {name:32} {taken:6.2f} {agree[name] if same else float('nan'):6.3f}", flush=True)
+    print(f"{'kernel':10} {'words':>6}  {'way':32} {'ms':>6} {'exact':>6}   goal at 8,192 words: {GOAL_MS} ms")
+    for _ in kernels():
+        for row in alone(measure, options.data, options.sizes, options.rounds):
+            rows.append(row)
+            cells = f"{row['kernel']:10} {row['words']:6}  {row['way']:32} {row['ms']:6.2f}"
+            print(f"{cells} {row.get('same_word', float('nan')):6.3f}", flush=True)
     save("second-look", {"goal_ms": GOAL_MS, "descriptors": COUNT, "rows": rows}, part="assignment")
 
 

@@ -1,17 +1,19 @@
 """The second look against the plain way: every reference matched by OpenCV's FLANN, by the number of references.
 
-`.venv/bin/python benchmarks/plain.py DATA BUNDLE [--sizes N:QUERIES ...] [--cache DIR]`. DATA holds dvd-covers/,
+`.venv/bin/python benchmarks/plain.py DATA [BUNDLE] [--sizes N:QUERIES ...] [--cache DIR]`. DATA holds dvd-covers/,
 grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. References are the catalog pictures of the
 covers, then photos of the other sets, then the same photos mirrored (SIFT takes a mirrored print for another). Queries
 are photos of covers, evenly drawn. Both begin with a query's details and vector and answer the reference that has the
-most inliers. The plain way matches the query with each reference: k-d trees, ratio test, estimateAffine2D, the
+most inliers. The plain way matches the query with each reference: k-d trees, ratio test, estimateAffine2D, by the
 parameters of verify.py. The second look: words, shortlist of the embedded gallery, the candidates' details read from
-files, verify_many. Both have two threads. Writes part `plain` of docs/measurements-second-look.json.
+files, verify_many. Both share references between two threads, and have one within a product of matrices. Writes part
+`plain` of docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -20,24 +22,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
+
 import cv2
 import numpy as np
 from decoding import save
 from PIL import ImageOps
-from second_look import Side, cover_photos, flat, read_side
+from second_look import Side, blas_kernel, cover_photos, flat, open_with_words, read_side
 from verification import enroll, shortlist
 
 from catalog.gallery.edge import EdgeGallery
-from embedder import images
+from embedder import decision, images
+from embedder.bundle import RELEASED
 from embedder.details import Details, from_bytes, to_bytes
-from embedder.serve import Embedder
 from embedder.verify import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES, verify_many
 from embedder.words import Vocabulary
 
 #: How many times faster at the most references, and how far its top-1 may be from the plain way's.
 GOAL, GOAL_TOP1 = 50, 0.02
 SIZES = {100: 40, 1000: 40, 10_000: 6}
-THREADS = 2
 
 
 def flann_inliers(query: Details, reference: Details) -> int:
@@ -58,7 +61,7 @@ def flann_inliers(query: Details, reference: Details) -> int:
 
 def plainly(asked: Details, references: Sequence[Details]) -> int:
     """The place of the reference with the most inliers."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(decision.THREADS) as pool:
         return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
 
 
@@ -66,7 +69,7 @@ def second_look(
     gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: Details, files: Sequence[Path]
 ) -> int:
     places = shortlist(gallery, vector, vocabulary.words(asked))
-    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], THREADS)
+    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], decision.THREADS)
     return places[max(range(len(places)), key=lambda at: matches[at].inliers)]
 
 
@@ -88,7 +91,7 @@ def compare(known: Side, asked: Side, vocabulary: Vocabulary, folder: Path) -> d
         path.write_bytes(to_bytes(details))
     gallery = EdgeGallery(folder / "gallery")
     enroll(gallery, known)
-    taken: dict[str, list[float]] = {"plain": [], "second look": []}
+    taken: dict[str, list[tuple[float, float]]] = {"plain": [], "second look": []}
     right: dict[str, list[bool]] = {"plain": [], "second look": []}
     for sku, vector, details in zip(asked.skus, asked.vectors, asked.details, strict=True):
         ways = {
@@ -96,17 +99,19 @@ def compare(known: Side, asked: Side, vocabulary: Vocabulary, folder: Path) -> d
             "plain": lambda d=details: plainly(d, known.details),
         }
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             place = way()
-            taken[name].append((time.perf_counter() - began) * 1000)
+            taken[name].append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
             right[name].append(known.skus[place] == sku)
     gallery.close()
-    times = {name: statistics.median(some) for name, some in taken.items()}
+    times = {name: [statistics.median(clock) for clock in zip(*some, strict=True)] for name, some in taken.items()}
     return {
         "references": len(known.skus),
         "queries": len(asked.skus),
-        "ms": {name: round(one, 1) for name, one in times.items()},
-        "times_faster": round(times["plain"] / times["second look"], 1),
+        "ms": {name: round(wall, 1) for name, (wall, _) in times.items()},
+        "cpu_ms": {name: round(cpu, 1) for name, (_, cpu) in times.items()},
+        "times_faster": round(times["plain"][0] / times["second look"][0], 1),
+        "times_faster_by_cpu": round(times["plain"][1] / times["second look"][1], 1),
         "top1": {name: round(float(np.mean(some)), 3) for name, some in right.items()},
     }
 
@@ -114,16 +119,13 @@ def compare(known: Side, asked: Side, vocabulary: Vocabulary, folder: Path) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
     sizes = [f"{size}:{queries}" for size, queries in SIZES.items()]
     parser.add_argument("--sizes", nargs="+", default=sizes, metavar="REFERENCES:QUERIES", help=f"(default: {sizes})")
     parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
     options = parser.parse_args()
     sizes = {int(size): int(queries) for size, _, queries in (one.partition(":") for one in options.sizes)}
-    embedder = Embedder.open(options.bundle)
-    if embedder.bundle.words_path is None:
-        parser.error(f"{options.bundle} has no visual words: `embedder words` makes them")
-    vocabulary = Vocabulary.load(embedder.bundle.words_path)
+    embedder, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
     folders = [options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel"]
     others = [path for one in folders for path in flat(images.find_photos(one))[1]]
@@ -152,7 +154,9 @@ def main() -> None:
             row = compare(first(known, size), some, vocabulary, Path(folder))
         rows.append(row)
         print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    save("second-look", {"bundle": embedder.bundle.id, "goal": GOAL, "rows": rows}, part="plain")
+    save(
+        "second-look", {"bundle": embedder.bundle.id, "goal": GOAL, "kernel": blas_kernel(), "rows": rows}, part="plain"
+    )
 
 
 if __name__ == "__main__":

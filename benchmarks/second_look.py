@@ -1,6 +1,6 @@
 """What the details of a pack find where its vector does not: one picture of each product, and photos by other cameras.
 
-`.venv/bin/python benchmarks/second_look.py DATA BUNDLE [--shortlist 20]`
+`.venv/bin/python benchmarks/second_look.py DATA [BUNDLE] [--shortlist 20]`
 
 DATA holds grocery-store/ (iconic-images-and-descriptions, train, val) and dvd-covers/; BUNDLE has visual words
 (`embedder words`). Two sets: the covers of dvd-covers, one catalog picture each, among the grocery train photos as
@@ -12,11 +12,14 @@ and first by the inliers of those on the shortlist of both; with milliseconds of
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
+import itertools
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +28,15 @@ from typing import Any
 import numpy as np
 
 from embedder import images
+from embedder.bundle import RELEASED
 from embedder.details import Details, from_bytes, from_photo, to_bytes
 from embedder.serve import Embedder
 from embedder.splits import Photos
 from embedder.verify import verify_many
 from embedder.words import Vocabulary, Words
+
+#: Read by OpenBLAS when NumPy is imported: the processor to compute for.
+KERNEL = "OPENBLAS_CORETYPE"
 
 
 @dataclass
@@ -94,6 +101,14 @@ def read_details(paths: Sequence[Path], cache: Path | None = None) -> list[Detai
         return list(pool.map(one, paths))
 
 
+def open_with_words(bundle: Path) -> tuple[Embedder, Vocabulary]:
+    """A bundle's embedder and its visual words; ends the program when it has none."""
+    embedder = Embedder.open(bundle)
+    if embedder.vocabulary is None:
+        sys.exit(f"{bundle} has no visual words: `embedder words` makes them")
+    return embedder, embedder.vocabulary
+
+
 def read_side(
     embedder: Embedder, vocabulary: Vocabulary, skus: list[str], paths: Sequence[Path], cache: Path | None
 ) -> Side:
@@ -131,6 +146,32 @@ def alone(call: Callable[..., Any], *arguments: Any) -> Any:
         return pool.submit(call, *arguments).result()
 
 
+def blas_kernel() -> str:
+    """The processor for which NumPy's OpenBLAS computes here ("Haswell"); "unknown" where it can't be asked (Linux).
+
+    One that it doesn't know it takes for a Prescott of 2004, and is four times slower than it could be.
+    """
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "openblas" in line}
+    for path in sorted(loaded, key=lambda path: "numpy" not in path):  # others may have brought their own
+        library = ctypes.CDLL(path)
+        for prefix, suffix in itertools.product(("", "scipy_"), ("64_", "")):
+            if asked := getattr(library, f"{prefix}openblas_get_corename{suffix}", None):
+                asked.restype = ctypes.c_char_p
+                return str(asked().decode())
+    return "unknown"
+
+
+def kernels() -> Iterator[str]:
+    """What OpenBLAS chooses, then what this processor can do; for the processes that are started next."""
+    flags = Path("/proc/cpuinfo").read_text()
+    able = {"avx2": "Haswell", "avx512f": "SkylakeX"}
+    os.environ.pop(KERNEL, None)
+    yield "chosen"
+    if known := [name for flag, name in able.items() if flag in flags]:
+        os.environ[KERNEL] = known[-1]
+        yield "set"
+
+
 def measure(name: str, known: Side, asked: Side, count: int, shortlist: int) -> str:
     skus, right = np.array(known.skus), np.array(asked.skus)
     cosines, by_words = asked.vectors @ known.vectors.T, word_scores(known.words, asked.words, count)
@@ -161,13 +202,10 @@ def measure(name: str, known: Side, asked: Side, count: int, shortlist: int) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
     parser.add_argument("--shortlist", type=int, default=20)
     options = parser.parse_args()
-    embedder = Embedder.open(options.bundle)
-    if embedder.bundle.words_path is None:
-        parser.error(f"{options.bundle} has no visual words: `embedder words` makes them")
-    vocabulary = Vocabulary.load(embedder.bundle.words_path)
+    embedder, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
     clutter = images.find_photos(options.data / "grocery-store" / "train")
     times: list[float] = []

@@ -1,6 +1,6 @@
 """The fused query (vectors and words) of the embedded gallery, by its size; with what it takes of disk and memory.
 
-`.venv/bin/python benchmarks/shortlist.py DATA BUNDLE [--sizes N ...] [--cache DIR]`. DATA holds dvd-covers/,
+`.venv/bin/python benchmarks/shortlist.py DATA [BUNDLE] [--sizes N ...] [--cache DIR]`. DATA holds dvd-covers/,
 grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. Photos beyond those of DATA are drawn: each
 has half of the words of one real photo and half of another's, so that words are as rare and photos as full as real
 ones. Vectors are random: both searches compare all of them. Asked are the words of the photos of covers. Peers, asked
@@ -22,18 +22,18 @@ from typing import Any
 import numpy as np
 from decoding import interleaved, save
 from qdrant_client import QdrantClient
-from second_look import alone, cover_photos, flat, read_details
+from second_look import alone, cover_photos, flat, open_with_words, read_details
 
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
-from embedder import images
-from embedder.bundle import load_bundle
-from embedder.words import Vocabulary, Words
+from embedder import decision, images
+from embedder.bundle import RELEASED
+from embedder.words import Words
 
 GOAL_MS, GOAL_MB = 10.0, 1000
 SIZES = (2900, 20000, 47553)
-LIMIT = 30
+LIMIT = decision.SHORTLIST
 #: The local mode of qdrant-client scans in Python.
 PEER_MOST = 2900
 DIM = 256
@@ -149,16 +149,13 @@ def local(real: Sequence[Words], count: int, asked: Sequence[Words], rounds: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--limit", type=int, help="so many real photos, for a trial")
     parser.add_argument("--rounds", type=int, default=3, help="each query is asked so often (default: 3)")
     parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
     options = parser.parse_args()
-    words_path = load_bundle(options.bundle).words_path
-    if words_path is None:
-        parser.error(f"{options.bundle} has no visual words: `embedder words` makes them")
-    vocabulary = Vocabulary.load(words_path)
+    _, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
     others = (options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel")
     known = flat(pictures)[1] + [path for folder in others for path in flat(images.find_photos(folder))[1]]

@@ -24,7 +24,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 import numpy as np
 from assignment import Assign, two_levels
 from decoding import save
-from second_look import alone, cover_photos, flat, read_details, recall, word_scores
+from second_look import alone, blas_kernel, cover_photos, flat, read_details, recall, word_scores
 
 from embedder import images
 from embedder.details import Details
@@ -112,7 +112,13 @@ def main() -> None:
                     f"{size:6} {way:10} {name:>8} {at_20:6.3f} {at_50:6.3f} {row['bytes']:6} {row['ms']:6.1f}",
                     flush=True,
                 )
-    figures = {"learned_from_descriptors": len(pool), "references": len(known), "queries": len(asked), "rows": rows}
+    figures = {
+        "kernel": blas_kernel(),
+        "learned_from_descriptors": len(pool),
+        "references": len(known),
+        "queries": len(asked),
+        "rows": rows,
+    }
     save("second-look", figures, part="vocabulary")
 
 
