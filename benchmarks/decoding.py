@@ -59,22 +59,25 @@ def encode(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def interleaved(
+    calls: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median milliseconds of each call. They take turns, so that a busy moment of the machine meets all of them."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = clock()
             call()
-            times[name].append((time.perf_counter() - began) * 1000)
+            times[name].append((clock() - began) * 1000)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def save(name: str, figures: dict[str, Any]) -> None:
-    """The newest figures, to docs/measurements-NAME.json."""
+def save(name: str, figures: dict[str, Any], part: str | None = None) -> None:
+    """The newest figures, to docs/measurements-NAME.json; as one part of it, beside what other programs wrote there."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     path = Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
-    path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    kept = json.loads(path.read_text()) if part and path.exists() else {}
+    path.write_text(json.dumps({**kept, "machine": machine, **({part: figures} if part else figures)}, indent=2) + "\n")
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> Vectors:

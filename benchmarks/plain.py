@@ -1,0 +1,163 @@
+"""The second look against the plain way: every reference matched by OpenCV's FLANN, by the number of references.
+
+`.venv/bin/python benchmarks/plain.py DATA [BUNDLE] [--sizes N:QUERIES ...] [--cache DIR]`. DATA holds dvd-covers/,
+grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. References are the catalog pictures of the
+covers, then photos of the other sets, then the same photos mirrored (SIFT takes a mirrored print for another). Queries
+are photos of covers, evenly drawn. Both begin with a query's details and vector and answer the reference that has the
+most inliers. The plain way matches the query with each reference: k-d trees, ratio test, estimateAffine2D, by the
+parameters of verify.py. The second look: words, shortlist of the embedded gallery, the candidates' details read from
+files, verify_many. Both share references between two threads, and have one within a product of matrices. Writes part
+`plain` of docs/measurements-second-look.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
+
+import cv2
+import numpy as np
+from decoding import save
+from PIL import ImageOps
+from second_look import Side, blas_kernel, cover_photos, flat, open_with_words, read_side
+from verification import enroll, shortlist
+
+from catalog.gallery.edge import EdgeGallery
+from embedder import decision, images
+from embedder.bundle import RELEASED
+from embedder.details import Details, from_bytes, to_bytes
+from embedder.verify import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES, verify_many
+from embedder.words import Vocabulary
+
+#: How many times faster at the most references, and how far its top-1 may be from the plain way's.
+GOAL, GOAL_TOP1 = 50, 0.02
+SIZES = {100: 40, 1000: 40, 10_000: 6}
+
+
+def flann_inliers(query: Details, reference: Details) -> int:
+    if len(query) < MIN_INLIERS or len(reference) < MIN_INLIERS:
+        return 0
+    matcher = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": 32})
+    pairs = matcher.knnMatch(query.descriptors.astype(np.float32), reference.descriptors.astype(np.float32), k=2)
+    good = [first for first, second in pairs if first.distance < RATIO * second.distance]
+    if len(good) < MIN_INLIERS:
+        return 0
+    there = np.ascontiguousarray(reference.points[[match.trainIdx for match in good], :2])
+    here = np.ascontiguousarray(query.points[[match.queryIdx for match in good], :2])
+    found, mask = cv2.estimateAffine2D(
+        there, here, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE, maxIters=TRIES, confidence=CONFIDENCE
+    )
+    return int(mask.sum()) if found is not None else 0
+
+
+def plainly(asked: Details, references: Sequence[Details]) -> int:
+    """The place of the reference with the most inliers."""
+    with ThreadPoolExecutor(decision.THREADS) as pool:
+        return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
+
+
+def second_look(
+    gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: Details, files: Sequence[Path]
+) -> int:
+    places = shortlist(gallery, vector, vocabulary.words(asked))
+    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], decision.THREADS)
+    return places[max(range(len(places)), key=lambda at: matches[at].inliers)]
+
+
+def mirrored(paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Mirrored copies of photos, in a folder."""
+    copies = [folder / f"{at}.jpg" for at in range(len(paths))]
+    for path, copy in zip(paths, copies, strict=True):
+        ImageOps.mirror(images.decode(path.read_bytes())).save(copy, quality=95)
+    return copies
+
+
+def first(side: Side, count: int) -> Side:
+    return Side(side.skus[:count], side.vectors[:count], side.details[:count], side.words[:count])
+
+
+def compare(known: Side, asked: Side, vocabulary: Vocabulary, folder: Path) -> dict[str, Any]:
+    files = [folder / str(at) for at in range(len(known.details))]
+    for path, details in zip(files, known.details, strict=True):
+        path.write_bytes(to_bytes(details))
+    gallery = EdgeGallery(folder / "gallery")
+    enroll(gallery, known)
+    taken: dict[str, list[tuple[float, float]]] = {"plain": [], "second look": []}
+    right: dict[str, list[bool]] = {"plain": [], "second look": []}
+    for sku, vector, details in zip(asked.skus, asked.vectors, asked.details, strict=True):
+        ways = {
+            "second look": lambda v=vector, d=details: second_look(gallery, vocabulary, v, d, files),
+            "plain": lambda d=details: plainly(d, known.details),
+        }
+        for name, way in ways.items():
+            began, cpu = time.perf_counter(), time.process_time()
+            place = way()
+            taken[name].append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
+            right[name].append(known.skus[place] == sku)
+    gallery.close()
+    times = {name: [statistics.median(clock) for clock in zip(*some, strict=True)] for name, some in taken.items()}
+    return {
+        "references": len(known.skus),
+        "queries": len(asked.skus),
+        "ms": {name: round(wall, 1) for name, (wall, _) in times.items()},
+        "cpu_ms": {name: round(cpu, 1) for name, (_, cpu) in times.items()},
+        "times_faster": round(times["plain"][0] / times["second look"][0], 1),
+        "times_faster_by_cpu": round(times["plain"][1] / times["second look"][1], 1),
+        "top1": {name: round(float(np.mean(some)), 3) for name, some in right.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
+    sizes = [f"{size}:{queries}" for size, queries in SIZES.items()]
+    parser.add_argument("--sizes", nargs="+", default=sizes, metavar="REFERENCES:QUERIES", help=f"(default: {sizes})")
+    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    options = parser.parse_args()
+    sizes = {int(size): int(queries) for size, _, queries in (one.partition(":") for one in options.sizes)}
+    embedder, vocabulary = open_with_words(options.bundle)
+    pictures, shots = cover_photos(options.data)
+    folders = [options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel"]
+    others = [path for one in folders for path in flat(images.find_photos(one))[1]]
+    skus, paths = flat(pictures)
+    most = max(sizes)
+    with tempfile.TemporaryDirectory() as folder:
+        paths += others
+        paths += mirrored(others[: max(0, most - len(paths))], Path(folder))
+        # Of the other sets none is asked for, and their numbers are SKUs of covers, too.
+        skus += ["" for _ in paths[len(skus) :]]
+        known = read_side(embedder, vocabulary, skus[:most], paths[:most], options.cache)
+    if len(known.skus) < most:
+        parser.error(f"{options.data} has no {most} references, mirrored ones counted: ask for less by --sizes")
+    asked = read_side(embedder, vocabulary, *flat(shots), options.cache)
+    print(f"bundle {embedder.bundle.id}; goals: {GOAL} x faster at {most} references, top-1 within {GOAL_TOP1}")
+    rows = []
+    for size, queries in sizes.items():
+        chosen = np.linspace(0, len(asked.skus) - 1, queries).round().astype(int)
+        some = Side(
+            [asked.skus[at] for at in chosen],
+            asked.vectors[chosen],
+            [asked.details[at] for at in chosen],
+            [asked.words[at] for at in chosen],
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            row = compare(first(known, size), some, vocabulary, Path(folder))
+        rows.append(row)
+        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    save(
+        "second-look", {"bundle": embedder.bundle.id, "goal": GOAL, "kernel": blas_kernel(), "rows": rows}, part="plain"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The candidates of a query verified from their stored details: reading, matching, one thread and two.
+
+`.venv/bin/python benchmarks/verification.py DATA [BUNDLE] [--cache DIR]`. DATA holds dvd-covers/ and grocery-store/;
+BUNDLE has visual words. The catalog pictures of the covers and the grocery train photos are enrolled in an embedded
+gallery, their details written as files; each photo of a cover gets its shortlist there. Measured in fresh processes, as
+OpenBLAS chooses its kernel and by one that this processor has, with one thread for a product of matrices or one for
+each core: reading the files (one after the other), and verifying all by 1 and 2 threads of verify_many. Then what
+stopping early saves: how often the first 5 or 10 candidates settle the query, by inliers and by decision.py, and how
+often wrongly. Writes part `verification` of docs/measurements-second-look.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from decoding import save
+from second_look import Side, alone, blas_kernel, cover_photos, flat, kernels, open_with_words, read_side
+
+from catalog.gallery import GalleryPoint, collection_name
+from catalog.gallery.edge import EdgeGallery
+from embedder import decision, images
+from embedder.bundle import RELEASED, SecondLook
+from embedder.decision import Candidate
+from embedder.details import from_bytes, to_bytes
+from embedder.verify import verify_many
+
+GOAL_MS = 30
+#: After so many candidates the look might end.
+FIRST = (5, decision.BATCH)
+#: Inliers that might be called beyond doubt.
+SURE = (20, 30, 50)
+ROUNDS = 3
+GENERATION = collection_name("measured")
+
+
+def enroll(gallery: EdgeGallery, known: Side) -> None:
+    """Point n is the n-th of `known`."""
+    gallery.create(GENERATION, known.vectors.shape[1])
+    rows = enumerate(zip(known.skus, known.vectors, known.words, strict=True))
+    gallery.upsert(
+        GENERATION, [GalleryPoint(str(uuid.UUID(int=at)), vector, sku, sku, words) for at, (sku, vector, words) in rows]
+    )
+
+
+def shortlist(gallery: EdgeGallery, vector: Any, words: Any, limit: int = decision.SHORTLIST) -> list[int]:
+    """Places in `known` of the candidates, the most promising first."""
+    return [uuid.UUID(hit.id).int for hit in gallery.shortlist(GENERATION, vector, words, limit)]
+
+
+def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds: int) -> dict[str, Any]:
+    """Median milliseconds a query to read its candidates' files, and to verify them; the ways take turns.
+
+    `_cpu`: of all threads, which a busy machine does not lengthen as much.
+    """
+    taken: dict[str, list[float]] = {}
+
+    def clock(name: str, call: Callable[[], Any]) -> Any:
+        began, cpu = time.perf_counter(), time.process_time()
+        result = call()
+        taken.setdefault(f"{name}_ms", []).append((time.perf_counter() - began) * 1000)
+        taken.setdefault(f"{name}_cpu_ms", []).append((time.process_time() - cpu) * 1000)
+        return result
+
+    for _ in range(rounds):
+        for query, paths in zip(queries, candidates, strict=True):
+            asked = from_bytes(query.read_bytes())
+            stored = clock("read", lambda p=paths: [from_bytes(path.read_bytes()) for path in p])
+            for threads in (1, 2):
+                clock(f"verify_{threads}", lambda a=asked, s=stored, t=threads: verify_many(a, s, t))
+    medians = {name: round(statistics.median(times), 1) for name, times in taken.items()}
+    return {"kernel": blas_kernel(), **medians}
+
+
+def early(asked: Side, known: Side, lists: list[list[int]], look: SecondLook | None) -> Iterator[dict[str, Any]]:
+    """What the first candidates of each query settle, by inliers and by the decision, and how many wrongly."""
+    verified = []
+    for vector, details, places in zip(asked.vectors, asked.details, lists, strict=True):
+        matches = verify_many(details, [known.details[place] for place in places[: max(FIRST)]], threads=1)
+        pairs = zip(places, matches, strict=False)
+        verified.append([Candidate(known.skus[at], float(vector @ known.vectors[at]), match) for at, match in pairs])
+    rules: dict[str, Callable[[list[Candidate]], str | None]] = {
+        f"{sure} inliers": lambda some, least=sure: by_inliers(some, least) for sure in SURE
+    }
+    if look is not None:
+        rules["decision.is_settled"] = lambda some: by_decision(some, look)
+    for count in FIRST:
+        for rule, answer in rules.items():
+            answers = [(answer(some[:count]), sku) for some, sku in zip(verified, asked.skus, strict=True)]
+            settled = [found == sku for found, sku in answers if found is not None]
+            share = round(len(settled) / len(answers), 3)
+            yield {"first": count, "rule": rule, "settled": share, "wrong": len(settled) - sum(settled)}
+
+
+def by_inliers(candidates: list[Candidate], least: int) -> str | None:
+    best = max(candidates, key=lambda one: one.match.inliers)
+    return best.sku if best.match.inliers >= least else None
+
+
+def by_decision(candidates: list[Candidate], look: SecondLook) -> str | None:
+    weighed = decision.weigh(look, candidates)
+    return weighed[0].sku if decision.is_settled(weighed) else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
+    parser.add_argument("--limit", type=int, help="so many SKUs of covers and of groceries, for a trial")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    options = parser.parse_args()
+    embedder, vocabulary = open_with_words(options.bundle)
+    clutter = images.find_photos(options.data / "grocery-store" / "train")
+    sides = [dict(list(photos.items())[: options.limit]) for photos in (*cover_photos(options.data), clutter)]
+    known, asked = (
+        read_side(embedder, vocabulary, *flat(photos), options.cache) for photos in ({**sides[0], **sides[2]}, sides[1])
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        gallery = EdgeGallery(Path(folder) / "gallery")
+        enroll(gallery, known)
+        lists = [shortlist(gallery, *one) for one in zip(asked.vectors, asked.words, strict=True)]
+        gallery.close()
+        files = []
+        for name, side in (("known", known), ("asked", asked)):
+            files.append([Path(folder) / f"{name}-{at}" for at in range(len(side.details))])
+            for path, details in zip(files[-1], side.details, strict=True):
+                path.write_bytes(to_bytes(details))
+        candidates = [[files[0][place] for place in places] for places in lists]
+        rows = []
+        for _ in kernels():
+            for blas in (1, os.cpu_count()):
+                os.environ["OPENBLAS_NUM_THREADS"] = str(blas)  # for the process that is started next
+                rows.append({"blas_threads": blas, **alone(timed, files[1], candidates, options.rounds)})
+                print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    stops = list(early(asked, known, lists, embedder.bundle.second_look))
+    for one in stops:
+        print(f"of the first {one['first']}, {one['rule']}: {one['settled']:.0%} settled, {one['wrong']} wrongly")
+    right = [sku in [known.skus[place] for place in places] for sku, places in zip(asked.skus, lists, strict=True)]
+    figures = {
+        "goal_ms": GOAL_MS,
+        "references": len(known.skus),
+        "queries": len(asked.skus),
+        "candidates": decision.SHORTLIST,
+        "right_among_them": round(float(np.mean(right)), 3),
+        "rows": rows,
+        "early": stops,
+    }
+    print(
+        f"the right one is among {decision.SHORTLIST} candidates: {figures['right_among_them']:.3f}; goal: {GOAL_MS} ms"
+    )
+    save("second-look", figures, part="verification")
+
+
+if __name__ == "__main__":
+    main()
