@@ -86,7 +86,12 @@ def early(asked: Side, known: Side, lists: list[list[int]], look: SecondLook | N
     for vector, details, places in zip(asked.vectors, asked.details, lists, strict=True):
         matches = verify_many(details, [known.details[place] for place in places[: max(FIRST)]], threads=1)
         pairs = zip(places, matches, strict=False)
-        verified.append([Candidate(known.skus[at], float(vector @ known.vectors[at]), match) for at, match in pairs])
+        verified.append(
+            [
+                Candidate(known.skus[at], float(vector @ known.vectors[at]), known.details[at], match)
+                for at, match in pairs
+            ]
+        )
     rules: dict[str, Callable[[list[Candidate]], str | None]] = {
         f"{sure} inliers": lambda some, least=sure: by_inliers(some, least) for sure in SURE
     }
