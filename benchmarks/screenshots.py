@@ -1,6 +1,6 @@
-"""The pictures of the docs: a drawn catalog in headless Chromium, at the width of a laptop and of a phone.
+"""The pictures of the docs: a drawn catalog in headless Chromium, at the width of a laptop and of a phone, and a proof.
 
-`make pictures`. Writes docs/images/*.png.
+`make pictures`. Writes docs/images/*.png and proof.jpg.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from playwright.sync_api import sync_playwright
 from catalog.demo import camera
 from catalog.demo.products import Product, products
 from catalog.demo.server import add_product, serve_catalog
+from embedder import details, proof
+from embedder.verify import verify
 
 SEED = 7
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -26,8 +28,17 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+def draw_proof(sku: str, path: Path) -> None:
+    """A pack in a hand, and why it was recognized."""
+    product = next(product for product in products() if product.sku == sku)
+    query, reference = camera.query(product, 1), camera.reference(product, 0)
+    here, there = details.find(query), details.find(reference)
+    path.write_bytes(proof.to_jpeg(proof.draw(query, reference, here, there, verify(here, there))))
+
+
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
+    draw_proof("LUNAVEDA-GARDEN-40", IMAGES / "proof.jpg")
     strangers = dict(zip(SIZES, [product for product in products() if not product.known], strict=False))
     shown = products()[:24]
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

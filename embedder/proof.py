@@ -12,7 +12,7 @@ import io
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops
+from PIL import Image
 
 from embedder.details import Details
 from embedder.verify import Match
@@ -40,6 +40,8 @@ OPACITY = 0.75
 SHIFT = 4
 #: The ground of a catalog picture: its levels differ by so little from those of the picture's corner.
 PLAIN = 24
+#: What is taken around the matched points of a product on any other ground, as a share of the picture's sides.
+MARGIN = 0.03
 
 
 def draw(query: Image.Image, reference: Image.Image, here: Details, there: Details, match: Match) -> Image.Image:
@@ -47,18 +49,18 @@ def draw(query: Image.Image, reference: Image.Image, here: Details, there: Detai
 
     `match` is verify(here, there). WIDTH pixels wide, or narrower where it would be higher than HEIGHT; the query is on
     the left, or above. At most LINES matched points are joined, those that are spread most evenly over the reference;
-    what of the outline lies outside of the query photo is cut off. Without a match both pictures are bare.
+    what of the product's outline lies outside of the query photo is cut off. Without a match both pictures are bare.
     """
     first, second = _places(query.size, reference.size)
     canvas = Image.new("RGB", second[2:], GROUND)
     for picture, box in ((query, first), (reference, second)):
-        canvas.paste(picture.resize(_size(box), Image.Resampling.LANCZOS), box[:2])
+        canvas.paste(picture.resize(_size(box), Image.Resampling.LANCZOS, reducing_gap=2.0), box[:2])
     if match.outline is None:
         return canvas
     pixels = np.array(canvas)
-    corners = _outline(match.outline, reference) * _size(first)
-    left, top, right, bottom = first
-    _stroke(pixels[top:bottom, left:right], [np.vstack([corners, corners[:1]])], [OUTLINE], THICK, 1.0)
+    seen, known = (pixels[top:bottom, left:right] for left, top, right, bottom in (first, second))
+    corners = _outline(match, known, there) * _size(first)
+    _stroke(seen, [np.vstack([corners, corners[:1]])], [OUTLINE], THICK, 1.0)
     shown = match.pairs[_spread(there.points[match.pairs[:, 1], :2])]
     starts = _onto(here.points[shown[:, 0], :2], here, first)
     ends = _onto(there.points[shown[:, 1], :2], there, second)
@@ -97,21 +99,33 @@ def _onto(points: npt.NDArray[np.float32], details: Details, box: Box) -> Floats
     return shares * _size(box) + box[:2]
 
 
-def _outline(corners: npt.NDArray[np.float32], reference: Image.Image) -> Floats:
-    """The reference picture's corners in the query -> those of the product in it: a plain ground around it is left out.
+def _outline(match: Match, reference: Pixels, there: Details) -> Floats:
+    """Where the product lies in the query photo, [4, 2] in shares of it: its box in the reference as the match sees it.
 
-    Both [4, 2], in shares of the query photo.
+    `match.outline` is that of the whole reference picture, with all that is around the product.
     """
-    ground = Image.new("RGB", reference.size, reference.getpixel((0, 0)))
-    printed = ImageChops.difference(reference, ground).convert("L").point(lambda level: 255 * (level > PLAIN)).getbbox()
-    if printed is None:
-        return corners.astype(np.float64)
-    width, height = reference.size
-    square = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    seen = cv2.getPerspectiveTransform(square, corners)
-    left, top, right, bottom = printed
+    left, top, right, bottom = _product(reference, there.points[match.pairs[:, 1], :2] / (there.width, there.height))
     box = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
+    square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    seen = cv2.getPerspectiveTransform(square, np.asarray(match.outline, np.float32))
     return np.asarray(cv2.perspectiveTransform(box, seen)[0], np.float64)
+
+
+def _product(reference: Pixels, places: Floats) -> list[float]:
+    """The product's left, top, right and bottom in the reference picture, in shares of it: all but a plain ground.
+
+    A photo by hand has no plain ground: there it is the box of the matched places [n, 2], with MARGIN around it.
+    """
+    levels = reference.astype(np.int16)
+    corner, *others = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if np.abs(others - corner).max() > PLAIN:
+        box = np.concatenate([places.min(axis=0) - MARGIN, places.max(axis=0) + MARGIN])
+        return [float(side) for side in box.clip(0, 1)]
+    y, x = np.nonzero((np.abs(levels - corner) > PLAIN).any(axis=2))
+    if not len(x):
+        return [0, 0, 1, 1]
+    height, width = levels.shape[:2]
+    return [x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height]
 
 
 def _spread(places: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
@@ -140,6 +154,7 @@ def _stroke(pixels: Pixels, paths: list[Floats], colors: list[Color], width: int
         cv2.polylines(layer, whole, False, color, width + 2, cv2.LINE_8, SHIFT)
         for mask, wide in zip(masks, (width + EDGE, width), strict=True):
             cv2.polylines(mask, whole, False, (255,), wide, cv2.LINE_AA, SHIFT)
-    for mask, shade, strong in zip(masks, (np.array(DARK, np.float32), layer), (opacity / 2, opacity), strict=True):
-        share = mask[..., None] * np.float32(strong / 255)
-        pixels[:] = np.round(pixels * (1 - share) + shade * share)
+    touched = masks[0] > 0
+    for mask, shade, strong in zip(masks, (DARK, layer[touched]), (opacity / 2, opacity), strict=True):
+        share = mask[touched][:, None] * np.float32(strong / 255)
+        pixels[touched] = np.round(pixels[touched] * (1 - share) + shade * share)

@@ -68,7 +68,10 @@ def test_longer_side_is_at_most_320_and_nothing_is_enlarged(size: tuple[int, int
 
 def test_the_strongest_are_kept_however_many_there_are() -> None:
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 255, (400, 400, 3), np.uint8))
-    assert (len(find(noise, 100)), len(find(noise))) == (100, details.COUNT)
+    few, many = find(noise, 100), find(noise)
+    assert (len(few), len(many)) == (100, details.COUNT)
+    # At the edge are many of one strength.
+    assert set(map(tuple, few.points[:90, :3].tolist())) <= set(map(tuple, many.points[:110, :3].tolist()))
 
 
 @pytest.mark.parametrize("color", ["white", "black", (90, 120, 40)])

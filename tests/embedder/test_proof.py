@@ -67,7 +67,9 @@ def test_both_pictures_whole_beside_or_above_each_other(
     assert drawn.size == second[2:] and drawn.mode == "RGB"
     expected = Image.new("RGB", drawn.size, GROUND)
     for picture, (left, top, right, bottom) in zip(pictures, (first, second), strict=True):
-        expected.paste(picture.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
+        expected.paste(
+            picture.resize((right - left, bottom - top), Image.Resampling.LANCZOS, reducing_gap=2.0), (left, top)
+        )
     assert np.array_equal(pixels(drawn), pixels(expected))
 
 
@@ -110,6 +112,17 @@ def test_plain_ground_around_the_reference_is_not_outlined() -> None:
     for x, y in ((0.25, 0.4), (0.75, 0.4), (0.4, 0.125), (0.6, 0.875)):
         assert np.abs(drawn[round(y * SIDE), round(x * SIDE)] - OUTLINE).max() <= 8
     assert np.array_equal(drawn[:40], pixels(bare(query, reference))[:40])
+
+
+def test_product_that_was_photographed_by_hand_is_outlined_where_its_points_are() -> None:
+    query, reference = grounds("navy", "white")
+    reference.paste((90, 60, 30), (0, 240, 480, 480))  # a table
+    corners = details([(120, 60), (360, 60), (360, 420), (120, 420)], (480, 480))
+    whole: Rows = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    drawn = pixels(draw(query, reference, *[corners] * 2, match(4, whole)))
+    for x, y in ((0.22, 0.4), (0.78, 0.4), (0.4, 0.095), (0.6, 0.905)):
+        assert np.abs(drawn[round(y * SIDE), round(x * SIDE)] - OUTLINE).max() <= 8
+    assert np.array_equal(drawn[:36], pixels(bare(query, reference))[:36])
 
 
 def test_lines_join_the_places_of_a_pair() -> None:
