@@ -70,6 +70,8 @@ class Product(Base):
     name: Mapped[str] = mapped_column(String(200))
     brand: Mapped[str] = mapped_column(String(100), default="")
     category: Mapped[str] = mapped_column(String(100), default="")
+    variant_group: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -83,12 +85,26 @@ class Product(Base):
         back_populates="product", cascade="all, delete-orphan", order_by="Barcode.gtin"
     )
 
+    labels: Mapped[list[Label]] = relationship(
+        back_populates="product", cascade="all, delete-orphan", order_by="Label.name"
+    )
+
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy takes it as it is
-    __table_args__ = (Index("ix_product_active_sku", "active", "sku"), Index("ix_product_created_at", "created_at"))
+    __table_args__ = (
+        Index("ix_product_active_sku", "active", "sku"),
+        Index("ix_product_active_category_sku", "active", "category", "sku"),
+        Index("ix_product_created_at", "created_at"),
+        Index("ix_product_variant_group", "variant_group"),
+    )
 
 
 class Photo(Base):
-    """A reference photo of a product. Its id is derived from product and content, and is its point in the gallery."""
+    """A reference photo of a product. Its id is derived from product and content, and is its point in the gallery.
+
+    One that a person cropped is a photo of its own: `original` is the content hash of the one that it was cut from,
+    `crop` is where: [left, top, right, bottom] in shares of its width and height. `source` is how it came: staff, api,
+    cli, import. `status` is accepted, or overruled: `warnings` (codes) spoke against it when it was added.
+    """
 
     __tablename__ = "photo"
 
@@ -99,6 +115,11 @@ class Photo(Base):
     bytes: Mapped[int]
     width: Mapped[int]
     height: Mapped[int]
+    source: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    status: Mapped[str] = mapped_column(String(20), default="accepted", server_default="accepted")
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    original: Mapped[str | None] = mapped_column(String(64), index=True)
+    crop: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     product: Mapped[Product] = relationship(back_populates="photos")
@@ -116,6 +137,17 @@ class Barcode(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     product: Mapped[Product] = relationship(back_populates="barcodes")
+
+
+class Label(Base):
+    """A set that a product belongs to ("bakery", "store 12"): recognition can be asked to answer from it alone."""
+
+    __tablename__ = "label"
+
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+    product: Mapped[Product] = relationship(back_populates="labels")
 
 
 class Generation(Base):
@@ -166,6 +198,40 @@ class Removal(Base):
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
     point_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class RecognitionEntry(Base):
+    """What a till asked and was answered. `product_id` is that of a match; an answer that named none has none."""
+
+    __tablename__ = "recognition"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    asked_by: Mapped[str] = mapped_column(String(100), default="")
+    decision: Mapped[str] = mapped_column(String(20))
+    decided_by: Mapped[str] = mapped_column(String(20))
+    product_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("product.id", ondelete="SET NULL"))
+    sku: Mapped[str] = mapped_column(String(64), default="")
+    score: Mapped[float | None]
+    confidence: Mapped[float | None]
+    bundle_id: Mapped[str] = mapped_column(String(12))
+    milliseconds: Mapped[float]
+
+    __table_args__ = (Index("ix_recognition_product_id_at", "product_id", "at"),)
+
+
+class Feedback(Base):
+    """What a person or a till says of an answer: it was right, or which SKU it was ("" for none of ours)."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recognition_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("recognition.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor: Mapped[str] = mapped_column(String(100))
+    correct: Mapped[bool]
+    sku: Mapped[str] = mapped_column(String(64), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
 
 
 class User(Base):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import unicodedata
 import uuid
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -85,28 +84,19 @@ class Facts:
     barcodes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of the product list, and the key that the next one starts after (None at the end)."""
-
-    products: list[Product]
-    next_key: str | None
-    total: int
-
-
 def _check_facts(facts: Facts) -> Facts:
     limits = {"name": 200, "brand": 100, "category": 100}
     values = {key: unicodedata.normalize("NFC", getattr(facts, key).strip()) for key in limits}
     for key, limit in limits.items():
         if len(values[key]) > limit:
             raise InvalidInputError(key, f"The {key} has {len(values[key])} characters; at most {limit} are possible.")
-        if not _plain(values[key]):
+        if not plain(values[key]):
             raise InvalidInputError(key, f"The {key} holds a character that can't be stored or shown.")
     sku = check_sku(facts.sku)
     return Facts(sku, values["name"] or sku, values["brand"], values["category"], barcodes.checked(facts.barcodes))
 
 
-def _plain(value: str) -> bool:
+def plain(value: str) -> bool:
     """Whether it has neither control characters nor halves of characters, which no database takes."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
@@ -223,7 +213,7 @@ def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enro
             id=identity,
             product=product,
             sha256=photo.sha256,
-            filename="".join(character for character in photo.filename if _plain(character))[-255:],
+            filename="".join(character for character in photo.filename if plain(character))[-255:],
             bytes=len(photo.data),
             width=photo.width,
             height=photo.height,
@@ -324,48 +314,5 @@ def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
         return dict(rows.all())
 
 
-def list_page(catalog: Catalog, *, search: str = "", after: str = "", limit: int = 50, retired: bool = False) -> Page:
-    """Products in the order of their SKUs, after the SKU `after`.
-
-    `search` looks into SKU, name, brand and category, and for a whole barcode.
-    """
-    condition: ColumnElement[bool] = Product.active.is_(not retired)
-    search, after = ("".join(filter(_plain, unicodedata.normalize("NFC", text))).strip() for text in (search, after))
-    if search:
-        like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
-        columns = (Product.sku, Product.name, Product.brand, Product.category)
-        named = or_(*(column.ilike(like, escape="\\") for column in columns))
-        condition = condition & (named | Product.id.in_(barcodes.owner_of(search)))
-    with catalog.db.read() as session:
-        total = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0
-        query = _with_photos().where(condition, Product.sku > after).order_by(Product.sku).limit(limit + 1)
-        found = list(session.scalars(query))
-    more = len(found) > limit
-    return Page(found[:limit], found[limit - 1].sku if more else None, total)
-
-
 def _with_photos() -> Select[Product]:
     return select(Product).options(selectinload(Product.photos))
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Figures of the whole catalog."""
-
-    products: int
-    photos: int
-    pending: int
-
-
-def counts(catalog: Catalog) -> Counts:
-    """Active products, their photos, and how many of these are not searchable yet."""
-    with catalog.db.read() as session:
-        products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
-        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active))
-        pending = session.scalar(
-            select(func.count())
-            .select_from(Enrollment)
-            .join(Generation, Generation.id == Enrollment.generation_id)
-            .where(Generation.live, ~Enrollment.done)
-        )
-    return Counts(products or 0, photos or 0, pending or 0)

@@ -10,7 +10,7 @@ from pictures import bad_files, encode, jpeg
 from sqlalchemy import select
 from steps import create, rows, shots
 
-from catalog import barcodes, products
+from catalog import barcodes, listing, products
 from catalog.barcodes import FoundBarcode
 from catalog.errors import BarcodeTakenError, InvalidInputError, NotFoundError
 from catalog.models import AuditEntry
@@ -141,7 +141,7 @@ def test_search_by_barcode(catalog: Catalog) -> None:
     create(catalog, "B", 2)
 
     def found(search: str) -> list[str]:
-        return [product.sku for product in products.list_page(catalog, search=search).products]
+        return [product.sku for product in listing.list_page(catalog, search=search).products]
 
     for search in (UPCA, f"0{UPCA}", " 0 36000 29145 2 "):
         assert found(search) == ["A"]

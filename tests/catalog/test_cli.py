@@ -167,7 +167,7 @@ def test_list_retire_and_restore(run: Run) -> None:
     run("retire", "tea")
     assert run("list").stdout == "milk\tmilk\t1 photos\n"
     assert "tea" not in run("recognize", "1.jpg").stdout
-    run("restore", "tea")
+    run("unretire", "tea")
     assert "match (tea" in run("recognize", "1.jpg").stdout
 
 

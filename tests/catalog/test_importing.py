@@ -6,7 +6,7 @@ import pytest
 from pictures import bad_files, jpeg
 from sqlalchemy import func, select
 
-from catalog import importing, products
+from catalog import importing, listing, products
 from catalog.errors import InvalidInputError, StorageError
 from catalog.importing import Report
 from catalog.models import AuditEntry
@@ -68,7 +68,7 @@ def test_broken_photos_are_reported_and_the_others_imported(catalog: Catalog, tm
     for name in bad_files():
         assert sum(name in error for error in report.errors) == 2
     assert sum("-bad sku-" in error for error in report.errors) == 1
-    assert [p.sku for p in products.list_page(catalog).products] == ["A", "B"]
+    assert [p.sku for p in listing.list_page(catalog).products] == ["A", "B"]
 
 
 def test_a_csv(catalog: Catalog, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pictures import jpeg, odd_files
 from sqlalchemy import select
 from steps import create, first, points, rows, shots
 
-from catalog import products
+from catalog import listing, products
 from catalog.errors import (
     CatalogError,
     ConflictError,
@@ -154,11 +154,11 @@ def test_a_retired_product_is_gone_and_comes_back(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="anna")
     assert first(catalog, 1) == "B"
     assert points(catalog) == 1
-    assert [p.sku for p in products.list_page(catalog).products] == ["B"]
-    assert [p.sku for p in products.list_page(catalog, retired=True).products] == ["A"]
+    assert [p.sku for p in listing.list_page(catalog).products] == ["B"]
+    assert [p.sku for p in listing.list_page(catalog, retired=True).products] == ["A"]
     added = products.add_photos(catalog, "A", shots(4), actor="anna")
     assert (added.photos[0].state, added.photos[0].reason) == ("pending", "the product is retired")
-    assert products.counts(catalog).pending == 0
+    assert listing.counts(catalog).pending == 0
     products.set_active(catalog, "A", True, actor="anna")
     assert [first(catalog, seed) for seed in (1, 2, 4)] == ["A", "A", "A"]
     assert points(catalog) == 4
@@ -188,7 +188,7 @@ def test_retired_and_back_while_the_gallery_is_away(catalog: Catalog) -> None:
     assert rows(catalog)["removal"] == 0
     run_pending(catalog)
     assert first(catalog, 1) == first(catalog, 2) == "A"
-    assert products.counts(catalog).pending == 0
+    assert listing.counts(catalog).pending == 0
 
 
 def test_a_deleted_photo_is_gone(catalog: Catalog) -> None:
@@ -278,20 +278,20 @@ def fill(catalog: Catalog, *facts: Facts) -> None:
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
-    return [product.sku for product in products.list_page(catalog, search=search).products]
+    return [product.sku for product in listing.list_page(catalog, search=search).products]
 
 
 def test_pages_by_key(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number:03}", "n") for number in range(25)))
     seen, after = [], ""
     for total in (10, 10, 5):
-        page = products.list_page(catalog, after=after, limit=10)
+        page = listing.list_page(catalog, after=after, limit=10)
         assert (len(page.products), page.total) == (total, 25)
         seen += [product.sku for product in page.products]
         after = page.next_key or "end"
     assert after == "end"
     assert seen == [f"S{number:03}" for number in range(25)]
-    assert products.list_page(catalog, limit=25).next_key is None
+    assert listing.list_page(catalog, limit=25).next_key is None
 
 
 def test_search(catalog: Catalog) -> None:
@@ -315,7 +315,7 @@ def test_counts(catalog: Catalog) -> None:
     products.set_active(catalog, "C", False, actor="anna")
     catalog.gallery.on = False
     added = products.add_photos(catalog, "A", shots(5), actor="anna")
-    assert products.counts(catalog) == products.Counts(products=2, photos=4, pending=1)
+    assert listing.counts(catalog) == listing.Counts(products=2, photos=4, pending=1)
     assert products.pending_photos(catalog, products.get(catalog, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }

@@ -7,7 +7,7 @@ import pytest
 from pictures import bad_files, jpeg
 from steps import create, points, rows, shots
 
-from catalog import products
+from catalog import listing, products
 from catalog.errors import (
     InvalidInputError,
     NotFoundError,
@@ -58,7 +58,7 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         for call in calls:
             with pytest.raises(NotFoundError):
                 call(sku)
-        assert products.list_page(catalog, search=sku, after=sku).products == []
+        assert listing.list_page(catalog, search=sku, after=sku).products == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import importing, products
+from catalog import importing, listing
 from catalog.config import Settings
 from catalog.recognize import recognize
 from catalog.service import Catalog
@@ -44,4 +44,4 @@ def test_grocery_store(groceries: Catalog, record_property: Callable[[str, objec
         record_property(name, round(value, 4))
     print(f"{len(queries)} queries: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     assert figures["top1"] >= TOP1
-    assert products.counts(groceries) == products.Counts(81, report.photos, 0)
+    assert listing.counts(groceries) == listing.Counts(81, report.photos, 0)

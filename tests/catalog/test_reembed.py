@@ -12,7 +12,7 @@ from programs import line, spawn
 from sqlalchemy import func, select
 from steps import all_found, create_each
 
-from catalog import products, reembed
+from catalog import listing, products, reembed
 from catalog.cli import main
 from catalog.errors import GalleryUnavailableError, NotFoundError
 from catalog.models import AuditEntry, Enrollment, Generation, Removal
@@ -252,7 +252,7 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
         pass
     assert live_id(catalog) == other_bundle.id
     assert all_found(catalog, 1, 2)
-    assert products.counts(catalog).pending == 0
+    assert listing.counts(catalog).pending == 0
 
 
 def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundle) -> None:

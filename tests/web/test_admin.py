@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from staff import NAME, PASSWORD, csrf_of
 
-from catalog import products
+from catalog import listing, products
 from catalog.models import AuditEntry
 from catalog.service import Catalog
 from web.security import limiter
@@ -86,20 +86,20 @@ def test_the_script_gets_a_part_or_a_problem(staff) -> None:
 @pytest.mark.parametrize("name", pictures.bad_files())
 def test_bad_files_give_a_form_message(staff, catalog: Catalog, name: str) -> None:
     data, status, _ = pictures.bad_files()[name]
-    before = products.counts(catalog)
+    before = listing.counts(catalog)
     form = {"sku": "WEB-BAD", "name": "kept on the form", "photos": [photo(121), (io.BytesIO(data), name)]}
     reply = staff.send("/add/", form)
     assert reply.status_code == status and name in text(reply)
     assert 'value="kept on the form"' in reply.get_data(as_text=True), "nothing typed is lost"
-    assert products.counts(catalog) == before
+    assert listing.counts(catalog) == before
 
 
 @pytest.mark.parametrize("sku", ["", "A" * 10_000, "../../etc/passwd"])
 def test_bad_skus_give_a_form_message(staff, catalog: Catalog, sku: str) -> None:
-    before = products.counts(catalog)
+    before = listing.counts(catalog)
     reply = staff.send("/add/", {"sku": sku, "photos": [photo(131)]})
     assert reply.status_code == 422 and "SKU" in text(reply)
-    assert products.counts(catalog) == before
+    assert listing.counts(catalog) == before
 
 
 def test_no_file_chosen(staff) -> None:

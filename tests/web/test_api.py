@@ -6,7 +6,7 @@ import pictures
 import pytest
 from flask.testing import FlaskClient
 
-from catalog import accounts, products
+from catalog import accounts, listing, products
 from catalog.service import Catalog
 from web.api import schemas
 
@@ -35,7 +35,7 @@ def ask(till: FlaskClient, data: bytes):
 
 
 def state(catalog: Catalog) -> tuple[int, int, int]:
-    counts = products.counts(catalog)
+    counts = listing.counts(catalog)
     return counts.products, counts.photos, catalog.gallery.count(catalog.live().collection)
 
 

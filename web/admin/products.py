@@ -9,7 +9,7 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
-from catalog import barcodes, products
+from catalog import barcodes, listing, products
 from catalog.errors import CatalogError
 from web import errors
 from web.admin.base import SignedInOnly
@@ -26,12 +26,12 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         """Products with thumbnails, by SKU, searched and paged by key."""
         search, after = request.args.get("search", ""), request.args.get("after", "")
         retired = request.args.get("retired") == "1"
-        page = products.list_page(catalog(), search=search, after=after, limit=PAGE, retired=retired)
+        page = listing.list_page(catalog(), search=search, after=after, limit=PAGE, retired=retired)
         return str(
             self.render(
                 "pages/products.html",
                 page=page,
-                counts=products.counts(catalog()),
+                counts=listing.counts(catalog()),
                 search=search,
                 after=after,
                 retired=retired,

@@ -1,0 +1,74 @@
+"""`catalog add|list|retire|unretire`: products one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from catalog.cli_base import ACTOR, opened
+
+
+@click.command()
+@click.argument("sku")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", default="", help="Name of the product; the SKU when not given.")
+@click.option("--brand", default="")
+@click.option("--category", default="")
+@click.option("--barcode", "barcodes", multiple=True, help="EAN or UPC; may be given several times.")
+def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...]) -> None:
+    """Add a product with its photos; searchable when the command ends."""
+    from catalog import products
+    from catalog.products import Facts, NewPhoto
+
+    with opened() as catalog:
+        catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
+        uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
+        added = products.create(catalog, Facts(sku, name, brand, category, barcodes), uploads, actor=ACTOR)
+        for photo in added.photos:
+            click.echo(f"{photo.filename}: {photo.state}{' - ' + photo.reason if photo.reason else ''}")
+            if photo.like:
+                agree = "the same file" if photo.like.points is None else f"{photo.like.points} details agree"
+                click.echo(f"{photo.filename}: {photo.like.sku} shows the same pack ({agree})", err=True)
+        for barcode in added.barcodes_found:
+            if barcode.sku != added.sku:
+                said = f"belongs to {barcode.sku}" if barcode.sku else "is not kept: add it on the product's page"
+                click.echo(f"the barcode {barcode.printed} was read from a photo, and {said}")
+        click.echo(f"{added.sku}: {len(added.photos)} photos in {added.milliseconds:.0f} ms")
+
+
+@click.command("list")
+@click.argument("search", default="")
+def list_(search: str) -> None:
+    """List products, or those whose SKU, name, brand or category contains SEARCH, or whose barcode it is."""
+    from catalog import listing
+
+    with opened() as catalog:
+        after = ""
+        while True:
+            page = listing.list_page(catalog, search=search, after=after, limit=500)
+            for product in page.products:
+                click.echo(f"{product.sku}\t{product.name}\t{len(product.photos)} photos")
+            if page.next_key is None:
+                break
+            after = page.next_key
+
+
+@click.command()
+@click.argument("sku")
+def retire(sku: str) -> None:
+    """Retire a product: it is gone from the next answer; `catalog unretire` brings it back."""
+    from catalog import products
+
+    with opened() as catalog:
+        products.set_active(catalog, sku, False, actor=ACTOR)
+
+
+@click.command()
+@click.argument("sku")
+def unretire(sku: str) -> None:
+    """Bring a retired product back."""
+    from catalog import products
+
+    with opened() as catalog:
+        products.set_active(catalog, sku, True, actor=ACTOR)
