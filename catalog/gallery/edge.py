@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdrant_edge import (
     CountRequest,
+    FieldCondition,
+    Filter,
     Fusion,
+    MatchAny,
     Point,
     Prefetch,
     Query,
@@ -24,6 +27,7 @@ from catalog.gallery import (
     CHUNK,
     PAGE,
     PREFETCH,
+    PRODUCT,
     RRF_K,
     RRF_WEIGHTS,
     VECTOR_NAME,
@@ -90,24 +94,42 @@ class EdgeGallery:
             shard.update(UpdateOperation.delete_points(point_ids))
             shard.flush()
 
-    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+    def search(
+        self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
+    ) -> list[Hit]:
         """See Gallery. Exact: 0.2 ms at 3,000, 1.3 at 20,000, 3.2 at 50,000 vectors of 256 (measured, one core)."""
         with self._shards.opened(generation) as (shard, dim):
             check_vectors(generation, dim, [vector])
+            if products is not None and not products:
+                return []
             query = Query.Nearest(vector.tolist(), using=VECTOR_NAME)
-            found = shard.query(QueryRequest(limit=limit, query=query, with_payload=True, params=_EXACT))
+            request = QueryRequest(
+                limit=limit, query=query, with_payload=True, params=_EXACT, filter=_only_of(products)
+            )
+            found = shard.query(request)
         return [to_hit(point.id, point.payload, point.score) for point in found]
 
-    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+    def shortlist(
+        self,
+        generation: str,
+        vector: Vector,
+        words: Words | None,
+        limit: int,
+        *,
+        products: Collection[str] | None = None,
+    ) -> list[Hit]:
         """See Gallery. Exact in both lists."""
         check_words(generation, [words])
-        if not words or limit < 1:
-            return self.search(generation, vector, limit)
+        if not words or limit < 1 or (products is not None and not products):
+            return self.search(generation, vector, limit, products=products)
         with self._shards.opened(generation) as (shard, dim):
             check_vectors(generation, dim, [vector])
             near = Query.Nearest(vector.tolist(), using=VECTOR_NAME)
             alike = Query.Nearest(_to_sparse(words), using=WORDS_NAME)
-            lists = [Prefetch(limit=PREFETCH * limit, query=query, params=_EXACT) for query in (near, alike)]
+            only = _only_of(products)
+            lists = [
+                Prefetch(limit=PREFETCH * limit, query=query, params=_EXACT, filter=only) for query in (near, alike)
+            ]
             request = QueryRequest(
                 limit=limit,
                 query=Fusion.Rrf(k=RRF_K, weights=list(RRF_WEIGHTS)),  # type: ignore[arg-type]  # in the stub it is none
@@ -163,3 +185,7 @@ def _to_point(point: GalleryPoint) -> Point:
 
 def _to_sparse(words: Words) -> SparseVector:
     return SparseVector(words.indexes.tolist(), words.values.tolist())
+
+
+def _only_of(products: Collection[str] | None) -> Filter | None:
+    return None if products is None else Filter(must=[FieldCondition(PRODUCT, match=MatchAny(list(products)))])

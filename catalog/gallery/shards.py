@@ -22,11 +22,12 @@ from qdrant_edge import (
     EdgeSparseVectorParams,
     EdgeVectorParams,
     Modifier,
+    PayloadSchemaType,
     UpdateOperation,
 )
 
 from catalog.errors import CatalogError, GalleryError, GalleryLockedError
-from catalog.gallery import VECTOR_NAME, WORDS_NAME, checked_name, is_generation, unknown_generation
+from catalog.gallery import PRODUCT, VECTOR_NAME, WORDS_NAME, checked_name, is_generation, unknown_generation
 
 # Begins the name of a generation's folder while a copy with words takes its place.
 _REPLACED = ".replaced-"
@@ -157,6 +158,9 @@ class Shards:
         vectors = {VECTOR_NAME: EdgeVectorParams(size=dim, distance=Distance.Cosine)}
         words = {WORDS_NAME: EdgeSparseVectorParams(modifier=Modifier.Idf)}
         shard = EdgeShard.create(str(unfinished), EdgeConfig(vectors=vectors, sparse_vectors=words))
+        # Without it a filter reads every point's payload: at 20,000 points 18 ms instead of 0.1 for ten products. Older
+        # generations are left without: they find the same.
+        shard.update(UpdateOperation.create_field_index(PRODUCT, PayloadSchemaType.Keyword))
         shard.flush()
         shard.close()
         unfinished.rename(self.root / generation)
