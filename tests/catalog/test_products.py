@@ -341,3 +341,28 @@ def test_counts(catalog: Catalog) -> None:
     assert products.pending_photos(catalog, products.get(catalog, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }
+
+
+def narrowed(catalog: Catalog, **only: Any) -> str:
+    return "".join(product.sku for product in listing.list_page(catalog, listing.Filter(**only)).products)
+
+
+def test_lists_are_narrowed(catalog: Catalog) -> None:
+    for sku, group, names, seeds in (("A", "tea", ("x",), (1, 2)), ("B", "tea", ("x", "y"), (3,)), ("C", "", (), (4,))):
+        facts = Facts(sku, category="Drinks" if group else "Food", variant_group=group, labels=names)
+        products.create(catalog, facts, shots(*seeds), actor="anna")
+    products.set_active(catalog, "C", False, actor="anna")
+    expected: list[tuple[dict[str, Any], str]] = [
+        ({}, "AB"),
+        ({"category": " Drinks "}, "AB"),
+        ({"category": "drink"}, ""),
+        ({"label": "y"}, "B"),
+        ({"label": "x", "few_photos": 2}, "B"),
+        ({"variant_group": "tea", "search": "B"}, "B"),
+        ({"few_photos": 1}, ""),
+        ({"retired": True}, "C"),
+        ({"never_recognized": True}, "AB"),
+    ]
+    assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
+    assert listing.categories(catalog) == {"Drinks": 2}
+    assert listing.labels(catalog) == {"x": 2, "y": 1}
