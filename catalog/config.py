@@ -106,9 +106,7 @@ def _server_options(env: Mapping[str, str]) -> ServerOptions:
     )
 
 
-def _whole(
-    env: Mapping[str, str], name: str, most: int, what: str, default: Number, *, least: int = 1
-) -> int | Number:
+def _whole(env: Mapping[str, str], name: str, most: int, what: str, default: Number, *, least: int = 1) -> int | Number:
     """A number from `least` to `most`."""
     value = env.get(name)
     if not value:

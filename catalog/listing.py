@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 from sqlalchemy.orm import selectinload
 
 from catalog import barcodes
@@ -105,11 +105,16 @@ def counts(catalog: Catalog) -> Counts:
     """Active products, their photos, and how many of these are not searchable yet."""
     with catalog.db.read() as session:
         products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
-        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active))
+        # All photos without those of the retired products, which are few: at 300,000 photos a join of everything takes
+        # 290 ms on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).
+        retired = select(func.count()).select_from(Photo).join(Product).where(Product.active.is_(False))
+        every = select(func.count()).select_from(Photo)
+        photos = session.scalar(select(every.scalar_subquery() - retired.scalar_subquery()))
         pending = session.scalar(
             select(func.count())
             .select_from(Enrollment)
             .join(Generation, Generation.id == Enrollment.generation_id)
-            .where(Generation.live, ~Enrollment.done)
+            # In the words of ix_enrollment_pending: SQLite sees no use for it in "done = 0".
+            .where(Generation.live, text("NOT enrollment.done"))
         )
     return Counts(products or 0, photos or 0, pending or 0)
