@@ -1,35 +1,39 @@
-"""`catalog doctor` and `catalog reembed`: what an operator runs."""
+"""`catalog reembed`, `doctor` and `rebuild`: what an operator runs."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
 from catalog.cli_base import ACTOR, opened
 from catalog.config import Settings
+from catalog.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from catalog.findings import Finding
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 
 
 @click.command("reembed")
 @click.option("--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Default: CATALOG_MODEL.")
 @click.option("--rollback", is_flag=True, help="Back to the generation before the live one.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@quiet_option
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
     from catalog import jobs
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
-    with tqdm(unit="photo", disable=quiet) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with _bar(quiet) as progress:
         result = jobs.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
@@ -39,21 +43,67 @@ def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Make again what can be made again.")
+@click.option(
+    "--remove-orphans", is_flag=True, help="Remove photo files and collections that nothing has named for a day."
+)
+@click.option("--no-gallery", is_flag=True, help="Leave the gallery out, beside a server with an embedded one.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, a line each.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-def doctor(repair: bool, as_json: bool, quiet: bool) -> None:
-    """Look at every stored photo and its details. Exit status 1 while something is not as it should be."""
-    from catalog import doctor as examination
-    from catalog import listing
+@quiet_option
+def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, quiet: bool) -> None:
+    """Compare database, photos and gallery.
 
-    findings = []
-    with opened() as catalog, tqdm(total=listing.counts(catalog).photos, unit="photo", disable=quiet) as bar:
-        for finding in examination.examine(catalog, repair=repair, progress=bar.update):
-            findings.append(finding)
-            line = f"{finding.sku}: {'mended: ' if finding.mended else ''}{finding.message}"
-            click.echo(json.dumps(asdict(finding)) if as_json else line)
-    mended = sum(finding.mended for finding in findings)
+    Exit status 0: all is well, or mended. 1: something is amiss. 2: nothing is known to be amiss, but a part could not
+    be looked at.
+    """
+    from catalog import doctor as examination
+    from catalog import findings, listing
+
+    found: list[Finding] = []
+    try:
+        with opened() as catalog, tqdm(total=listing.counts(catalog).photos, unit="photo", disable=quiet) as bar:
+            for finding in examination.examine(
+                catalog,
+                repair=repair,
+                remove_orphans=remove_orphans,
+                ask_gallery=not no_gallery,
+                progress=bar.update,
+            ):
+                found.append(finding)
+                line = f"{finding.subject}: {'mended: ' if finding.mended else ''}{finding.message}"
+                click.echo(json.dumps(asdict(finding)) if as_json else line)
+    except DatabaseUnavailableError as error:
+        click.echo(f"catalog: {error}", err=True)
+        sys.exit(2)
     if not as_json:
-        click.echo(f"{len(findings)} findings, {mended} mended")
-    if mended < len(findings):
+        click.echo(f"{len(found)} findings, {sum(finding.mended for finding in found)} mended")
+    sys.exit(findings.status(found))
+
+
+@click.command()
+@quiet_option
+def rebuild(quiet: bool) -> None:
+    """Make the gallery anew from database and photos. Not beside a server with an embedded gallery.
+
+    The exit status is 1 when a photo could not be enrolled.
+    """
+    from catalog import rebuild as building
+
+    with opened() as catalog, _bar(quiet) as progress:
+        result = building.rebuild(catalog, progress, actor=ACTOR)
+    for sku, error in result.pending:
+        click.echo(f"{sku}: pending: {error}", err=True)
+    click.echo(f"{result.bundle}: {result.photos} photos searchable, {len(result.pending)} pending")
+    if result.pending:
         sys.exit(1)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of photos, that is told how many are done and of how many."""
+    with tqdm(unit="photo", disable=quiet) as bar:
+
+        def reach(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield reach
