@@ -146,7 +146,7 @@ def serve(host: str, port: int, threads: int) -> None:
 for command in (
     *(cli_products.add, cli_products.list_, cli_products.retire, cli_products.unretire),
     cli_transfer.import_,
-    *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild),
+    *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild, cli_upkeep.backup, cli_upkeep.restore),
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`catalog reembed`, `doctor` and `rebuild`: what an operator runs."""
+"""`catalog reembed`, `doctor`, `rebuild`, `backup` and `restore`: what an operator runs."""
 
 from __future__ import annotations
 
@@ -95,6 +95,48 @@ def rebuild(quiet: bool) -> None:
     click.echo(f"{result.bundle}: {result.photos} photos searchable, {len(result.pending)} pending")
     if result.pending:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@quiet_option
+def backup(out: Path, quiet: bool) -> None:
+    """Write database, photos and models to the file OUT (a tar), while the catalog serves.
+
+    The exit status is 1 when a photo is missing or damaged, and so is not in it.
+    """
+    from catalog import backup as copying
+
+    with opened() as catalog, _bar(quiet) as progress:
+        result = copying.backup(catalog, out, progress)
+    _tell_left_out(result.left_out)
+    click.echo(f"{out}: {result.rows['product']} products, {result.photos} photo files")
+    if result.left_out:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@quiet_option
+def restore(archive: Path, quiet: bool) -> None:
+    """Bring a backup into an EMPTY catalog, on whichever database it has; then make its gallery.
+
+    The backup is checked before anything is changed.
+    """
+    from catalog import restore as restoring
+
+    with opened() as catalog, tqdm(total=2 * archive.stat().st_size, unit="B", unit_scale=True, disable=quiet) as bar:
+        result = restoring.restore(catalog, archive, bar.update, actor=ACTOR)
+    _tell_left_out(result.left_out)
+    click.echo(
+        f"{result.rows['product']} products, {result.photos} photo files restored. The gallery is not in a backup: "
+        "`catalog rebuild` makes it now, or `catalog serve` while it serves."
+    )
+
+
+def _tell_left_out(what: list[str]) -> None:
+    for line in what:
+        click.echo(f"not in the backup: {line}", err=True)
 
 
 @contextmanager
