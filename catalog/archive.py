@@ -35,7 +35,7 @@ _NAME = re.compile(
     r"|bundles/([0-9a-f]{12})/([A-Za-z0-9][A-Za-z0-9._-]{0,59})|photos/([0-9a-f]{64})"
 )
 _BLOCK = 1 << 20
-_UNREADABLE = (tarfile.TarError, EOFError, ValueError, OverflowError)
+_UNREADABLE = (tarfile.TarError, EOFError, ValueError, OverflowError, OSError)
 #: Bytes that the two members about the whole may have at most; they are read at once.
 _SMALL = 256 << 20
 

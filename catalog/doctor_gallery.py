@@ -345,7 +345,7 @@ def _sampled(catalog: Catalog, live: Live, points: set[str]) -> Iterator[Finding
 
 
 def _few(skus: Sequence[str]) -> str:
-    return ", ".join(skus[:3]) + (", ..." if len(skus) > 3 else "")
+    return ", ".join(sorted(skus)[:3]) + (", ..." if len(skus) > 3 else "")
 
 
 def _knows(catalog: Catalog, live: Live, identity: uuid.UUID, look: Look) -> bool:

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 from catalog.models import Base, UtcDateTime
 
 #: Rows that are read at a time, and bytes of a part, about.
-ROWS, PART = 500, 4 << 20
+ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pictures import jpeg
+from qdrant_client import QdrantClient
 from sqlalchemy import delete, func, select, update
 from steps import all_found, create, create_each, points
 
-from catalog import doctor, doctor_gallery, outbox, products, reembed
+from catalog import doctor, doctor_gallery, outbox, products, rebuild, reembed
 from catalog.cli import main
 from catalog.findings import Finding
 from catalog.gallery import GalleryPoint, Vector, collection_name
+from catalog.gallery.server import ServerGallery
 from catalog.models import AuditEntry, Enrollment, Generation, Photo, Product, Removal, now
 from catalog.service import Catalog, Live
 from embedder.bundle import RELEASED, Bundle, load_bundle
@@ -359,3 +361,24 @@ def test_a_broken_collection_is_told_and_not_touched(open_catalog: Callable[[], 
 
 def test_long_is_longer_than_a_photo_rests() -> None:
     assert timedelta(seconds=outbox.REST) < doctor_gallery.LONG
+
+
+def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
+    server = ServerGallery(QdrantClient(":memory:"))
+    catalog.gallery = server
+    create_each(catalog, *range(4))
+    live = catalog.live()
+    assert found(catalog) == []
+    server.delete(live.collection, ids(catalog, 2))
+    server.upsert(live.collection, [copied(catalog, live, str(uuid.uuid4()), 20)])
+    server.create(collection_name("feedfeedfeed"), 256)
+    kinds = [("collection_orphaned", ""), ("point_missing", "S2"), ("point_orphaned", "")]
+    assert found(catalog) == [(*one, False) for one in kinds]
+    assert found(catalog, repair=True, remove_orphans=True) == [(*one, True) for one in kinds]
+    assert found(catalog) == []
+    server.drop(live.collection)
+    server.create(live.collection, 32)
+    assert found(catalog, repair=True) == [("collection_mismatch", "", True)]
+    assert rebuild.rebuild(catalog, actor="anna").photos == 4
+    assert all_found(catalog, *range(4))
+    assert found(catalog) == []
