@@ -157,7 +157,7 @@ for command in (
     *(cli_products.add, cli_products.list_, cli_products.label, cli_products.retire, cli_products.unretire),
     *(cli_products.rename, cli_products.merge, cli_products.purge),
     cli_transfer.import_,
-    *(cli_upkeep.doctor, cli_upkeep.reembed_),
+    *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild, cli_upkeep.backup, cli_upkeep.restore),
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)
