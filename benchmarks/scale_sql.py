@@ -30,6 +30,7 @@ from sqlalchemy.exc import OperationalError
 
 from catalog import listing
 from catalog.config import Settings
+from catalog.facts import search_text
 from catalog.models import Barcode, Enrollment, Generation, Photo, Product
 from catalog.service import Catalog
 from embedder import gtin
@@ -68,14 +69,14 @@ def barcode(number: int) -> str:
 
 def product(number: int, rng: random.Random) -> dict[str, Any]:
     brand = rng.choice(BRANDS)
-    return {
-        "id": uuid.UUID(int=rng.getrandbits(128)),
+    said = {
         "sku": sku(number),
         "name": f"{brand} {rng.choice(NOUNS)} {rng.choice(NOUNS)} {rng.choice((250, 330, 500, 750))} ml",
         "brand": brand,
         "category": rng.choice(CATEGORIES),
-        "active": number % 50 != 0,
     }
+    searched = search_text(Product(**said))
+    return {"id": uuid.UUID(int=rng.getrandbits(128)), **said, "search": searched, "active": number % 50 != 0}
 
 
 def fill(catalog: Catalog, count: int) -> None:
@@ -112,8 +113,8 @@ def fill(catalog: Catalog, count: int) -> None:
 def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random], Any]]:
     """What is asked, by name; each draws its own value."""
 
-    def listed(**options: Any) -> listing.Page:
-        return listing.list_page(catalog, limit=PAGE, **options)
+    def listed(search: str = "", *, after: str = "", **only: Any) -> listing.Page:
+        return listing.list_page(catalog, listing.Filter(search, **only), after=after, limit=PAGE)
 
     def any_sku(rng: random.Random) -> str:
         return sku(rng.randrange(count))
@@ -121,12 +122,15 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
     return {
         "first page": lambda rng: listed(),
         "a page in the middle": lambda rng: listed(after=f"{rng.uniform(0.3, 0.7) * 1e7:07.0f}"),
-        "search: a SKU's start": lambda rng: listed(search=any_sku(rng)[:5]),
-        "search: a word of a name": lambda rng: listed(search=rng.choice(NOUNS).lower()),
-        "search: a category": lambda rng: listed(search=rng.choice(CATEGORIES)),
-        "search: a barcode": lambda rng: listed(search=gtin.printed(barcode(rng.randrange(count)))),
-        "search: nothing is found": lambda rng: listed(search=f"Xylophon {rng.randrange(1000)}"),
+        "search: a SKU's start": lambda rng: listed(any_sku(rng)[:5]),
+        "search: a word of a name": lambda rng: listed(rng.choice(NOUNS).lower()),
+        "search: a category": lambda rng: listed(rng.choice(CATEGORIES)),
+        "search: a barcode": lambda rng: listed(gtin.printed(barcode(rng.randrange(count)))),
+        "search: nothing is found": lambda rng: listed(f"Xylophon {rng.randrange(1000)}"),
         "retired, first page": lambda rng: listed(retired=True),
+        "of a category": lambda rng: listed(category=rng.choice(CATEGORIES)),
+        "with fewer than 3 photos": lambda rng: listed(few_photos=3),
+        "never recognized": lambda rng: listed(never_recognized=True),
         "counts": lambda rng: listing.counts(catalog),
     }
 

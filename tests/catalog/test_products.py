@@ -16,7 +16,7 @@ from catalog.errors import (
     NotFoundError,
     SkuExistsError,
 )
-from catalog.facts import Facts
+from catalog.facts import Facts, describe
 from catalog.models import AuditEntry, Product
 from catalog.outbox import run_pending
 from catalog.photos import content_hash
@@ -296,7 +296,10 @@ def test_variants_labels_and_attributes(catalog: Catalog) -> None:
 
 def fill(catalog: Catalog, *facts: Facts) -> None:
     with catalog.db.write() as session:
-        session.add_all(Product(sku=f.sku, name=f.name, brand=f.brand, category=f.category) for f in facts)
+        for each in facts:
+            product = Product(sku=each.sku, photos=[], labels=[])
+            describe(product, each)
+            session.add(product)
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
@@ -328,6 +331,17 @@ def test_search(catalog: Catalog) -> None:
         **{"ÄPFEL": "C", "DRINKS": "AB", "c": "ABC", "zzz": "", "  juice ": "AB", "": "ABC", "\x00": "ABC", "'": ""},
     }
     assert {search: "".join(skus(catalog, search)) for search in expected} == expected
+
+
+def test_a_search_that_finds_many_is_counted_to_a_thousand(catalog: Catalog) -> None:
+    fill(catalog, *(Facts(f"S{number:04}", "tea" if number % 2 else "coffee") for number in range(2100)))
+    page = listing.list_page(catalog, listing.Filter("TEA"), limit=10)
+    assert (page.total, page.capped, page.next_key) == (1000, True, "S0019")
+    page = listing.list_page(catalog, listing.Filter("tea"), after="S2089", limit=10)
+    assert ([product.sku for product in page.products][-1], page.next_key) == ("S2099", None)
+    page = listing.list_page(catalog, listing.Filter("S209"), after="S2097", limit=10)
+    assert ([product.sku for product in page.products], page.total, page.capped) == (["S2098", "S2099"], 10, False)
+    assert listing.list_page(catalog).total == 2100
 
 
 def test_counts(catalog: Catalog) -> None:
