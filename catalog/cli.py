@@ -75,6 +75,7 @@ def init() -> None:
 )
 def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any, explain: Path | None) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
+    openblas.restart_told()
     from catalog.recognize import recognize as recognize_photo
 
     paths = list(photos)
@@ -145,7 +146,7 @@ def serve(host: str, port: int, threads: int) -> None:
 
 for command in (
     *(cli_products.add, cli_products.list_, cli_products.retire, cli_products.unretire),
-    cli_transfer.import_,
+    *(cli_transfer.import_, cli_transfer.export),
     *(cli_upkeep.doctor, cli_upkeep.reembed_),
     *(cli_accounts.user, cli_accounts.key),
 ):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from catalog import audit, barcodes, details, enroll, lookalikes, outbox
 from catalog.barcodes import FoundBarcode
+from catalog.enroll import Upload
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.lookalikes import LookAlike
 from catalog.models import Enrollment, Generation, Photo, Product, Removal
@@ -84,7 +85,8 @@ class Facts:
     barcodes: tuple[str, ...] = ()
 
 
-def _check_facts(facts: Facts) -> Facts:
+def check_facts(facts: Facts) -> Facts:
+    """The facts in their one form: composed characters, no blanks around. Raises InvalidInputError."""
     limits = {"name": 200, "brand": 100, "category": 100}
     values = {key: unicodedata.normalize("NFC", getattr(facts, key).strip()) for key in limits}
     for key, limit in limits.items():
@@ -106,7 +108,7 @@ def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
     return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
     `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo, and which barcodes
@@ -115,7 +117,7 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
     StorageError when the photos can't be kept.
     """
-    facts = _check_facts(facts)
+    facts = check_facts(facts)
     if not photos:
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
@@ -125,7 +127,7 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
     return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     sku = known_form(sku)
     if not photos:
@@ -140,7 +142,7 @@ def _exists(catalog: Catalog, sku: str) -> bool:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
-def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool, compare: bool) -> Added:
+def _add(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, new: bool, compare: bool) -> Added:
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
@@ -248,7 +250,7 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
     ConflictError when it is no longer the newest.
     """
     known_form(facts.sku)
-    facts = _check_facts(facts)
+    facts = check_facts(facts)
     with catalog.db.write() as session:
         product = held(session, facts.sku)
         if version is not None and product.version != version:

@@ -153,9 +153,14 @@ def test_import(run: Run, tmp_path: Path) -> None:
     assert broken.stderr.startswith("left out: ")
     assert "bad.jpg" in broken.stderr
     (tmp_path / "list.csv").write_text("sku,photos,name\nC,4.jpg,Cheese\nD,absent.jpg,\n")
+    error = "list.csv:3: absent.jpg: No such file or directory\n"
+    told = "nothing was imported: 1 errors; --skip-errors imports the rest of it\n"
     result = run("import", "list.csv", "--quiet", status=1)
+    assert (result.stdout, result.stderr) == ("", error + told)
+    assert "bad.jpg" in run("import", "in", "--strict", "--quiet", status=1).stderr.splitlines()[0]
+    result = run("import", "list.csv", "--quiet", "--skip-errors", status=1)
     assert result.stdout.startswith("1 products and 1 photos added")
-    assert result.stderr == "left out: list.csv:3: absent.jpg: No such file or directory\n"
+    assert result.stderr == f"left out: {error}"
     assert "100%" in run("import", "in", status=1).stderr  # the progress bar
 
 
