@@ -17,8 +17,8 @@ from catalog.sources import Item, PhotoFile
 from embedder import gtin, images
 from embedder.errors import ImageError
 
-#: Side, in pixels, that a photo is decoded at least at: a JPEG is read to its end, but at an eighth of its size. That
-#: finds every damage that decoding the whole finds, in half the time (0.4 ms of the 75 that a photo of 22 KB takes).
+#: Side, in pixels, that is asked of the decoder: a JPEG is read to its end, which finds a damage, but made at an eighth
+#: of its size. A phone's photo then takes 15 ms of the 160 that looking at it takes, and not 84 (measured).
 SIDE = 1
 #: Facts in which two lines of one SKU may not contradict each other; an empty cell says nothing.
 AGREED = ("name", "brand", "category")
