@@ -56,6 +56,8 @@ def check_facts(facts: Facts) -> Facts:
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Labels, each once and in order; empty ones are left out. Raises InvalidInputError."""
     names = tuple(sorted({name for label in labels if (name := checked_text("label", label, LABEL_LENGTH))}))
+    if any(separator in name for name in names for separator in "|;"):
+        raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
     if len(names) > MAX_LABELS:
         raise InvalidInputError("label", f"{len(names)} labels at once; at most {MAX_LABELS} are possible.")
     return names
