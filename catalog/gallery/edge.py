@@ -55,6 +55,7 @@ from catalog.gallery import (
     to_listed,
     unknown_generation,
 )
+from catalog.gallery.room import check_room
 
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector, PointId  # Only the stub has them.
@@ -117,6 +118,7 @@ class EdgeGallery:
         # The turn is taken anew for each chunk, so that searches get through while thousands of points are written.
         for start in range(0, len(points), CHUNK):
             with self._opened(generation) as (shard, _):
+                check_room(self._root)
                 chunk = [_to_point(point) for point in points[start : start + CHUNK]]
                 shard.update(UpdateOperation.upsert_points(chunk))
                 # An update alone survives kill -9, not a power cut: it syncs nothing to disk (traced). A flush costs 3
@@ -128,6 +130,7 @@ class EdgeGallery:
         """See Gallery. On return they are gone for good, power cut or not."""
         point_ids: list[PointId] = list(ids)
         with self._opened(generation) as (shard, _):
+            check_room(self._root)
             shard.update(UpdateOperation.delete_points(point_ids))
             shard.flush()
 
@@ -245,6 +248,8 @@ class EdgeGallery:
         folder = self._root / generation
         if create is None and not self._there(generation):
             raise unknown_generation(generation, str(self._root))
+        self._root.mkdir(parents=True, exist_ok=True)
+        check_room(self._root)
         slot.file_lock = self._lock(generation)
         try:
             self._sweep(generation)
