@@ -19,6 +19,8 @@ from embedder.bundle import RELEASED
 MIN_SECRET = 16
 #: Milliseconds after which a recognition looks at no further photo.
 SECOND_LOOK_MS = 250
+#: Days that answers stay in the log.
+LOG_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Settings:
     jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
     second_look: str = "auto"
     second_look_ms: int = SECOND_LOOK_MS
+    log_days: int = LOG_DAYS
     gallery_api_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
 
@@ -49,7 +52,8 @@ class Settings:
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
             jobs=env.get("CATALOG_JOBS") or "local",
             second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
-            second_look_ms=_milliseconds(env.get("CATALOG_SECOND_LOOK_MS")),
+            second_look_ms=_number("CATALOG_SECOND_LOOK_MS", env, SECOND_LOOK_MS, least=1, unit="milliseconds"),
+            log_days=_number("CATALOG_LOG_DAYS", env, LOG_DAYS, least=0, unit="days"),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
         )
@@ -80,11 +84,12 @@ class Settings:
         return self.data / "bundles"
 
 
-def _milliseconds(value: str | None) -> int:
+def _number(name: str, env: Mapping[str, str], default: int, *, least: int, unit: str) -> int:
+    value = env.get(name)
     if not value:
-        return SECOND_LOOK_MS
-    if not re.fullmatch("[1-9][0-9]{0,5}", value):
-        raise ConfigError(f"CATALOG_SECOND_LOOK_MS={value!r} is not understood: it is a number of milliseconds.")
+        return default
+    if not re.fullmatch("[0-9]{1,6}", value) or int(value) < least:
+        raise ConfigError(f"{name}={value!r} is not understood: it is a number of {unit}, at least {least}.")
     return int(value)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,9 @@ Vector = npt.NDArray[np.float32]
 VECTOR_NAME = "embedding"
 WORDS_NAME = "words"
 """The sparse vector beside it. Generations that were made before there were words get it added."""
+
+PRODUCT = "product"
+"""The payload's key that searches are filtered by; it is indexed."""
 
 PREFETCH = 2
 """How many times its limit a shortlist takes of each kind: below that in both lists, nothing can come up in it."""
@@ -52,7 +55,8 @@ _NAME = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.
 class GalleryPoint:
     """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length.
 
-    `words` are None or empty for a photo without print, which is found by its vector alone.
+    `product` is the product's UUID as text. `words` are None or empty for a photo without print, which is found by its
+    vector alone.
     """
 
     id: str
@@ -101,18 +105,30 @@ class Gallery(Protocol):
     def delete(self, generation: str, ids: Sequence[str]) -> None:
         """Remove points; an id that isn't there is no error."""
 
-    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+    def search(
+        self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
+    ) -> list[Hit]:
         """At most `limit` nearest points to a query vector [dim], best first.
 
+        With `products` (each as in GalleryPoint) only points of these are found: none of them, no point.
         Raises GalleryMismatchError when the vector is not [dim].
         """
 
-    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+    def shortlist(
+        self,
+        generation: str,
+        vector: Vector,
+        words: Words | None,
+        limit: int,
+        *,
+        products: Collection[str] | None = None,
+    ) -> list[Hit]:
         """At most `limit` points that are near to a vector [dim] or share rare words, the most promising first.
 
         One query: the ranks by vector and by words (weighed by how rare each is in the generation) are fused (RRF).
         `Hit.score` is the cosine here too, so the hits are not in its order: a photo that the words brought may have
-        any. Without words (None or empty) this is `search`. Raises what `upsert` does for such a vector and words.
+        any. Without words (None or empty) this is `search`. `products` are as there; how rare a word is does not depend
+        on them. Raises what `upsert` does for such a vector and words.
         """
 
     def ids(self, generation: str) -> set[str]:

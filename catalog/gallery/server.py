@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from catalog.gallery import (
     CHUNK,
     PAGE,
     PREFETCH,
+    PRODUCT,
     RRF_K,
     RRF_WEIGHTS,
     VECTOR_NAME,
@@ -55,6 +56,8 @@ class ServerGallery:
         self._dims: dict[str, int] = {}
         # Those that are known to have the sparse vector; that doesn't change either.
         self._worded: set[str] = set()
+        # Likewise, the index on products.
+        self._indexed: set[str] = set()
         # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
         local = client.init_options.get("location") == ":memory:"
         self._turn: AbstractContextManager[object] = threading.RLock() if local else nullcontext()
@@ -83,9 +86,11 @@ class ServerGallery:
                     # 409: another process made it between the two calls, which is as good.
                     if error.status_code != 409:
                         raise
+                self._forget(generation)
         existing = self._dim(generation)
         if existing != dim:
             raise GalleryMismatchError(f"{generation} exists for vectors of {existing} numbers, not {dim}.")
+        self._ensure_index(generation)
 
     def generations(self) -> list[str]:
         """See Gallery."""
@@ -112,10 +117,12 @@ class ServerGallery:
             with self._calling(generation):
                 self._client.delete(generation, points_selector=selector, wait=True)
 
-    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+    def search(
+        self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
+    ) -> list[Hit]:
         """See Gallery. Exact below the server's indexing threshold, near exact above it."""
         check_vectors(generation, self._dim(generation), [vector])
-        if limit < 1:
+        if limit < 1 or (products is not None and not products):
             return []
         with self._calling(generation):
             found = self._client.query_points(
@@ -123,20 +130,30 @@ class ServerGallery:
                 query=vector.tolist(),
                 using=VECTOR_NAME,
                 limit=limit,
+                query_filter=_only_of(products),
                 with_payload=True,
                 search_params=self._params,
             )
         return [to_hit(point.id, point.payload, point.score) for point in found.points]
 
-    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+    def shortlist(
+        self,
+        generation: str,
+        vector: Vector,
+        words: Words | None,
+        limit: int,
+        *,
+        products: Collection[str] | None = None,
+    ) -> list[Hit]:
         """See Gallery. By vector as near to exact as `search`, by words exact. Needs Qdrant 1.17 or later."""
         check_words(generation, [words])
-        if not words or limit < 1:
-            return self.search(generation, vector, limit)
+        if not words or limit < 1 or (products is not None and not products):
+            return self.search(generation, vector, limit, products=products)
         check_vectors(generation, self._dim(generation), [vector])
         self._ensure_words(generation)
-        near = models.Prefetch(query=vector.tolist(), using=VECTOR_NAME, limit=PREFETCH * limit, params=self._params)
-        alike = models.Prefetch(query=_to_sparse(words), using=WORDS_NAME, limit=PREFETCH * limit)
+        most, only = PREFETCH * limit, _only_of(products)
+        near = models.Prefetch(query=vector.tolist(), using=VECTOR_NAME, limit=most, filter=only, params=self._params)
+        alike = models.Prefetch(query=_to_sparse(words), using=WORDS_NAME, limit=most, filter=only)
         with self._calling(generation):
             found = self._client.query_points(
                 generation,
@@ -202,13 +219,25 @@ class ServerGallery:
         with self._calling(generation):
             if not self._client.collection_exists(generation):
                 raise unknown_generation(generation, self._address)
-            params = self._client.get_collection(generation).config.params
+            info = self._client.get_collection(generation)
+        params = info.config.params
         vectors = params.vectors
         if not isinstance(vectors, dict) or VECTOR_NAME not in vectors:
             raise GalleryMismatchError(f"{generation} at {self._address} has no vector named {VECTOR_NAME!r}.")
         if WORDS_NAME in (params.sparse_vectors or {}):
             self._worded.add(generation)
+        if PRODUCT in (info.payload_schema or {}):
+            self._indexed.add(generation)
         return self._dims.setdefault(generation, vectors[VECTOR_NAME].size)
+
+    def _ensure_index(self, generation: str) -> None:
+        """Index the products: a filter finds the same without, but reads every point, and strict servers refuse it."""
+        if generation in self._indexed or self._client.init_options.get("location") == ":memory:":
+            return
+        # One that is there already is no error. Not waited for: in a large generation it takes longer than a call may.
+        with self._calling(generation):
+            self._client.create_payload_index(generation, PRODUCT, models.PayloadSchemaType.KEYWORD, wait=False)
+        self._indexed.add(generation)
 
     def _ensure_words(self, generation: str) -> None:
         """Give a generation that was made before there were words the sparse vector for them.
@@ -237,6 +266,7 @@ class ServerGallery:
         """Ask anew for what was known of a generation."""
         self._dims.pop(generation, None)
         self._worded.discard(generation)
+        self._indexed.discard(generation)
 
     @contextmanager
     def _calling(self, generation: str) -> Iterator[None]:
@@ -279,3 +309,9 @@ def _to_point(point: GalleryPoint) -> models.PointStruct:
 
 def _to_sparse(words: Words) -> models.SparseVector:
     return models.SparseVector(indices=words.indexes.tolist(), values=words.values.tolist())
+
+
+def _only_of(products: Collection[str] | None) -> models.Filter | None:
+    if products is None:
+        return None
+    return models.Filter(must=[models.FieldCondition(key=PRODUCT, match=models.MatchAny(any=list(products)))])

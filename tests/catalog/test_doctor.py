@@ -9,7 +9,8 @@ from pictures import jpeg
 
 from catalog import details, doctor, products
 from catalog.cli import main
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 
 
