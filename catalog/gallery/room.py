@@ -7,8 +7,8 @@ from pathlib import Path
 
 from catalog.errors import GalleryFullError
 
-RESERVE = 32 * 1024 * 1024
-"""Bytes that must be free. One write of 256 points with words takes some 5 MB, opening 1 or 2."""
+RESERVE = 64 * 1024 * 1024
+"""Bytes that must be free. Opening fills the last 32 MB of vectors, one write of 256 points takes 2 MB or a new 32."""
 
 
 def check_room(root: Path) -> None:

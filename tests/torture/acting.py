@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model import Kept, Model, Op, number_of, photo
+from model import BOX, Kept, Model, Op, number_of, photo
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from catalog import barcodes, doctor, enroll, outbox, products
+from catalog import barcodes, doctor, enroll, merging, outbox, photo_edits, products
 from catalog.candidates import find
 from catalog.config import Settings
 from catalog.errors import CatalogError
+from catalog.facts import Facts
 from catalog.models import Enrollment, Photo, Product, Removal
 from catalog.photos import content_hash
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 from embedder.details import Details
 from embedder.serve import Embedder, Look, Vectors
@@ -98,13 +99,37 @@ class Acting:
         products.set_active(self.catalog, sku, active, actor=ACTOR)
 
     def delete_photo(self, sku: str, photo: int) -> None:
-        products.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
+        photo_edits.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
 
     def add_barcode(self, sku: str, gtin: str) -> None:
         barcodes.add(self.catalog, sku, gtin, actor=ACTOR)
 
     def remove_barcode(self, sku: str, gtin: str) -> None:
         barcodes.remove(self.catalog, sku, gtin, actor=ACTOR)
+
+    def set_labels(self, sku: str, labels: list[str]) -> None:
+        products.set_labels(self.catalog, sku, labels, actor=ACTOR)
+
+    def rename(self, sku: str, new: str) -> None:
+        merging.rename(self.catalog, sku, new, actor=ACTOR)
+
+    def merge(self, sku: str, into: str) -> None:
+        merging.merge(self.catalog, sku, into, actor=ACTOR)
+
+    def purge(self, sku: str) -> None:
+        merging.purge(self.catalog, sku, actor=ACTOR)
+
+    def move_photo(self, sku: str, photo: int, to: str) -> None:
+        photo_edits.move_photo(self.catalog, sku, self.photo_id(sku, photo), to, actor=ACTOR)
+
+    def replace_photo(self, sku: str, photo: int, new: int) -> None:
+        photo_edits.replace_photo(self.catalog, sku, self.photo_id(sku, photo), _uploads([new])[0], actor=ACTOR)
+
+    def crop_photo(self, sku: str, photo: int) -> None:
+        photo_edits.crop_photo(self.catalog, sku, self.photo_id(sku, photo), BOX, actor=ACTOR)
+
+    def uncrop_photo(self, sku: str, photo: int) -> None:
+        photo_edits.uncrop_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
 
     def photo_id(self, sku: str, number: int) -> uuid.UUID:
         """The id of a product's photo; one that nobody has when the product does not have it."""
@@ -117,9 +142,10 @@ def _uploads(numbers: list[int]) -> list[NewPhoto]:
 
 
 def products_of(catalog: Catalog) -> list[Product]:
-    """All products, with photos and barcodes."""
+    """All products, with photos, barcodes and labels."""
     with catalog.db.read() as session:
-        query = select(Product).options(selectinload(Product.photos), selectinload(Product.barcodes))
+        parts = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+        query = select(Product).options(*parts)
         return list(session.scalars(query.order_by(Product.sku)))
 
 
@@ -132,6 +158,7 @@ def state(catalog: Catalog) -> Model:
                 each.active,
                 {number_of(photo.sha256) for photo in each.photos},
                 {barcode.gtin for barcode in each.barcodes},
+                {label.name for label in each.labels},
             )
             for each in products_of(catalog)
         }

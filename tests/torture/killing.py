@@ -16,14 +16,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import acting
 import asking
 import httpx
-from model import Kept, Model, Op, photo
-from plans import draw_many
+from model import Kept, Model, Op
+from plans import ALL, ON_PAGES, draw_many
 from served import environment
 
 from catalog import accounts
@@ -32,7 +32,8 @@ from embedder import gtin
 from embedder.bundle import RELEASED
 
 HERE = Path(__file__).parent
-THREADS = 4
+#: Threads or clients at once, and changes drawn for each: more than it gets to.
+THREADS, PLANNED = 4, 60
 KINDS = ("server", "library", "import", "reembed")
 BUNDLES = (RELEASED, RELEASED.with_name("released-mobilenetv3large"))
 #: A moment is drawn: so many changes after the process was open, at most, and then so many seconds; or so many seconds
@@ -89,7 +90,7 @@ class World:
         finally:
             catalog.close()
 
-    def _plans(self, count: int) -> list[list[Op]]:
+    def _plans(self, weights: Mapping[str, int]) -> list[list[Op]]:
         """Changes for each thread. Every third photo was seen before, by the same thread."""
         plans = []
         for thread, model in enumerate(self.models):
@@ -97,9 +98,7 @@ class World:
             photos = [begin + self.fresh + n for n in range(20)] + [begin + n for n in range(10)]
             skus = [f"T{thread}-{self.chance.randrange(30)}" for _ in range(12)]
             codes = tuple(_gtin(10 * thread + n) for n in range(3))
-            plans.append(draw_many(self.chance, model, skus, photos, count, codes))
-            for number in photos:
-                photo(number)  # drawn, so that it is known by its content
+            plans.append(draw_many(self.chance, model, skus, photos, codes, weights, PLANNED))
         self.fresh += 20
         return plans
 
@@ -124,7 +123,7 @@ class World:
         process.kill()
 
     def _library(self) -> None:
-        plans = self._plans(60)
+        plans = self._plans(ALL)
         process = self._spawn([sys.executable, str(HERE / "victim.py")])
         assert process.stdin and process.stdout
         process.stdin.write(json.dumps([[op.as_dict() for op in plan] for plan in plans]))
@@ -145,7 +144,7 @@ class World:
         self._adopt(plans, done, [count + 1 for count in done])
 
     def _server(self) -> None:
-        plans = self._plans(60)
+        plans = self._plans(ON_PAGES)
         log = self.folder / "server.log"
         with log.open("wb") as out:
             command = [sys.executable, "-m", "catalog", "serve", "--port", "0"]

@@ -13,8 +13,12 @@ from typing import Any
 
 from pictures import jpeg
 
+from catalog.photo_edits import WHOLE, cut, within
 from catalog.photos import content_hash
 
+LABELS = ("store 1", "store 2")
+#: What a crop leaves, and what it adds to a photo's number.
+BOX, CROPPED = (0.1, 0.05, 0.9, 0.95), 1_000_000
 #: EAN-13 that collide.
 GTINS = ("04006381333931", "05449000000996", "00000096385074")
 _NUMBERS: dict[str, int] = {}
@@ -22,8 +26,12 @@ _NUMBERS: dict[str, int] = {}
 
 @cache
 def photo(number: int) -> bytes:
-    """A small drawn photo that no other number has."""
-    data = jpeg(number, (160, 120))
+    """A small drawn photo that no other number has; from CROPPED on the part of one, or the part of a part ..."""
+    times, drawn = divmod(number, CROPPED)
+    box = WHOLE
+    for _ in range(times):
+        box = within(box, BOX)
+    data = cut(photo(drawn), box) if times else jpeg(drawn, (160, 120))
     _NUMBERS[content_hash(data)] = number
     return data
 
@@ -53,6 +61,7 @@ class Kept:
     active: bool = True
     photos: set[int | str] = field(default_factory=set)
     barcodes: set[str] = field(default_factory=set)
+    labels: set[str] = field(default_factory=set)
 
 
 class Refused(Exception):
@@ -64,7 +73,7 @@ class Model:
 
     def __init__(self, products: Mapping[str, Kept] | None = None) -> None:
         self.products = {
-            sku: Kept(kept.name, kept.active, set(kept.photos), set(kept.barcodes))
+            sku: Kept(kept.name, kept.active, set(kept.photos), set(kept.barcodes), set(kept.labels))
             for sku, kept in (products or {}).items()
         }
 
@@ -74,6 +83,10 @@ class Model:
             getattr(self, op.kind)(op.sku, **op.given)
         except Refused as refused:
             return str(refused)
+        for kept in self.products.values():
+            for number in kept.photos:
+                if isinstance(number, int):
+                    photo(number)  # drawn, so that it is known by its content
         return ""
 
     def after(self, op: Op) -> Model:
@@ -92,6 +105,17 @@ class Model:
         if sku not in self.products:
             raise Refused("not_found")
         return self.products[sku]
+
+    def _with_photo(self, sku: str, photo: int) -> Kept:
+        kept = self._held(sku)
+        if photo not in kept.photos:
+            raise Refused("not_found")
+        return kept
+
+    def _both(self, sku: str, other: str) -> tuple[Kept, Kept]:
+        if sku == other:
+            raise Refused("invalid_input")
+        return self._held(sku), self._held(other)
 
     def _claim(self, sku: str, gtins: list[str]) -> None:
         if any(self.owner(gtin) not in (None, sku) for gtin in gtins):
@@ -113,10 +137,7 @@ class Model:
         self._held(sku).active = active
 
     def delete_photo(self, sku: str, photo: int) -> None:
-        kept = self._held(sku)
-        if photo not in kept.photos:
-            raise Refused("not_found")
-        kept.photos.remove(photo)
+        self._with_photo(sku, photo).photos.remove(photo)
 
     def add_barcode(self, sku: str, gtin: str) -> None:
         kept = self._held(sku)
@@ -128,3 +149,44 @@ class Model:
         if gtin not in kept.barcodes:
             raise Refused("not_found")
         kept.barcodes.remove(gtin)
+
+    def set_labels(self, sku: str, labels: list[str]) -> None:
+        self._held(sku).labels = set(labels)
+
+    def rename(self, sku: str, new: str) -> None:
+        kept = self._held(sku)
+        if new in self.products and new != sku:
+            raise Refused("sku_exists")
+        del self.products[sku]
+        self.products[new] = kept
+
+    def merge(self, sku: str, into: str) -> None:
+        kept, other = self._both(sku, into)
+        for part in ("photos", "barcodes", "labels"):
+            getattr(other, part).update(getattr(kept, part))
+        del self.products[sku]
+
+    def purge(self, sku: str) -> None:
+        self._held(sku)
+        del self.products[sku]
+
+    def move_photo(self, sku: str, photo: int, to: str) -> None:
+        self._held(sku)
+        kept, other = self._both(sku, to)
+        self._with_photo(sku, photo)
+        kept.photos.remove(photo)
+        other.photos.add(photo)
+
+    def replace_photo(self, sku: str, photo: int, new: int) -> None:
+        kept = self._with_photo(sku, photo)
+        kept.photos.remove(photo)
+        kept.photos.add(new)
+
+    def crop_photo(self, sku: str, photo: int) -> None:
+        self.replace_photo(sku, photo, photo + CROPPED)
+
+    def uncrop_photo(self, sku: str, photo: int) -> None:
+        self._with_photo(sku, photo)
+        if photo < CROPPED:
+            raise Refused("conflict")
+        self.replace_photo(sku, photo, photo % CROPPED)

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
-from model import GTINS, Model, Op
+from model import GTINS, LABELS, Model, Op
 
 
-def draw(chance: random.Random, model: Model, skus: list[str], photos: list[int], gtins: tuple[str, ...] = GTINS) -> Op:
+#: How often, of a product that is there. The staff's pages and the API have the first ones.
+ON_PAGES = {"add_photos": 5, "set_active": 4, "delete_photo": 4, "change": 2, "add_barcode": 1, "remove_barcode": 1}
+ALL = {
+    **ON_PAGES,
+    "set_labels": 1,
+    "rename": 2,
+    "merge": 2,
+    "purge": 2,
+    "move_photo": 3,
+    "replace_photo": 3,
+    "crop_photo": 1,
+    "uncrop_photo": 1,
+}
+
+
+def draw(
+    chance: random.Random,
+    model: Model,
+    skus: list[str],
+    photos: list[int],
+    gtins: tuple[str, ...] = GTINS,
+    weights: Mapping[str, int] = ALL,
+) -> Op:
     """A change, most often one that is possible now."""
     sku = chance.choice(skus)
     kept = model.products.get(sku)
@@ -15,27 +39,41 @@ def draw(chance: random.Random, model: Model, skus: list[str], photos: list[int]
     if kept is None:
         barcodes = [chance.choice(gtins)] if chance.random() < 0.3 else []
         return Op("create", sku, {"name": f"name {chance.randrange(1000)}", "photos": some, "barcodes": barcodes})
-    known = sorted(number for number in kept.photos if isinstance(number, int))
-    kind = chance.choices(*zip(*WEIGHTS.items(), strict=True))[0]
-    if kind == "add_photos" or (kind == "delete_photo" and not known):
-        return Op("add_photos", sku, {"photos": some})
-    if kind == "set_active":
-        return Op(kind, sku, {"active": not kept.active})
-    if kind == "delete_photo":
-        return Op(kind, sku, {"photo": chance.choice(known)})
-    if kind == "change":
-        return Op(kind, sku, {"name": f"name {chance.randrange(1000)}"})
-    return Op(kind, sku, {"gtin": chance.choice(sorted(kept.barcodes) if kind == "remove_barcode" and kept.barcodes else gtins)})
+    known = sorted(number for number in kept.photos if isinstance(number, int)) or some
+    other = chance.choice(skus)
+    given: dict[str, dict[str, Any]] = {
+        "add_photos": {"photos": some},
+        "set_active": {"active": not kept.active},
+        "delete_photo": {"photo": chance.choice(known)},
+        "change": {"name": f"name {chance.randrange(1000)}"},
+        "add_barcode": {"gtin": chance.choice(gtins)},
+        "remove_barcode": {"gtin": chance.choice(sorted(kept.barcodes) or gtins)},
+        "set_labels": {"labels": [label for label in LABELS if chance.random() < 0.5]},
+        "rename": {"new": other},
+        "merge": {"into": other},
+        "purge": {},
+        "move_photo": {"photo": chance.choice(known), "to": other},
+        "replace_photo": {"photo": chance.choice(known), "new": some[0]},
+        "crop_photo": {"photo": chance.choice(known)},
+        "uncrop_photo": {"photo": chance.choice(known)},
+    }
+    kind = chance.choices(list(weights), list(weights.values()))[0]
+    return Op(kind, sku, given[kind])
 
 
-WEIGHTS = {"add_photos": 5, "set_active": 4, "delete_photo": 4, "change": 2, "add_barcode": 1, "remove_barcode": 1}
-
-
-def draw_many(chance: random.Random, model: Model, skus: list[str], photos: list[int], count: int, gtins: tuple[str, ...]) -> list[Op]:
+def draw_many(
+    chance: random.Random,
+    model: Model,
+    skus: list[str],
+    photos: list[int],
+    gtins: tuple[str, ...],
+    weights: Mapping[str, int],
+    count: int,
+) -> list[Op]:
     """Changes, each of them possible in the state that those before it leave; the model stays as it is."""
     model, plan = Model(model.products), []
     while len(plan) < count:
-        op = draw(chance, model, skus, photos, gtins)
+        op = draw(chance, model, skus, photos, gtins, weights)
         if not model.apply(op):
             plan.append(op)
     return plan

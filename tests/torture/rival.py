@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
-from acting import Acting
-from model import GTINS, Model
+from acting import Acting, state
+from model import GTINS
 from plans import draw
 
 from catalog import products
@@ -23,7 +23,7 @@ from catalog.config import Settings
 from catalog.errors import ConflictError, NotFoundError
 from catalog.gallery.edge import EdgeGallery
 from catalog.outbox import Worker
-from catalog.products import Facts
+from catalog.facts import Facts
 from catalog.service import Catalog
 
 THREADS = 8
@@ -38,11 +38,9 @@ def work(catalog: Catalog, chance: random.Random, rounds: int, tally: Counter[st
     for _ in range(rounds):
         try:
             tally[count(catalog)] += 1
-            # Drawn as if these products were there, with these photos: some of it is refused, as it must be.
-            model = Model()
-            for sku in chance.sample(SKUS, chance.choice([2, 4, 4, 4])):
-                model.create(sku, "", chance.sample(PHOTOS, 3), [])
-                model.products[sku].active = chance.random() < 0.5
+            # Drawn from what was there a moment ago: some of it is refused, as it must be.
+            model = state(catalog)
+            model.products.pop(COUNTER)
             op = draw(chance, model, SKUS, PHOTOS, GTINS)
             tally[f"{op.kind}: {acting.perform(op) or 'done'}"] += 1
         except Exception as error:

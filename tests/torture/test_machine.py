@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from machine import Machine
 
 SETTINGS = settings(
-    max_examples=10,
+    max_examples=8,
     stateful_step_count=20,
     deadline=None,
     derandomize=True,
