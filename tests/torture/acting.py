@@ -134,7 +134,7 @@ class Acting:
     def photo_id(self, sku: str, number: int) -> uuid.UUID:
         """The id of a product's photo; one that nobody has when the product does not have it."""
         found = products.get(self.catalog, sku).photos
-        return next((each.id for each in found if number_of(each.sha256) == number), uuid.uuid4())
+        return next((each.id for each in found if each.sha256 == content_hash(photo(number))), uuid.uuid4())
 
 
 def _uploads(numbers: list[int]) -> list[NewPhoto]:
@@ -193,7 +193,7 @@ def wrongs(catalog: Catalog) -> Iterator[str]:
     if points != set(active):
         yield f"the gallery lacks {sorted(set(active) - points)} and has {sorted(points - set(active))} beside"
     said = Model({each.sku: Kept(each.name, each.active, {p.sha256 for p in each.photos}) for each in found})
-    for sha256 in {photo.sha256 for each in found for photo in each.photos}:
+    for sha256 in {one.sha256 for each in found for one in each.photos}:
         try:
             vector = live.embedder.embed_bytes(catalog.photos.get(sha256))
         except CatalogError as error:

@@ -88,7 +88,9 @@ class Asking:
 def sign_in(url: str) -> tuple[dict[str, str], str]:
     """Cookies and CSRF token of a person; they hold for every process that has the same data folder."""
     with httpx.Client(base_url=url, timeout=60) as client:
-        client.post("/login", data={"name": NAME, "password": PASSWORD, "csrf_token": _token(client.get("/login").text)})
+        client.post(
+            "/login", data={"name": NAME, "password": PASSWORD, "csrf_token": _token(client.get("/login").text)}
+        )
         return dict(client.cookies), _token(client.get("/add/").text)
 
 

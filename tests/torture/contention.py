@@ -13,7 +13,6 @@ import acting
 from model import photo
 from rival import COUNTER, PHOTOS
 from served import environment
-
 from sqlalchemy import func, select
 
 from catalog import products

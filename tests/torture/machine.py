@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from model import CROPPED, GTINS, LABELS, Model, Op, photo
 from sqlalchemy import delete, func, select
 
-from catalog import enroll, outbox, products, listing
+from catalog import enroll, listing, outbox, products
 from catalog.candidates import Among, Match, find
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.facts import Facts

@@ -21,9 +21,9 @@ from plans import draw
 from catalog import products
 from catalog.config import Settings
 from catalog.errors import ConflictError, NotFoundError
+from catalog.facts import Facts
 from catalog.gallery.edge import EdgeGallery
 from catalog.outbox import Worker
-from catalog.facts import Facts
 from catalog.service import Catalog
 
 THREADS = 8

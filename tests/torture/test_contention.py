@@ -53,7 +53,9 @@ def test_who_waits_for_the_outbox_holds_nothing_that_it_wants(postgres_url: str,
 
 def _until_somebody_waits(catalog: Catalog) -> None:
     began = time.monotonic()
-    query = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     while True:
         with catalog.db.read() as session:
             if session.scalar(query):

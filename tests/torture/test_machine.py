@@ -10,8 +10,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from machine import Machine
 
 SETTINGS = settings(
-    max_examples=8,
-    stateful_step_count=20,
+    max_examples=6,
+    stateful_step_count=15,
     deadline=None,
     derandomize=True,
     database=None,
