@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from catalog import importing, products
+from catalog import importing, products, sources
 from catalog.config import Settings
 from catalog.facts import Facts
 from catalog.recognize import recognize
@@ -69,7 +69,7 @@ def measure(name: str, known: Photos, queries: Photos, bundle: str | None, most:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_env({"CATALOG_DATA": folder} | ({"CATALOG_MODEL": bundle} if bundle else {}))
         catalog = Catalog.open(settings)
-        items = [importing.Item(Facts(sku), paths, sku) for sku, paths in known.items()]
+        items = [sources.Item(Facts(sku), list(paths), sku) for sku, paths in known.items()]
         importing.run(catalog, items, actor="benchmark")
         count = sum(map(len, known.values()))
         found = {mode: ask(catalog, asked, mode) for mode in ("off", "auto")}

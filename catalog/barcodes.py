@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,13 +71,13 @@ def owners(session: Session, gtins: Sequence[str]) -> dict[str, str]:
     return dict(session.execute(query.where(Barcode.gtin.in_(gtins))).all())
 
 
-def owner_of(search: str) -> Select[uuid.UUID]:
-    """The query for the id of the product that has a barcode; of none, for a text that is no barcode."""
+def owner_of(session: Session, search: str) -> str | None:
+    """The SKU of the product that has a barcode; None, too, for a text that is no barcode."""
     try:
         number = gtin.parse(search)
     except GtinError:
-        number = ""
-    return select(Barcode.product_id).where(Barcode.gtin == number)
+        return None
+    return owners(session, [number]).get(number)
 
 
 def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:

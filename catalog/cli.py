@@ -84,6 +84,7 @@ def recognize(
     skus: tuple[str, ...],
 ) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
+    openblas.restart_told()
     from catalog.candidates import Among
     from catalog.recognize import recognize as recognize_photo
 
@@ -156,8 +157,8 @@ def serve(host: str, port: int, threads: int) -> None:
 for command in (
     *(cli_products.add, cli_products.list_, cli_products.label, cli_products.retire, cli_products.unretire),
     *(cli_products.rename, cli_products.merge, cli_products.purge),
-    cli_transfer.import_,
-    *(cli_upkeep.doctor, cli_upkeep.reembed_),
+    *(cli_transfer.import_, cli_transfer.export),
+    *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild, cli_upkeep.backup, cli_upkeep.restore),
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)

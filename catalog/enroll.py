@@ -36,7 +36,10 @@ class Upload(Protocol):
 
 @dataclass(frozen=True)
 class ReadPhoto:
-    """A photo that was decoded and looked at; width and height as a person sees it, in pixels."""
+    """A photo that was decoded and looked at by the bundle of this id; width and height as a person sees it, in pixels.
+
+    It is an Upload, too: one that need not be looked at again.
+    """
 
     filename: str
     data: bytes
@@ -44,6 +47,18 @@ class ReadPhoto:
     width: int
     height: int
     look: Look
+    bundle: str
+
+
+def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
+    """Decode and look at an upload. Raises PhotoRejectedError."""
+    sha256 = content_hash(upload.data)
+    try:
+        look = embedder.look(upload.data)
+    except ImageError as error:
+        raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
+    size = images.dimensions(upload.data)
+    return ReadPhoto(upload.filename, upload.data, sha256, *size, look, embedder.bundle.id)
 
 
 def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:
@@ -55,15 +70,15 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
     for upload in uploads:
         unique.setdefault(content_hash(upload.data), upload)
 
-    def one(item: tuple[str, Upload]) -> ReadPhoto | PhotoRejectedError:
-        sha256, upload = item
+    def one(upload: Upload) -> ReadPhoto | PhotoRejectedError:
+        if isinstance(upload, ReadPhoto) and upload.bundle == embedder.bundle.id:
+            return upload
         try:
-            look = embedder.look(upload.data)
-        except ImageError as error:
-            return PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256)
-        return ReadPhoto(upload.filename, upload.data, sha256, *images.dimensions(upload.data), look)
+            return read_photo(embedder, upload)
+        except PhotoRejectedError as error:
+            return error
 
-    results = list(embedder.map(one, unique.items()))
+    results = list(embedder.map(one, unique.values()))
     rejected = [result for result in results if isinstance(result, PhotoRejectedError)]
     if rejected:
         rejected[0].rejected = rejected

@@ -56,6 +56,8 @@ def check_facts(facts: Facts) -> Facts:
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Labels, each once and in order; empty ones are left out. Raises InvalidInputError."""
     names = tuple(sorted({name for label in labels if (name := checked_text("label", label, LABEL_LENGTH))}))
+    if any(separator in name for name in names for separator in "|;"):
+        raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
     if len(names) > MAX_LABELS:
         raise InvalidInputError("label", f"{len(names)} labels at once; at most {MAX_LABELS} are possible.")
     return names
@@ -76,12 +78,18 @@ def _check_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
 def describe(product: Product, facts: Facts) -> None:
     """Write checked facts to a product, all but its barcodes, in the caller's transaction."""
     product.name, product.brand, product.category = facts.name, facts.brand, facts.category
+    product.search = search_text(product)
     if facts.variant_group is not None:
         product.variant_group = facts.variant_group
     if facts.attributes is not None:
         product.attributes = dict(facts.attributes)
     if facts.labels is not None:
         set_labels(product, facts.labels)
+
+
+def search_text(product: Product) -> str:
+    """What the product list looks into: one text, so that one comparison a product is enough."""
+    return "\n".join((product.sku, product.name, product.brand, product.category)).casefold()
 
 
 def set_labels(product: Product, names: Iterable[str]) -> None:

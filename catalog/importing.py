@@ -1,38 +1,36 @@
-"""Many products at once: from photo folders or a CSV. A re-run adds nothing twice."""
+"""Many products at once, into the catalog. A re-run adds nothing twice, and goes on where a killed one ended."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from catalog import barcodes, products
+from catalog import barcodes, enroll, known, outbox, products
+from catalog.enroll import ReadPhoto
 from catalog.errors import (
     BarcodeTakenError,
+    GalleryError,
     InvalidInputError,
     NotFoundError,
     PhotoRejectedError,
     SkuExistsError,
 )
-from catalog.facts import Facts
+from catalog.facts import Facts, check_facts
+from catalog.known import Known
 from catalog.photos import content_hash
 from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.service import Catalog, Live
 from catalog.skus import check_sku
-from embedder import gtin, images
+from catalog.sources import Item, PhotoFile
 
-#: Photos of one SKU that are decoded, embedded and written in one go.
+log = logging.getLogger(__name__)
+#: Photos of one SKU that are written in one go.
 CHUNK = 32
-
-
-@dataclass(frozen=True)
-class Item:
-    """A product to import: its facts, its photo files, and where it was read (a folder, or a line of a CSV)."""
-
-    facts: Facts
-    photos: list[Path]
-    source: str
+#: Photos that are looked at while those before them are written; so at most some 80 are in memory.
+AHEAD = 16
 
 
 @dataclass
@@ -46,92 +44,130 @@ class Report:
     errors: list[str] = field(default_factory=list)
 
 
-def from_folder(root: Path) -> list[Item]:
-    """DIR/.../<SKU>/*.jpg, any depth: the folder that holds the photos is the SKU. Raises InvalidInputError."""
-    try:
-        found = images.find_photos(root)
-    except OSError as error:
-        raise InvalidInputError("folder", str(error)) from error
-    if not found:
-        raise InvalidInputError("folder", f"There is no photo below {root}.")
-    return [Item(Facts(sku), paths, str(paths[0].parent)) for sku, paths in found.items()]
+@dataclass(frozen=True)
+class _Part:
+    """Photos of one item that are written in one go; `has` are those that its product has: SHA-256, and if pending."""
+
+    item: Item
+    photos: list[PhotoFile]
+    known: Known
+    has: dict[str, bool] | None
 
 
-def from_csv(path: Path) -> list[Item]:
-    """A CSV with the columns sku and photos, and if wanted name, brand, category, barcode.
-
-    `photos` holds paths, relative to the CSV, several of them separated by `|`; `barcode` holds barcodes, several of
-    them separated by a blank or `;`; a SKU may have several lines. Raises InvalidInputError for a file that is no such
-    CSV.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
-            if not {"sku", "photos"} <= set(columns):
-                raise InvalidInputError("csv", f"{path} needs the columns sku and photos; it has {', '.join(columns)}.")
-            items = []
-            for row in reader:
-                values = {key: (row.get(name) or "").strip() for key, name in columns.items()}
-                photos = [path.parent / part.strip() for part in values["photos"].split("|") if part.strip()]
-                name, brand, category = (values.get(key, "") for key in ("name", "brand", "category"))
-                facts = Facts(values["sku"], name, brand, category, tuple(gtin.split(values.get("barcode", ""))))
-                items.append(Item(facts, photos, f"{path}:{reader.line_num}"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError("csv", f"{path} can't be read as a CSV in UTF-8: {error}") from error
-    return items
+#: A photo that the product has already: whether it is still pending. Or one that can't be used: why. Or a new one.
+_Looked = bool | str | ReadPhoto
 
 
 def run(
     catalog: Catalog, items: Iterable[Item], *, actor: str, progress: Callable[[int], None] = lambda photos: None
 ) -> Report:
-    """Import items one product at a time; a broken photo or product is reported and does not stop the others."""
+    """Import items one product at a time; a broken photo or product is reported and does not stop the others.
+
+    Products that are there keep their facts, and get what they lack of photos and barcodes. Photos of the next products
+    are looked at while the former are written. Raises what database and photo store do when they fail.
+    """
     report = Report()
-    for item in items:
-        try:
-            _import_one(catalog, item, report, actor, progress)
-        except (InvalidInputError, BarcodeTakenError) as error:
-            report.errors.append(f"{item.source}: {error}")
-            progress(len(item.photos))
+    _finish_pending(catalog)
+    live = catalog.model()
+    refused: Item | None = None
+    pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
+    try:
+        for part, looked in _read_ahead(live, pool, _parts(known.in_batches(catalog, items))):
+            if part.item is not refused:
+                try:
+                    _import_part(catalog, part, looked, report, actor)
+                except (InvalidInputError, BarcodeTakenError) as error:
+                    refused = part.item
+                    report.errors.append(f"{part.item.source}: {error}")
+            progress(len(part.photos))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return report
 
 
-def _import_one(catalog: Catalog, item: Item, report: Report, actor: str, progress: Callable[[int], None]) -> None:
-    check_sku(item.facts.sku)
-    if not item.photos:
-        raise InvalidInputError("photos", f"{item.facts.sku} has no photo.")
-    for start in range(0, len(item.photos), CHUNK):
-        chunk = item.photos[start : start + CHUNK]
-        uploads = []
-        for path in chunk:
-            try:
-                uploads.append(NewPhoto(path.name, path.read_bytes()))
-            except OSError as error:
-                report.errors.append(f"{item.source}: {path}: {error.strerror}")
-        while uploads:
-            try:
-                added = _add(catalog, item.facts, uploads, actor)
-            except PhotoRejectedError as error:
-                report.errors += [f"{item.source}: {each}" for each in error.rejected]
-                refused = {each.sha256 for each in error.rejected}
-                uploads = [upload for upload in uploads if content_hash(upload.data) not in refused]
-                continue
-            report.products += added.created
-            report.duplicates += sum(photo.duplicate for photo in added.photos)
-            report.photos += sum(not photo.duplicate for photo in added.photos)
+def _finish_pending(catalog: Catalog) -> None:
+    """What a killed import had stored and not yet enrolled."""
+    try:
+        while outbox.run_pending(catalog):
+            pass
+    except GalleryError as error:
+        log.warning("still pending: %s", error)
+
+
+def _parts(items: Iterable[tuple[Item, Known]]) -> Iterator[_Part]:
+    for item, there in items:
+        try:
+            has = there.photos.get(check_sku(item.facts.sku))
+        except InvalidInputError:
+            has = None
+        for start in range(0, len(item.photos) or 1, CHUNK):
+            yield _Part(item, item.photos[start : start + CHUNK], there, has)
+
+
+def _read_ahead(live: Live, pool: ThreadPoolExecutor, parts: Iterable[_Part]) -> Iterator[tuple[_Part, list[_Looked]]]:
+    """Parts with their photos looked at, in order; AHEAD photos of the next parts are under way all the time."""
+    waiting: deque[tuple[_Part, list[Future[_Looked]]]] = deque()
+    for part in parts:
+        waiting.append((part, [pool.submit(_look, live, part, photo) for photo in part.photos]))
+        while sum(len(futures) for _, futures in waiting) - len(waiting[0][1]) >= AHEAD or len(waiting) > AHEAD:
+            first, futures = waiting.popleft()
+            yield first, [future.result() for future in futures]
+    for first, futures in waiting:
+        yield first, [future.result() for future in futures]
+
+
+def _look(live: Live, part: _Part, photo: PhotoFile) -> _Looked:
+    try:
+        data = photo.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: no path has a null character
+        return f"{photo}: {getattr(error, 'strerror', None) or error}"
+    if part.has is not None and (pending := part.has.get(content_hash(data))) is not None:
+        return pending
+    try:
+        return enroll.read_photo(live.embedder, NewPhoto(photo.name, data))
+    except PhotoRejectedError as error:
+        return str(error)
+
+
+def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: Report, actor: str) -> None:
+    item = part.item
+    if item.errors:
+        raise InvalidInputError("line", " ".join(item.errors))
+    facts = check_facts(item.facts)
+    if not item.photos and part.has is None:
+        raise InvalidInputError("photos", f"{facts.sku or 'The line'} has no photo.")
+    report.errors += [f"{item.source}: {each}" for each in looked if isinstance(each, str)]
+    there = [each for each in looked if isinstance(each, bool)]
+    new = [each for each in looked if isinstance(each, ReadPhoto)]
+    report.duplicates += len(there)
+    report.pending += sum(there)
+    if new:
+        added = _add(catalog, facts, new, actor)
+        report.products += added.created
+        report.duplicates += sum(photo.duplicate for photo in added.photos)
+        report.photos += sum(not photo.duplicate for photo in added.photos)
+        if item.active:  # what is retired waits for nothing
             report.pending += sum(photo.state == "pending" for photo in added.photos)
-            break
-        progress(len(chunk))
+    elif part.has is not None:
+        _add_barcodes(catalog, facts, part.known, actor)
+    if not item.active and (new or part.has is not None):
+        products.set_active(catalog, facts.sku, False, actor=actor)
 
 
-def _add(catalog: Catalog, facts: Facts, uploads: list[NewPhoto], actor: str) -> products.Added:
+def _add_barcodes(catalog: Catalog, facts: Facts, there: Known, actor: str) -> None:
+    for number in facts.barcodes:
+        if there.owners.get(number) != facts.sku:
+            barcodes.add(catalog, facts.sku, number, actor=actor)
+
+
+def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.Added:
     # Barcodes on the photos are not read: nobody is there to say whether to keep them.
     try:
         for number in facts.barcodes:
             barcodes.add(catalog, facts.sku, number, actor=actor)
-        return products.add_photos(catalog, facts.sku, uploads, actor=actor, compare=False)
+        return products.add_photos(catalog, facts.sku, photos, actor=actor, compare=False)
     except NotFoundError:
         try:
-            return products.create(catalog, facts, uploads, actor=actor, compare=False)
+            return products.create(catalog, facts, photos, actor=actor, compare=False)
         except SkuExistsError:  # somebody else made it just now
-            return _add(catalog, facts, uploads, actor)
+            return _add(catalog, facts, photos, actor)

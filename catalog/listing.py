@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import ColumnElement, and_, exists, func, select, text
+from sqlalchemy.orm import Session, selectinload
 
 from catalog import barcodes
 from catalog.models import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
 from catalog.service import Catalog
 from catalog.texts import plain
 
+#: Products of a search that are counted.
+COUNTED = 1000
+
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the product list, and the key that the next one starts after (None at the end)."""
+    """A page of the product list, and the key that the next one starts after (None at the end).
+
+    `total` is of all pages; when it is `capped`, there are more than that.
+    """
 
     products: list[Product]
     next_key: str | None
     total: int
+    capped: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,14 @@ class Filter:
     never_recognized: bool = False
     retired: bool = False
 
-    def condition(self) -> ColumnElement[bool]:
+    def condition(self, session: Session) -> ColumnElement[bool]:
         """The same in SQL, on table `product`."""
         parts: list[ColumnElement[bool]] = [Product.active.is_(not self.retired)]
         if search := _known(self.search):
-            like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
-            columns = (Product.sku, Product.name, Product.brand, Product.category)
-            named = or_(*(column.ilike(like, escape="\\") for column in columns))
-            parts.append(named | Product.id.in_(barcodes.owner_of(search)))
+            named: ColumnElement[bool] = Product.search.contains(search.casefold(), autoescape=True)
+            # By its SKU, and asked before: then ix_product_active_sku_search still covers the search.
+            owner = barcodes.owner_of(session, search)
+            parts.append(named if owner is None else named | (Product.sku == owner))
         if self.category:
             parts.append(Product.category == _known(self.category))
         if self.variant_group:
@@ -55,8 +61,8 @@ class Filter:
         if self.label:
             parts.append(exists().where(Label.product_id == Product.id, Label.name == _known(self.label)))
         if self.few_photos is not None:
-            photos = select(func.count()).where(Photo.product_id == Product.id).scalar_subquery()
-            parts.append(photos < self.few_photos)
+            enough = select(Photo.product_id).group_by(Photo.product_id).having(func.count() >= self.few_photos)
+            parts.append(Product.id.not_in(enough))
         if self.never_recognized:
             parts.append(~exists().where(RecognitionEntry.product_id == Product.id))
         return and_(*parts)
@@ -64,13 +70,21 @@ class Filter:
 
 def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
     """Products in the order of their SKUs, after the SKU `after`, with their photos."""
-    condition = only.condition()
     with catalog.db.read() as session:
-        total = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0
-        query = select(Product).options(selectinload(Product.photos)).where(condition, Product.sku > _known(after))
-        found = list(session.scalars(query.order_by(Product.sku).limit(limit + 1)))
+        condition, after = only.condition(session), _known(after)
+        if replace(only, retired=False) == Filter():  # all of them: an index alone tells how many
+            total, capped = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0, False
+            skus = None
+        else:
+            query = select(Product.sku).where(condition).order_by(Product.sku).limit(COUNTED + 1)
+            skus = list(session.scalars(query))
+            total, capped = min(len(skus), COUNTED), len(skus) > COUNTED
+        # All that match were seen, unless they are many: then nothing is searched twice.
+        wanted = condition if skus is None or capped else Product.sku.in_(skus)
+        page = select(Product).options(selectinload(Product.photos)).where(wanted, Product.sku > after)
+        found = list(session.scalars(page.order_by(Product.sku).limit(limit + 1)))
     more = len(found) > limit
-    return Page(found[:limit], found[limit - 1].sku if more else None, total)
+    return Page(found[:limit], found[limit - 1].sku if more else None, total, capped)
 
 
 def categories(catalog: Catalog) -> dict[str, int]:
@@ -105,11 +119,16 @@ def counts(catalog: Catalog) -> Counts:
     """Active products, their photos, and how many of these are not searchable yet."""
     with catalog.db.read() as session:
         products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
-        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active))
+        # All photos without those of the retired products, which are few: at 300,000 photos a join of everything takes
+        # 290 ms on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).
+        retired = select(func.count()).select_from(Photo).join(Product).where(Product.active.is_(False))
+        every = select(func.count()).select_from(Photo)
+        photos = session.scalar(select(every.scalar_subquery() - retired.scalar_subquery()))
         pending = session.scalar(
             select(func.count())
             .select_from(Enrollment)
             .join(Generation, Generation.id == Enrollment.generation_id)
-            .where(Generation.live, ~Enrollment.done)
+            # In the words of ix_enrollment_pending: SQLite sees no use for it in "done = 0".
+            .where(Generation.live, text("NOT enrollment.done"))
         )
     return Counts(products or 0, photos or 0, pending or 0)

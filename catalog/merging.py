@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from catalog import audit, enroll, outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
-from catalog.facts import MAX_LABELS, set_labels
+from catalog.facts import MAX_LABELS, search_text, set_labels
 from catalog.models import Barcode, Enrollment, Product, RecognitionEntry
 from catalog.service import Catalog
 from catalog.skus import check_sku, held, held_both
@@ -31,6 +31,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
                 return
             before = audit.facts(product)
             product.sku = new
+            product.search = search_text(product)
             session.flush()
             ids = [photo.id for photo in product.photos]
             # The gallery's points name the SKU: written again. Until that is done they are found as ever.

@@ -61,7 +61,10 @@ class Base(DeclarativeBase):
 
 
 class Product(Base):
-    """What is sold under one SKU. A retired product stays, is not recognized, and can come back."""
+    """What is sold under one SKU. A retired product stays, is not recognized, and can come back.
+
+    `search` is what the list looks into: SKU, name, brand and category, case folded (see catalog.facts.search_text).
+    """
 
     __tablename__ = "product"
 
@@ -72,6 +75,7 @@ class Product(Base):
     category: Mapped[str] = mapped_column(String(100), default="")
     variant_group: Mapped[str] = mapped_column(String(100), default="", server_default="")
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    search: Mapped[str] = mapped_column(Text, default="", server_default="")
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -92,6 +96,8 @@ class Product(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy takes it as it is
     __table_args__ = (
         Index("ix_product_active_sku", "active", "sku"),
+        # Covers a search, so that SQLite reads no row for it.
+        Index("ix_product_active_sku_search", "active", "sku", "search"),
         Index("ix_product_active_category_sku", "active", "category", "sku"),
         Index("ix_product_created_at", "created_at"),
         Index("ix_product_variant_group", "variant_group"),

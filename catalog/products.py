@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from catalog import audit, barcodes, details, enroll, lookalikes, photo_rows
 from catalog.barcodes import FoundBarcode
+from catalog.enroll import Upload
 from catalog.errors import ConflictError, InvalidInputError, SkuExistsError
 from catalog.facts import Facts, check_facts, check_labels, describe
 from catalog.facts import set_labels as put_labels
@@ -72,7 +73,7 @@ class Added:
         return all(photo.state == "searchable" for photo in self.photos)
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
     `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo, and which barcodes
@@ -91,7 +92,7 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
     return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     sku = known_form(sku)
     if not photos:
@@ -106,7 +107,7 @@ def _exists(catalog: Catalog, sku: str) -> bool:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
-def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool, compare: bool) -> Added:
+def _add(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, new: bool, compare: bool) -> Added:
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")

@@ -62,7 +62,7 @@ class Catalog:
         db = Database(settings.database)
         try:
             db.migrate()
-            gallery = open_gallery(settings.gallery, api_key=settings.gallery_api_key)
+            gallery = open_gallery(settings.gallery, api_key=settings.gallery_api_key, options=settings.gallery_options)
             return cls(settings, db, open_store(settings.photos), gallery)
         except BaseException:
             db.close()

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 #: What OpenBLAS takes a processor for that it does not know.
@@ -29,12 +32,30 @@ def environment() -> dict[str, str]:
     return found
 
 
+def restart_told() -> None:
+    """Start this program anew with these variables, unless it has them; where NumPy is imported it is too late.
+
+    OpenBLAS reads them when it is loaded, and asking which processor it takes this one for loads it: so they can't be
+    set within the process.
+    """
+    if "numpy" in sys.modules:
+        return
+    missing = {name: value for name, value in environment().items() if name not in os.environ}
+    if missing:
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **missing})  # noqa: S606 - no shell, the same program
+
+
 def chosen() -> str | None:
     """The processor for which NumPy's OpenBLAS computes here; None where it can't be asked. NumPy is not imported."""
     numpy = importlib.util.find_spec("numpy")
     if numpy is None or numpy.origin is None:
         return None
-    for path in sorted((Path(numpy.origin).parents[1] / "numpy.libs").glob("*openblas*")):
+    libraries = sorted((Path(numpy.origin).parents[1] / "numpy.libs").glob("*.so*"))
+    # OpenBLAS wants libgfortran where NumPy brings it, and that libquadmath: each is found once it is loaded.
+    for path in libraries * 2:
+        with suppress(OSError):
+            ctypes.CDLL(str(path))
+    for path in (path for path in libraries if "openblas" in path.name):
         try:
             library = ctypes.CDLL(str(path))
         except OSError:  # it wants another library that only NumPy loads

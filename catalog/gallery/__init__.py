@@ -76,6 +76,26 @@ class Hit:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server is called, and how it keeps generations that are made from now on (None: as it pleases)."""
+
+    timeout: int = 5
+    """Seconds that one try may wait for the server: by gRPC for the whole answer, by HTTP for each part of it."""
+    tries: int = 3
+    """Of a call that the server doesn't answer, or can't now; a hundred milliseconds apart, then twice as many."""
+    grpc_port: int | None = None
+    """Where the server speaks gRPC, if that is to be spoken."""
+    ca: Path | None = None
+    """Certificates (PEM) that the server's is checked by, in place of the public ones."""
+    shards: int | None = None
+    replicas: int | None = None
+    on_disk: bool = False
+    """Vectors and words are read from disk as they are needed, not kept in memory."""
+    quantized: bool = False
+    """A copy of the vectors in int8 is searched, and the vectors themselves order what it finds."""
+
+
 class Gallery(Protocol):
     """A vector store that is safe to use from many threads.
 
@@ -231,10 +251,10 @@ def unknown_generation(generation: str, place: str) -> GalleryMismatchError:
     return GalleryMismatchError(f"There is no {generation} in the gallery at {place}: it has to be built first.")
 
 
-def open_gallery(url: str, *, api_key: str | None = None, timeout: float = 5.0) -> Gallery:
+def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions | None = None) -> Gallery:
     """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; nothing is opened and nobody is called yet.
 
-    `api_key` and `timeout` (seconds a call) are for a server. Raises ConfigError for any other URL.
+    `api_key` and `options` are for a server. Raises ConfigError for any other URL, and for options that can't be used.
     """
     # Imported only when used: an embedded catalog never loads the client, nor the other way round.
     scheme, _, path = url.partition(":")
@@ -245,7 +265,7 @@ def open_gallery(url: str, *, api_key: str | None = None, timeout: float = 5.0) 
     if _is_server(url):
         from catalog.gallery.server import ServerGallery
 
-        return ServerGallery.open(url, api_key, timeout)
+        return ServerGallery.open(url, api_key, options or ServerOptions())
     raise ConfigError("The gallery's URL is not understood: it is edge:PATH or http://HOST:6333 (no user or password).")
 
 

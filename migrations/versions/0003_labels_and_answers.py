@@ -18,6 +18,9 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("product", sa.Column("variant_group", sa.String(length=100), server_default="", nullable=False))
     op.add_column("product", sa.Column("attributes", sa.JSON(), server_default="{}", nullable=False))
+    op.add_column("product", sa.Column("search", sa.Text(), server_default="", nullable=False))
+    _fill_search()
+    op.create_index("ix_product_active_sku_search", "product", ["active", "sku", "search"])
     op.create_index("ix_product_active_category_sku", "product", ["active", "category", "sku"])
     op.create_index("ix_product_variant_group", "product", ["variant_group"])
     op.add_column("photo", sa.Column("source", sa.String(length=20), server_default="", nullable=False))
@@ -76,6 +79,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_feedback_recognition_id"), "feedback", ["recognition_id"])
 
 
+def _fill_search() -> None:
+    """As `catalog.facts.search_text` makes it."""
+    names = ("id", "sku", "name", "brand", "category", "search")
+    product = sa.table("product", *(sa.column(name, sa.Uuid() if name == "id" else sa.Text()) for name in names))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(product)).all():
+        search = "\n".join((row.sku, row.name, row.brand, row.category)).casefold()
+        connection.execute(sa.update(product).where(product.c.id == row.id).values(search=search))
+
+
 def downgrade() -> None:
     """Take back."""
     for table in ("feedback", "recognition", "label"):
@@ -85,5 +98,6 @@ def downgrade() -> None:
         op.drop_column("photo", column)
     op.drop_index("ix_product_variant_group", "product")
     op.drop_index("ix_product_active_category_sku", "product")
-    for column in ("attributes", "variant_group"):
+    op.drop_index("ix_product_active_sku_search", "product")
+    for column in ("search", "attributes", "variant_group"):
         op.drop_column("product", column)

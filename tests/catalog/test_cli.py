@@ -153,10 +153,31 @@ def test_import(run: Run, tmp_path: Path) -> None:
     assert broken.stderr.startswith("left out: ")
     assert "bad.jpg" in broken.stderr
     (tmp_path / "list.csv").write_text("sku,photos,name\nC,4.jpg,Cheese\nD,absent.jpg,\n")
+    error = "list.csv:3: absent.jpg: No such file or directory\n"
+    told = "nothing was imported: 1 errors; --skip-errors imports the rest of it\n"
     result = run("import", "list.csv", "--quiet", status=1)
+    assert (result.stdout, result.stderr) == ("", error + told)
+    assert "bad.jpg" in run("import", "in", "--strict", "--quiet", status=1).stderr.splitlines()[0]
+    result = run("import", "list.csv", "--quiet", "--skip-errors", status=1)
     assert result.stdout.startswith("1 products and 1 photos added")
-    assert result.stderr == "left out: list.csv:3: absent.jpg: No such file or directory\n"
+    assert result.stderr == f"left out: {error}"
     assert "100%" in run("import", "in", status=1).stderr  # the progress bar
+
+
+def test_export_and_foreign_headers(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Artikel;Bild;Preis\nA;1.jpg|2.jpg;1,99\n")
+    refused = one_line(run("import", "list.csv", "--quiet", status=1))
+    assert "no header 'photos'" in refused and "Artikel, Bild, Preis" in refused
+    result = run("import", "list.csv", "--map", "sku=Artikel,photos=Bild", "--quiet")
+    assert result.stdout.startswith("1 products and 2 photos added")
+    assert result.stderr == "columns that are not read: Preis\n"
+    assert run("export", "out", "--quiet").stdout == "1 products and 2 photos in out\n"
+    assert "there already" in one_line(run("export", "out", "--quiet", status=1))
+    assert run("export", "out.zip", "--no-photos", "--quiet").stdout == "1 products and 0 photos in out.zip\n"
+    for source in ("out", "out/catalog.csv"):
+        assert "2 photos were there already" in run("import", source, "--quiet").stdout
+    (tmp_path / "broken.zip").write_text("no zip")
+    assert "broken.zip is no zip" in one_line(run("import", "broken.zip", "--quiet", status=1))
 
 
 def test_list_retire_and_restore(run: Run) -> None:

@@ -79,6 +79,7 @@ def test_one_step_down_and_up_again_keeps_the_rows(db: Database) -> None:
         photo = session.scalars(select(Photo)).one()
         assert (photo.product.sku, photo.status, photo.warnings, photo.crop) == ("A", "accepted", [], None)
         assert (photo.product.attributes, photo.product.variant_group, photo.product.labels) == ({}, "", [])
+        assert photo.product.search == "a\na\n\n"  # of a catalog that was there before searches had it
 
 
 def test_migrate_can_be_repeated_and_keeps_rows(db: Database) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import qdrant_edge
-from galleries import DIM, GENERATION, OTHER, point_id, unit_vectors, words_of
+from galleries import DIM, GENERATION, OTHER, point_id, points, unit_vectors, words_of
+from qdrants import grpc_qdrant, http_qdrant, names_of
 
 from catalog.errors import GalleryError, GalleryMismatchError
-from catalog.gallery import PRODUCT, Gallery, GalleryPoint, Vector
+from catalog.gallery import PRODUCT, VECTOR_NAME, Gallery, GalleryPoint, ServerOptions, Vector, open_gallery
 from catalog.gallery.edge import EdgeGallery
+from catalog.gallery.server import ServerGallery
 from embedder.calibrate_details import shared_words, shortlist
 from embedder.words import Words
 
@@ -145,3 +147,44 @@ def test_edge_indexes_products_and_finds_the_same_without(tmp_path: Path, query:
     assert old.search(GENERATION, query, 10, products=["product-3", "product-17"]) == expected
     assert len(expected) == 2 * EACH
     old.close()
+
+
+def test_a_server_indexes_products_once(query: Vector) -> None:
+    with http_qdrant() as server:
+        for _ in range(2):  # two processes
+            gallery = open_gallery(server.url)
+            gallery.create(GENERATION, DIM)
+            gallery.create(GENERATION, DIM)
+            gallery.search(GENERATION, query, 5, products=["product-3"])
+            gallery.close()
+        asked = [body for call, body in server.calls if call == f"PUT /collections/{GENERATION}/index"]
+        assert asked == [{"field_name": "product", "field_schema": "keyword"}]
+
+
+def test_a_server_s_older_generation_gets_the_index(query: Vector) -> None:
+    with grpc_qdrant() as server:
+        gallery = open_gallery("http://127.0.0.1", options=ServerOptions(grpc_port=server.port))
+        assert isinstance(gallery, ServerGallery)
+        gallery.create(GENERATION, DIM)
+        gallery.upsert(GENERATION, points(query[None]))
+        server.behind.indexed.clear()
+        again = open_gallery("http://127.0.0.1", options=ServerOptions(grpc_port=server.port))
+        again.create(GENERATION, DIM)
+        assert names_of(server.calls).count("CreateFieldIndex") == 2
+        assert server.behind.indexed == {GENERATION}
+        assert [hit.id for hit in again.search(GENERATION, query, 5, products=["product-0"])] == [point_id(0)]
+        gallery.close()
+        again.close()
+
+
+def test_a_server_is_sent_the_filter_in_every_list(query: Vector) -> None:
+    with http_qdrant() as server:
+        gallery = open_gallery(server.url)
+        gallery.create(GENERATION, DIM)
+        gallery.shortlist(GENERATION, query, words_of(RARE), 5, products=["product-3", "product-4"])
+        gallery.close()
+        name, body = server.calls[-1]
+    assert name == f"POST /collections/{GENERATION}/points/query"
+    assert [one["using"] for one in body["prefetch"]] == [VECTOR_NAME, "words"]
+    for one in body["prefetch"]:
+        assert one["filter"] == {"must": [{"key": "product", "match": {"any": ["product-3", "product-4"]}}]}

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pictures import bad_files, jpeg
+from programs import spawn
 from sqlalchemy import func, select
 
-from catalog import importing, listing, products
+from catalog import enroll, exporting, importing, listing, products, reembed, sources
+from catalog.enroll import ReadPhoto, Upload
 from catalog.errors import InvalidInputError, StorageError
 from catalog.importing import Report
 from catalog.models import AuditEntry
 from catalog.recognize import recognize
 from catalog.service import Catalog
+from embedder.bundle import Bundle
+from embedder.serve import Embedder
 
 
 def write(root: Path, *photos: tuple[str, int]) -> None:
@@ -22,8 +28,8 @@ def write(root: Path, *photos: tuple[str, int]) -> None:
 
 
 def load(catalog: Catalog, root: Path) -> Report:
-    items = importing.from_folder(root) if root.is_dir() else importing.from_csv(root)
-    return importing.run(catalog, items, actor="cli")
+    with sources.opened(root) as source:
+        return importing.run(catalog, source.items, actor="cli")
 
 
 def entries(catalog: Catalog) -> int:
@@ -49,7 +55,7 @@ def test_the_folder_that_holds_the_photos_is_the_sku(catalog: Catalog, tmp_path:
 def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
     counted: list[int] = []
-    report = importing.run(catalog, importing.from_folder(tmp_path / "in"), actor="cli", progress=counted.append)
+    report = importing.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=counted.append)
     assert report == Report(products=1, photos=70)
     assert sum(counted) == 70
 
@@ -137,14 +143,14 @@ def test_errors_of_a_csv_name_the_line(catalog: Catalog, tmp_path: Path) -> None
     ]
     path.write_text("\n".join(lines))
     report = load(catalog, path)
-    assert (report.products, report.photos) == (2, 2)
+    assert (report.products, report.photos) == (1, 1)
     expected = {
         3: "SKU is missing",
         4: "no photo",
         5: "bad.jpg: The file is not an image",
         6: "absent.jpg: No such file",
     }
-    expected |= {7: "Is a directory", 8: "slashes", 9: "no photo", 10: "bad.jpg"}
+    expected |= {7: "Is a directory", 8: "slashes", 9: "no photo", 10: "3 cells, the header 2"}
     assert len(report.errors) == len(expected)
     for error, (number, words) in zip(report.errors, expected.items(), strict=True):
         assert error.startswith(f"{path}:{number}: ")
@@ -156,13 +162,13 @@ def test_what_is_no_csv(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(InvalidInputError, match=r"list\.csv"):
-        importing.from_csv(path)
+        sources.from_csv(path)
 
 
 def test_folders_without_photos(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InvalidInputError, match=str(root)):
-            importing.from_folder(root)
+            sources.from_folder(root)
 
 
 def test_a_full_disk_ends_the_import(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,3 +192,64 @@ def test_what_can_not_be_searched_yet_is_counted(catalog: Catalog, tmp_path: Pat
     write(tmp_path / "in", ("A/1.jpg", 1), ("A/2.jpg", 2))
     catalog.gallery.on = False
     assert load(catalog, tmp_path / "in") == Report(products=1, photos=2, pending=2)
+
+
+def test_a_killed_import_goes_on_where_it_ended(
+    env: dict[str, str], open_catalog: Callable[[], Catalog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "in", *((f"S{seed // 2:02}/{seed}.jpg", seed) for seed in range(20)))
+    with spawn("importing_killed", tmp_path / "in", 8, env=env) as child:
+        assert child.wait() == -signal.SIGKILL
+    catalog = open_catalog()
+    kept = exporting.count(catalog)
+    assert 8 <= kept < 20
+    looked: list[str] = []
+    read_photo = enroll.read_photo
+
+    def noted(embedder: Embedder, upload: Upload) -> ReadPhoto:
+        looked.append(upload.filename)
+        return read_photo(embedder, upload)
+
+    monkeypatch.setattr(enroll, "read_photo", noted)
+    report = load(catalog, tmp_path / "in")
+    assert report == Report(products=10 - kept // 2, photos=20 - kept, duplicates=kept)
+    assert len(looked) == len(set(looked)) == 20 - kept  # what is there is only hashed
+    assert listing.counts(catalog) == listing.Counts(10, 20, 0)
+    assert catalog.gallery.count(catalog.live().collection) == 20
+
+
+def test_what_a_killed_import_left_pending_is_done_first(
+    catalog: Catalog, open_catalog: Callable[[], Catalog], tmp_path: Path
+) -> None:
+    write(tmp_path / "in", ("A/1.jpg", 1), ("A/2.jpg", 2))
+    catalog.gallery.on = False
+    load(catalog, tmp_path / "in")
+    assert load(catalog, tmp_path / "in") == Report(duplicates=2, pending=2)
+    catalog.gallery.on = True
+    assert load(catalog, tmp_path / "in") == Report(duplicates=2)
+    assert listing.counts(catalog).pending == 0
+
+
+def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: Path, other_bundle: Bundle) -> None:
+    write(tmp_path / "in", *((f"S{seed}/1.jpg", seed) for seed in range(4)))
+
+    def switch(photos: int) -> None:
+        if catalog.model().embedder.bundle.id != other_bundle.id:
+            reembed.reembed(catalog, other_bundle)
+
+    importing.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
+    live = catalog.live()
+    assert live.embedder.bundle.id == other_bundle.id
+    assert catalog.gallery.count(live.collection) == 4
+    assert recognize(catalog, jpeg(3)).matches[0].score > 0.99
+
+
+def test_a_line_may_retire_a_product_and_never_revives_one(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path, ("1.jpg", 1), ("2.jpg", 2))
+    path = tmp_path / "list.csv"
+    path.write_text("sku,photos,active\nA,1.jpg,no\nB,2.jpg,yes\n")
+    assert load(catalog, path) == Report(products=2, photos=2)
+    assert [products.get(catalog, sku).active for sku in "AB"] == [False, True]
+    path.write_text("sku,photos,active\nA,1.jpg,yes\nB,,no\n")
+    assert load(catalog, path) == Report(duplicates=1)
+    assert [products.get(catalog, sku).active for sku in "AB"] == [False, False]

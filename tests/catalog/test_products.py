@@ -16,7 +16,7 @@ from catalog.errors import (
     NotFoundError,
     SkuExistsError,
 )
-from catalog.facts import Facts
+from catalog.facts import Facts, describe
 from catalog.models import AuditEntry, Product
 from catalog.outbox import run_pending
 from catalog.photos import content_hash
@@ -296,7 +296,10 @@ def test_variants_labels_and_attributes(catalog: Catalog) -> None:
 
 def fill(catalog: Catalog, *facts: Facts) -> None:
     with catalog.db.write() as session:
-        session.add_all(Product(sku=f.sku, name=f.name, brand=f.brand, category=f.category) for f in facts)
+        for each in facts:
+            product = Product(sku=each.sku, photos=[], labels=[])
+            describe(product, each)
+            session.add(product)
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
@@ -330,6 +333,17 @@ def test_search(catalog: Catalog) -> None:
     assert {search: "".join(skus(catalog, search)) for search in expected} == expected
 
 
+def test_a_search_that_finds_many_is_counted_to_a_thousand(catalog: Catalog) -> None:
+    fill(catalog, *(Facts(f"S{number:04}", "tea" if number % 2 else "coffee") for number in range(2100)))
+    page = listing.list_page(catalog, listing.Filter("TEA"), limit=10)
+    assert (page.total, page.capped, page.next_key) == (1000, True, "S0019")
+    page = listing.list_page(catalog, listing.Filter("tea"), after="S2089", limit=10)
+    assert ([product.sku for product in page.products][-1], page.next_key) == ("S2099", None)
+    page = listing.list_page(catalog, listing.Filter("S209"), after="S2097", limit=10)
+    assert ([product.sku for product in page.products], page.total, page.capped) == (["S2098", "S2099"], 10, False)
+    assert listing.list_page(catalog).total == 2100
+
+
 def test_counts(catalog: Catalog) -> None:
     create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
@@ -341,3 +355,28 @@ def test_counts(catalog: Catalog) -> None:
     assert products.pending_photos(catalog, products.get(catalog, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }
+
+
+def narrowed(catalog: Catalog, **only: Any) -> str:
+    return "".join(product.sku for product in listing.list_page(catalog, listing.Filter(**only)).products)
+
+
+def test_lists_are_narrowed(catalog: Catalog) -> None:
+    for sku, group, names, seeds in (("A", "tea", ("x",), (1, 2)), ("B", "tea", ("x", "y"), (3,)), ("C", "", (), (4,))):
+        facts = Facts(sku, category="Drinks" if group else "Food", variant_group=group, labels=names)
+        products.create(catalog, facts, shots(*seeds), actor="anna")
+    products.set_active(catalog, "C", False, actor="anna")
+    expected: list[tuple[dict[str, Any], str]] = [
+        ({}, "AB"),
+        ({"category": " Drinks "}, "AB"),
+        ({"category": "drink"}, ""),
+        ({"label": "y"}, "B"),
+        ({"label": "x", "few_photos": 2}, "B"),
+        ({"variant_group": "tea", "search": "B"}, "B"),
+        ({"few_photos": 1}, ""),
+        ({"retired": True}, "C"),
+        ({"never_recognized": True}, "AB"),
+    ]
+    assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
+    assert listing.categories(catalog) == {"Drinks": 2}
+    assert listing.labels(catalog) == {"x": 2, "y": 1}

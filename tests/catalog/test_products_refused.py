@@ -75,6 +75,7 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         (Facts("A", variant_group="x" * 101), "variant_group"),
         (Facts("A", labels=("x" * 65,)), "label"),
         (Facts("A", labels=("a\tb",)), "label"),
+        (Facts("A", labels=("a|b",)), "label"),
         (Facts("A", labels=tuple(map(str, range(51)))), "label"),
         (Facts("A", attributes={"": "x"}), "attributes"),
         (Facts("A", attributes={"x" * 51: "x"}), "attributes"),

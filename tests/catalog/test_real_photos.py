@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import importing, listing
+from catalog import importing, listing, sources
 from catalog.config import Settings
 from catalog.recognize import recognize
 from catalog.service import Catalog
@@ -29,7 +29,7 @@ def groceries(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def test_grocery_store(groceries: Catalog, record_property: Callable[[str, object], None]) -> None:
-    report = importing.run(groceries, importing.from_folder(PHOTOS / "train"), actor="test")
+    report = importing.run(groceries, sources.from_folder(PHOTOS / "train"), actor="test")
     assert (report.products, report.photos, report.pending, report.errors) == (81, 2640, 0, [])
     right, unknown, times = 0, 0, []
     queries = [(sku, path) for sku, paths in images.find_photos(PHOTOS / "val").items() for path in paths]

@@ -37,3 +37,21 @@ def test_numpys_openblas_takes_the_name() -> None:
     environment = {**os.environ, "OPENBLAS_CORETYPE": str(wanted)}
     told = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == wanted
+
+
+@pytest.mark.parametrize(("said", "expected"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_a_program_starts_anew_with_its_variables(said: dict[str, str], expected: str) -> None:
+    script = (
+        "import os, sys; from embedder import openblas; openblas.restart_told(); "
+        "print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules, sys.argv[1], sys.stdin.read())"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")} | said
+    command = [sys.executable, "-c", script, "an argument"]
+    told = subprocess.run(command, env=environment, input="typed", capture_output=True, text=True, check=True)
+    assert told.stdout == f"{expected} False an argument typed\n"
+
+
+def test_where_numpy_is_imported_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execve", lambda *arguments: pytest.fail("started anew"))
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    openblas.restart_told()
