@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format bench pictures lock clean
+.PHONY: help demo serve test torture lint format bench pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ serve: .venv/serve ## Serve the admin pages and the POS API on http://localhost:
 
 test: .venv/dev ## Run every test; what this machine lacks is skipped by name
 	$(BIN)/pytest $(ARGS)
+
+torture: .venv/dev ## Kill, contend and draw random sequences; MINUTES=15, SEED=... repeats one
+	$(BIN)/python tests/torture --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/dev ## Style, imports and types
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,10 +131,14 @@ def _known(catalog: Catalog, hits: list[Hit], limit: int) -> list[Match]:
 
 def facts_of(catalog: Catalog, hits: Sequence[Hit]) -> dict[str, Any]:
     """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id."""
+    ids = []
+    for hit in hits:
+        with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
+            ids.append(uuid.UUID(hit.id))
     with catalog.db.read() as session:
         rows = session.execute(
             select(Photo.id, Photo.sha256, Product.sku, Product.name)
             .join(Product, Product.id == Photo.product_id)
-            .where(Photo.id.in_([uuid.UUID(hit.id) for hit in hits]), Product.active)
+            .where(Photo.id.in_(ids), Product.active)
         ).all()
     return {str(row.id): row for row in rows}

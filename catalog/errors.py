@@ -105,6 +105,12 @@ class GalleryUnavailableError(GalleryError):
     code = "gallery_unavailable"
 
 
+class GalleryFullError(GalleryUnavailableError):
+    """There is too little room left on the embedded gallery's disk to open it or write to it."""
+
+    code = "gallery_full"
+
+
 class GalleryMismatchError(GalleryError):
     """A collection that is missing, holds vectors of another length, or has no room for visual words."""
 

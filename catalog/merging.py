@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
-from catalog import audit, enroll, photo_rows
+from catalog import audit, enroll, outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
 from catalog.facts import MAX_LABELS, search_text, set_labels
 from catalog.models import Barcode, Enrollment, Product, RecognitionEntry
@@ -35,7 +35,9 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
             session.flush()
             ids = [photo.id for photo in product.photos]
             # The gallery's points name the SKU: written again. Until that is done they are found as ever.
-            session.execute(update(Enrollment).where(Enrollment.photo_id.in_(ids)).values(done=False))
+            mine = Enrollment.photo_id.in_(ids)
+            outbox.hold_enrollments(session, mine)
+            session.execute(update(Enrollment).where(mine).values(done=False))
             audit.record(session, actor, "product.rename", new, before, audit.facts(product))
     except IntegrityError as error:
         raise SkuExistsError(f"The SKU {new!r} is in the catalog already.") from error

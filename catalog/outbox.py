@@ -79,6 +79,12 @@ def hold_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
     session.execute(query.order_by(Enrollment.generation_id, Enrollment.photo_id).with_for_update())
 
 
+def hold_removals(session: Session, condition: ColumnElement[bool]) -> None:
+    """Hold rows until the transaction ends, in one order, too: an outbox may be at work on the same ones."""
+    query = select(Removal.point_id).where(condition)
+    session.execute(query.order_by(Removal.generation_id, Removal.point_id).with_for_update())
+
+
 def apply_removals(catalog: Catalog, live: Live) -> int:
     """Delete from a generation what was deleted in SQL, up to 1,000 points; how many. Raises GalleryError."""
     with catalog.db.write() as session:

@@ -72,7 +72,9 @@ def owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> N
     there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
     session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
     # In other generations, too: a photo that is back must not be taken out while its gallery is built.
-    session.execute(delete(Removal).where(Removal.point_id.in_(photo_ids)))
+    back = Removal.point_id.in_(photo_ids)
+    outbox.hold_removals(session, back)
+    session.execute(delete(Removal).where(back))
 
 
 def remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:

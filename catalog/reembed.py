@@ -135,8 +135,9 @@ def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
         with catalog.db.write() as session:
             there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
             # Held until the rows are committed, so that a photo deleted this moment takes its row along.
-            still = select(Photo.id).where(Photo.id.in_(ids)).with_for_update(read=True, key_share=True)
-            new = [identity for identity in session.scalars(still) if identity not in there]
+            still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # in the order of who deletes several
+            kept = session.scalars(still.with_for_update(read=True, key_share=True))
+            new = [identity for identity in kept if identity not in there]
             session.add_all(Enrollment(generation_id=building.generation_id, photo_id=identity) for identity in new)
     except IntegrityError as error:
         raise ConflictError("Another process builds the same gallery right now: let it end.") from error

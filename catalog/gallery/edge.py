@@ -40,6 +40,7 @@ from catalog.gallery import (
     to_hit,
     to_listed,
 )
+from catalog.gallery.room import check_room
 from catalog.gallery.shards import Shards
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class EdgeGallery:
         # The turn is taken anew for each chunk, so that searches get through while thousands of points are written.
         for start in range(0, len(points), CHUNK):
             with self._shards.opened(generation) as (shard, _):
+                check_room(self._shards.root)
                 chunk = [_to_point(point) for point in points[start : start + CHUNK]]
                 shard.update(UpdateOperation.upsert_points(chunk))
                 # An update alone survives kill -9, not a power cut: it syncs nothing to disk (traced). A flush costs 3
@@ -91,6 +93,7 @@ class EdgeGallery:
         """See Gallery. On return they are gone for good, power cut or not."""
         point_ids: list[PointId] = list(ids)
         with self._shards.opened(generation) as (shard, _):
+            check_room(self._shards.root)
             shard.update(UpdateOperation.delete_points(point_ids))
             shard.flush()
 

@@ -28,6 +28,7 @@ from qdrant_edge import (
 
 from catalog.errors import CatalogError, GalleryError, GalleryLockedError
 from catalog.gallery import PRODUCT, VECTOR_NAME, WORDS_NAME, checked_name, is_generation, unknown_generation
+from catalog.gallery.room import check_room
 
 # Begins the name of a generation's folder while a copy with words takes its place.
 _REPLACED = ".replaced-"
@@ -132,6 +133,8 @@ class Shards:
         folder = self.root / generation
         if create is None and not self._there(generation):
             raise unknown_generation(generation, str(self.root))
+        self.root.mkdir(parents=True, exist_ok=True)
+        check_room(self.root)
         slot.file_lock = self._lock(generation)
         try:
             self._sweep(generation)

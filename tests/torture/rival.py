@@ -1,0 +1,89 @@
+"""`python rival.py NUMBER SEED ROUNDS [worker]`: eight threads that change the same few products as others do.
+
+Waits for a line on its standard input, prints a JSON line: how each change ended, and what was no typed error.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
+from acting import Acting, state
+from model import GTINS
+from plans import draw
+
+from catalog import products
+from catalog.config import Settings
+from catalog.errors import ConflictError, NotFoundError
+from catalog.facts import Facts
+from catalog.gallery.edge import EdgeGallery
+from catalog.outbox import Worker
+from catalog.service import Catalog
+
+THREADS = 8
+SKUS = ["S0", "S1", "S2", "S3"]
+PHOTOS = list(range(10))
+#: Its name counts the changes that were acknowledged.
+COUNTER = "COUNTER"
+
+
+def work(catalog: Catalog, chance: random.Random, rounds: int, tally: Counter[str], wrong: list[str]) -> None:
+    acting = Acting(catalog)
+    for _ in range(rounds):
+        try:
+            tally[count(catalog)] += 1
+            # Drawn from what was there a moment ago: some of it is refused, as it must be.
+            model = state(catalog)
+            model.products.pop(COUNTER)
+            op = draw(chance, model, SKUS, PHOTOS, GTINS)
+            tally[f"{op.kind}: {acting.perform(op) or 'done'}"] += 1
+        except Exception as error:
+            wrong.append(repr(error))
+
+
+def count(catalog: Catalog) -> str:
+    """One more, if nobody was faster."""
+    try:
+        seen = products.get(catalog, COUNTER)
+        products.change(catalog, Facts(COUNTER, str(int(seen.name) + 1)), version=seen.version, actor="rival")
+    except NotFoundError:
+        return "count: none"
+    except ConflictError:
+        return "count: conflict"
+    return "count: done"
+
+
+if __name__ == "__main__":
+    number, seed, rounds = map(int, sys.argv[1:4])
+    settings = Settings.from_env()
+    catalog = Catalog.open(settings)
+    if len(sys.argv) > 4:
+        catalog.live()
+        worker = Worker(catalog, every=0.05)
+        worker.start()
+    else:  # the gallery is the other's; no need to wait for it at every change
+        catalog.gallery = EdgeGallery(Path(settings.gallery.removeprefix("edge:")), lock_wait=0)
+        catalog.model()
+    print("open", flush=True)
+    sys.stdin.readline()
+    tally: Counter[str] = Counter()
+    wrong: list[str] = []
+    threads = [
+        threading.Thread(target=work, args=(catalog, random.Random(f"{seed}/{number}/{n}"), rounds, tally, wrong))
+        for n in range(THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps({"tally": tally, "wrong": wrong}), flush=True)
+    sys.stdin.readline()
+    if len(sys.argv) > 4:
+        worker.stop()
+    catalog.close()
