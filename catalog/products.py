@@ -13,7 +13,8 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, barcodes, details, enroll, lookalikes, outbox
+from catalog import admission, audit, barcodes, details, enroll, outbox
+from catalog.admission import PhotoWarning
 from catalog.barcodes import FoundBarcode
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.lookalikes import LookAlike
@@ -40,7 +41,8 @@ class PhotoResult:
 
     `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
     safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
-    already. `like`: another product's photo that shows the same pack.
+    already. `like`: another product's photo that shows the same pack. `warnings`: what speaks against the photo, which
+    was accepted all the same.
     """
 
     id: uuid.UUID
@@ -50,6 +52,7 @@ class PhotoResult:
     duplicate: bool = False
     reason: str = ""
     like: LookAlike | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,19 @@ def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
     return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def create(
+    catalog: Catalog,
+    facts: Facts,
+    photos: Sequence[NewPhoto],
+    *,
+    actor: str,
+    compare: bool = True,
+    strict: bool = False,
+) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
-    `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo, and which barcodes
-    the photos show.
+    `compare`: say when a photo is in the catalog already or near to another product, which takes some 25 ms a photo,
+    and which barcodes the photos show. `strict`: refuse photos that something speaks against (PhotoQuestionableError).
 
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
     StorageError when the photos can't be kept.
@@ -122,17 +133,19 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
         raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
     with catalog.db.read() as session:
         barcodes.refuse_taken(session, facts.barcodes, facts.sku)
-    return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
+    return _add(catalog, facts, photos, actor=actor, new=True, compare=compare, strict=strict)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
+def add_photos(
+    catalog: Catalog, sku: str, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True, strict: bool = False
+) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     sku = known_form(sku)
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
     if not _exists(catalog, sku):  # before any photo is looked at
         raise no_product(sku)
-    return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare)
+    return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare, strict=strict)
 
 
 def _exists(catalog: Catalog, sku: str) -> bool:
@@ -140,12 +153,24 @@ def _exists(catalog: Catalog, sku: str) -> bool:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
-def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, new: bool, compare: bool) -> Added:
+def _add(
+    catalog: Catalog,
+    facts: Facts,
+    photos: Sequence[NewPhoto],
+    *,
+    actor: str,
+    new: bool,
+    compare: bool,
+    strict: bool,
+) -> Added:
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
     live = catalog.model()
     read = enroll.read_photos(live.embedder, photos)
+    checked = admission.check(catalog, live, facts.sku, read, compare=compare)
+    if strict:
+        admission.refuse(read, checked)
     seen = barcodes.read_photos(live.embedder, [photo.data for photo in read]) if compare else []
     for photo in read:
         catalog.photos.put(photo.data)
@@ -157,17 +182,20 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
             before = None if new else {**audit.facts(product), "photos": len(product.photos)}
             known = {photo.id for photo in product.photos}
             ids = [photo_id(product.id, photo.sha256) for photo in read]
-            for identity, photo in zip(ids, read, strict=True):
+            overruled: dict[str, list[str]] = {}
+            for identity, photo, one in zip(ids, read, checked, strict=True):
                 if identity not in known:
-                    _insert(session, product, identity, photo)
+                    _insert(session, product, identity, photo, one.codes)
+                    overruled |= {photo.sha256: one.codes} if one.codes else {}
             session.flush()
             barcodes.claim(session, product, facts.barcodes)
             _owe(session, product, ids)
             after = {**audit.facts(product), "photos": len(known | set(ids))}
+            after |= {"overruled": overruled} if overruled else {}
             if before != after:
                 audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
             active = product.active
-            name, sku, own = product.name, product.sku, product.id
+            name, sku = product.name, product.sku
             numbers = tuple(barcode.gtin for barcode in product.barcodes)
             found = barcodes.found(session, seen)
     except IntegrityError as error:
@@ -184,9 +212,10 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
             "pending" if identity in reasons else "searchable",
             duplicate=identity in known,
             reason=reasons.get(identity, ""),
-            like=lookalikes.find(catalog, live, own, photo.sha256, photo.look) if compare else None,
+            like=one.like,
+            warnings=one.warnings,
         )
-        for identity, photo in zip(ids, read, strict=True)
+        for identity, photo, one in zip(ids, read, checked, strict=True)
     ]
     return Added(sku, name, new, results, (time.perf_counter() - began) * 1000, numbers, found)
 
@@ -207,7 +236,9 @@ def _product_to_fill(session: Session, facts: Facts, *, new: bool) -> Product:
     return held(session, facts.sku)
 
 
-def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enroll.ReadPhoto) -> None:
+def _insert(
+    session: Session, product: Product, identity: uuid.UUID, photo: enroll.ReadPhoto, warnings: list[str]
+) -> None:
     session.add(
         Photo(
             id=identity,
@@ -217,6 +248,8 @@ def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enro
             bytes=len(photo.data),
             width=photo.width,
             height=photo.height,
+            status="overruled" if warnings else "accepted",
+            warnings=warnings,
         )
     )
 
