@@ -43,6 +43,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
                         "name": {"type": "string", "maxLength": 200},
                         "brand": {"type": "string", "maxLength": 100},
                         "category": {"type": "string", "maxLength": 100},
+                        "strict": {"type": "boolean", "default": False},
                         "barcode": {"type": "array", "items": {"type": "string"}},
                         "photos": {"type": "array", "items": _FILE},
                     },
