@@ -26,7 +26,8 @@ DETAILS, AGREEING = 50, 8
 
 def cells(picture: Image.Image) -> Cells:
     """RGB picture -> the mean color of each of its cells, float32 [GRID, GRID, 3], 0 to 255."""
-    return np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX, reducing_gap=2.0), np.float32)
+    # Without a reducing_gap: whole pixels of whatever size it comes in would be left out at the edges.
+    return np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX), np.float32)
 
 
 def cells_of_photo(data: bytes) -> Cells:
