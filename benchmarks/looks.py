@@ -24,7 +24,7 @@ import numpy as np
 
 from catalog import importing, products
 from catalog.config import Settings
-from catalog.products import Facts
+from catalog.facts import Facts
 from catalog.recognize import recognize
 from catalog.service import Catalog
 from embedder import images

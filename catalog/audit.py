@@ -28,6 +28,9 @@ def facts(product: Product) -> dict[str, Any]:
         "name": product.name,
         "brand": product.brand,
         "category": product.category,
+        "variant_group": product.variant_group,
+        "attributes": product.attributes,
         "barcodes": sorted(barcode.gtin for barcode in product.barcodes),
+        "labels": sorted(label.name for label in product.labels),
         "active": product.active,
     }

@@ -148,9 +148,10 @@ def look_up(catalog: Catalog, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
         return found(session, numbers)
 
 
-def find_product(catalog: Catalog, data: bytes) -> list[ByBarcode]:
+def find_product(catalog: Catalog, data: bytes, products: frozenset[str] | None = None) -> list[ByBarcode]:
     """The bytes of a query photo -> the active products that have a barcode on it, the largest barcode first.
 
+    `products`: of these alone, by their ids.
     Each product is named once; the list is empty when there is none. A catalog without barcodes looks at no photo.
     Raises ImageError for what is no usable photo.
     """
@@ -158,10 +159,10 @@ def find_product(catalog: Catalog, data: bytes) -> list[ByBarcode]:
         if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
             return []
     read = reader.read_bytes(data)
-    query = select(Barcode.gtin, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
+    query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
     with catalog.db.read() as session:
         rows = session.execute(query.where(Barcode.gtin.in_([each.gtin for each in read]), Product.active))
-        known = {row.gtin: row for row in rows}
+        known = {row.gtin: row for row in rows if products is None or str(row.id) in products}
     named: dict[str, ByBarcode] = {}
     for each in read:
         row = known.get(each.gtin)

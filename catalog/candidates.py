@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import exists, func, select
 
-from catalog.errors import GalleryMismatchError
+from catalog.errors import GalleryMismatchError, InvalidInputError
 from catalog.gallery import Hit
-from catalog.models import Photo, Product
+from catalog.models import Label, Photo, Product
 from catalog.service import Catalog, Live
 from embedder import decision
 from embedder.details import Details
@@ -54,15 +54,49 @@ class Match:
     evidence: Evidence | None = None
 
 
-def find(catalog: Catalog, live: Live, vector: Vectors, limit: int = MAX_MATCHES) -> list[Match]:
+@dataclass(frozen=True)
+class Among:
+    """Which products an answer may name: those that have one of the labels, and those of the SKUs."""
+
+    labels: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+
+    def products(self, catalog: Catalog) -> frozenset[str] | None:
+        """The ids of the active ones; None: all products, when neither labels nor SKUs are named.
+
+        Raises InvalidInputError for a label that no product has, or a SKU that is not in the catalog: a till that asks
+        for a set by a wrong name would be told "unknown" for ever.
+        """
+        if not self.labels and not self.skus:
+            return None
+        with catalog.db.read() as session:
+            labelled = select(Label.name, Label.product_id, Product.active).join(Product)
+            by_label = session.execute(labelled.where(Label.name.in_(self.labels))).all()
+            named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(self.skus))
+            by_sku = session.execute(named).all()
+        for field, wanted, found in (("label", self.labels, by_label), ("sku", self.skus, by_sku)):
+            for name in sorted(set(wanted) - {row[0] for row in found}):
+                raise InvalidInputError(field, f"No product has the {field} {name[:100]!r}.")
+        return frozenset(str(identity) for _, identity, active in (*by_label, *by_sku) if active)
+
+
+def find(
+    catalog: Catalog,
+    live: Live,
+    vector: Vectors,
+    limit: int = MAX_MATCHES,
+    *,
+    products: frozenset[str] | None = None,
+) -> list[Match]:
     """Best `limit` products for a vector, float32 [dim]; a product's score is its best photo's.
 
+    `products`: among these alone, by their ids.
     SQL has the last word: what was retired or deleted a moment ago is not answered, whatever the gallery still holds.
     """
     asked = FIRST_LOOK
     while True:
         try:
-            hits = catalog.gallery.search(live.collection, vector, asked)
+            hits = catalog.gallery.search(live.collection, vector, asked, products=products)
         except GalleryMismatchError:
             catalog.release(live.collection)  # it was lost: the next request makes it anew, and the outbox fills it
             raise

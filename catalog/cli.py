@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from catalog import cli_accounts, cli_products, cli_transfer, cli_upkeep
-from catalog.cli_base import opened
+from catalog.cli_base import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
 from embedder import openblas
@@ -73,8 +73,18 @@ def init() -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Of one photo: write a picture of it beside the reference photo, matched details joined, to OUT.png.",
 )
-def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any, explain: Path | None) -> None:
+@click.option("--label", "labels", multiple=True, help="Answer from products of this set; may be given several times.")
+@click.option("--sku", "skus", multiple=True, help="Answer from these products; may be given several times.")
+def recognize(
+    photos: tuple[Path, ...],
+    as_json: bool,
+    list_file: Any,
+    explain: Path | None,
+    labels: tuple[str, ...],
+    skus: tuple[str, ...],
+) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
+    from catalog.candidates import Among
     from catalog.recognize import recognize as recognize_photo
 
     paths = list(photos)
@@ -89,7 +99,7 @@ def recognize(photos: tuple[Path, ...], as_json: bool, list_file: Any, explain: 
         for path in paths:
             try:
                 data = path.read_bytes()
-                answer = recognize_photo(catalog, data)
+                answer = recognize_photo(catalog, data, among=Among(labels, skus), asked_by=ACTOR)
                 found = answer.as_dict()
             except (OSError, ValueError, PhotoRejectedError) as error:  # ValueError: no path has a null character
                 failed = True
@@ -144,9 +154,10 @@ def serve(host: str, port: int, threads: int) -> None:
 
 
 for command in (
-    *(cli_products.add, cli_products.list_, cli_products.retire, cli_products.unretire),
+    *(cli_products.add, cli_products.list_, cli_products.label, cli_products.retire, cli_products.unretire),
+    *(cli_products.rename, cli_products.merge, cli_products.purge),
     cli_transfer.import_,
-    *(cli_upkeep.doctor, cli_upkeep.reembed_),
+    *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild, cli_upkeep.backup, cli_upkeep.restore),
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)

@@ -1,8 +1,9 @@
-"""`catalog add|list|retire|unretire`: products one by one."""
+"""`catalog add|list|label|retire|unretire|rename|merge|purge`: products one by one."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +20,8 @@ from catalog.cli_base import ACTOR, opened
 def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...]) -> None:
     """Add a product with its photos; searchable when the command ends."""
     from catalog import products
-    from catalog.products import Facts, NewPhoto
+    from catalog.facts import Facts
+    from catalog.products import NewPhoto
 
     with opened() as catalog:
         catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
@@ -39,14 +41,21 @@ def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str
 
 @click.command("list")
 @click.argument("search", default="")
-def list_(search: str) -> None:
+@click.option("--category", default="", help="Of this category.")
+@click.option("--label", "in_set", default="", help="Of this set.")
+@click.option("--group", default="", help="Of this variant group.")
+@click.option("--few-photos", type=click.IntRange(1), metavar="N", help="With fewer than N photos.")
+@click.option("--never-recognized", is_flag=True, help="That no answer in the log was sure of.")
+@click.option("--retired", is_flag=True, help="The retired ones.")
+def list_(search: str, in_set: str, group: str, **only: Any) -> None:
     """List products, or those whose SKU, name, brand or category contains SEARCH, or whose barcode it is."""
     from catalog import listing
 
+    chosen = listing.Filter(search, label=in_set, variant_group=group, **only)
     with opened() as catalog:
         after = ""
         while True:
-            page = listing.list_page(catalog, search=search, after=after, limit=500)
+            page = listing.list_page(catalog, chosen, after=after, limit=500)
             for product in page.products:
                 click.echo(f"{product.sku}\t{product.name}\t{len(product.photos)} photos")
             if page.next_key is None:
@@ -72,3 +81,47 @@ def unretire(sku: str) -> None:
 
     with opened() as catalog:
         products.set_active(catalog, sku, True, actor=ACTOR)
+
+
+@click.command()
+@click.argument("sku")
+@click.argument("new")
+def rename(sku: str, new: str) -> None:
+    """Give the product SKU the SKU NEW, with all that it has; the next answer says so."""
+    from catalog import merging
+
+    with opened() as catalog:
+        merging.rename(catalog, sku, new, actor=ACTOR)
+
+
+@click.command()
+@click.argument("sku")
+@click.argument("into")
+def merge(sku: str, into: str) -> None:
+    """Two SKUs are one product: INTO gets the photos, barcodes, labels and past answers of SKU, which is gone."""
+    from catalog import merging
+
+    with opened() as catalog:
+        merging.merge(catalog, sku, into, actor=ACTOR)
+
+
+@click.command()
+@click.argument("sku")
+@click.confirmation_option(prompt="It can't be brought back, unlike one that is retired. Go on?")
+def purge(sku: str) -> None:
+    """Remove a product and all that it has, for good; the audit log keeps what it was."""
+    from catalog import merging
+
+    with opened() as catalog:
+        merging.purge(catalog, sku, actor=ACTOR)
+
+
+@click.command()
+@click.argument("sku")
+@click.argument("names", nargs=-1)
+def label(sku: str, names: tuple[str, ...]) -> None:
+    """Put the product SKU into the sets NAMES, and into no other; `catalog recognize --label` asks such a set."""
+    from catalog import products
+
+    with opened() as catalog:
+        products.set_labels(catalog, sku, names, actor=ACTOR)

@@ -11,14 +11,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from catalog.errors import ConfigError
+from catalog.gallery import ServerOptions
 from embedder.bundle import RELEASED
 
 #: Characters that a key for signing sessions has at least.
 MIN_SECRET = 16
 #: Milliseconds after which a recognition looks at no further photo.
 SECOND_LOOK_MS = 250
+#: Days that answers stay in the log.
+LOG_DAYS = 90
+
+
+Number = TypeVar("Number", int, None)
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,9 @@ class Settings:
     jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
     second_look: str = "auto"
     second_look_ms: int = SECOND_LOOK_MS
+    log_days: int = LOG_DAYS
     gallery_api_key: str | None = field(default=None, repr=False)
+    gallery_options: ServerOptions = field(default_factory=ServerOptions)
     secret_key: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -49,8 +58,10 @@ class Settings:
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
             jobs=env.get("CATALOG_JOBS") or "local",
             second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
-            second_look_ms=_milliseconds(env.get("CATALOG_SECOND_LOOK_MS")),
+            second_look_ms=_whole(env, "CATALOG_SECOND_LOOK_MS", 999_999, "milliseconds", SECOND_LOOK_MS),
+            log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
+            gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
         )
         settings.check()
@@ -80,12 +91,36 @@ class Settings:
         return self.data / "bundles"
 
 
-def _milliseconds(value: str | None) -> int:
+def _server_options(env: Mapping[str, str]) -> ServerOptions:
+    usual = ServerOptions()
+    ca = env.get("CATALOG_GALLERY_CA")
+    return ServerOptions(
+        timeout=_whole(env, "CATALOG_GALLERY_TIMEOUT", 300, "seconds", usual.timeout),
+        tries=_whole(env, "CATALOG_GALLERY_TRIES", 10, "tries", usual.tries),
+        grpc_port=_whole(env, "CATALOG_GALLERY_GRPC", 65_535, "the gRPC port", None),
+        ca=Path(ca).absolute() if ca else None,
+        shards=_whole(env, "CATALOG_GALLERY_SHARDS", 1000, "shards", None),
+        replicas=_whole(env, "CATALOG_GALLERY_REPLICAS", 100, "replicas", None),
+        on_disk=_switch(env, "CATALOG_GALLERY_ON_DISK"),
+        quantized=_switch(env, "CATALOG_GALLERY_QUANTIZED"),
+    )
+
+
+def _whole(env: Mapping[str, str], name: str, most: int, what: str, default: Number, *, least: int = 1) -> int | Number:
+    """A number from `least` to `most`."""
+    value = env.get(name)
     if not value:
-        return SECOND_LOOK_MS
-    if not re.fullmatch("[1-9][0-9]{0,5}", value):
-        raise ConfigError(f"CATALOG_SECOND_LOOK_MS={value!r} is not understood: it is a number of milliseconds.")
+        return default
+    if not re.fullmatch("[0-9]{1,6}", value) or not least <= int(value) <= most:
+        raise ConfigError(f"{name}={value!r} is not understood: it is a whole number from {least} to {most} ({what}).")
     return int(value)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name) or "off"
+    if value not in ("on", "off"):
+        raise ConfigError(f"{name}={value!r} is not understood: it is on or off.")
+    return value == "on"
 
 
 def is_loopback(host: str) -> bool:

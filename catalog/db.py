@@ -73,13 +73,24 @@ class Database:
             yield session
             session.commit()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the whole database, however long it reads and whatever is written.
+
+        Nobody waits for it, nor it for anybody.
+        """
+        with _unavailable_told(), self.engine.connect() as connection:
+            if not self.is_sqlite:  # where a transaction is one anyway
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
     def migrate(self) -> None:
         """Bring the schema to the newest revision. Safe when several processes start at once.
 
         Raises ConfigError for a database that a newer version of this program has changed.
         """
         with _unavailable_told(), self.engine.connect() as connection:
-            if _revision(connection) == HEAD:
+            if revision_of(connection) == HEAD:
                 return
             # Imported when there is something to migrate: a restart need not wait for it.
             from alembic import command
@@ -101,7 +112,7 @@ class Database:
         self.engine.dispose()
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
     """The revision that the database is at; None before the first."""
     if not inspect(connection).has_table("alembic_version"):
         return None

@@ -77,6 +77,10 @@ class StorageError(CatalogError):
     code = "storage_error"
 
 
+class PhotoDamagedError(StorageError):
+    """The store answers, but the bytes of this one photo are not those that were put."""
+
+
 class DatabaseUnavailableError(CatalogError):
     """The SQL database does not answer."""
 

@@ -15,8 +15,9 @@ from catalog.errors import (
     PhotoRejectedError,
     SkuExistsError,
 )
+from catalog.facts import Facts
 from catalog.photos import content_hash
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 from catalog.skus import check_sku
 from embedder import gtin, images

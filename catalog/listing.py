@@ -6,13 +6,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text
 from sqlalchemy.orm import selectinload
 
 from catalog import barcodes
-from catalog.models import Enrollment, Generation, Photo, Product
-from catalog.products import plain
+from catalog.models import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
 from catalog.service import Catalog
+from catalog.texts import plain
 
 
 @dataclass(frozen=True)
@@ -24,30 +24,72 @@ class Page:
     total: int
 
 
-def list_page(catalog: Catalog, *, search: str = "", after: str = "", limit: int = 50, retired: bool = False) -> Page:
-    """Products in the order of their SKUs, after the SKU `after`.
+@dataclass(frozen=True)
+class Filter:
+    """Which products a list shows; each that is given narrows it.
 
-    `search` looks into SKU, name, brand and category, and for a whole barcode.
+    `search` looks into SKU, name, brand and category, and for a whole barcode. `few_photos`: those with fewer photos
+    than this. `never_recognized`: those that no answer in the log was sure of (see catalog.answers).
     """
-    condition: ColumnElement[bool] = Product.active.is_(not retired)
-    search, after = ("".join(filter(plain, unicodedata.normalize("NFC", one))).strip() for one in (search, after))
-    if search:
-        like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
-        columns = (Product.sku, Product.name, Product.brand, Product.category)
-        named = or_(*(column.ilike(like, escape="\\") for column in columns))
-        condition = condition & (named | Product.id.in_(barcodes.owner_of(search)))
+
+    search: str = ""
+    category: str = ""
+    label: str = ""
+    variant_group: str = ""
+    few_photos: int | None = None
+    never_recognized: bool = False
+    retired: bool = False
+
+    def condition(self) -> ColumnElement[bool]:
+        """The same in SQL, on table `product`."""
+        parts: list[ColumnElement[bool]] = [Product.active.is_(not self.retired)]
+        if search := _known(self.search):
+            like = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
+            columns = (Product.sku, Product.name, Product.brand, Product.category)
+            named = or_(*(column.ilike(like, escape="\\") for column in columns))
+            parts.append(named | Product.id.in_(barcodes.owner_of(search)))
+        if self.category:
+            parts.append(Product.category == _known(self.category))
+        if self.variant_group:
+            parts.append(Product.variant_group == _known(self.variant_group))
+        if self.label:
+            parts.append(exists().where(Label.product_id == Product.id, Label.name == _known(self.label)))
+        if self.few_photos is not None:
+            photos = select(func.count()).where(Photo.product_id == Product.id).scalar_subquery()
+            parts.append(photos < self.few_photos)
+        if self.never_recognized:
+            parts.append(~exists().where(RecognitionEntry.product_id == Product.id))
+        return and_(*parts)
+
+
+def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
+    """Products in the order of their SKUs, after the SKU `after`, with their photos."""
+    condition = only.condition()
     with catalog.db.read() as session:
         total = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0
-        query = (
-            select(Product)
-            .options(selectinload(Product.photos))
-            .where(condition, Product.sku > after)
-            .order_by(Product.sku)
-            .limit(limit + 1)
-        )
-        found = list(session.scalars(query))
+        query = select(Product).options(selectinload(Product.photos)).where(condition, Product.sku > _known(after))
+        found = list(session.scalars(query.order_by(Product.sku).limit(limit + 1)))
     more = len(found) > limit
     return Page(found[:limit], found[limit - 1].sku if more else None, total)
+
+
+def categories(catalog: Catalog) -> dict[str, int]:
+    """The categories of active products, and how many products each has, in order."""
+    query = select(Product.category, func.count()).where(Product.active, Product.category != "")
+    with catalog.db.read() as session:
+        return dict(session.execute(query.group_by(Product.category).order_by(Product.category)).all())
+
+
+def labels(catalog: Catalog) -> dict[str, int]:
+    """The labels of active products, and how many products each has, in order."""
+    query = select(Label.name, func.count()).join(Product).where(Product.active)
+    with catalog.db.read() as session:
+        return dict(session.execute(query.group_by(Label.name).order_by(Label.name)).all())
+
+
+def _known(text: str) -> str:
+    """A text that somebody asks for, in the form that is stored."""
+    return "".join(filter(plain, unicodedata.normalize("NFC", text))).strip()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ CHUNK = 32
 ATTEMPTS, REST = 3, 60.0
 #: Seconds that the worker waits, at most, while a part is away, and after an error that nobody foresaw.
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
+#: Seconds between two looks for answers that are too old for the log.
+TRIM_EVERY = 3600.0
 
 
 def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> int:
@@ -155,7 +157,9 @@ def _pending(live: Live, limit: int, only: Collection[uuid.UUID] | None) -> Sele
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, and lets go of generations that are no longer live."""
+    """A thread in the serving process: retries what is pending, writes the log of answers, and lets go of generations
+    that are no longer live.
+    """
 
     def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
         self._catalog, self._every = catalog, every
@@ -172,10 +176,14 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
-        wait = self._every
+        wait, trim_at = self._every, 0.0
         while not self._stop.wait(wait):
             began = time.monotonic()
             try:
+                self._catalog.answers.flush()
+                if began >= trim_at:
+                    # Until none is left.
+                    trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
                 self._catalog.release_old()
                 worked = run_pending(self._catalog)
                 wait = 0.05 if worked else self._every

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, barcodes, details, enroll, lookalikes, outbox
+from catalog import audit, barcodes, details, enroll, lookalikes, photo_rows
 from catalog.barcodes import FoundBarcode
-from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
+from catalog.errors import ConflictError, InvalidInputError, SkuExistsError
+from catalog.facts import Facts, check_facts, check_labels, describe
+from catalog.facts import set_labels as put_labels
 from catalog.lookalikes import LookAlike
-from catalog.models import Enrollment, Generation, Photo, Product, Removal
-from catalog.service import Catalog, live_generation
-from catalog.skus import check_sku, held, known_form, no_product
+from catalog.models import Enrollment, Generation, Product
+from catalog.service import Catalog
+from catalog.skus import held, known_form, no_product
 
 MAX_PHOTOS = 50  # in one request
-# Namespace of photo ids (UUID5): a photo's id follows from its product and content.
-_PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
 
 
 @dataclass(frozen=True)
@@ -73,39 +72,6 @@ class Added:
         return all(photo.state == "searchable" for photo in self.photos)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a person says of a product. `barcodes`: GTINs of 8, 12, 13 or 14 digits."""
-
-    sku: str
-    name: str = ""
-    brand: str = ""
-    category: str = ""
-    barcodes: tuple[str, ...] = ()
-
-
-def _check_facts(facts: Facts) -> Facts:
-    limits = {"name": 200, "brand": 100, "category": 100}
-    values = {key: unicodedata.normalize("NFC", getattr(facts, key).strip()) for key in limits}
-    for key, limit in limits.items():
-        if len(values[key]) > limit:
-            raise InvalidInputError(key, f"The {key} has {len(values[key])} characters; at most {limit} are possible.")
-        if not plain(values[key]):
-            raise InvalidInputError(key, f"The {key} holds a character that can't be stored or shown.")
-    sku = check_sku(facts.sku)
-    return Facts(sku, values["name"] or sku, values["brand"], values["category"], barcodes.checked(facts.barcodes))
-
-
-def plain(value: str) -> bool:
-    """Whether it has neither control characters nor halves of characters, which no database takes."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
-
-
-def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
-    """The same photo on the same product is one photo, however often it is sent."""
-    return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
-
-
 def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: str, compare: bool = True) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
@@ -115,7 +81,7 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor:
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
     StorageError when the photos can't be kept.
     """
-    facts = _check_facts(facts)
+    facts = check_facts(facts)
     if not photos:
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
@@ -156,13 +122,13 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
             product = _product_to_fill(session, facts, new=new)
             before = None if new else {**audit.facts(product), "photos": len(product.photos)}
             known = {photo.id for photo in product.photos}
-            ids = [photo_id(product.id, photo.sha256) for photo in read]
+            ids = [photo_rows.photo_id(product.id, photo.sha256) for photo in read]
             for identity, photo in zip(ids, read, strict=True):
                 if identity not in known:
-                    _insert(session, product, identity, photo)
+                    photo_rows.insert(session, product, identity, photo)
             session.flush()
             barcodes.claim(session, product, facts.barcodes)
-            _owe(session, product, ids)
+            photo_rows.owe(session, product, ids)
             after = {**audit.facts(product), "photos": len(known | set(ids))}
             if before != after:
                 audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
@@ -193,71 +159,41 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[NewPhoto], *, actor: s
 
 def _product_to_fill(session: Session, facts: Facts, *, new: bool) -> Product:
     if new:
-        product = Product(
-            id=uuid.uuid4(),
-            sku=facts.sku,
-            name=facts.name,
-            brand=facts.brand,
-            category=facts.category,
-            photos=[],
-            barcodes=[],
-        )
+        product = Product(id=uuid.uuid4(), sku=facts.sku, photos=[], barcodes=[], labels=[])
+        describe(product, facts)
         session.add(product)
         return product
     return held(session, facts.sku)
 
 
-def _insert(session: Session, product: Product, identity: uuid.UUID, photo: enroll.ReadPhoto) -> None:
-    session.add(
-        Photo(
-            id=identity,
-            product=product,
-            sha256=photo.sha256,
-            filename="".join(character for character in photo.filename if plain(character))[-255:],
-            bytes=len(photo.data),
-            width=photo.width,
-            height=photo.height,
-        )
-    )
-
-
-def _owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
-    """Photos that belong into the live generation and are not there yet become pending; a removal under way is off."""
-    live = live_generation(session, hold="share")
-    if live is None or not product.active:
-        return
-    owed = Enrollment.generation_id == live.id
-    there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
-    session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
-    # In other generations, too: a photo that is back must not be taken out while its gallery is built.
-    session.execute(delete(Removal).where(Removal.point_id.in_(photo_ids)))
-
-
-def _remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
-    """Photos leave every generation that holds them: the live one at once, another before it is switched to."""
-    mine = Enrollment.photo_id.in_(photo_ids)
-    outbox.hold_enrollments(session, mine)
-    held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
-    session.add_all(Removal(generation_id=generation, point_id=identity) for generation, identity in held.all())
-
-
 def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor: str) -> None:
-    """New name, brand and category of a product; its barcodes are added to those that it has.
+    """New facts of a product; its barcodes are added to those that it has.
 
     `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
     ConflictError when it is no longer the newest.
     """
     known_form(facts.sku)
-    facts = _check_facts(facts)
+    facts = check_facts(facts)
     with catalog.db.write() as session:
         product = held(session, facts.sku)
         if version is not None and product.version != version:
             raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
         before = audit.facts(product)
-        product.name, product.brand, product.category = facts.name, facts.brand, facts.category
+        describe(product, facts)
         barcodes.claim(session, product, facts.barcodes)
         if audit.facts(product) != before:
             audit.record(session, actor, "product.change", product.sku, before, audit.facts(product))
+
+
+def set_labels(catalog: Catalog, sku: str, names: Sequence[str], *, actor: str) -> None:
+    """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
+    names = check_labels(names)
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        before = audit.facts(product)
+        put_labels(product, names)
+        if audit.facts(product) != before:
+            audit.record(session, actor, "product.label", product.sku, before, audit.facts(product))
 
 
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
@@ -271,33 +207,19 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
         session.flush()
         ids = [photo.id for photo in product.photos]
         if active:
-            _owe(session, product, ids)
+            photo_rows.owe(session, product, ids)
         else:
-            _remove_points(session, ids)
+            photo_rows.remove_points(session, ids)
         action = "product.restore" if active else "product.retire"
         audit.record(session, actor, action, product.sku, before, audit.facts(product))
     enroll.catch_up(catalog, ids if active else [])
 
 
-def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
-    """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
-    with catalog.db.write() as session:
-        product = held(session, sku)
-        photo = next((photo for photo in product.photos if photo.id == identity), None)
-        if photo is None:
-            raise NotFoundError(f"The product {sku!r} has no such photo.")
-        before = {"photo": photo.sha256, "filename": photo.filename}
-        _remove_points(session, [identity])
-        product.photos.remove(photo)
-        audit.record(session, actor, "photo.delete", product.sku, before)
-    enroll.catch_up(catalog)
-
-
 def get(catalog: Catalog, sku: str) -> Product:
-    """A product with its photos and barcodes. Raises NotFoundError."""
+    """A product with its photos, barcodes and labels. Raises NotFoundError."""
     with catalog.db.read() as session:
-        query = _with_photos().options(selectinload(Product.barcodes))
-        product = session.scalar(query.where(Product.sku == known_form(sku)))
+        whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+        product = session.scalar(select(Product).options(*whole).where(Product.sku == known_form(sku)))
         if product is None:
             raise no_product(sku)
         return product
@@ -312,7 +234,3 @@ def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
             .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_([p.id for p in product.photos]))
         )
         return dict(rows.all())
-
-
-def _with_photos() -> Select[Product]:
-    return select(Product).options(selectinload(Product.photos))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catalog import barcodes, second_look
+from catalog.answers import Entry
 from catalog.barcodes import ByBarcode
-from catalog.candidates import MAX_MATCHES, Match, find
+from catalog.candidates import MAX_MATCHES, Among, Match, find
 from catalog.errors import PhotoRejectedError
+from catalog.models import now
 from catalog.service import Catalog
 from embedder.bundle import Thresholds
 from embedder.details import Details
 from embedder.errors import ImageError
 
 Decision = Literal["match", "ambiguous", "unknown"]
+#: All products of the catalog.
+EVERYTHING = Among()
 DecidedBy = Literal["embedding", "details", "barcode"]
 
 
@@ -25,13 +30,14 @@ class Recognition:
 
     `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
     embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's,
-    where the second look was asked.
+    where the second look was asked. `id` names the answer in the log.
     """
 
     decision: Decision
     matches: list[Match]
     bundle: str
     milliseconds: float
+    id: uuid.UUID = field(default_factory=uuid.uuid4, compare=False)
     decided_by: DecidedBy = "embedding"
     confidence: float | None = None
     barcodes: tuple[str, ...] = ()
@@ -40,6 +46,7 @@ class Recognition:
     def as_dict(self) -> dict[str, Any]:
         """The contract's form, for JSON."""
         return {
+            "id": str(self.id),
             "decision": self.decision,
             "matches": [_match_dict(match) for match in self.matches],
             "decided_by": self.decided_by,
@@ -55,24 +62,51 @@ def _match_dict(match: Match) -> dict[str, Any]:
     return {"sku": match.sku, "name": match.name, "score": round(match.score, 4), "evidence": evidence}
 
 
-def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recognition:
-    """Bytes of an image file -> which product it shows. Raises PhotoRejectedError or a GalleryError.
+def recognize(
+    catalog: Catalog, data: bytes, *, filename: str = "", among: Among = EVERYTHING, asked_by: str = ""
+) -> Recognition:
+    """Bytes of an image file -> which product it shows, among all or those that are named.
 
-    By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
+    `asked_by`: keep the answer in the log by that name. Raises PhotoRejectedError, a GalleryError, or InvalidInputError
+    for a label or SKU to look among that nothing has.
+    """
+    answer = _recognize(catalog, data, filename, among)
+    if asked_by:
+        first = answer.matches[0] if answer.matches else None
+        catalog.answers.note(
+            Entry(
+                id=answer.id,
+                at=now(),
+                asked_by=asked_by[:100],
+                decision=answer.decision,
+                decided_by=answer.decided_by,
+                sku=first.sku if first else "",
+                score=first.score if first else None,
+                confidence=answer.confidence,
+                bundle_id=answer.bundle,
+                milliseconds=answer.milliseconds,
+            )
+        )
+    return answer
+
+
+def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Recognition:
+    """By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
     nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
     """
     began = time.perf_counter()
     live = catalog.live()
     bundle, settings = live.embedder.bundle, catalog.settings
+    products = among.products(catalog)
 
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
         return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, **more)
 
     try:
         vector = live.embedder.embed_bytes(data)
-        matches = find(catalog, live, vector)
+        matches = find(catalog, live, vector, products=products)
         alone = decide(matches, bundle.thresholds)
-        if named := barcodes.find_product(catalog, data):
+        if named := barcodes.find_product(catalog, data, products):
             numbers = tuple(each.gtin for each in named)
             decision, matches = by_barcode(named, matches, alone)
             return answer(decision, matches, decided_by="barcode", barcodes=numbers)
@@ -87,7 +121,16 @@ def recognize(catalog: Catalog, data: bytes, *, filename: str = "") -> Recogniti
     deadline = began + settings.second_look_ms / 1000
     matched = matches[0].sku if alone == "match" else ""
     looked = second_look.look(
-        catalog, live, weights, matches, vector, details, words, matched=matched, deadline=deadline
+        catalog,
+        live,
+        weights,
+        matches,
+        vector,
+        details,
+        words,
+        matched=matched,
+        deadline=deadline,
+        products=products,
     )
     if looked is None:
         return answer(alone, matches)

@@ -43,15 +43,16 @@ def look(
     *,
     matched: str,
     deadline: float,
+    products: frozenset[str] | None = None,
 ) -> Looked | None:
     """Decide by details among what the first look found and what shares print with the photo; None: no details agree.
 
     `vector` float32 [dim], `found` and `words` are the query's; `matched` is the SKU that the first look alone would
-    match, or ""; `deadline` is a moment of time.perf_counter: what is not looked at until then is not considered.
-    Raises a GalleryError.
+    match, or ""; `deadline` is a moment of time.perf_counter: what is not looked at until then is not considered;
+    `products`: among these alone, by their ids. Raises a GalleryError.
     """
     try:
-        hits = catalog.gallery.shortlist(live.collection, vector, words, decision.SHORTLIST)
+        hits = catalog.gallery.shortlist(live.collection, vector, words, decision.SHORTLIST, products=products)
     except GalleryMismatchError:
         catalog.release(live.collection)  # as in candidates.find
         raise

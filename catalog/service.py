@@ -16,9 +16,10 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from catalog.answers import AnswerLog
 from catalog.config import Settings
 from catalog.db import Database
-from catalog.errors import ConfigError, ConflictError, GalleryError
+from catalog.errors import ConfigError, ConflictError, DatabaseUnavailableError, GalleryError
 from catalog.gallery import Gallery, collection_name, open_gallery
 from catalog.models import Enrollment, Generation
 from catalog.photos import PhotoStore, open_store
@@ -43,6 +44,7 @@ class Catalog:
 
     def __init__(self, settings: Settings, db: Database, photos: PhotoStore, gallery: Gallery) -> None:
         self.settings, self.db, self.photos, self.gallery = settings, db, photos, gallery
+        self.answers = AnswerLog(db, settings.log_days)
         self._embedders: dict[str, Embedder] = {}
         self._ready: set[str] = set()  # collections that were found or made since this process started
         self._lock = threading.RLock()
@@ -60,7 +62,7 @@ class Catalog:
         db = Database(settings.database)
         try:
             db.migrate()
-            gallery = open_gallery(settings.gallery, api_key=settings.gallery_api_key)
+            gallery = open_gallery(settings.gallery, api_key=settings.gallery_api_key, options=settings.gallery_options)
             return cls(settings, db, open_store(settings.photos), gallery)
         except BaseException:
             db.close()
@@ -183,6 +185,8 @@ class Catalog:
 
     def close(self) -> None:
         """Close all parts."""
+        with suppress(DatabaseUnavailableError):
+            self.answers.flush()
         self.gallery.close()
         for embedder in self._embedders.values():
             embedder.close()

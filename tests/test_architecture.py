@@ -21,8 +21,8 @@ MAY = {
 }
 #: Library -> the only files that may import it.
 ONLY = {
-    "qdrant_edge": "catalog/gallery/edge.py",
-    "qdrant_client": "catalog/gallery/server.py",
+    "qdrant_edge": ("catalog/gallery/edge.py", "catalog/gallery/shards.py"),
+    "qdrant_client": ("catalog/gallery/server.py", "catalog/gallery/connection.py"),
     "tensorflow_addons": "embedder/losses.py",
     "flask": "web/",
     "sqlalchemy": ("catalog/", "migrations/", "web/admin/audit.py"),

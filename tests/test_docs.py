@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import catalog.cli
 import embedder.cli
 from catalog import errors
+from catalog.findings import Kind
 from web.errors import PHOTO_STATUS, STATUS
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +50,11 @@ def test_every_error_code_of_the_api_is_documented() -> None:
     assert all(f"`{code}`" in page for code in PHOTO_STATUS)
     for status in {status for _, status in STATUS} | set(PHOTO_STATUS.values()):
         assert f"| {status} |" in page
+
+
+def test_every_finding_of_the_doctor_is_documented() -> None:
+    named = set(re.findall(r"^\| `([a-z_]+)` \|", DOCS["docs/operating.md"], re.MULTILINE))
+    assert named == set(get_args(Kind))
 
 
 @pytest.mark.parametrize("page", DOCS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import current_app, request
 from flask_login import current_user
 
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 from embedder import gtin
 

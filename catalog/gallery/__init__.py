@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,9 @@ Vector = npt.NDArray[np.float32]
 VECTOR_NAME = "embedding"
 WORDS_NAME = "words"
 """The sparse vector beside it. Generations that were made before there were words get it added."""
+
+PRODUCT = "product"
+"""The payload's key that searches are filtered by; it is indexed."""
 
 PREFETCH = 2
 """How many times its limit a shortlist takes of each kind: below that in both lists, nothing can come up in it."""
@@ -52,7 +55,8 @@ _NAME = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.
 class GalleryPoint:
     """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length.
 
-    `words` are None or empty for a photo without print, which is found by its vector alone.
+    `product` is the product's UUID as text. `words` are None or empty for a photo without print, which is found by its
+    vector alone.
     """
 
     id: str
@@ -70,6 +74,26 @@ class Hit:
     sku: str
     product: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server is called, and how it keeps generations that are made from now on (None: as it pleases)."""
+
+    timeout: int = 5
+    """Seconds that one try may wait for the server: by gRPC for the whole answer, by HTTP for each part of it."""
+    tries: int = 3
+    """Of a call that the server doesn't answer, or can't now; a hundred milliseconds apart, then twice as many."""
+    grpc_port: int | None = None
+    """Where the server speaks gRPC, if that is to be spoken."""
+    ca: Path | None = None
+    """Certificates (PEM) that the server's is checked by, in place of the public ones."""
+    shards: int | None = None
+    replicas: int | None = None
+    on_disk: bool = False
+    """Vectors and words are read from disk as they are needed, not kept in memory."""
+    quantized: bool = False
+    """A copy of the vectors in int8 is searched, and the vectors themselves order what it finds."""
 
 
 class Gallery(Protocol):
@@ -101,18 +125,30 @@ class Gallery(Protocol):
     def delete(self, generation: str, ids: Sequence[str]) -> None:
         """Remove points; an id that isn't there is no error."""
 
-    def search(self, generation: str, vector: Vector, limit: int) -> list[Hit]:
+    def search(
+        self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
+    ) -> list[Hit]:
         """At most `limit` nearest points to a query vector [dim], best first.
 
+        With `products` (each as in GalleryPoint) only points of these are found: none of them, no point.
         Raises GalleryMismatchError when the vector is not [dim].
         """
 
-    def shortlist(self, generation: str, vector: Vector, words: Words | None, limit: int) -> list[Hit]:
+    def shortlist(
+        self,
+        generation: str,
+        vector: Vector,
+        words: Words | None,
+        limit: int,
+        *,
+        products: Collection[str] | None = None,
+    ) -> list[Hit]:
         """At most `limit` points that are near to a vector [dim] or share rare words, the most promising first.
 
         One query: the ranks by vector and by words (weighed by how rare each is in the generation) are fused (RRF).
         `Hit.score` is the cosine here too, so the hits are not in its order: a photo that the words brought may have
-        any. Without words (None or empty) this is `search`. Raises what `upsert` does for such a vector and words.
+        any. Without words (None or empty) this is `search`. `products` are as there; how rare a word is does not depend
+        on them. Raises what `upsert` does for such a vector and words.
         """
 
     def ids(self, generation: str) -> set[str]:
@@ -215,10 +251,10 @@ def unknown_generation(generation: str, place: str) -> GalleryMismatchError:
     return GalleryMismatchError(f"There is no {generation} in the gallery at {place}: it has to be built first.")
 
 
-def open_gallery(url: str, *, api_key: str | None = None, timeout: float = 5.0) -> Gallery:
+def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions | None = None) -> Gallery:
     """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; nothing is opened and nobody is called yet.
 
-    `api_key` and `timeout` (seconds a call) are for a server. Raises ConfigError for any other URL.
+    `api_key` and `options` are for a server. Raises ConfigError for any other URL, and for options that can't be used.
     """
     # Imported only when used: an embedded catalog never loads the client, nor the other way round.
     scheme, _, path = url.partition(":")
@@ -229,7 +265,7 @@ def open_gallery(url: str, *, api_key: str | None = None, timeout: float = 5.0) 
     if _is_server(url):
         from catalog.gallery.server import ServerGallery
 
-        return ServerGallery.open(url, api_key, timeout)
+        return ServerGallery.open(url, api_key, options or ServerOptions())
     raise ConfigError("The gallery's URL is not understood: it is edge:PATH or http://HOST:6333 (no user or password).")
 
 

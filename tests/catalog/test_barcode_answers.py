@@ -13,7 +13,8 @@ from PIL import Image
 from catalog import products
 from catalog.barcodes import ByBarcode
 from catalog.candidates import Match
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.recognize import by_barcode, recognize
 from catalog.service import Catalog
 

@@ -13,9 +13,10 @@ from steps import create, rows, shots
 from catalog import barcodes, listing, products
 from catalog.barcodes import FoundBarcode
 from catalog.errors import BarcodeTakenError, InvalidInputError, NotFoundError
+from catalog.facts import Facts
 from catalog.models import AuditEntry
 from catalog.photos import content_hash
-from catalog.products import Added, Facts, NewPhoto
+from catalog.products import Added, NewPhoto
 from catalog.service import Catalog
 from embedder import gtin
 from embedder.errors import ImageError
@@ -141,7 +142,7 @@ def test_search_by_barcode(catalog: Catalog) -> None:
     create(catalog, "B", 2)
 
     def found(search: str) -> list[str]:
-        return [product.sku for product in listing.list_page(catalog, search=search).products]
+        return [product.sku for product in listing.list_page(catalog, listing.Filter(search)).products]
 
     for search in (UPCA, f"0{UPCA}", " 0 36000 29145 2 "):
         assert found(search) == ["A"]

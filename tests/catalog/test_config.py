@@ -5,12 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from qdrants import grpc_qdrant
 
 from catalog.config import Settings, is_loopback, secret_key
 from catalog.errors import ConfigError
+from catalog.gallery import ServerOptions
 from catalog.service import Catalog
 from embedder.bundle import RELEASED
 
+SERVER = ("TIMEOUT", "TRIES", "GRPC", "CA", "SHARDS", "REPLICAS", "ON_DISK", "QUANTIZED")
 LONG = "a key of enough characters"
 
 
@@ -31,7 +34,8 @@ def test_nothing_must_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_empty_variable_is_an_unset_one(tmp_path: Path) -> None:
-    names = ("DATABASE", "GALLERY", "PHOTOS", "MODEL", "SECRET_KEY", "GALLERY_API_KEY")
+    names = ["DATABASE", "GALLERY", "PHOTOS", "MODEL", "SECRET_KEY", "GALLERY_API_KEY", "SECOND_LOOK_MS"]
+    names += [f"GALLERY_{name}" for name in SERVER]
     empty = {f"CATALOG_{name}": "" for name in names}
     assert Settings.from_env({"CATALOG_DATA": str(tmp_path), **empty}) == Settings.from_env(
         {"CATALOG_DATA": str(tmp_path)}
@@ -50,6 +54,38 @@ def test_each_part_can_be_moved() -> None:
     assert not settings.gallery.startswith("edge:")
 
 
+def test_how_a_server_is_called_and_keeps_generations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = ("20", "1", "6334", "ca.pem", "12", "3", "on", "on")
+    env = {f"CATALOG_GALLERY_{name}": value for name, value in zip(SERVER, values, strict=True)}
+    assert Settings.from_env(env).gallery_options == ServerOptions(
+        timeout=20, tries=1, grpc_port=6334, ca=tmp_path / "ca.pem", shards=12, replicas=3, on_disk=True, quantized=True
+    )
+    env = {"CATALOG_GALLERY_ON_DISK": "off", "CATALOG_GALLERY_QUANTIZED": "off"}
+    assert Settings.from_env(env).gallery_options == Settings.from_env({}).gallery_options == ServerOptions()
+
+
+def test_the_gallery_is_opened_with_the_options(tmp_path: Path) -> None:
+    with grpc_qdrant() as server:
+        env = {
+            "CATALOG_DATA": str(tmp_path),
+            "CATALOG_GALLERY": "http://127.0.0.1:6333",
+            "CATALOG_GALLERY_GRPC": str(server.port),
+            "CATALOG_GALLERY_SHARDS": "2",
+        }
+        catalog = Catalog.open(Settings.from_env(env))
+        catalog.live()
+        catalog.close()
+        (made,) = [message for call, message in server.calls if call == "Create"]
+    assert made.shard_number == 2
+
+
+def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
+    env = {"CATALOG_DATA": str(tmp_path), "CATALOG_GALLERY": "https://host", "CATALOG_GALLERY_CA": "nowhere.pem"}
+    with pytest.raises(ConfigError, match=r"CATALOG_GALLERY_CA=.*nowhere\.pem"):
+        Catalog.open(Settings.from_env(env))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -63,6 +99,19 @@ def test_each_part_can_be_moved() -> None:
         ("CATALOG_GALLERY", "edge:"),
         ("CATALOG_PHOTOS", "/photos"),
         ("CATALOG_PHOTOS", "s3://"),
+        ("CATALOG_SECOND_LOOK_MS", "0"),
+        ("CATALOG_SECOND_LOOK_MS", "1e3"),
+        ("CATALOG_GALLERY_TIMEOUT", "0"),
+        ("CATALOG_GALLERY_TIMEOUT", "0.5"),
+        ("CATALOG_GALLERY_TIMEOUT", "301"),
+        ("CATALOG_GALLERY_TRIES", "-1"),
+        ("CATALOG_GALLERY_TRIES", "11"),
+        ("CATALOG_GALLERY_GRPC", "yes"),
+        ("CATALOG_GALLERY_GRPC", "65536"),
+        ("CATALOG_GALLERY_SHARDS", "two"),
+        ("CATALOG_GALLERY_REPLICAS", "٣"),
+        ("CATALOG_GALLERY_ON_DISK", "maybe"),
+        ("CATALOG_GALLERY_QUANTIZED", "On"),
     ],
 )
 def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:

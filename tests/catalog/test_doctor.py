@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from pictures import jpeg
+from sqlalchemy import select, update
 
-from catalog import details, doctor, products
+from catalog import details, doctor, findings, photo_edits, products
 from catalog.cli import main
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.models import AuditEntry, Photo, Product, now
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 
 
@@ -83,3 +89,107 @@ def test_the_command_says_what_is_amiss_and_its_exit_status_is_for_monitoring(
     assert (finding["kind"], finding["sku"], finding["mended"]) == ("details_missing", "A", False)
     assert run("--repair") == (0, f"A: mended: {finding['message']}\n1 findings, 1 mended\n")
     assert run() == (0, "0 findings, 0 mended\n")
+
+
+def orphan(catalog: Catalog, seed: int, days: float) -> Path:
+    """A photo with details that no row names, put so long ago."""
+    sha256 = catalog.photos.put(jpeg(seed))
+    catalog.photos.put_beside(sha256, details.KIND, b"x")
+    for path in (stored(catalog, seed), stored(catalog, seed, f".{details.KIND}")):
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    return stored(catalog, seed)
+
+
+def test_orphaned_files_are_told_with_their_age_and_only_take_space(filled: Catalog, env: dict[str, str]) -> None:
+    old, young = orphan(filled, 8, 3.5), orphan(filled, 9, 0.5)
+    unfinished = old.with_name(".abcd_123")
+    unfinished.write_bytes(b"half")
+    os.utime(unfinished, (0, 0))
+    (one, other) = sorted(doctor.examine(filled, repair=True), key=lambda finding: finding.kind)
+    assert (one.kind, one.sha256, one.mended) == ("file_orphaned", old.name, False)
+    assert "3 days old" in one.message
+    assert (other.kind, other.mended) == ("file_unfinished", False)
+    filled.close()
+    result = CliRunner().invoke(main, ["doctor", "--quiet"], env=env)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("2 findings, 0 mended\n")
+    result = CliRunner().invoke(main, ["doctor", "--quiet", "--remove-orphans"], env=env)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("2 findings, 2 mended\n")
+    assert not list(old.parent.iterdir())
+    assert young.exists()
+    assert stored(filled, 1).exists()
+
+
+def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
+    cut = orphan(filled, 8, 30)
+    os.utime(stored(filled, 1), (0, 0))
+    with filled.db.write() as session:
+        found = session.scalars(select(Photo).join(Product).where(Product.sku == "A"))
+        photos = {photo.sha256: photo for photo in found}
+        photos[stored(filled, 2).name].original = cut.name
+        gone = photos[stored(filled, 1).name].id
+    photo_edits.delete_photo(filled, "A", gone, actor="anna")
+    assert list(doctor.examine(filled, remove_orphans=True)) == []
+    assert stored(filled, 1).exists()
+    with filled.db.write() as session:
+        session.execute(update(AuditEntry).values(at=now() - 2 * doctor.ORPHAN_AGE))
+    os.utime(stored(filled, 1, f".{details.KIND}"), (0, 0))
+    assert [one.sha256 for one in doctor.examine(filled, remove_orphans=True)] == [stored(filled, 1).name]
+    assert not stored(filled, 1).exists()
+    assert cut.exists()
+
+
+def test_a_photo_that_is_added_again_while_it_is_removed_is_not_lost(
+    filled: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the removal: the bytes are there before the row, and nothing else says that it is wanted."""
+    orphan(filled, 8, 3)
+    remove = filled.photos.remove
+    put: list[str] = []
+
+    def late(*arguments: Any) -> bool:
+        put.append(filled.photos.put(jpeg(8)))
+        gone: bool = remove(*arguments)
+        products.create(filled, Facts("C"), [NewPhoto("8.jpg", jpeg(8))], actor="test")
+        return gone
+
+    monkeypatch.setattr(filled.photos, "remove", late)
+    (one,) = doctor.examine(filled, remove_orphans=True)
+    assert "It is in use now." in one.message
+    assert filled.photos.get(put[0]) == jpeg(8)
+    monkeypatch.undo()
+    assert list(doctor.examine(filled)) == []
+
+
+def test_a_removal_that_was_killed_is_put_right(filled: Catalog) -> None:
+    path = stored(filled, 1)
+    path.rename(path.with_name(f".{path.name}.aside"))
+    assert list(doctor.examine(filled, remove_orphans=True)) == []
+    assert path.exists()
+
+
+def test_a_store_that_does_not_answer_is_not_the_photos_fault(filled: Catalog, env: dict[str, str]) -> None:
+    root = filled.settings.data / "photos"
+    root.rename(root.with_name("away"))
+    root.write_text("")  # every open fails, and not because a photo is missing
+    (one,) = doctor.examine(filled)
+    assert (one.kind, one.mended) == ("photos_not_asked", False)
+    filled.close()
+    result = CliRunner().invoke(main, ["doctor", "--quiet"], env=env)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [
+        ([], 0),
+        ([("details_missing", True), ("file_orphaned", False)], 0),
+        ([("details_missing", False)], 1),
+        ([("gallery_not_asked", False), ("file_orphaned", False)], 2),
+        ([("gallery_not_asked", False), ("point_missing", True)], 2),
+        ([("gallery_not_asked", False), ("point_missing", False)], 1),
+    ],
+)
+def test_exit_status(kinds: list[tuple[findings.Kind, bool]], status: int) -> None:
+    assert findings.status(findings.Finding(kind, "", mended=mended) for kind, mended in kinds) == status

@@ -18,8 +18,9 @@ from qdrant_client import QdrantClient, models
 
 from catalog.errors import GalleryError, GalleryMismatchError
 from catalog.gallery import VECTOR_NAME, WORDS_NAME, Gallery, GalleryPoint, Hit, Vector, open_gallery
-from catalog.gallery.edge import EdgeGallery, _copy
+from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
+from catalog.gallery.shards import _copy
 from embedder.calibrate_details import shared_words, shortlist
 from embedder.words import Words
 
@@ -213,17 +214,17 @@ def make_old_shard(root: Path, vectors: Vector, *, optimizers: qdrant_edge.EdgeO
 def make_old(gallery: Gallery, vectors: Vector) -> None:
     """A generation as it was made before there were words."""
     if isinstance(gallery, EdgeGallery):
-        make_old_shard(gallery._root, vectors)
+        make_old_shard(gallery._shards.root, vectors)
     else:
         assert isinstance(gallery, ServerGallery)
         dense = {VECTOR_NAME: models.VectorParams(size=DIM, distance=models.Distance.COSINE)}
-        gallery._client.create_collection(GENERATION, vectors_config=dense)
+        gallery._connection._client.create_collection(GENERATION, vectors_config=dense)
         payloads = [{"sku": f"SKU-{n}", "product": f"product-{n}"} for n in range(len(vectors))]
         old = [
             models.PointStruct(id=point_id(n), vector={VECTOR_NAME: vector.tolist()}, payload=payload)
             for n, (vector, payload) in enumerate(zip(vectors, payloads, strict=True))
         ]
-        gallery._client.upsert(GENERATION, old, wait=True)
+        gallery._connection._client.upsert(GENERATION, old, wait=True)
 
 
 def test_a_generation_without_words_gets_them(gallery: Gallery, query: Vector) -> None:
@@ -268,8 +269,8 @@ die()
 
 KILLED = {
     "copied in part": "shutil.copytree = lambda _, to, **how: (to.mkdir(), (to / 'segments').mkdir(), die())",
-    "copied": "edge.EdgeShard.load = die",
-    "changed": "edge._sync = die",
+    "copied": "shards.EdgeShard.load = die",
+    "changed": "shards._sync = die",
     "about to be renamed": "Path.rename = die",
     "renamed once": "real = Path.rename; Path.rename = lambda a, b: die() if '.new-' in a.name else real(a, b)",
     "renamed": "shutil.rmtree = die",

@@ -13,6 +13,7 @@ from served import environment, run
 from catalog import jobs, products
 from catalog.config import Settings
 from catalog.errors import ConfigError
+from catalog.facts import Facts
 from catalog.service import Catalog
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
@@ -35,7 +36,7 @@ def catalog_env(broker: str, tmp_path: Path) -> dict[str, str]:
     """A catalog with one product, and nobody who has it open."""
     env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_JOBS": broker}
     catalog = Catalog.open(Settings.from_env(env))
-    products.create(catalog, products.Facts("A"), [products.NewPhoto("a.jpg", jpeg(1))], actor="test")
+    products.create(catalog, Facts("A"), [products.NewPhoto("a.jpg", jpeg(1))], actor="test")
     catalog.close()
     return environment(**env)
 

@@ -7,7 +7,8 @@ from drawn import DRAWN, front
 from pictures import jpeg
 
 from catalog import products
-from catalog.products import Added, Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import Added, NewPhoto
 from catalog.service import Catalog
 
 

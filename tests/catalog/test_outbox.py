@@ -14,10 +14,11 @@ from steps import all_found, create_each
 
 from catalog import listing, outbox, products
 from catalog.errors import GalleryMismatchError, GalleryUnavailableError
+from catalog.facts import Facts
 from catalog.gallery.edge import EdgeGallery
 from catalog.models import Enrollment, Photo
 from catalog.outbox import Worker, run_pending
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.recognize import recognize
 from catalog.service import Catalog
 

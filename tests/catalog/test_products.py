@@ -9,17 +9,18 @@ from pictures import jpeg, odd_files
 from sqlalchemy import select
 from steps import create, first, points, rows, shots
 
-from catalog import listing, products
+from catalog import listing, photo_edits, products
 from catalog.errors import (
     CatalogError,
     ConflictError,
     NotFoundError,
     SkuExistsError,
 )
+from catalog.facts import Facts
 from catalog.models import AuditEntry, Product
 from catalog.outbox import run_pending
 from catalog.photos import content_hash
-from catalog.products import Added, Facts, NewPhoto
+from catalog.products import Added, NewPhoto
 from catalog.recognize import recognize
 from catalog.service import Catalog
 
@@ -155,7 +156,7 @@ def test_a_retired_product_is_gone_and_comes_back(catalog: Catalog) -> None:
     assert first(catalog, 1) == "B"
     assert points(catalog) == 1
     assert [p.sku for p in listing.list_page(catalog).products] == ["B"]
-    assert [p.sku for p in listing.list_page(catalog, retired=True).products] == ["A"]
+    assert [p.sku for p in listing.list_page(catalog, listing.Filter(retired=True)).products] == ["A"]
     added = products.add_photos(catalog, "A", shots(4), actor="anna")
     assert (added.photos[0].state, added.photos[0].reason) == ("pending", "the product is retired")
     assert listing.counts(catalog).pending == 0
@@ -194,20 +195,20 @@ def test_retired_and_back_while_the_gallery_is_away(catalog: Catalog) -> None:
 def test_a_deleted_photo_is_gone(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     best = recognize(catalog, jpeg(1)).matches
     assert all(match.score < 0.999 for match in best)
     assert points(catalog) == 2
     assert rows(catalog) == {"product": 2, "photo": 2, "enrollment": 2, "removal": 0}
     for sku, identity in (("A", added.photos[0].id), ("B", added.photos[1].id), ("C", added.photos[1].id)):
         with pytest.raises(NotFoundError):
-            products.delete_photo(catalog, sku, identity, actor="anna")
+            photo_edits.delete_photo(catalog, sku, identity, actor="anna")
 
 
 def test_deleted_and_added_again_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     catalog.gallery.on = False
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     again = products.add_photos(catalog, "A", shots(1), actor="anna")
     assert again.photos[0].id == added.photos[0].id
     assert again.photos[0].state == "pending"
@@ -223,7 +224,7 @@ def test_added_and_deleted_while_the_gallery_is_away(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     catalog.gallery.on = False
     added = products.add_photos(catalog, "A", shots(2), actor="anna")
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
@@ -256,10 +257,13 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="dan")
     products.set_active(catalog, "A", False, actor="dan")  # nothing new
     products.set_active(catalog, "A", True, actor="x" * 300)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
+    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
     with pytest.raises(CatalogError):
         create(catalog, "A", 9)
-    facts = {"sku": "A", "name": "A", "brand": "", "category": "", "barcodes": [], "active": True}
+    facts = {
+        **{"sku": "A", "name": "A", "brand": "", "category": "", "variant_group": "", "attributes": {}},
+        **{"barcodes": [], "labels": [], "active": True},
+    }
     new = {**facts, "name": "new"}
     retired = {**new, "active": False}
     assert audit(catalog) == [
@@ -272,13 +276,31 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     ]
 
 
+def test_variants_labels_and_attributes(catalog: Catalog) -> None:
+    said = Facts("A", variant_group="tea", labels=("store 12", " bakery ", "", "bakery"), attributes={"g": " 500 "})
+    products.create(catalog, said, shots(1), actor="anna")
+    product = products.get(catalog, "A")
+    assert (product.variant_group, [label.name for label in product.labels]) == ("tea", ["bakery", "store 12"])
+    assert (product.attributes, product.version) == ({"g": "500"}, 1)
+    products.change(catalog, Facts("A", "Tea"), actor="ben")  # says nothing of them
+    assert [label.name for label in products.get(catalog, "A").labels] == ["bakery", "store 12"]
+    seen = products.get(catalog, "A").version
+    products.change(catalog, Facts("A", "Tea", labels=("kiosk",)), version=seen, actor="ben")
+    assert [label.name for label in products.get(catalog, "A").labels] == ["kiosk"]
+    with pytest.raises(ConflictError):  # labels alone make a version, too
+        products.change(catalog, Facts("A", "Tea", labels=("bakery",)), version=seen, actor="cleo")
+    products.change(catalog, Facts("A", "Tea", variant_group="", labels=(), attributes={}), actor="ben")
+    product = products.get(catalog, "A")
+    assert (product.variant_group, product.labels, product.attributes) == ("", [], {})
+
+
 def fill(catalog: Catalog, *facts: Facts) -> None:
     with catalog.db.write() as session:
         session.add_all(Product(sku=f.sku, name=f.name, brand=f.brand, category=f.category) for f in facts)
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
-    return [product.sku for product in listing.list_page(catalog, search=search).products]
+    return [product.sku for product in listing.list_page(catalog, listing.Filter(search)).products]
 
 
 def test_pages_by_key(catalog: Catalog) -> None:
@@ -319,3 +341,28 @@ def test_counts(catalog: Catalog) -> None:
     assert products.pending_photos(catalog, products.get(catalog, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }
+
+
+def narrowed(catalog: Catalog, **only: Any) -> str:
+    return "".join(product.sku for product in listing.list_page(catalog, listing.Filter(**only)).products)
+
+
+def test_lists_are_narrowed(catalog: Catalog) -> None:
+    for sku, group, names, seeds in (("A", "tea", ("x",), (1, 2)), ("B", "tea", ("x", "y"), (3,)), ("C", "", (), (4,))):
+        facts = Facts(sku, category="Drinks" if group else "Food", variant_group=group, labels=names)
+        products.create(catalog, facts, shots(*seeds), actor="anna")
+    products.set_active(catalog, "C", False, actor="anna")
+    expected: list[tuple[dict[str, Any], str]] = [
+        ({}, "AB"),
+        ({"category": " Drinks "}, "AB"),
+        ({"category": "drink"}, ""),
+        ({"label": "y"}, "B"),
+        ({"label": "x", "few_photos": 2}, "B"),
+        ({"variant_group": "tea", "search": "B"}, "B"),
+        ({"few_photos": 1}, ""),
+        ({"retired": True}, "C"),
+        ({"never_recognized": True}, "AB"),
+    ]
+    assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
+    assert listing.categories(catalog) == {"Drinks": 2}
+    assert listing.labels(catalog) == {"x": 2, "y": 1}

@@ -7,15 +7,16 @@ import pytest
 from pictures import bad_files, jpeg
 from steps import create, points, rows, shots
 
-from catalog import listing, products
+from catalog import listing, photo_edits, products
 from catalog.errors import (
     InvalidInputError,
     NotFoundError,
     PhotoRejectedError,
     StorageError,
 )
+from catalog.facts import Facts
 from catalog.photos import content_hash
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 from catalog.skus import check_sku
 
@@ -51,14 +52,14 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         lambda sku: products.get(catalog, sku),
         lambda sku: products.add_photos(catalog, sku, photo, actor="anna"),
         lambda sku: products.set_active(catalog, sku, False, actor="anna"),
-        lambda sku: products.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
+        lambda sku: photo_edits.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
         lambda sku: products.change(catalog, Facts(sku, "name"), actor="anna"),
     ]
     for sku in BAD_SKUS:
         for call in calls:
             with pytest.raises(NotFoundError):
                 call(sku)
-        assert listing.list_page(catalog, search=sku, after=sku).products == []
+        assert listing.list_page(catalog, listing.Filter(sku), after=sku).products == []
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,14 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         (Facts("A", "a", "x" * 101), "brand"),
         (Facts("A", "a", "", "x\ny"), "category"),
         (Facts(""), "sku"),
+        (Facts("A", variant_group="x" * 101), "variant_group"),
+        (Facts("A", labels=("x" * 65,)), "label"),
+        (Facts("A", labels=("a\tb",)), "label"),
+        (Facts("A", labels=tuple(map(str, range(51)))), "label"),
+        (Facts("A", attributes={"": "x"}), "attributes"),
+        (Facts("A", attributes={"x" * 51: "x"}), "attributes"),
+        (Facts("A", attributes={"x": "x" * 501}), "attributes"),
+        (Facts("A", attributes={str(number): "x" for number in range(51)}), "attributes"),
     ],
 )
 def test_facts_that_can_not_be(catalog: Catalog, facts: Facts, field: str) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from pictures import bad_files, jpeg
 
-from catalog import outbox, products
+from catalog import outbox, photo_rows, products
 from catalog.candidates import Match, find
 from catalog.errors import PhotoRejectedError
+from catalog.facts import Facts
 from catalog.gallery import GalleryPoint
 from catalog.models import Enrollment, Photo, Product
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.recognize import decide, recognize
 from catalog.service import Catalog
 from embedder.bundle import Thresholds
@@ -34,7 +35,7 @@ def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
     dim = live.embedder.bundle.dim
     hashes = [uuid.uuid4().hex * 2 for _ in cosines]
     product = Product(id=uuid.uuid4(), sku=sku, name=f"Name of {sku}")
-    ids = [products.photo_id(product.id, sha256) for sha256 in hashes]
+    ids = [photo_rows.photo_id(product.id, sha256) for sha256 in hashes]
     with catalog.db.write() as session:
         session.add(product)
         for identity, sha256 in zip(ids, hashes, strict=True):

@@ -12,12 +12,13 @@ from programs import line, spawn
 from sqlalchemy import func, select
 from steps import all_found, create_each
 
-from catalog import listing, products, reembed
+from catalog import listing, photo_edits, products, reembed
 from catalog.cli import main
 from catalog.errors import GalleryUnavailableError, NotFoundError
+from catalog.facts import Facts
 from catalog.models import AuditEntry, Enrollment, Generation, Removal
 from catalog.outbox import Worker, run_pending
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.recognize import recognize
 from catalog.reembed import NotFitError
 from catalog.service import Catalog, live_generation
@@ -108,7 +109,7 @@ def test_what_changes_while_it_is_built(
         if next(turns) == 0:
             create_each(catalog, 10)
             products.set_active(catalog, "S0", False, actor="anna")
-            products.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
+            photo_edits.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
             products.set_active(catalog, "S2", False, actor="anna")
             products.set_active(catalog, "S2", True, actor="anna")
             assert all_found(catalog, 2, 3, 10)  # the live one goes on
@@ -118,7 +119,7 @@ def test_what_changes_while_it_is_built(
     def late(judged: Catalog, building: object) -> None:
         judge(judged, building)  # type: ignore[arg-type]
         create_each(catalog, 11)
-        products.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
+        photo_edits.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
 
     monkeypatch.setattr(reembed, "_judge", late)
     result = reembed.reembed(catalog, other_bundle, meanwhile)

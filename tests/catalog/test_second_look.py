@@ -19,7 +19,8 @@ from catalog.config import Settings
 from catalog.demo import camera
 from catalog.demo.products import products as drawn_products
 from catalog.errors import StorageError
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.recognize import Recognition, recognize
 from catalog.service import Catalog
 from embedder import decision, verify

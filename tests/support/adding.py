@@ -9,7 +9,8 @@ from pictures import jpeg
 
 from catalog import products
 from catalog.config import Settings
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 
 if __name__ == "__main__":

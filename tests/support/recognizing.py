@@ -14,8 +14,9 @@ from pictures import jpeg
 
 from catalog import products
 from catalog.config import Settings
+from catalog.facts import Facts
 from catalog.outbox import Worker
-from catalog.products import Facts, NewPhoto
+from catalog.products import NewPhoto
 from catalog.recognize import recognize
 from catalog.service import Catalog
 

@@ -6,8 +6,9 @@ from pictures import jpeg
 from sqlalchemy import func, select
 
 from catalog import products
+from catalog.facts import Facts
 from catalog.models import Enrollment, Photo, Product, Removal
-from catalog.products import Added, Facts, NewPhoto
+from catalog.products import Added, NewPhoto
 from catalog.recognize import recognize
 from catalog.service import Catalog
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from staff import NAME, PASSWORD, csrf_of
 
 from catalog import listing, products
+from catalog.facts import Facts
 from catalog.models import AuditEntry
 from catalog.service import Catalog
 from web.security import limiter
@@ -155,7 +156,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
 def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
     for number in range(50):
         upload = products.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))
-        products.create(catalog, products.Facts(f"PAGE-{number:02}"), [upload], actor="test")
+        products.create(catalog, Facts(f"PAGE-{number:02}"), [upload], actor="test")
     seen: list[str] = []
     target = "/products/?search=PAGE-"
     while target:

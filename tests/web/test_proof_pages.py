@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from catalog import products
-from catalog.products import Facts, NewPhoto
+from catalog.facts import Facts
+from catalog.products import NewPhoto
 from catalog.service import Catalog
 
 PACK = DRAWN[9]

@@ -9,7 +9,7 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
-from catalog import barcodes, listing, products
+from catalog import barcodes, listing, photo_edits, products
 from catalog.errors import CatalogError
 from web import errors
 from web.admin.base import SignedInOnly
@@ -26,7 +26,8 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         """Products with thumbnails, by SKU, searched and paged by key."""
         search, after = request.args.get("search", ""), request.args.get("after", "")
         retired = request.args.get("retired") == "1"
-        page = listing.list_page(catalog(), search=search, after=after, limit=PAGE, retired=retired)
+        only = listing.Filter(search, retired=retired)
+        page = listing.list_page(catalog(), only, after=after, limit=PAGE)
         return str(
             self.render(
                 "pages/products.html",
@@ -78,7 +79,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(
             sku,
             "The photo is deleted and no longer recognized.",
-            lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
+            lambda: photo_edits.delete_photo(catalog(), sku, identity, actor=actor()),
         )
 
     @expose("/<sku>/barcodes", methods=["POST"])

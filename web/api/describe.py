@@ -16,6 +16,7 @@ from web.api import views
 from web.api.schemas import Added, Problem, Recognition
 
 _FILE = {"type": "string", "format": "binary"}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
 #: Path -> view, its answer that is no problem, the problems' statuses, the body (which SpecTree can't say).
 _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] = {
     "/api/v1/recognize": (
@@ -24,7 +25,11 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
         (401, 413, 415, 422, 503),
         {
             "multipart/form-data": {
-                "schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}
+                "schema": {
+                    "type": "object",
+                    "required": ["photo"],
+                    "properties": {"photo": _FILE, "label": _TEXTS, "sku": _TEXTS},
+                }
             },
             "image/*": {"schema": _FILE},
         },
@@ -43,8 +48,26 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
                         "name": {"type": "string", "maxLength": 200},
                         "brand": {"type": "string", "maxLength": 100},
                         "category": {"type": "string", "maxLength": 100},
-                        "barcode": {"type": "array", "items": {"type": "string"}},
+                        "barcode": _TEXTS,
                         "photos": {"type": "array", "items": _FILE},
+                    },
+                }
+            }
+        },
+    ),
+    "/api/v1/recognitions/<uuid:answer>/feedback": (
+        views.judge,
+        {"HTTP_204": None},
+        (401, 404, 422, 503),
+        {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["correct"],
+                    "properties": {
+                        "correct": {"type": "boolean"},
+                        "sku": {"type": "string", "maxLength": 64},
+                        "note": {"type": "string", "maxLength": 500},
                     },
                 }
             }
@@ -74,5 +97,8 @@ def description() -> dict[str, Any]:
     with app.app_context():
         described: dict[str, Any] = spec.spec
     for path, (_, _, _, body) in _PATHS.items():
-        described["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
+        described["paths"][path.replace("<uuid:answer>", "{answer}")]["post"]["requestBody"] = {
+            "required": True,
+            "content": body,
+        }
     return described

@@ -30,6 +30,7 @@ class Match(BaseModel):
 class Recognition(BaseModel):
     """The answer to one photo."""
 
+    id: str = Field(description="Names the answer, to say later whether it was right.")
     decision: Literal["match", "ambiguous", "unknown"] = Field(
         description="match: take the first; ambiguous: ask a person which of the matches; unknown: none of ours."
     )

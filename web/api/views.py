@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
 
 from flask import Blueprint, Response, g, jsonify, request
 
 from catalog import products
+from catalog.candidates import Among
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
 from catalog.recognize import recognize as recognize_photo
@@ -22,7 +24,10 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 @blueprint.post("/recognize")
 @needs_key
 def recognize() -> Response:
-    """Which product a photo shows: multipart field `photo`, or the image as the body."""
+    """Which product a photo shows: multipart field `photo`, or the image as the body.
+
+    Fields `label` and `sku`, any number of each, narrow it to those products; beside a body they are in the address.
+    """
     request.max_content_length = MAX_PHOTO_REQUEST
     if request.mimetype == "multipart/form-data":
         photos = uploads("photo")
@@ -31,7 +36,30 @@ def recognize() -> Response:
         data, filename = photos[0].data, photos[0].filename
     else:
         data, filename = request.get_data(), ""
-    return jsonify(recognize_photo(catalog(), data, filename=filename).as_dict())
+    wanted = request.values  # of the form, or of the address where the body is the photo
+    among = Among(tuple(wanted.getlist("label")), tuple(wanted.getlist("sku")))
+    answer = recognize_photo(catalog(), data, filename=filename, among=among, asked_by=f"key {g.key_name}")
+    return jsonify(answer.as_dict())
+
+
+@blueprint.post("/recognitions/<uuid:answer>/feedback")
+@needs_key
+def judge(answer: uuid.UUID) -> Response:
+    """Say of an answer that it was right, or which SKU it was: form fields `correct` (true or false), `sku`, `note`.
+
+    With `correct` false and no `sku` the photo shows none of our products.
+    """
+    given = request.form
+    if given.get("correct") not in ("true", "false"):
+        raise InvalidInputError("correct", "Say `true` or `false` in the field `correct`.")
+    catalog().answers.judge(
+        answer,
+        correct=given["correct"] == "true",
+        sku=given.get("sku", ""),
+        note=given.get("note", ""),
+        actor=f"key {g.key_name}",
+    )
+    return Response(status=204)
 
 
 @blueprint.post("/products")
