@@ -112,8 +112,8 @@ def fill(catalog: Catalog, count: int) -> None:
 def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random], Any]]:
     """What is asked, by name; each draws its own value."""
 
-    def listed(**options: Any) -> listing.Page:
-        return listing.list_page(catalog, limit=PAGE, **options)
+    def listed(after: str = "", **only: Any) -> listing.Page:
+        return listing.list_page(catalog, listing.Filter(**only), after=after, limit=PAGE)
 
     def any_sku(rng: random.Random) -> str:
         return sku(rng.randrange(count))
