@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from catalog.cli_base import ACTOR, opened
 from catalog.config import Settings
-from embedder import openblas
 from catalog.errors import DatabaseUnavailableError
+from embedder import openblas
 
 if TYPE_CHECKING:
     from catalog.findings import Finding
