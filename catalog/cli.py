@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import cli_accounts, cli_products, cli_transfer, cli_upkeep
+from catalog import cli_accounts, cli_coverage, cli_products, cli_transfer, cli_upkeep
 from catalog.cli_base import opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -147,6 +147,7 @@ for command in (
     *(cli_products.add, cli_products.list_, cli_products.retire, cli_products.unretire),
     cli_transfer.import_,
     *(cli_upkeep.doctor, cli_upkeep.reembed_),
+    cli_coverage.coverage,
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)
