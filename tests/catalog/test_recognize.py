@@ -88,9 +88,9 @@ def test_no_more_is_asked_for_than_there_is(catalog: Catalog, monkeypatch: pytes
     asked: list[int] = []
     real = catalog.gallery.real.search
 
-    def search(generation: str, vector: Any, limit: int) -> Any:
+    def search(generation: str, vector: Any, limit: int, **only: Any) -> Any:
         asked.append(limit)
-        return real(generation, vector, limit)
+        return real(generation, vector, limit, **only)
 
     monkeypatch.setattr(catalog.gallery.real, "search", search)
     assert ask(catalog) == [("A", 0.9), ("B", 0.8)]
@@ -138,7 +138,8 @@ def test_a_photo_that_can_not_be_used(catalog: Catalog, name: str) -> None:
 def test_the_contracts_form(catalog: Catalog) -> None:
     products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], actor="anna")
     answer = recognize(catalog, jpeg(1)).as_dict()
-    assert list(answer) == ["decision", "matches", "decided_by", "confidence", "barcodes", "bundle", "milliseconds"]
+    said = ["decision", "matches", "decided_by", "confidence", "barcodes", "bundle", "milliseconds", "id"]
+    assert list(answer) == said
     assert answer["decision"] == "match"
     assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
     assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)
