@@ -154,9 +154,8 @@ def main() -> None:
             row = compare(first(known, size), some, vocabulary, Path(folder))
         rows.append(row)
         print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    save(
-        "second-look", {"bundle": embedder.bundle.id, "goal": GOAL, "kernel": blas_kernel(), "rows": rows}, part="plain"
-    )
+        figures = {"bundle": embedder.bundle.id, "goal": GOAL, "kernel": blas_kernel(), "rows": rows}
+        save("second-look", figures, part="plain")  # after each, since the last takes long
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def reopen_flat(folder: Path) -> dict[str, Any]:
 
 def by_graph(gallery: EdgeGallery, vector: Any, far: int | None = None) -> list[tuple[str, float]]:
     """As EdgeGallery.search asks, but not for an exact answer."""
-    with gallery._opened(GENERATION) as (shard, _):
+    with gallery._shards.opened(GENERATION) as (shard, _):
         query = Query.Nearest(vector.tolist(), using=VECTOR_NAME)
         params = SearchParams(hnsw_ef=far)
         found = shard.query(QueryRequest(limit=HITS, query=query, with_payload=True, params=params))

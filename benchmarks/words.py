@@ -112,14 +112,14 @@ def main() -> None:
                     f"{size:6} {way:10} {name:>8} {at_20:6.3f} {at_50:6.3f} {row['bytes']:6} {row['ms']:6.1f}",
                     flush=True,
                 )
-    figures = {
-        "kernel": blas_kernel(),
-        "learned_from_descriptors": len(pool),
-        "references": len(known),
-        "queries": len(asked),
-        "rows": rows,
-    }
-    save("second-look", figures, part="vocabulary")
+        figures = {
+            "kernel": blas_kernel(),
+            "learned_from_descriptors": len(pool),
+            "references": len(known),
+            "queries": len(asked),
+            "rows": rows,
+        }
+        save("second-look", figures, part="vocabulary")
 
 
 if __name__ == "__main__":

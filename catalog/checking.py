@@ -21,7 +21,7 @@ from embedder.errors import ImageError
 #: of its size. A phone's photo then takes 15 ms of the 160 that looking at it takes, and not 84 (measured).
 SIDE = 1
 #: Facts in which two lines of one SKU may not contradict each other; an empty cell says nothing.
-AGREED = ("name", "brand", "category")
+AGREED = ("name", "brand", "category", "variant_group")
 
 
 def check(catalog: Catalog, items: Sequence[Item], progress: Callable[[int], None] = lambda photos: None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import cli_accounts, cli_products, cli_transfer, cli_upkeep
+from catalog import cli_accounts, cli_coverage, cli_products, cli_transfer, cli_upkeep
 from catalog.cli_base import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -159,6 +159,7 @@ for command in (
     *(cli_products.rename, cli_products.merge, cli_products.purge),
     *(cli_transfer.import_, cli_transfer.export),
     *(cli_upkeep.reembed_, cli_upkeep.doctor, cli_upkeep.rebuild, cli_upkeep.backup, cli_upkeep.restore),
+    cli_coverage.coverage,
     *(cli_accounts.user, cli_accounts.key),
 ):
     main.add_command(command)

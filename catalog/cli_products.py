@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from catalog.cli_base import ACTOR, opened
+from catalog.errors import PhotoQuestionableError
 
 
 @click.command()
@@ -17,7 +18,10 @@ from catalog.cli_base import ACTOR, opened
 @click.option("--brand", default="")
 @click.option("--category", default="")
 @click.option("--barcode", "barcodes", multiple=True, help="EAN or UPC; may be given several times.")
-def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...]) -> None:
+@click.option("--strict", is_flag=True, help="Refuse photos that something speaks against (blurred, there already).")
+def add(
+    sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...], strict: bool
+) -> None:
     """Add a product with its photos; searchable when the command ends."""
     from catalog import products
     from catalog.facts import Facts
@@ -26,12 +30,17 @@ def add(sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str
     with opened() as catalog:
         catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
-        added = products.create(catalog, Facts(sku, name, brand, category, barcodes), uploads, actor=ACTOR)
+        facts = Facts(sku, name, brand, category, barcodes)
+        try:
+            added = products.create(catalog, facts, uploads, actor=ACTOR, strict=strict, source="cli")
+        except PhotoQuestionableError as error:
+            for other in error.rejected[1:]:  # the first is the error itself
+                click.echo(f"catalog: {other}", err=True)
+            raise
         for photo in added.photos:
             click.echo(f"{photo.filename}: {photo.state}{' - ' + photo.reason if photo.reason else ''}")
-            if photo.like:
-                agree = "the same file" if photo.like.points is None else f"{photo.like.points} details agree"
-                click.echo(f"{photo.filename}: {photo.like.sku} shows the same pack ({agree})", err=True)
+            for warning in photo.warnings:
+                click.echo(f"{photo.filename}: {warning.message}", err=True)
         for barcode in added.barcodes_found:
             if barcode.sku != added.sku:
                 said = f"belongs to {barcode.sku}" if barcode.sku else "is not kept: add it on the product's page"

@@ -24,8 +24,8 @@ from embedder import openblas
 def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -> None:
     """Import SOURCE: a folder, SOURCE/<SKU>/*.jpg at any depth; a CSV; or a zip of either.
 
-    Columns of a CSV, in any order: sku, photos (both needed), name, brand, category, barcode, active. Photos are paths
-    from the CSV's own folder, separated by |.
+    Columns of a CSV, in any order: sku, photos (both needed), name, brand, category, barcode, variant_group, labels,
+    active, attribute:NAME. Photos are paths from the CSV's own folder, separated by |.
 
     A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
     and left out. The exit status is then 1. A re-run adds nothing twice, and goes on where a killed one ended.

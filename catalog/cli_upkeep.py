@@ -16,6 +16,7 @@ from tqdm import tqdm
 from catalog.cli_base import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import DatabaseUnavailableError
+from embedder import openblas
 
 if TYPE_CHECKING:
     from catalog.findings import Finding
@@ -29,6 +30,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 @quiet_option
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
+    openblas.restart_told()
     from catalog import jobs
 
     if bundle and rollback:
@@ -55,6 +57,7 @@ def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, 
     Exit status 0: all is well, or mended. 1: something is amiss. 2: nothing is known to be amiss, but a part could not
     be looked at.
     """
+    openblas.restart_told()
     from catalog import doctor as examination
     from catalog import findings, listing
 
@@ -86,6 +89,7 @@ def rebuild(quiet: bool) -> None:
 
     The exit status is 1 when a photo could not be enrolled.
     """
+    openblas.restart_told()
     from catalog import rebuild as building
 
     with opened() as catalog, _bar(quiet) as progress:

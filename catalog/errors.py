@@ -5,6 +5,12 @@ web/errors.py maps each class to one HTTP status, in one place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from catalog.admission import PhotoWarning
+
 
 class CatalogError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -40,6 +46,17 @@ class PhotoRejectedError(InvalidInputError):
         self.filename = filename
         self.sha256 = sha256
         self.rejected: list[PhotoRejectedError] = [self]
+
+
+class PhotoQuestionableError(PhotoRejectedError):
+    """A photo that something speaks against (`warnings`, see admission.py), where that was to be refused."""
+
+    code = "photo_questionable"
+
+    def __init__(self, filename: str, warnings: Sequence[PhotoWarning], *, sha256: str) -> None:
+        said = " ".join(warning.message for warning in warnings)
+        super().__init__("photo_questionable", filename, said, sha256=sha256)
+        self.warnings = tuple(warnings)
 
 
 class SkuExistsError(CatalogError):

@@ -165,9 +165,9 @@ def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) ->
     try:
         for number in facts.barcodes:
             barcodes.add(catalog, facts.sku, number, actor=actor)
-        return products.add_photos(catalog, facts.sku, photos, actor=actor, compare=False)
+        return products.add_photos(catalog, facts.sku, photos, actor=actor, compare=False, source="import")
     except NotFoundError:
         try:
-            return products.create(catalog, facts, photos, actor=actor, compare=False)
+            return products.create(catalog, facts, photos, actor=actor, compare=False, source="import")
         except SkuExistsError:  # somebody else made it just now
             return _add(catalog, facts, photos, actor)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, text
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from catalog import barcodes
 from catalog.models import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
+from catalog.outbox import PENDING
 from catalog.service import Catalog
 from catalog.texts import plain
 
@@ -128,7 +129,6 @@ def counts(catalog: Catalog) -> Counts:
             select(func.count())
             .select_from(Enrollment)
             .join(Generation, Generation.id == Enrollment.generation_id)
-            # In the words of ix_enrollment_pending: SQLite sees no use for it in "done = 0".
-            .where(Generation.live, text("NOT enrollment.done"))
+            .where(Generation.live, PENDING)
         )
     return Counts(products or 0, photos or 0, pending or 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +12,18 @@ from sqlalchemy import Row, select
 from catalog import details
 from catalog.candidates import facts_of
 from catalog.errors import CatalogError
+from catalog.gallery import Hit
 from catalog.models import Photo, Product
-from catalog.service import Catalog, Live
+from catalog.service import Catalog
 from embedder.details import Details
 from embedder.errors import ImageError
 from embedder.serve import Look
 from embedder.verify import verify
 
-log = logging.getLogger(__name__)
-
 #: Photos of other products that a new photo is matched with, at most.
 COMPARED = 8
+#: Points that the gallery is asked for: the product's own photos are among them.
+LISTED = 4 * COMPARED
 #: So many points that agree, over so much of the other photo, are the same picture, or the same pack from another side.
 POINTS, AREA = 30, 0.5
 
@@ -38,29 +38,23 @@ class LookAlike:
     points: int | None
 
 
-def find(catalog: Catalog, live: Live, product: uuid.UUID, sha256: str, look: Look) -> LookAlike | None:
-    """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
-
-    None, too, when gallery or database went away: the photo is kept, and this is only advice.
-    """
-    try:
-        return _same_file(catalog, product, sha256) or _same_pack(catalog, live, product, look)
-    except CatalogError as error:
-        log.warning("photo %s was not compared with other products: %s", sha256[:12], error)
-        return None
-
-
-def _same_file(catalog: Catalog, product: uuid.UUID, sha256: str) -> LookAlike | None:
-    mine = (Photo.sha256 == sha256) & (Product.id != product) & Product.active
+def same_file(catalog: Catalog, product: uuid.UUID | None, sha256: str) -> LookAlike | None:
+    """Another active product that has this very file; `product` is the photo's own, None before it exists."""
+    mine = (Photo.sha256 == sha256) & Product.active
+    if product is not None:
+        mine &= Product.id != product
     with catalog.db.read() as session:
         row = session.execute(select(Product.sku, Product.name).join(Photo).where(mine)).first()
     return LookAlike(row.sku, row.name, sha256, None) if row else None
 
 
-def _same_pack(catalog: Catalog, live: Live, product: uuid.UUID, look: Look) -> LookAlike | None:
+def same_pack(catalog: Catalog, product: uuid.UUID | None, look: Look, listed: Sequence[Hit]) -> LookAlike | None:
+    """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
+
+    `listed` are LISTED points that the gallery shortlists for the photo.
+    """
     if not look.details:
         return None
-    listed = catalog.gallery.shortlist(live.collection, look.vector, look.words, 4 * COMPARED)
     hits = [hit for hit in listed if hit.product != str(product)][:COMPARED]
     facts = facts_of(catalog, hits)
     return _best(catalog, look.details, [row for hit in hits if (row := facts.get(hit.id))])

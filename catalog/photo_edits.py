@@ -6,7 +6,7 @@ import io
 import uuid
 from collections.abc import Sequence
 
-from catalog import audit, details, enroll, photo_rows, products
+from catalog import admission, audit, details, enroll, photo_rows, products
 from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
 from catalog.models import Photo
 from catalog.products import NewPhoto, PhotoResult
@@ -135,6 +135,7 @@ def _exchange(
 ) -> PhotoResult:
     live = catalog.model()
     (read,) = enroll.read_photos(live.embedder, [upload])
+    (checked,) = admission.check(catalog, live, sku, [read], compare=False)
     catalog.photos.put(read.data)
     if read.look.details is not None:
         details.keep(catalog.photos, read.sha256, read.look.details)
@@ -144,7 +145,7 @@ def _exchange(
         new = photo_rows.photo_id(product.id, read.sha256)
         duplicate = any(photo.id == new for photo in product.photos)
         if not duplicate:
-            row = photo_rows.insert(session, product, new, read)
+            row = photo_rows.insert(session, product, new, read, checked.codes)
             row.source, row.created_at = old.source, old.created_at  # it keeps its place among the others
             row.original, row.crop = original, list(crop) if crop else None
         if new != identity:

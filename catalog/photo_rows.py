@@ -32,8 +32,10 @@ def photo_of(product: Product, identity: uuid.UUID) -> Photo:
     return photo
 
 
-def insert(session: Session, product: Product, identity: uuid.UUID, photo: ReadPhoto) -> Photo:
-    """A row for a photo that is in the store."""
+def insert(
+    session: Session, product: Product, identity: uuid.UUID, photo: ReadPhoto, warnings: Sequence[str] = ()
+) -> Photo:
+    """A row for a photo that is in the store; `warnings` (codes) spoke against it and were overruled."""
     row = Photo(
         id=identity,
         product=product,
@@ -42,6 +44,8 @@ def insert(session: Session, product: Product, identity: uuid.UUID, photo: ReadP
         bytes=len(photo.data),
         width=photo.width,
         height=photo.height,
+        status="overruled" if warnings else "accepted",
+        warnings=list(warnings),
     )
     session.add(row)
     return row

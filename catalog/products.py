@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from catalog import audit, barcodes, details, enroll, lookalikes, photo_rows
+from catalog import admission, audit, barcodes, details, enroll, photo_rows
+from catalog.admission import PhotoWarning
 from catalog.barcodes import FoundBarcode
 from catalog.enroll import Upload
 from catalog.errors import ConflictError, InvalidInputError, SkuExistsError
@@ -40,7 +41,8 @@ class PhotoResult:
 
     `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
     safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
-    already. `like`: another product's photo that shows the same pack.
+    already. `like`: another product's photo that shows the same pack. `warnings`: what speaks against the photo, which
+    was accepted all the same.
     """
 
     id: uuid.UUID
@@ -50,6 +52,7 @@ class PhotoResult:
     duplicate: bool = False
     reason: str = ""
     like: LookAlike | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,21 @@ class Added:
         return all(photo.state == "searchable" for photo in self.photos)
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
+def create(
+    catalog: Catalog,
+    facts: Facts,
+    photos: Sequence[Upload],
+    *,
+    actor: str,
+    compare: bool = True,
+    strict: bool = False,
+    source: str = "",
+) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
-    `compare`: say when another product has a photo of the same pack, which takes some 40 ms a photo, and which barcodes
-    the photos show.
+    `compare`: say when a photo is in the catalog already or near to another product, which takes some 25 ms a photo,
+    and which barcodes the photos show. `strict`: refuse photos that something speaks against (PhotoQuestionableError).
+    `source` is kept with the photos: how they came.
 
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
     StorageError when the photos can't be kept.
@@ -89,17 +102,26 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: s
         raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
     with catalog.db.read() as session:
         barcodes.refuse_taken(session, facts.barcodes, facts.sku)
-    return _add(catalog, facts, photos, actor=actor, new=True, compare=compare)
+    return _add(catalog, facts, photos, actor=actor, new=True, compare=compare, strict=strict, source=source)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], *, actor: str, compare: bool = True) -> Added:
+def add_photos(
+    catalog: Catalog,
+    sku: str,
+    photos: Sequence[Upload],
+    *,
+    actor: str,
+    compare: bool = True,
+    strict: bool = False,
+    source: str = "",
+) -> Added:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     sku = known_form(sku)
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
     if not _exists(catalog, sku):  # before any photo is looked at
         raise no_product(sku)
-    return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare)
+    return _add(catalog, Facts(sku), photos, actor=actor, new=False, compare=compare, strict=strict, source=source)
 
 
 def _exists(catalog: Catalog, sku: str) -> bool:
@@ -107,12 +129,25 @@ def _exists(catalog: Catalog, sku: str) -> bool:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
-def _add(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str, new: bool, compare: bool) -> Added:
+def _add(
+    catalog: Catalog,
+    facts: Facts,
+    photos: Sequence[Upload],
+    *,
+    actor: str,
+    new: bool,
+    compare: bool,
+    strict: bool,
+    source: str,
+) -> Added:
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
     live = catalog.model()
     read = enroll.read_photos(live.embedder, photos)
+    checked = admission.check(catalog, live, facts.sku, read, compare=compare)
+    if strict:
+        admission.refuse(read, checked)
     seen = barcodes.read_photos(live.embedder, [photo.data for photo in read]) if compare else []
     for photo in read:
         catalog.photos.put(photo.data)
@@ -124,17 +159,21 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str
             before = None if new else {**audit.facts(product), "photos": len(product.photos)}
             known = {photo.id for photo in product.photos}
             ids = [photo_rows.photo_id(product.id, photo.sha256) for photo in read]
-            for identity, photo in zip(ids, read, strict=True):
+            overruled: dict[str, list[str]] = {}
+            for identity, photo, one in zip(ids, read, checked, strict=True):
                 if identity not in known:
-                    photo_rows.insert(session, product, identity, photo)
+                    row = photo_rows.insert(session, product, identity, photo, one.codes)
+                    row.source = source
+                    overruled |= {photo.sha256: one.codes} if one.codes else {}
             session.flush()
             barcodes.claim(session, product, facts.barcodes)
             photo_rows.owe(session, product, ids)
             after = {**audit.facts(product), "photos": len(known | set(ids))}
+            after |= {"overruled": overruled} if overruled else {}
             if before != after:
                 audit.record(session, actor, "product.create" if new else "photos.add", product.sku, before, after)
             active = product.active
-            name, sku, own = product.name, product.sku, product.id
+            name, sku = product.name, product.sku
             numbers = tuple(barcode.gtin for barcode in product.barcodes)
             found = barcodes.found(session, seen)
     except IntegrityError as error:
@@ -151,9 +190,10 @@ def _add(catalog: Catalog, facts: Facts, photos: Sequence[Upload], *, actor: str
             "pending" if identity in reasons else "searchable",
             duplicate=identity in known,
             reason=reasons.get(identity, ""),
-            like=lookalikes.find(catalog, live, own, photo.sha256, photo.look) if compare else None,
+            like=one.like,
+            warnings=one.warnings,
         )
-        for identity, photo in zip(ids, read, strict=True)
+        for identity, photo, one in zip(ids, read, checked, strict=True)
     ]
     return Added(sku, name, new, results, (time.perf_counter() - began) * 1000, numbers, found)
 

@@ -46,7 +46,6 @@ class Recognition:
     def as_dict(self) -> dict[str, Any]:
         """The contract's form, for JSON."""
         return {
-            "id": str(self.id),
             "decision": self.decision,
             "matches": [_match_dict(match) for match in self.matches],
             "decided_by": self.decided_by,
@@ -54,6 +53,7 @@ class Recognition:
             "barcodes": list(self.barcodes),
             "bundle": self.bundle,
             "milliseconds": round(self.milliseconds, 2),
+            "id": str(self.id),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, redirect, url_for
 
+from catalog import admission
 from catalog.service import Catalog
 from embedder import gtin
 from web import admin, api, errors, health, login, pictures, security
@@ -24,6 +25,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
         CATALOG=catalog,
     )
     app.jinja_env.filters["printed_gtin"] = gtin.printed
+    app.jinja_env.filters["photo_warning"] = lambda code: admission.MEANING.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     errors.init_app(app)
     security.init_app(app)

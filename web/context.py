@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import current_app, request
 from flask_login import current_user
 
+from catalog.errors import InvalidInputError
 from catalog.facts import Facts
 from catalog.products import NewPhoto
 from catalog.service import Catalog
@@ -28,6 +29,14 @@ def facts(sku: str) -> Facts:
     form = request.form
     barcodes = tuple(number for text in form.getlist("barcode") for number in gtin.split(text))
     return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
+
+
+def flag(name: str) -> bool:
+    """A field of a form that is yes or no. Raises InvalidInputError for anything else."""
+    value = request.form.get(name, "").strip().lower()
+    if value not in ("", "0", "1", "false", "true"):
+        raise InvalidInputError(name, f"{name} is true or false, not {value!r}.")
+    return value in ("1", "true")
 
 
 def actor() -> str:

@@ -18,6 +18,7 @@ from catalog.errors import (
     GalleryError,
     InvalidInputError,
     NotFoundError,
+    PhotoQuestionableError,
     PhotoRejectedError,
     SkuExistsError,
     StorageError,
@@ -63,6 +64,18 @@ def wants_problem() -> bool:
     return request.path.startswith(("/api/", "/health")) or "X-Requested-With" in request.headers
 
 
+def _extra(error: CatalogError) -> dict[str, Any]:
+    """What a problem says beyond code and detail."""
+    extra: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidInputError) else {}
+    if isinstance(error, PhotoQuestionableError):
+        extra["photos"] = [
+            {"filename": one.filename, "sha256": one.sha256, "warnings": [each.as_dict() for each in one.warnings]}
+            for one in error.rejected
+            if isinstance(one, PhotoQuestionableError)
+        ]
+    return extra
+
+
 def init_app(app: Flask) -> None:
     """Map every error of the catalog and of HTTP."""
 
@@ -74,8 +87,7 @@ def init_app(app: Flask) -> None:
         titles = {404: "Not found", 409: "Conflict", 503: "Not available right now"}
         title = titles.get(status, "Not accepted")
         if wants_problem():
-            extra = {"field": error.field} if isinstance(error, InvalidInputError) else {}
-            return problem(status, error.code, title, str(error), **extra)
+            return problem(status, error.code, title, str(error), **_extra(error))
         return render_template("pages/error.html", title=title, detail=str(error)), status
 
     @app.errorhandler(HTTPException)

@@ -76,6 +76,7 @@ def test_add_and_recognize(run: Run) -> None:
         "barcodes",
         "bundle",
         "milliseconds",
+        "id",
     ]
     assert (answer["photo"], answer["decision"], answer["bundle"]) == ("2.jpg", "match", load_bundle(RELEASED).id)
     score = pytest.approx(1, abs=1e-3)

@@ -63,18 +63,18 @@ def test_what_is_exported_can_be_imported(
 ) -> None:
     fill(catalog)
     done = exporting.export(catalog, tmp_path / target)
-    assert (done.products, done.photos, done.errors) == (4, 10, [])
-    assert exporting.count(catalog) == 10
+    assert (done.products, done.photos, done.errors) == (5, 11, [])
+    assert exporting.count(catalog) == 11
     other = empty()
     with sources.opened(tmp_path / target) as source:
-        assert source.listed and source.photos == 10
+        assert source.listed and source.photos == 11
         assert checking.check(other, source.items) == []
-        assert importing.run(other, source.items, actor="t") == Report(products=4, photos=10)
+        assert importing.run(other, source.items, actor="t") == Report(products=5, photos=11)
     assert contents(other) == contents(catalog)
     # Into the catalog that it came from it changes nothing.
     with sources.opened(tmp_path / target) as source:
         assert checking.check(catalog, source.items) == []
-        assert importing.run(catalog, source.items, actor="t") == Report(duplicates=10)
+        assert importing.run(catalog, source.items, actor="t") == Report(duplicates=11)
     other.close()
     assert [path.name for path in tmp_path.glob(".*")] == []
 
@@ -89,7 +89,7 @@ def test_names_stay_inside_and_apart(catalog: Catalog, tmp_path: Path) -> None:
         "photos/a/1-2.jpg",
         "photos/a/1-3.jpg",
     }
-    assert len(files) == 11
+    assert len(files) == 12
     text = (tmp_path / "out" / "catalog.csv").read_text(encoding="utf-8-sig")
     assert "\nA,'=1+1,'@brand,'-x," in text
     assert "\ngone,''=quoted," in text
@@ -99,7 +99,7 @@ def test_without_photos(catalog: Catalog, tmp_path: Path) -> None:
     fill(catalog)
     assert exporting.export(catalog, tmp_path / "out", photos=False).photos == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["catalog.csv"]
-    assert [item.photos for item in sources.from_csv(tmp_path / "out" / "catalog.csv").items] == [[]] * 4
+    assert [item.photos for item in sources.from_csv(tmp_path / "out" / "catalog.csv").items] == [[]] * 5
 
 
 def test_nothing_is_overwritten(catalog: Catalog, tmp_path: Path) -> None:
@@ -132,5 +132,5 @@ def test_a_photo_that_was_lost_is_told(catalog: Catalog, tmp_path: Path) -> None
     assert isinstance(catalog.photos, FolderStore)
     (catalog.photos.root / lost[:2] / lost[2:4] / lost).unlink()
     done = exporting.export(catalog, tmp_path / "out")
-    assert (done.products, done.photos, len(done.errors)) == (4, 9, 1)
+    assert (done.products, done.photos, len(done.errors)) == (5, 10, 1)
     assert done.errors[0].startswith("Tee grün 1.5+: grün|茶.jpg: ")

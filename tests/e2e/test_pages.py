@@ -83,6 +83,40 @@ def fits(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def keep(page: Any) -> None:
+    """Send, and save anyway where something speaks against a photo: drawn ones are near to one another."""
+    page.click("[data-submit]")
+    page.locator("[data-done], [data-anyway]").first.wait_for()
+    if page.locator("[data-anyway]").count():
+        fits(page)
+        page.click("[data-anyway]")
+        page.locator("[data-done]").wait_for()
+
+
+def test_a_photo_is_questioned_before_it_is_kept(page: Any, tmp_path: Path) -> None:
+    dark = tmp_path / "dark.jpg"
+    dark.write_bytes(pictures.encode(pictures.picture(91).point(lambda value: value * 0.2)))
+    sku = f"DARK-{page.size}"
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 92), dark])
+    page.fill("#sku", sku)
+    page.click("[data-submit]")
+    page.locator("[data-anyway]").wait_for()
+    assert "dark.jpg: It is too dark" in page.inner_text("[data-questions]")
+    fits(page)
+    page.click("[aria-label='Remove dark.jpg']")  # the question goes with its photo
+    assert page.locator("[data-anyway]").count() == 0 and page.locator(".drop .previews img").count() == 1
+    assert page.goto(f"/products/{sku}").status == 404, "nothing was kept"
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", dark)
+    page.fill("#sku", sku)
+    keep(page)
+    assert "It is too dark" in page.inner_text("[data-done]")
+    page.goto(f"/products/{sku}")
+    assert "too dark" in page.locator(".state.wait").all_inner_texts()
+    fits(page)
+
+
 def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     sku = f"E2E-{page.size}"
     seed = 10 if page.size == "phone" else 20
@@ -94,7 +128,7 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     fits(page)
     page.fill("#sku", sku)
     page.fill("#name", "A drawn product")
-    page.click("[data-submit]")
+    keep(page)
     page.locator("[data-done]").wait_for()
     assert page.locator(".state.ok").count() == 3
     assert "searchable" in page.inner_text("[data-done] h2") and " ms" in page.inner_text("[data-done]")
@@ -120,7 +154,7 @@ def test_a_barcode_that_was_read_is_kept_by_a_click(page: Any, tmp_path: Path) -
     page.set_input_files("[data-choose]", tmp_path / "pack.jpg")
     page.fill("#sku", f"BARCODE-{page.size}")
     page.fill("#barcode", typed)
-    page.click("[data-submit]")
+    keep(page)
     page.locator(".offer").wait_for()
     assert number in page.inner_text(".offer")
     fits(page)
@@ -139,7 +173,7 @@ def test_a_removed_preview_is_not_sent(page: Any, tmp_path: Path) -> None:
     page.set_input_files("[data-choose]", [photo(tmp_path, 31), photo(tmp_path, 32)])
     page.click("[aria-label='Remove 31.jpg']")
     page.fill("#sku", f"REMOVED-{page.size}")
-    page.click("[data-submit]")
+    keep(page)
     page.locator("[data-done]").wait_for()
     assert page.locator("[data-done] .previews img").count() == 1
 
@@ -157,7 +191,7 @@ def test_photos_can_be_dropped(page: Any, tmp_path: Path) -> None:
     )
     page.locator(".previews img").wait_for()
     page.fill("#sku", f"DROPPED-{page.size}")
-    page.click("[data-submit]")
+    keep(page)
     assert page.locator("[data-done] .state.ok").inner_text().startswith("✓ searchable in ")
 
 
@@ -166,7 +200,7 @@ def test_a_large_photo_is_made_smaller_before_it_is_sent(page: Any, tmp_path: Pa
     page.set_input_files("[data-choose]", photo(tmp_path, 51, (4000, 3000)))
     page.fill("#sku", f"LARGE-{page.size}")
     with page.expect_request("**/add/") as sent:
-        page.click("[data-submit]")
+        keep(page)
     page.locator("[data-done]").wait_for()
     whole = (tmp_path / "51.jpg").stat().st_size
     assert int(sent.value.all_headers()["content-length"]) < whole
@@ -183,7 +217,7 @@ def test_a_broken_photo_is_told_and_nothing_typed_is_lost(page: Any, tmp_path: P
     assert "broken.jpg" in page.inner_text("[data-problem]")
     assert page.input_value("#sku") == f"BROKEN-{page.size}" and page.locator(".drop .previews img").count() == 2
     page.click("[aria-label='Remove broken.jpg']")
-    page.click("[data-submit]")
+    keep(page)
     page.locator("[data-done]").wait_for()
 
 

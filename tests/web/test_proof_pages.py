@@ -9,9 +9,12 @@ import re
 import pytest
 from drawn import DRAWN, front, small_and_turned
 from flask.testing import FlaskClient
+from pictures import encode, jpeg, picture
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from catalog import products
+from catalog.errors import NotFoundError
 from catalog.facts import Facts
 from catalog.products import NewPhoto
 from catalog.service import Catalog
@@ -43,10 +46,23 @@ def test_an_answer_by_the_vector_has_no_picture(staff, known: str) -> None:
     assert "The whole look of the photo was enough" in html and "data:image/jpeg" not in html
 
 
-def test_a_new_photo_of_a_known_pack_is_said_and_both_are_shown(staff, known: str) -> None:
-    form = {"sku": "PROOF-2", "photos": (io.BytesIO(front(PACK, 20, "gray")), "again.jpg")}
-    reply = staff.send("/add/", form, script=True)
+def test_a_new_photo_of_a_known_pack_is_asked_about_then_said_and_both_are_shown(
+    staff, catalog: Catalog, known: str
+) -> None:
+    def again() -> tuple[io.BytesIO, str]:
+        return io.BytesIO(front(PACK, 20, "gray")), "again.jpg"
+
+    form = {"sku": "PROOF-2"}
+    asked = staff.send("/add/", {**form, "photos": again()}, script=True, anyway=False)
+    question = asked.get_data(as_text=True)
+    assert asked.status_code == 422 and asked.mimetype == "text/html" and "Save anyway" in question
+    assert "the same pack as Proven (PROOF-1)" in question and f'src="/photos/{known}/thumbnail"' in question
+    with pytest.raises(NotFoundError):
+        products.get(catalog, "PROOF-2")  # it was only asked
+    reply = staff.send("/add/", {**form, "photos": again()}, script=True)
     html = reply.get_data(as_text=True)
+    (kept,) = products.get(catalog, "PROOF-2").photos
+    assert (kept.status, kept.warnings) == ("overruled", ["same_pack"])
     assert reply.status_code == 201 and "is in the catalog as" in html and "PROOF-1" in html
     address = re.search(r'src="(/photos/[0-9a-f]+/compare/[0-9a-f]+)"', html)
     assert address
@@ -69,3 +85,45 @@ def test_the_api_says_what_an_answer_rests_on_and_names_look_alikes(till: FlaskC
     form = {"sku": "PROOF-3", "photos": (io.BytesIO(front(PACK)), "same.jpg")}
     (photo,) = till.post("/api/v1/products", data=form, content_type="multipart/form-data").get_json()["photos"]
     assert photo["like"] == {"sku": "PROOF-1", "name": "Proven", "photo": known, "points": None}
+    (warning,) = photo["warnings"]
+    assert (warning["code"], warning["sku"], warning["closeness"]) == ("same_picture", "PROOF-1", 1.0)
+
+
+def test_strict_refuses_what_something_speaks_against_and_lists_all_of_it(
+    till: FlaskClient, catalog: Catalog, known: str
+) -> None:
+    def send(strict: str) -> TestResponse:
+        files = [(io.BytesIO(front(PACK)), "same.jpg"), (io.BytesIO(front(PACK, 25, "gray")), "pack.jpg")]
+        form = {"sku": "PROOF-4", "strict": strict, "photos": files}
+        return till.post("/api/v1/products", data=form, content_type="multipart/form-data")
+
+    problem = send("true")
+    said = problem.get_json(force=True)
+    assert (problem.status_code, said["code"], said["field"]) == (422, "photo_questionable", "photo")
+    found = {photo["filename"]: [warning["code"] for warning in photo["warnings"]] for photo in said["photos"]}
+    assert found == {"same.jpg": ["same_picture"], "pack.jpg": ["same_pack"]}
+    with pytest.raises(NotFoundError):
+        products.get(catalog, "PROOF-4")
+    assert send("perhaps").get_json(force=True)["field"] == "strict"
+    assert send("false").status_code == 201
+
+
+def test_the_form_without_a_script_asks_and_keeps_what_was_typed(staff, catalog: Catalog, known: str) -> None:
+    form = {"sku": "PROOF-5", "name": "Typed", "photos": (io.BytesIO(front(PACK)), "same.jpg")}
+    reply = staff.send("/add/", form, anyway=False)
+    html = reply.get_data(as_text=True)
+    assert reply.status_code == 422 and 'value="Typed"' in html and "The same picture is in the catalog" in html
+    assert 'name="anyway"' in html
+
+
+def test_the_product_page_asks_its_script_and_shows_what_was_overruled(staff, catalog: Catalog) -> None:
+    dark = encode(picture(7).point(lambda value: value * 0.2))
+    products.create(catalog, Facts("PROOF-6", "Dark"), [NewPhoto("1.jpg", jpeg(6))], actor="test")
+    page = "/products/PROOF-6"
+    form = {"photos": (io.BytesIO(dark), "dark.jpg")}
+    asked = staff.send(f"{page}/photos", form, page=page, script=True, anyway=False)
+    assert asked.status_code == 422 and "too dark" in asked.get_data(as_text=True)
+    assert len(products.get(catalog, "PROOF-6").photos) == 1
+    form = {"photos": (io.BytesIO(dark), "dark.jpg")}
+    assert staff.send(f"{page}/photos", form, page=page, script=True).status_code == 302
+    assert '<span class="state wait">too dark</span>' in staff.get(page).get_data(as_text=True)

@@ -6,7 +6,7 @@ from flask import render_template, request
 from flask_admin import expose
 
 from catalog import products
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.facts import Facts
 from web import errors
 from web.admin.base import StaffView
@@ -25,10 +25,15 @@ class AddView(StaffView):
 
     @expose("/", methods=["POST"])
     def add(self) -> Page:
-        """Add, and show each photo searchable (or pending, and why)."""
+        """Say what speaks against a photo, if something does; else add, and show each photo searchable."""
         given = facts(request.form.get("sku", ""))
         try:
-            added = products.create(catalog(), given, uploads("photos"), actor=actor())
+            strict = "anyway" not in request.form
+            added = products.create(catalog(), given, uploads("photos"), actor=actor(), strict=strict, source="staff")
+        except PhotoQuestionableError as error:
+            if errors.wants_problem():
+                return render_template("parts/questions.html", problem=error), errors.status_of(error)
+            return str(self.render("pages/add.html", facts=given, problem=error)), errors.status_of(error)
         except CatalogError as error:
             if errors.wants_problem():
                 raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
 from catalog import barcodes, listing, photo_edits, products
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors
 from web.admin.base import SignedInOnly
 from web.context import actor, catalog, facts, uploads
@@ -54,20 +54,24 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(sku, "Saved.", lambda: products.change(catalog(), facts(sku), version=version, actor=actor()))
 
     @expose("/<sku>/photos", methods=["POST"])
-    def add_photos(self, sku: str) -> Response:
-        """More photos."""
+    def add_photos(self, sku: str) -> Response | tuple[str, int]:
+        """More photos; the page's script is first told what speaks against one, if something does."""
+        strict = errors.wants_problem() and "anyway" not in request.form
 
         read: list[str] = []
 
         def add() -> str:
-            added = products.add_photos(catalog(), sku, uploads("photos"), actor=actor())
+            added = products.add_photos(catalog(), sku, uploads("photos"), actor=actor(), strict=strict, source="staff")
             read.extend(found.gtin for found in added.barcodes_found)
             fresh = sum(not photo.duplicate for photo in added.photos)
             if not added.searchable:
                 return f"{fresh} photos added; pending: {added.photos[0].reason}"
             return f"{fresh} photos added and searchable in {added.milliseconds:.0f} ms."
 
-        return _done(sku, "", add, read)
+        try:
+            return _done(sku, "", add, read)
+        except PhotoQuestionableError as error:
+            return render_template("parts/questions.html", problem=error), errors.status_of(error)
 
     @expose("/<sku>/photos/<photo>/delete", methods=["POST"])
     def delete_photo(self, sku: str, photo: str) -> Response:
@@ -114,6 +118,8 @@ def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequen
     """
     try:
         flash(change() or message, "success")
+    except PhotoQuestionableError:
+        raise
     except CatalogError as error:
         if errors.status_of(error) == 404:
             raise

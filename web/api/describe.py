@@ -48,6 +48,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
                         "name": {"type": "string", "maxLength": 200},
                         "brand": {"type": "string", "maxLength": 100},
                         "category": {"type": "string", "maxLength": 100},
+                        "strict": {"type": "boolean", "default": False},
                         "barcode": _TEXTS,
                         "photos": {"type": "array", "items": _FILE},
                     },

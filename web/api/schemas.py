@@ -54,6 +54,20 @@ class LookAlike(BaseModel):
     points: int | None = Field(description="How many details agree; null: it is the same file.")
 
 
+class PhotoWarning(BaseModel):
+    """What speaks against a photo."""
+
+    code: Literal[
+        "too_small", "too_dark", "too_bright", "too_blurred", "same_picture", "same_pack", "close_to_other"
+    ] = Field(description="Stable.")
+    message: str = Field(description="A sentence for people.")
+    sku: str = Field(description="The product that it is about; empty when it is about none.")
+    name: str
+    photo: str = Field(description="SHA-256 of that product's photo.")
+    closeness: float | None = Field(description="Cosine of the two photos, at most 1.")
+    points: int | None = Field(description="How many details of the two agree.")
+
+
 class Photo(BaseModel):
     """What became of one photo."""
 
@@ -64,6 +78,7 @@ class Photo(BaseModel):
     duplicate: bool
     reason: str
     like: LookAlike | None = Field(description="Another product's photo that shows the same pack.")
+    warnings: list[PhotoWarning] = Field(description="What speaks against the photo. It was accepted all the same.")
 
 
 class FoundBarcode(BaseModel):
@@ -85,6 +100,14 @@ class Added(BaseModel):
     barcodes_found: list[FoundBarcode]
 
 
+class QuestionablePhoto(BaseModel):
+    """A photo that `strict` refused."""
+
+    filename: str
+    sha256: str
+    warnings: list[PhotoWarning]
+
+
 class Problem(BaseModel):
     """An error (RFC 9457). `code` is stable."""
 
@@ -94,3 +117,4 @@ class Problem(BaseModel):
     code: str
     detail: str
     field: str | None = None
+    photos: list[QuestionablePhoto] | None = Field(default=None, description="With the code photo_questionable.")

@@ -12,7 +12,7 @@ from catalog.candidates import Among
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
 from catalog.recognize import recognize as recognize_photo
-from web.context import catalog, facts, uploads
+from web.context import catalog, facts, flag, uploads
 from web.security import needs_key
 
 #: One photo with its form around it.
@@ -67,10 +67,13 @@ def judge(answer: uuid.UUID) -> Response:
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.
 
-    And `barcode`, one or more. Barcodes that were read from the photos are told in the reply, and not added.
+    And `barcode`, one or more; `strict` (true) refuses photos that something speaks against. Barcodes that were read
+    from the photos are told in the reply, and not added.
     """
     given = facts(request.form.get("sku", ""))
-    added = products.create(catalog(), given, uploads("photos"), actor=f"key {g.key_name}")
+    added = products.create(
+        catalog(), given, uploads("photos"), actor=f"key {g.key_name}", strict=flag("strict"), source="api"
+    )
     response = jsonify(added_dict(added))
     response.status_code = 201
     return response
@@ -92,6 +95,7 @@ def added_dict(added: AddedProduct) -> dict[str, object]:
                 "duplicate": photo.duplicate,
                 "reason": photo.reason,
                 "like": asdict(photo.like) if photo.like else None,
+                "warnings": [warning.as_dict() for warning in photo.warnings],
             }
             for photo in added.photos
         ],

@@ -41,7 +41,7 @@ function photoInput(box, changed) {
       remove.className = "remove";
       remove.textContent = "×";
       remove.setAttribute("aria-label", `Remove ${file.name}`);
-      remove.onclick = () => { files = files.filter((other) => other !== file); show(); };
+      remove.onclick = () => { files = files.filter((other) => other !== file); show(); changed(false); };
       item.append(picture, remove, name);
       return item;
     }));
@@ -52,7 +52,7 @@ function photoInput(box, changed) {
     if (!fresh.length) return;
     files = multiple ? [...files, ...fresh] : fresh.slice(-1);
     show();
-    changed();
+    changed(true);
   }
 
   for (const input of box.querySelectorAll("input[type=file]")) {
@@ -71,8 +71,9 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   const field = box.querySelector("[data-choose]").name;
   const button = form.querySelector("[data-submit]");
   const problem = form.querySelector("[data-problem]");
+  const questions = form.querySelector("[data-questions]"); // what speaks against a photo, before it is kept
   const label = button.textContent;
-  const photos = photoInput(box, () => { problem.hidden = true; if ("auto" in form.dataset) form.requestSubmit(); });
+  const photos = photoInput(box, (more) => { problem.hidden = true; questions?.replaceChildren(); if (more && "auto" in form.dataset) form.requestSubmit(); });
 
   const fail = (message) => {
     problem.textContent = message;
@@ -86,14 +87,21 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     button.disabled = true;
     button.textContent = form.dataset.busy;
     problem.hidden = true;
+    const anyway = event.submitter && "anyway" in event.submitter.dataset;
+    questions?.replaceChildren();
     try {
       const data = new FormData(form);
+      if (anyway) data.append("anyway", "1");
       data.delete(field);
       for (const file of await Promise.all(photos.files().map(shrink))) data.append(field, file, file.name);
       const headers = { "X-Requested-With": "fetch" };
       const reply = await fetch(form.action, { method: "POST", body: data, headers });
       if ("follow" in form.dataset && reply.redirected) return location.assign(reply.url);
       const text = await reply.text();
+      if (questions && reply.status === 422 && reply.headers.get("Content-Type").startsWith("text/html")) {
+        questions.innerHTML = text; // our own template, escaped by the server
+        return questions.scrollIntoView({ block: "nearest" });
+      }
       if (!reply.ok) {
         let detail = `The server answered ${reply.status}.`;
         try { detail = JSON.parse(text).detail || detail; } catch { /* a proxy's page: the status says enough */ }
