@@ -17,6 +17,7 @@ from catalog.candidates import find
 from catalog.config import Settings
 from catalog.errors import CatalogError
 from catalog.facts import Facts
+from catalog.findings import WASTE
 from catalog.models import Enrollment, Photo, Product, Removal
 from catalog.photos import content_hash
 from catalog.products import NewPhoto
@@ -212,7 +213,7 @@ def wrongs(catalog: Catalog) -> Iterator[str]:
                 if each.active and one.sha256 == sha256 and not enroll.finds_itself(catalog, live, one.id, vector):
                     yield f"photo {number_of(sha256)} of {each.sku} does not find itself"
     for finding in doctor.examine(catalog, repair=True):
-        if not finding.mended:
+        if not finding.mended and finding.kind not in WASTE:
             yield f"doctor: {finding}"
 
 

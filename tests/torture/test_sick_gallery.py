@@ -16,7 +16,7 @@ from acting import Acting
 from model import Model, Op, photo
 
 from catalog.errors import CatalogError, GalleryError, GalleryUnavailableError
-from catalog.gallery import Gallery, GalleryPoint
+from catalog.gallery import Gallery, GalleryPoint, ServerOptions
 from catalog.gallery.server import ServerGallery
 from catalog.recognize import recognize
 from catalog.service import Catalog
@@ -156,7 +156,7 @@ def test_a_server_that_talks_nonsense_is_a_typed_error(env: dict[str, str], kind
     real = catalog.gallery
     catalog.model()
     with SERVERS[kind]() as url:
-        catalog.gallery = sick = ServerGallery.open(url, None, timeout=1)
+        catalog.gallery = sick = ServerGallery.open(url, None, ServerOptions(timeout=1, tries=2))
         assert Acting(catalog).perform(Op("create", "S1", {"name": "S1", "photos": [1], "barcodes": []})) == ""
         with pytest.raises(GalleryError):
             recognize(catalog, photo(1))
