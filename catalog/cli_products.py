@@ -38,7 +38,8 @@ def add(
                 click.echo(f"catalog: {other}", err=True)
             raise
         for photo in added.photos:
-            click.echo(f"{photo.filename}: {photo.state}{' - ' + photo.reason if photo.reason else ''}")
+            seen = "" if photo.details is None else f", details: {photo.details}"
+            click.echo(f"{photo.filename}: {photo.state}{seen}{' - ' + photo.reason if photo.reason else ''}")
             for warning in photo.warnings:
                 click.echo(f"{photo.filename}: {warning.message}", err=True)
         for barcode in added.barcodes_found:

@@ -41,8 +41,8 @@ class PhotoResult:
 
     `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
     safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
-    already. `like`: another product's photo that shows the same pack. `warnings`: what speaks against the photo, which
-    was accepted all the same.
+    already. `like`: another product's photo that shows the same pack. `details`: how many it has, None
+    where the model does not look twice. `warnings`: what speaks against the photo, which was accepted all the same.
     """
 
     id: uuid.UUID
@@ -52,6 +52,7 @@ class PhotoResult:
     duplicate: bool = False
     reason: str = ""
     like: LookAlike | None = None
+    details: int | None = None
     warnings: tuple[PhotoWarning, ...] = ()
 
 
@@ -191,6 +192,7 @@ def _add(
             duplicate=identity in known,
             reason=reasons.get(identity, ""),
             like=one.like,
+            details=None if photo.look.details is None else len(photo.look.details),
             warnings=one.warnings,
         )
         for identity, photo, one in zip(ids, read, checked, strict=True)

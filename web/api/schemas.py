@@ -75,6 +75,9 @@ class Photo(BaseModel):
     filename: str
     sha256: str
     state: Literal["searchable", "pending"]
+    details: int | None = Field(
+        description="How many details the second look holds on to: few where nothing is printed; null: it has none."
+    )
     duplicate: bool
     reason: str
     like: LookAlike | None = Field(description="Another product's photo that shows the same pack.")

@@ -92,6 +92,7 @@ def added_dict(added: AddedProduct) -> dict[str, object]:
                 "filename": photo.filename,
                 "sha256": photo.sha256,
                 "state": photo.state,
+                "details": photo.details,
                 "duplicate": photo.duplicate,
                 "reason": photo.reason,
                 "like": asdict(photo.like) if photo.like else None,
