@@ -102,12 +102,12 @@ class _Across:
             elif sku != facts.sku:
                 yield f"The barcode {gtin.printed(number)} is that of {sku!r}, too: {line}."
         for name in AGREED:
-            if not getattr(item.facts, name).strip():
+            if not (getattr(item.facts, name) or "").strip():
                 continue
             value = getattr(facts, name)
             said, line = self._facts.setdefault((facts.sku, name), (value, item.source))
             if said != value:
-                yield f"The {name} of {facts.sku!r} is {value!r} here and {said!r} before: {line}."
+                yield f"The {name.replace('_', ' ')} of {facts.sku!r} is {value!r} here and {said!r} before: {line}."
         active, line = self._active.setdefault(facts.sku, (item.active, item.source))
         if active != item.active:
             yield f"{facts.sku!r} is active in one line and retired in another: {line}."
