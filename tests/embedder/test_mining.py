@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -100,17 +99,6 @@ def test_shares_of_given_triplets(distance: str) -> None:
     assert shares.easy == pytest.approx(counted["easy"] / 20)
     assert shares.semi_hard == pytest.approx(counted["semi_hard"] / 20)
     assert shares.hard == pytest.approx(counted["hard"] / 20)
-
-
-def test_shares_of_a_batch_cost_little() -> None:
-    """Every step pays it: 64 photos, 11,520 triplets. A step takes half a second and more."""
-    labels, vectors = np.repeat(np.arange(16), 4).astype(np.int32), unit_vectors(0, 64, 256)
-    took = []
-    for _ in range(5):
-        began = time.thread_time()
-        mining.batch_shares(labels, vectors, 1.0, "squared-L2")
-        took.append(time.thread_time() - began)
-    assert min(took) < 0.01
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
