@@ -91,10 +91,12 @@ def find(
 ) -> list[Match]:
     """Best `limit` products for a vector, float32 [dim]; a product's score is its best photo's.
 
-    `products`: among these alone, by their ids.
-    SQL has the last word: what was retired or deleted a moment ago is not answered, whatever the gallery still holds.
+    `products`: among these alone, by their ids. SQL has the last word: what was retired or deleted a moment ago is not
+    answered, whatever the gallery still holds.
     """
     asked = FIRST_LOOK
+    if products is not None:
+        limit = min(limit, len(products))
     while True:
         try:
             hits = catalog.gallery.search(live.collection, vector, asked, products=products)

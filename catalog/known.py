@@ -10,6 +10,7 @@ from sqlalchemy import select
 from catalog import barcodes
 from catalog.errors import InvalidInputError
 from catalog.models import Enrollment, Generation, Photo, Product
+from catalog.outbox import PENDING
 from catalog.service import Catalog
 from catalog.skus import check_sku
 from catalog.sources import Item
@@ -56,7 +57,7 @@ def of(catalog: Catalog, items: Sequence[Item]) -> Known:
         pending = (
             select(Enrollment.photo_id)
             .join(Generation, Generation.id == Enrollment.generation_id)
-            .where(Generation.live, ~Enrollment.done)
+            .where(Generation.live, PENDING)
         )
         query = select(Product.sku, Photo.sha256, Photo.id.in_(pending)).join(Photo, Photo.product_id == Product.id)
         for sku, sha256, waits in session.execute(query.where(mine)):

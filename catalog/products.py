@@ -89,7 +89,7 @@ def create(
 ) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
-    `compare`: say when a photo is in the catalog already or near to another product, which takes some 25 ms a photo,
+    `compare`: say when a photo is in the catalog already or near to another product,
     and which barcodes the photos show. `strict`: refuse photos that something speaks against (PhotoQuestionableError).
     `source` is kept with the photos: how they came.
 

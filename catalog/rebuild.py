@@ -111,4 +111,4 @@ def pending_pages(catalog: Catalog, only: Sequence[uuid.UUID] | None = None) -> 
 def _count_pending(catalog: Catalog, generation_id: int) -> int:
     with catalog.db.read() as session:
         mine = Enrollment.generation_id == generation_id
-        return session.scalar(select(func.count()).select_from(Enrollment).where(mine, ~Enrollment.done)) or 0
+        return session.scalar(select(func.count()).select_from(Enrollment).where(mine, outbox.PENDING)) or 0
