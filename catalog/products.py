@@ -89,8 +89,8 @@ def create(
 ) -> Added:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
-    `compare`: say when a photo is in the catalog already or near to another product,
-    and which barcodes the photos show. `strict`: refuse photos that something speaks against (PhotoQuestionableError).
+    `compare`: say when a photo is in the catalog already or near to another product, and which barcodes the photos
+    show. `strict`: refuse photos that something speaks against (PhotoQuestionableError).
     `source` is kept with the photos: how they came.
 
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +45,31 @@ def postgres() -> Iterator[Engine | None]:
     server.dispose()
 
 
+@contextmanager
+def schema(postgres: Engine | None) -> Iterator[str]:
+    """The URL of an empty schema, dropped at the end; without a server the test is skipped."""
+    if postgres is None:
+        pytest.skip("no PostgreSQL at 127.0.0.1:5432")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with postgres.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    yield postgres.url.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+    with postgres.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+
+
 @pytest.fixture
 def postgres_url(postgres: Engine | None) -> Iterator[str]:
     """An empty schema of the test's own."""
-    if postgres is None:
-        pytest.skip("no PostgreSQL at 127.0.0.1:5432")
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    with postgres.connect() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    url = postgres.url.update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with postgres.connect() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    with schema(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def second_schema(postgres: Engine | None) -> Iterator[str]:
+    """An empty schema beside the one of `postgres_url`."""
+    with schema(postgres) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -118,3 +134,17 @@ def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
 def other_bundle() -> Bundle:
     """The other bundle that ships: of another id, and of the same dimension."""
     return load_bundle(RELEASED.with_name("released-mobilenetv3large"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("only root can mount a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this system lets nobody mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

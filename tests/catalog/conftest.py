@@ -12,9 +12,11 @@ from galleries import DIM, GENERATION, OTHER
 from qdrant_client import QdrantClient
 from qdrants import grpc_qdrant, http_qdrant
 
+from catalog.config import Settings
 from catalog.gallery import Gallery, ServerOptions
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
+from catalog.service import Catalog
 
 
 @pytest.fixture(params=["edge", "local", "http", "grpc", "server", "server by gRPC"])
@@ -53,3 +55,26 @@ def edge(tmp_path: Path) -> Iterator[EdgeGallery]:
     opened.create(GENERATION, DIM)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def target_env(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A catalog of another host: its own folder, without any bundle."""
+    data = tmp_path / "target"
+    kind = getattr(request, "param", "sqlite")
+    database = f"sqlite:///{data / 'catalog.db'}" if kind == "sqlite" else request.getfixturevalue("second_schema")
+    return {"CATALOG_DATA": str(data), "CATALOG_DATABASE": database}
+
+
+@pytest.fixture
+def target(target_env: dict[str, str]) -> Iterator[Catalog]:
+    opened = Catalog.open(Settings.from_env(target_env))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder / "backup.tar"

@@ -1,0 +1,57 @@
+"""A catalog with something in every table, and all its rows."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import select
+from steps import create, create_each
+
+from catalog import accounts
+from catalog.models import (
+    Barcode,
+    Base,
+    Feedback,
+    Generation,
+    Label,
+    Product,
+    RecognitionEntry,
+    Removal,
+)
+from catalog.service import Catalog
+
+
+def fill(catalog: Catalog) -> None:
+    """Something in every table."""
+    create_each(catalog, 1, 2)
+    create(catalog, "Ä-tea", 3, 4, name="Grüner Tee", brand="Müller", category="Tea")
+    accounts.add_user(catalog, "anna", "correct horse", actor="test")
+    accounts.add_key(catalog, "till 0", actor="test")
+    with catalog.db.write() as session:
+        tea = session.scalars(select(Product).where(Product.sku == "Ä-tea")).one()
+        tea.attributes = {"size": [330, "ml"], "note": "ä\u2028\n"}
+        session.add(Barcode(gtin="04006381333931", product=tea))
+        session.add(Label(name="store 12", product=tea))
+        tea.photos[0].original, tea.photos[0].crop = "f" * 64, [0.1, 0.2, 0.9, 1.0]
+        asked = uuid.uuid4()
+        facts = {"decision": "match", "decided_by": "embedding", "bundle_id": "0" * 12, "milliseconds": 1 / 3}
+        session.add(RecognitionEntry(id=asked, product_id=tea.id, sku="Ä-tea", score=0.1 + 0.2, **facts))
+        session.flush()
+        session.add(Feedback(recognition_id=asked, actor="till", correct=False, sku="S1", note="no"))
+        live = session.scalars(select(Generation).where(Generation.live)).one()
+        session.add(Removal(generation_id=live.id, point_id=uuid.uuid4()))
+
+
+def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables, but for what a restore is to change."""
+    result: dict[str, list[dict[str, Any]]] = {}
+    with catalog.db.read() as session:
+        for table in Base.metadata.sorted_tables:
+            found = session.execute(select(table).order_by(*table.primary_key)).mappings()
+            result[table.name] = [dict(row) for row in found]
+    for row in result["enrollment"]:
+        for name in ("done", "attempts", "error", "updated_at"):
+            del row[name]
+    result["audit"] = [row for row in result["audit"] if row["action"] not in ("catalog.restore", "gallery.rebuild")]
+    return result
