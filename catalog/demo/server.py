@@ -21,6 +21,8 @@ from catalog.demo.products import Product
 REFERENCES = 4  # photos that a product is added with
 #: Seconds that the server may take to start on a slow machine.
 START = 60
+#: Settings that a measurement may choose; all others are the embedded default's, whatever is set here.
+MEASURED = ("CATALOG_MODEL", "CATALOG_SECOND_LOOK")
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,13 @@ class Server:
 
 @contextlib.contextmanager
 def serve_catalog(data: Path) -> Iterator[Server]:
-    """Serve an empty catalog in `data` on a free port, with the embedded default of everything (and CATALOG_MODEL).
+    """Serve an empty catalog in `data` on a free port, with the embedded default of everything but what is MEASURED.
 
     Ends the program with the server's own words when it does not start.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_")}
     environment["CATALOG_DATA"] = str(data)
-    if model := os.environ.get("CATALOG_MODEL"):
-        environment["CATALOG_MODEL"] = model
+    environment |= {name: os.environ[name] for name in MEASURED if os.environ.get(name)}
     catalog = [sys.executable, "-m", "catalog"]
     made = subprocess.run([*catalog, "key", "create", "demo"], env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603
     log_path = data / "server.log"
