@@ -177,7 +177,7 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     weighing = _compare(catalog, look, list({match.photo: match for match in listed}.values()))
     told_apart = decision.agrees([one for one in weighing if one.sku == product.sku])
     weighed = decision.weigh(weights, weighing)
-    if decision.agrees(weighing) and weighed[0].probability >= decision.GUESS:
+    if decision.agrees(weighing) and decision.is_guess(weights, weighed):
         answered = weighed[0].sku
     return _Answer(photo, answered, other, told_apart)
 

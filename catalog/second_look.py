@@ -77,7 +77,7 @@ def look(
     if not decision.agrees(list(seen)):
         return None
     answers = [_answer(one, seen) for one in weighed]
-    if weighed[0].probability < decision.GUESS:
+    if not decision.is_guess(weights, weighed):
         answers.sort(key=lambda match: -match.score)
     return Looked(decision.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 

@@ -43,7 +43,7 @@ SHORTLIST, BATCH, THREADS = 30, 10, 2
 SETTLED = 0.99
 #: Packs in one place overlap by more than this share of the smaller one: look-alikes, and not two products.
 OVERLAP = 0.3
-#: Below this probability the first by details is not even a guess: the matches stay in the order of the first look.
+#: Below this probability the first by details is not even a guess, unless it has a rival as good as itself.
 GUESS = 0.5
 
 
@@ -93,6 +93,14 @@ def agrees(candidates: Sequence[Candidate]) -> bool:
 def is_settled(weighed: Sequence[Weighed]) -> bool:
     """Whether the first is beyond doubt, whatever else is on the shortlist."""
     return bool(weighed) and weighed[0].probability >= SETTLED
+
+
+def is_guess(look: SecondLook, weighed: Sequence[Weighed]) -> bool:
+    """Whether the first by details is at least a guess; if not, the matches stay in the order of the first look.
+
+    Of two packs in one photo neither is likelier than not, and each would be a match by itself.
+    """
+    return bool(weighed) and (weighed[0].probability >= GUESS or weighed[0].alone >= look.accept)
 
 
 def decide(look: SecondLook, weighed: Sequence[Weighed], matched: str = "") -> Answer:

@@ -145,6 +145,13 @@ def test_decide() -> None:
     assert ask() == "unknown"
 
 
+@pytest.mark.parametrize(("probability", "alone", "is_one"), [(0.5, 0.5, True), (0.49, 0.79, False), (0.49, 0.8, True)])
+def test_a_guess_is_likelier_than_not_or_would_be_a_match_by_itself(
+    probability: float, alone: float, is_one: bool
+) -> None:
+    assert decision.is_guess(look(accept=0.8), [weighed(probability, alone)]) == is_one
+
+
 def test_a_first_beyond_doubt_ends_the_look() -> None:
     assert decision.is_settled([weighed(0.995)])
     assert not decision.is_settled([weighed(0.98)])
