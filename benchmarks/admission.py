@@ -119,11 +119,11 @@ def of_saved(paths: Sequence[Path]) -> dict[str, float]:
     hits: Counter[str] = Counter()
     for path in paths:
         data = path.read_bytes()
-        cells, own = same.cells_of_photo(data), details.from_photo(data)
+        cells, own = same.cells_of_photo(data), details.from_photo(data, details.REFERENCE)
         for name, (share, jpeg) in SAVED.items():
             again = saved_again(data, share, jpeg)
             new = same.cells(images.decode(again, want=quality.SIDE))
-            hits[name] += same.is_same(new, cells, details.from_photo(again), own)
+            hits[name] += same.is_same(new, cells, details.from_photo(again, details.REFERENCE), own)
     return {name: round(hits[name] / len(paths), 3) for name in SAVED}
 
 
@@ -137,7 +137,7 @@ def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
         for other in np.flatnonzero(apart < same.MEAN) + place + 1:
             if same.is_same(cells[place], cells[other]):
                 by_cells += 1
-                pair = [details.from_photo(paths[one].read_bytes()) for one in (place, other)]
+                pair = [details.from_photo(paths[one].read_bytes(), details.REFERENCE) for one in (place, other)]
                 both += same.is_same(cells[place], cells[other], *pair)
     return {"pairs": len(paths) * (len(paths) - 1) // 2, "by colors": by_cells, "by colors and details": both}
 

@@ -72,12 +72,23 @@ def interleaved(
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
+def kept(name: str) -> dict[str, Any]:
+    """The figures of docs/measurements-NAME.json; none before the first run."""
+    path = _figures(name)
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
 def save(name: str, figures: dict[str, Any], part: str | None = None) -> None:
     """The newest figures, to docs/measurements-NAME.json; as one part of it, beside what other programs wrote there."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    path = Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
-    kept = json.loads(path.read_text()) if part and path.exists() else {}
-    path.write_text(json.dumps({**kept, "machine": machine, **({part: figures} if part else figures)}, indent=2) + "\n")
+    others = kept(name) if part else {}
+    everything = {**others, "machine": machine, **({part: figures} if part else figures)}
+    _figures(name).write_text(json.dumps(everything, indent=2) + "\n")
+
+
+def _figures(name: str) -> Path:
+    return Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> Vectors:

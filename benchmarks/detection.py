@@ -3,9 +3,11 @@
 `.venv/bin/python benchmarks/detection.py DATA [--ways NAME ...]`. DATA holds dvd-covers/ and grocery-store/. For each
 way: milliseconds of one core to find the details in a photo that is decoded already; how many of the photos of covers
 by four cameras have the right one first of 40 catalog pictures, by inliers (verify.py); and the same of the packaged
-groceries (val photos, 31 catalog pictures). All ways give points in the pixels of details.SIDE, so that verification
-judges them alike. OpenCV's SIFT always doubles its picture first and has no parameter for that: a picture of half the
-side is what comes nearest to no doubling. Writes part `detection` of docs/measurements-second-look.json.
+groceries (val photos, 31 catalog pictures). References are looked at in the same way, but in a picture smaller by as
+much as details.REFERENCE is than details.QUERY, and with as many keypoints at most. All ways give points in the pixels
+of these two, so that verification judges them alike. OpenCV's SIFT always doubles its picture first and has no
+parameter for that: a picture of half the side is what comes nearest to no doubling. Writes part `detection` of
+docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from PIL import Image
 from second_look import cover_photos, flat, pack_photos
 
 from embedder import details, images
-from embedder.details import CONTRAST, COUNT, LAYERS, SIDE, STEP, Details
+from embedder.details import CONTRAST, LAYERS, QUERY, REFERENCE, STEP, Details
 from embedder.splits import Photos
 from embedder.verify import verify_many
 
@@ -39,23 +41,38 @@ TIMED = 60
 
 @dataclass(frozen=True)
 class Way:
-    """`side`: longer side of the picture in which keypoints are found. `described`: of that in which SIFT describes
-    them, without doubling it (None: found and described in one go). The rest is SIFT.create's, but the detector.
+    """How a query is looked at. `side`: longer side of the picture in which keypoints are found. `described`: of that
+    in which SIFT describes them, without doubling it (None: found and described in one go). `known`: the side of
+    references (None: see above). `unit`: the side in whose pixels points are given. The rest is SIFT.create's, but the
+    detector.
     """
 
-    side: int = SIDE
+    side: int = QUERY.side
     described: int | None = None
+    known: int | None = None
     layers: int = LAYERS
     contrast: float = CONTRAST
     sigma: float = SIGMA
     precise: bool = True
-    count: int = COUNT
+    count: int = QUERY.count
+    unit: int = QUERY.side
     detector: str = "SIFT"
 
     @property
     def want(self) -> int:
         """The longer side that a photo is to be decoded for."""
         return max(self.side, self.described or 0)
+
+    @property
+    def of_references(self) -> Way:
+        share = REFERENCE.side / QUERY.side
+        return replace(
+            self,
+            side=self.known or round(share * self.side),
+            described=self.described and round(share * self.described),
+            count=min(self.count, REFERENCE.count),
+            unit=REFERENCE.side,
+        )
 
     def sift(self) -> Any:
         return cv2.SIFT.create(
@@ -73,6 +90,10 @@ WAYS = {
     "side 480": Way(side=480),
     "side 400": Way(side=400),
     "side 240": Way(side=240),
+    "references at 320": Way(known=320),
+    "references at 200": Way(known=200),
+    "both at 240": Way(side=240, known=240),
+    "400 points": Way(count=400),
     "not precise": Way(precise=False),
     "contrast 0.04": Way(contrast=0.04),
     "2 layers": Way(layers=2),
@@ -114,8 +135,8 @@ def find(picture: Image.Image, way: Way) -> Details:
         return Details(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), grey.shape[1], grey.shape[0])
     order = np.argsort([-point.response for point in keypoints], kind="stable")[: way.count]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
-    points[:, :3] *= SIDE / side
-    height, width = (round(edge * SIDE / way.side) for edge in grey.shape)
+    points[:, :3] *= way.unit / side
+    height, width = (round(edge * way.unit / way.side) for edge in grey.shape)
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
     return Details((steps * STEP).astype(np.float32), details.root(np.asarray(found)[order]), width, height)
 
@@ -143,14 +164,14 @@ def moved(point: Any, grow: float, way: Way) -> Any:
 def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
     """Share of the asked photos whose own SKU has the most inliers; with inliers of the right one and of others."""
 
-    def found(path: Path) -> Details:
+    def found(path: Path, way: Way) -> Details:
         return find(images.decode(path.read_bytes(), want=way.want), way)
 
-    references = [(sku, found(path)) for sku, paths in known.items() for path in paths]
+    references = [(sku, found(path, way.of_references)) for sku, paths in known.items() for path in paths]
     hits, right, wrong = [], [], []
     for sku, paths in asked.items():
         for path in paths:
-            matches = verify_many(found(path), [one for _, one in references], threads=1)
+            matches = verify_many(found(path, way), [one for _, one in references], threads=1)
             by_sku = [(name == sku, match.inliers) for (name, _), match in zip(references, matches, strict=True)]
             right.append(max(inliers for own, inliers in by_sku if own))
             wrong.append(max((inliers for own, inliers in by_sku if not own), default=0))
@@ -180,8 +201,12 @@ def milliseconds(ways: dict[str, Way], photos: Sequence[bytes], rounds: int) -> 
 
 def is_same(raw: bytes) -> bool:
     """Whether AS_IT_IS finds in a photo what embedder/details.py does."""
-    one, other = find(images.decode(raw, want=SIDE), Way()), details.from_photo(raw)
-    return np.array_equal(one.points, other.points) and np.array_equal(one.descriptors, other.descriptors)
+    looks = ((Way(), QUERY), (Way().of_references, REFERENCE))
+    pairs = [(find(images.decode(raw, want=way.want), way), details.from_photo(raw, sight)) for way, sight in looks]
+    return all(
+        np.array_equal(one.points, other.points) and np.array_equal(one.descriptors, other.descriptors)
+        for one, other in pairs
+    )
 
 
 def main() -> None:
@@ -202,7 +227,7 @@ def main() -> None:
     if not all(is_same(raw) for raw in photos[:3]):
         sys.exit(f"{AS_IT_IS!r} is not what embedder/details.py does: what is measured here would say nothing of it.")
     times = milliseconds(ways, photos, options.rounds)
-    print(f"side {SIDE}, {len(photos)} photos timed; goal: {GOAL_MS} ms")
+    print(f"side {QUERY.side}, {len(photos)} photos timed; goal: {GOAL_MS} ms")
     print(f"{'way':32} {'ms':>6} {'faster':>7} " + " ".join(f"{name + ' first':>14} inliers wrong" for name in sets))
     rows = []
     for name, way in ways.items():
@@ -211,7 +236,11 @@ def main() -> None:
         rows.append({"way": name, "ms": round(times[name], 1), "times_faster": round(faster, 2), **figures})
         cells = [f"{one['first']:14.3f} {one['inliers']:7.0f} {one['wrong_p95']:5.0f}" for one in figures.values()]
         print(f"{name:32} {times[name]:6.1f} {faster:6.2f}x " + " ".join(cells), flush=True)
-    save("second-look", {"goal_ms": GOAL_MS, "side": SIDE, "photos_timed": len(photos), "rows": rows}, part="detection")
+    save(
+        "second-look",
+        {"goal_ms": GOAL_MS, "side": QUERY.side, "photos_timed": len(photos), "rows": rows},
+        part="detection",
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from verification import enroll, shortlist
 from catalog.gallery.edge import EdgeGallery
 from embedder import decision, images
 from embedder.bundle import RELEASED
-from embedder.details import Details, from_bytes, to_bytes
+from embedder.details import QUERY, REFERENCE, Details, from_bytes, to_bytes
 from embedder.verify import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES, verify_many
 from embedder.words import Vocabulary
 
@@ -136,10 +136,10 @@ def main() -> None:
         paths += mirrored(others[: max(0, most - len(paths))], Path(folder))
         # Of the other sets none is asked for, and their numbers are SKUs of covers, too.
         skus += ["" for _ in paths[len(skus) :]]
-        known = read_side(embedder, vocabulary, skus[:most], paths[:most], options.cache)
+        known = read_side(embedder, vocabulary, skus[:most], paths[:most], REFERENCE, options.cache)
     if len(known.skus) < most:
         parser.error(f"{options.data} has no {most} references, mirrored ones counted: ask for less by --sizes")
-    asked = read_side(embedder, vocabulary, *flat(shots), options.cache)
+    asked = read_side(embedder, vocabulary, *flat(shots), QUERY, options.cache)
     print(f"bundle {embedder.bundle.id}; goals: {GOAL} x faster at {most} references, top-1 within {GOAL_TOP1}")
     rows = []
     for size, queries in sizes.items():

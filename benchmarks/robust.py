@@ -1,6 +1,7 @@
 """How the second look stands what happens to a query photo: real photos under the conditions of tests/support.
 
-`.venv/bin/python benchmarks/robust.py DATA [--covers 40] [--condition NAME ...] [--keypoints 400] [--spread CELL MOST]`
+`.venv/bin/python benchmarks/robust.py DATA [--covers 40] [--condition NAME ...] [--keypoints 600] [--side 320]
+[--reference-side 240] [--spread CELL MOST]`
 
 DATA holds dvd-covers/ and grocery-store/val/. Each cover is asked for by one photo, by another camera from cover to
 cover, as it is and under each condition; the references are the catalog pictures of all covers, one each. For each
@@ -9,8 +10,8 @@ inliers of a wrong reference (95th percentile of the photos), and how far the ou
 should be, in shares of its diagonal (mean of the four; median and 90th percentile of the photos; no outline counts as
 1), beside the same of the affine map alone. A Markdown table.
 
-Two things that were tried and are not in embedder/: more keypoints of the query, and keypoints that are spread over the
-query, where a square of CELL pixels gives MOST of its strongest before it gives more.
+What was tried and is not in embedder/: another number of keypoints of the query, other sides, and keypoints that are
+spread over the query, where a square of CELL pixels gives MOST of its strongest before it gives more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from embedder import images
-from embedder.details import COUNT, Details, find
+from embedder.details import QUERY, REFERENCE, Details, Sight, find
 from embedder.verify import Match, verify_many
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
@@ -88,18 +89,22 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--covers", type=int, default=40)
     parser.add_argument("--condition", action="append", choices=[*CONDITIONS, TWO])
-    parser.add_argument("--keypoints", type=int, default=COUNT)
+    parser.add_argument("--keypoints", type=int, default=QUERY.count)
+    parser.add_argument("--side", type=int, default=QUERY.side)
+    parser.add_argument("--reference-side", type=int, default=REFERENCE.side)
     parser.add_argument("--spread", type=int, nargs=2, metavar=("CELL", "MOST"))
     options = parser.parse_args()
     covers = read_covers(options.data / "dvd-covers", options.covers)
     others = images.find_photos(options.data / "grocery-store" / "val" / "Packages")
     grounds = [images.decode(paths[0].read_bytes()) for paths in others.values()]
-    references = [find(cover.reference) for cover in covers]
+    closely = Sight(options.reference_side, REFERENCE.count)
+    references = [find(cover.reference, closely) for cover in covers]
 
     def look(photo: Image.Image) -> Details:
         if options.spread is None:
-            return find(photo, options.keypoints)
-        return spread(find(photo, 4 * options.keypoints), *options.spread, options.keypoints)
+            return find(photo, Sight(options.side, options.keypoints))
+        many = find(photo, Sight(options.side, 4 * options.keypoints))
+        return spread(many, *options.spread, options.keypoints)
 
     def ask(name: str, place: int) -> tuple[Details, Answers]:
         cover = covers[place]

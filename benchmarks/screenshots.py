@@ -32,7 +32,7 @@ def draw_proof(sku: str, path: Path) -> None:
     """A pack in a hand, and why it was recognized."""
     product = next(product for product in products() if product.sku == sku)
     query, reference = camera.query(product, 1), camera.reference(product, 0)
-    here, there = details.find(query), details.find(reference)
+    here, there = details.find(query, details.QUERY), details.find(reference, details.REFERENCE)
     path.write_bytes(proof.to_jpeg(proof.draw(query, reference, here, there, verify(here, there))))
 
 

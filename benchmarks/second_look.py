@@ -29,7 +29,7 @@ import numpy as np
 
 from embedder import images
 from embedder.bundle import RELEASED
-from embedder.details import Details, from_bytes, from_photo, to_bytes
+from embedder.details import QUERY, REFERENCE, Details, Sight, from_bytes, from_photo, to_bytes
 from embedder.serve import Embedder
 from embedder.splits import Photos
 from embedder.verify import verify_many
@@ -49,14 +49,14 @@ class Side:
     words: list[Words]
 
 
-def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, times: list[float]) -> Side:
+def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, sight: Sight, times: list[float]) -> Side:
     skus, paths = flat(photos)
 
     def one(path: Path) -> tuple[Any, Details, Words]:
         raw = path.read_bytes()
         vector = embedder.embed_bytes(raw)
         began = time.thread_time()
-        details = from_photo(raw)
+        details = from_photo(raw, sight)
         words = vocabulary.words(details)
         times.append(1000 * (time.thread_time() - began))
         return vector, details, words
@@ -82,17 +82,17 @@ def pack_photos(data: Path) -> tuple[Photos, Photos]:
     return iconic, {sku: paths for sku, paths in val.items() if sku in iconic}
 
 
-def read_details(paths: Sequence[Path], cache: Path | None = None) -> list[Details]:
+def read_details(paths: Sequence[Path], sight: Sight, cache: Path | None = None) -> list[Details]:
     """The details of photo files; kept for the next run in the folder `cache`, if any, which suits one details.py."""
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
 
     def one(path: Path) -> Details:
         raw = path.read_bytes()
-        kept = cache / hashlib.sha256(raw).hexdigest() if cache else None
+        kept = cache / f"{hashlib.sha256(raw).hexdigest()}-{sight.side}-{sight.count}" if cache else None
         if kept and kept.exists():
             return from_bytes(kept.read_bytes())
-        details = from_photo(raw)
+        details = from_photo(raw, sight)
         if kept:
             kept.write_bytes(to_bytes(details))
         return details
@@ -110,11 +110,11 @@ def open_with_words(bundle: Path) -> tuple[Embedder, Vocabulary]:
 
 
 def read_side(
-    embedder: Embedder, vocabulary: Vocabulary, skus: list[str], paths: Sequence[Path], cache: Path | None
+    embedder: Embedder, vocabulary: Vocabulary, skus: list[str], paths: Sequence[Path], sight: Sight, cache: Path | None
 ) -> Side:
     """As `read`, by the cache; nothing is timed."""
     vectors = np.stack([vector for _, vector in embedder.embed_files(paths)])
-    details = read_details(paths, cache)
+    details = read_details(paths, sight, cache)
     return Side(skus, vectors, details, [vocabulary.words(one) for one in details])
 
 
@@ -209,17 +209,23 @@ def main() -> None:
     pictures, shots = cover_photos(options.data)
     clutter = images.find_photos(options.data / "grocery-store" / "train")
     times: list[float] = []
-    known = read(embedder, vocabulary, {**pictures, **clutter}, times)
-    asked = read(embedder, vocabulary, shots, times)
+    known = read(embedder, vocabulary, {**pictures, **clutter}, REFERENCE, times)
+    asked = read(embedder, vocabulary, shots, QUERY, query_times := [])
     print(
         "| set | references | queries | vector first | words: recall at 20 | at 50 | inliers first "
         "| inliers of the right SKU (median), most of a wrong one (p95) | ms to verify |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     print(measure("covers among clutter", known, asked, len(vocabulary), options.shortlist), flush=True)
-    packs, val = (read(embedder, vocabulary, side, times) for side in pack_photos(options.data))
+    packs, val = (
+        read(embedder, vocabulary, side, sight, taken)
+        for side, sight, taken in zip(pack_photos(options.data), (REFERENCE, QUERY), (times, query_times), strict=True)
+    )
     print(measure("packs by catalog pictures", packs, val, len(vocabulary), options.shortlist), flush=True)
-    print(f"\ndetails and words of a photo: {np.median(times):.0f} ms (one core)")
+    print(
+        f"\ndetails and words of a reference photo: {np.median(times):.0f} ms, "
+        f"of a query: {np.median(query_times):.0f} ms (one core)"
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
 from embedder import decision, images
 from embedder.bundle import RELEASED
+from embedder.details import QUERY, REFERENCE
 from embedder.words import Words
 
 GOAL_MS, GOAL_MB = 10.0, 1000
@@ -159,8 +160,8 @@ def main() -> None:
     pictures, shots = cover_photos(options.data)
     others = (options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel")
     known = flat(pictures)[1] + [path for folder in others for path in flat(images.find_photos(folder))[1]]
-    real = [vocabulary.words(one) for one in read_details(known[: options.limit], options.cache)]
-    asked = [vocabulary.words(one) for one in read_details(flat(shots)[1][: options.limit], options.cache)]
+    real = [vocabulary.words(one) for one in read_details(known[: options.limit], REFERENCE, options.cache)]
+    asked = [vocabulary.words(one) for one in read_details(flat(shots)[1][: options.limit], QUERY, options.cache)]
     rows = []
     print(f"{LIMIT} hits; {len(real)} real photos, others drawn; goals: fused {GOAL_MS:.0f} ms, below {GOAL_MB} MB")
     for size in options.sizes:

@@ -30,7 +30,7 @@ from catalog.gallery.edge import EdgeGallery
 from embedder import decision, images
 from embedder.bundle import RELEASED, SecondLook
 from embedder.decision import Candidate
-from embedder.details import from_bytes, to_bytes
+from embedder.details import QUERY, REFERENCE, from_bytes, to_bytes
 from embedder.verify import verify_many
 
 GOAL_MS = 30
@@ -126,9 +126,8 @@ def main() -> None:
     embedder, vocabulary = open_with_words(options.bundle)
     clutter = images.find_photos(options.data / "grocery-store" / "train")
     sides = [dict(list(photos.items())[: options.limit]) for photos in (*cover_photos(options.data), clutter)]
-    known, asked = (
-        read_side(embedder, vocabulary, *flat(photos), options.cache) for photos in ({**sides[0], **sides[2]}, sides[1])
-    )
+    known = read_side(embedder, vocabulary, *flat({**sides[0], **sides[2]}), REFERENCE, options.cache)
+    asked = read_side(embedder, vocabulary, *flat(sides[1]), QUERY, options.cache)
     with tempfile.TemporaryDirectory() as folder:
         gallery = EdgeGallery(Path(folder) / "gallery")
         enroll(gallery, known)

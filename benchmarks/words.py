@@ -1,12 +1,13 @@
 """Vocabularies of several sizes, and ways to fill the sparse vector: recall, bytes, milliseconds.
 
-`.venv/bin/python benchmarks/words.py DATA [--sizes N ...] [--descriptors N] [--cache DIR]`. DATA holds grozi-in-store/
+`.venv/bin/python benchmarks/words.py DATA [--sizes N ...] [--soft N ...] [--cache DIR]`. DATA holds grozi-in-store/
 and luma-apparel/, from which the words are learned (never from what is measured), and dvd-covers/ and grocery-store/:
 the photos of covers by four cameras ask for their catalog pictures among those and the grocery train photos. Recall in
 the first 20 and 50 by products of the sparse vectors, weighed by IDF as Qdrant does. For each size: descriptors that
-count for their nearest word or for 2 or 3 (`soft`), or for the one that two levels find (assignment.py); and three ways
-to count a word that a photo holds n times: n, sqrt(n) (as it is), 1.
-Needs faiss (extra `train`). Writes part `vocabulary` of docs/measurements-second-look.json.
+count for their nearest word or for 2 or 3 (`--soft`), or for the one that is found as it serves, by groups of words
+(Vocabulary.assign); and three ways to count a word that a photo holds n times: n, sqrt(n), 1 (as it is).
+Milliseconds are of one core. Needs faiss (extra `train`). Writes part `vocabulary` of
+docs/measurements-second-look.json, where rows of other sizes stay.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
 
 import numpy as np
-from assignment import Assign, two_levels
-from decoding import save
+from decoding import kept, save
 from second_look import alone, blas_kernel, cover_photos, flat, read_details, recall, word_scores
 
 from embedder import images
-from embedder.details import Details
-from embedder.words import Vocabulary, Words, learn
+from embedder.details import QUERY, REFERENCE, Details, Sight
+from embedder.words import Vocabulary, Words, grouped, learn
+
+Assign = Callable[[Any], Any]
 
 SIZES = (4096, 8192, 16384, 32768, 65536)
 SOFT = (1, 2, 3)
@@ -47,20 +49,51 @@ def sparse(assigned: Any, counted: Any) -> Words:
     return Words(indexes.astype(np.uint32), values / max(float(np.linalg.norm(values)), 1e-12))
 
 
-def ways(centres: Any) -> dict[str, Assign]:
-    """How descriptors are given words: exactly, to one or more of them each, or to one that is near."""
-    exact: dict[str, Assign] = {f"{soft} nearest": Vocabulary(centres, soft).assign for soft in SOFT}
-    return {**exact, "two levels": two_levels(centres)}
+def nearest(centres: Any, soft: int, chunk: int = 64) -> Assign:
+    """To so many of the nearest words, by all distances."""
+    columns = np.ascontiguousarray(centres.T, np.float32)
+    half = 0.5 * (columns**2).sum(axis=0)
+
+    def few(rows: Any) -> Any:
+        distances = half - rows.astype(np.float32) @ columns
+        return distances.argmin(axis=1) if soft == 1 else np.argpartition(distances, soft - 1, axis=1)[:, :soft]
+
+    return lambda rows: np.concatenate(
+        [few(rows[at : at + chunk]) for at in range(0, len(rows), chunk)] or [rows[:, 0]]
+    )
+
+
+def ways(vocabulary: Vocabulary, soft: Sequence[int]) -> dict[str, Assign]:
+    """How descriptors are given words: exactly, to one or more of them each, or as it serves."""
+    exact: dict[str, Assign] = {f"{count} nearest": nearest(vocabulary.centres, count) for count in soft}
+    return {**exact, "as it serves": vocabulary.assign}
+
+
+def vocabulary(pool: Any, size: int, cache: Path | None) -> Vocabulary:
+    """Learned in a process of its own; read from the cache when it was learned before."""
+    kept = cache / f"words-{size}.npy" if cache else None
+    if kept and kept.exists():
+        return grouped(np.load(kept))
+    learned: Vocabulary = alone(learn, pool, size)
+    if kept:
+        np.save(kept, learned.centres)
+    return learned
 
 
 def assigned(assign: Assign, photos: Sequence[Details]) -> tuple[list[Any], float]:
     """The words of each photo's descriptors, int64 [n] or [n, soft], and the median milliseconds a photo."""
     found, times = [], []
     for photo in photos:
-        began = time.perf_counter()
-        found.append(assign(photo.descriptors))
-        times.append((time.perf_counter() - began) * 1000)
+        began = time.thread_time()
+        found.append(assign(photo.descriptors[: REFERENCE.count]))
+        times.append((time.thread_time() - began) * 1000)
     return found, statistics.median(times)
+
+
+def measured() -> list[dict[str, Any]]:
+    """The rows of earlier runs; those of the sizes that are measured now take the place of their own."""
+    rows: list[dict[str, Any]] = kept("second-look").get("vocabulary", {}).get("rows", [])
+    return rows
 
 
 def main() -> None:
@@ -69,30 +102,30 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--descriptors", type=int, default=DESCRIPTORS, metavar="N", help="to learn from, at most")
     parser.add_argument("--limit", type=int, help="so many photos of each set, for a trial")
-    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    parser.add_argument("--soft", type=int, nargs="+", default=list(SOFT), metavar="N", help="nearest words that count")
+    parser.add_argument("--cache", type=Path, help="keep the details of the photos, and the words, in this folder")
     options = parser.parse_args()
     data, rng = options.data, np.random.default_rng(SEED)
 
-    def details(*folders: Path) -> list[Details]:
-        return read_details(flat(images.find_photos(*folders))[1][: options.limit], options.cache)
+    def details(sight: Sight, *folders: Path) -> list[Details]:
+        return read_details(flat(images.find_photos(*folders))[1][: options.limit], sight, options.cache)
 
-    learned_from = details(data / "grozi-in-store", data / "luma-apparel")
-    pool = rng.permutation(np.concatenate([one.descriptors for one in learned_from]))[: options.descriptors]
+    learned_from = details(QUERY, data / "grozi-in-store", data / "luma-apparel")
+    descriptors = np.concatenate([one.descriptors[: REFERENCE.count] for one in learned_from])
+    pool = rng.permutation(descriptors)[: options.descriptors]
     pictures, shots = cover_photos(data)
     skus, paths = flat(pictures)
     right, asking = (one[: options.limit] for one in flat(shots))
-    clutter = details(data / "grocery-store" / "train")
-    known, asked = read_details(paths, options.cache) + clutter, read_details(asking, options.cache)
+    clutter = details(REFERENCE, data / "grocery-store" / "train")
+    known = read_details(paths, REFERENCE, options.cache) + clutter
+    asked = read_details(asking, QUERY, options.cache)
     skus = skus + [""] * len(clutter)
     print(f"{len(pool):,} descriptors of {len(learned_from):,} photos; {len(known):,} references, {len(asked)} queries")
     print(f"{'words':>6} {'assigned':10} {'counted':>8} {'at 20':>6} {'at 50':>6} {'bytes':>6} {'ms':>6}")
-    rows = []
+    rows = [row for row in measured() if row["words"] not in options.sizes]
     os.environ["OPENBLAS_NUM_THREADS"] = str(os.cpu_count())  # of those that learn; this one is timed
     for size in options.sizes:
-        began = time.perf_counter()
-        learned = alone(learn, pool, size)
-        seconds = round(time.perf_counter() - began)
-        for way, assign in ways(learned.centres).items():
+        for way, assign in ways(vocabulary(pool, size, options.cache), options.soft).items():
             (of_known, ms), (of_asked, _) = assigned(assign, known), assigned(assign, asked)
             for name, counted in COUNTED.items():
                 references, queries = ([sparse(one, counted) for one in side] for side in (of_known, of_asked))
@@ -104,7 +137,6 @@ def main() -> None:
                     **{f"recall_at_{top}": round(recall(scores, skus, right, top), 3) for top in TOPS},
                     "bytes": WORD_BYTES * round(statistics.mean(len(one) for one in references)),
                     "ms": round(ms, 1),
-                    "learned_in_seconds": seconds,
                 }
                 rows.append(row)
                 at_20, at_50 = (row[f"recall_at_{top}"] for top in TOPS)
@@ -117,7 +149,7 @@ def main() -> None:
             "learned_from_descriptors": len(pool),
             "references": len(known),
             "queries": len(asked),
-            "rows": rows,
+            "rows": sorted(rows, key=lambda row: row["words"]),
         }
         save("second-look", figures, part="vocabulary")
 

@@ -26,6 +26,7 @@ from catalog.service import Catalog, Live
 from catalog.skus import known_form, no_product
 from embedder import decision
 from embedder.decision import Candidate
+from embedder.details import Details
 from embedder.errors import ImageError
 from embedder.serve import Look
 from embedder.verify import verify_many
@@ -168,13 +169,17 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     other = next((match for match in first if match.sku != product.sku), None)
     answered = first[0].sku
     weights = live.embedder.bundle.second_look
-    if look.details is None or weights is None:
+    if weights is None:
         return _Answer(photo, answered, other, told_apart=False)
     if is_sure(first, weights.sure_score, weights.sure_margin):
         return _Answer(photo, answered, other, told_apart=answered == product.sku)
-    hits = catalog.gallery.shortlist(live.collection, look.vector, look.words, more + decision.SHORTLIST)
+    try:
+        found, words = live.embedder.second_look(catalog.photos.get(photo.sha256))
+    except (CatalogError, ImageError):  # it was deleted meanwhile, or lost
+        return _Answer(photo, answered, other, told_apart=False)
+    hits = catalog.gallery.shortlist(live.collection, look.vector, words, more + decision.SHORTLIST)
     listed = [*first[: decision.MATCHES], *own[: decision.SHORTLIST], *_others(catalog, product, hits)]
-    weighing = _compare(catalog, look, list({match.photo: match for match in listed}.values()))
+    weighing = _compare(catalog, found, list({match.photo: match for match in listed}.values()))
     told_apart = decision.agrees([one for one in weighing if one.sku == product.sku])
     weighed = decision.weigh(weights, weighing)
     if decision.agrees(weighing) and decision.is_guess(weights, weighed):
@@ -188,16 +193,14 @@ def _others(catalog: Catalog, product: Product, hits: Sequence[Hit]) -> list[Mat
     return [Match(row.sku, row.name, hit.score, row.sha256) for hit in others if (row := facts.get(hit.id))]
 
 
-def _compare(catalog: Catalog, look: Look, matches: Sequence[Match]) -> list[Candidate]:
+def _compare(catalog: Catalog, asked: Details, matches: Sequence[Match]) -> list[Candidate]:
     known = []
     for match in matches:
         try:
             known.append((match, details.of_photo(catalog.photos, match.photo)))
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             continue
-    if look.details is None:
-        return []
-    agreements = verify_many(look.details, [reference for _, reference in known], decision.THREADS)
+    agreements = verify_many(asked, [reference for _, reference in known], decision.THREADS)
     return [
         Candidate(match.sku, match.score, reference, agreement)
         for (match, reference), agreement in zip(known, agreements, strict=True)

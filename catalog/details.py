@@ -43,6 +43,6 @@ def of_photo(photos: PhotoStore, sha256: str) -> Details:
     """
     found = kept(photos, sha256)
     if found is None:
-        found = details.from_photo(photos.get(sha256))
+        found = details.from_photo(photos.get(sha256), details.REFERENCE)
         keep(photos, sha256, found)
     return found

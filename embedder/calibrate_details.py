@@ -38,8 +38,8 @@ SURE = 0.2
 LEVELS, DIGITS = 400, 4
 
 
-#: What was read of photos, by path.
-_Read = dict[Path, tuple[Details, Words]]
+#: What was read of photos, by path, as references and as queries.
+_Read = dict[tuple[Path, bool], tuple[Details, Words]]
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ def _ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: _Read) -> 
     if not rows:
         raise DataError(f"No query is of a SKU that its gallery holds ({pair.name}).")
     rows = sorted(np.random.default_rng([seed, 11]).permutation(rows)[:QUERIES].tolist())
-    known = _look(embedder, pair.gallery, range(len(pair.gallery.paths)), read)
-    asked = _look(embedder, pair.queries, rows, read)
+    known = _look(embedder, pair.gallery, range(len(pair.gallery.paths)), read, ask=False)
+    asked = _look(embedder, pair.queries, rows, read, ask=True)
     skus = np.array(pair.gallery.skus)
     cosines = (asked.embedded.vectors @ known.embedded.vectors.T).astype(np.float64)
     shared = shared_words(known.words, asked.words, len(embedder.vocabulary or ()))
@@ -217,12 +217,13 @@ def _ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: _Read) -> 
         yield from pool.map(one, range(len(rows)))
 
 
-def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read) -> _Side:
-    """Details and words of these photos; `read` has those of photos that another set has, too."""
+def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read, *, ask: bool) -> _Side:
+    """Details and words of these photos, as queries if they `ask`; `read` has those that another set has, too."""
     paths = [photos.paths[row] for row in rows]
-    new = [path for path in dict.fromkeys(paths) if path not in read]
+    new = [(path, ask) for path in dict.fromkeys(paths) if (path, ask) not in read]
+    look = embedder.second_look if ask else embedder.reference_look
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        read.update(zip(new, pool.map(lambda path: embedder.second_look(path.read_bytes()), new), strict=True))
+        read.update(zip(new, pool.map(lambda one: look(one[0].read_bytes()), new), strict=True))
     few = Embedded(
         photos.vectors[list(rows)],
         [photos.skus[row] for row in rows],
@@ -230,7 +231,7 @@ def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read
         photos.seconds,
         tuple(paths),
     )
-    return _Side(few, [read[path][0] for path in paths], [read[path][1] for path in paths])
+    return _Side(few, [read[path, ask][0] for path in paths], [read[path, ask][1] for path in paths])
 
 
 def _nearest_of_skus(cosines: Floats, skus: npt.NDArray[np.str_], allowed: npt.NDArray[np.bool_]) -> list[int]:

@@ -236,19 +236,12 @@ def calibrate(
 @main.command()
 @click.argument("data", nargs=-1, required=True, type=Photos)
 @click.option("--out", required=True, type=Folder, help="The bundle that gets them.")
-@click.option("--count", default=8192, show_default=True, type=click.IntRange(16), help="Words.")
-@click.option(
-    "--soft",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 8),
-    help="Nearest words that a descriptor counts for.",
-)
+@click.option("--count", default=16384, show_default=True, type=click.IntRange(16), help="Words.")
 @click.option(
     "--photos", default=4000, show_default=True, type=click.IntRange(1), help="Learn from at most so many, by the seed."
 )
 @click.option("--seed", default=1, show_default=True)
-def words(data: tuple[Path, ...], out: Path, count: int, soft: int, photos: int, seed: int) -> None:
+def words(data: tuple[Path, ...], out: Path, count: int, photos: int, seed: int) -> None:
     """Learn the visual words that a bundle's second look finds printed packs by.
 
     From ordinary photos, in any folders; not from the photos that the result is measured on. The words are part of
@@ -256,8 +249,8 @@ def words(data: tuple[Path, ...], out: Path, count: int, soft: int, photos: int,
     """
     old = bundles.load_bundle(out)
     paths = [path for paths in find_photos(*data).values() for path in paths]
-    vocabulary, read, broken = vocabularies.learn_from(paths, count, soft=soft, photos=photos, seed=seed)
-    facts = {"words": count, "soft": soft, "photos": read, "data": [set_name(path) for path in data], "seed": seed}
+    vocabulary, read, broken = vocabularies.learn_from(paths, count, photos=photos, seed=seed)
+    facts = {"words": count, "photos": read, "data": [set_name(path) for path in data], "seed": seed}
     training = {key: value for key, value in old.training.items() if key != "second_look"}  # fitted for other words
     made = bundles.rewrite_bundle(old, out, training={**training, "words": facts}, words=vocabulary.to_bytes())
     for line in broken:

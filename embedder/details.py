@@ -22,14 +22,26 @@ from embedder.errors import DetailsError
 Points = npt.NDArray[np.float32]
 Descriptors = npt.NDArray[np.uint8]
 
-#: Longer side, in pixels, of the picture that is searched. A smaller one is not enlarged: SIFT doubles it anyway.
-SIDE = 320
-#: Keypoints kept of a photo, those of the strongest response. They are not spread over the picture: a till's photo has
-#: much around the pack, and what is spread is taken from the print.
-COUNT = 400
+
+@dataclass(frozen=True)
+class Sight:
+    """How closely a photo is looked at.
+
+    `side`: the longer side, in pixels, of the picture that is searched; a smaller one is not enlarged, SIFT doubles it
+    anyway. `count`: keypoints kept, those of the strongest response. They are not spread over the picture: a till's
+    photo has much around the pack, and what is spread is taken from the print.
+    """
+
+    side: int
+    count: int
+
+
+#: A pack fills its reference photo and is seen from further away by a till. What is kept of the reference has to be
+#: large enough to be seen again there, and of the query enough has to be kept: some of it is not the pack's.
+REFERENCE, QUERY = Sight(240, 400), Sight(320, 600)
 LAYERS = 3
-#: SIFT's threshold on contrast, a quarter of OpenCV's: a dark or a pale pack has print too. Where there is plenty,
-#: COUNT keeps the number down.
+#: SIFT's threshold on contrast, a quarter of OpenCV's: a dark or a pale pack has print too. Where there is plenty, the
+#: count keeps the number down.
 CONTRAST = 0.01
 DIM = 128
 #: RootSIFT's elements lie in 0..1, and nearly all of them below a half: so scaled, they fill a byte.
@@ -38,7 +50,8 @@ UNIT = 512
 #: A point's four numbers are kept as 16-bit counts of this step: 1/64 of a pixel, 1/64 of a degree.
 STEP = 1 / 64
 MAGIC = b"SKUD"
-VERSION = 1
+#: Of the file, and of what is looked for in a reference photo: details of another version are made again.
+VERSION = 2
 #: Magic, version, width, height, number of points; then the CRC-32 of these and of the arrays. Little-endian.
 HEADER = struct.Struct("<4s4H")
 CHECKSUM = struct.Struct("<I")
@@ -68,35 +81,35 @@ class Details:
         return cls(np.empty((0, 4), np.float32), np.empty((0, DIM), np.uint8), width, height)
 
 
-def from_photo(raw: bytes) -> Details:
+def from_photo(raw: bytes, sight: Sight) -> Details:
     """The bytes of an image file -> its details; decoded and turned upright as for the embedding. Raises ImageError."""
-    return find(images.decode(raw, want=SIDE))
+    return find(images.decode(raw, want=sight.side), sight)
 
 
-def find(picture: Image.Image, count: int = COUNT) -> Details:
-    """RGB picture, upright -> its details: `count` at most, none where there is nothing to hold on to.
+def find(picture: Image.Image, sight: Sight) -> Details:
+    """RGB picture, upright -> its details: none where there is nothing to hold on to.
 
     The same picture gives the same details. Safe in many threads: a SIFT object is not, but is made in microseconds.
     """
-    grey = _shrink(picture)
+    grey = _shrink(picture, sight.side)
     height, width = grey.shape
     sift = cv2.SIFT.create(
-        nfeatures=count, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
+        nfeatures=sight.count, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
     )
     keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]  # a mask may be missing
     if not keypoints:
         return Details.empty(width, height)
     # OpenCV keeps all that are as strong as the last, and in the order of their places.
-    order = np.argsort([-point.response for point in keypoints], kind="stable")[:count]
+    order = np.argsort([-point.response for point in keypoints], kind="stable")[: sight.count]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
     # Rounded here and not in the file, so that a photo just taken and one read back give the same answer.
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
     return Details((steps * STEP).astype(np.float32), root(np.asarray(descriptors)[order]), width, height)
 
 
-def _shrink(picture: Image.Image) -> npt.NDArray[np.uint8]:
-    """RGB picture -> grey uint8 [height, width], the longer side at most SIDE."""
-    scale = min(1.0, SIDE / max(picture.size))
+def _shrink(picture: Image.Image, most: int) -> npt.NDArray[np.uint8]:
+    """RGB picture -> grey uint8 [height, width], the longer side at most `most`."""
+    scale = min(1.0, most / max(picture.size))
     width, height = (max(1, round(side * scale)) for side in picture.size)
     small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(small.convert("L"), dtype=np.uint8)

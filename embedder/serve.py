@@ -98,18 +98,27 @@ class Embedder:
         return mean / np.linalg.norm(mean)
 
     def look(self, data: bytes, known: Details | None = None) -> Look:
-        """The bytes of an image file -> all that this bundle sees in it; `known` are its details, if at hand.
+        """The bytes of a reference photo -> all that this bundle sees in it; `known` are its details, if at hand.
 
         Raises ImageError.
         """
         vector = self.embed_bytes(data)
-        return Look(vector, *self.second_look(data, known)) if self.bundle.has_words else Look(vector)
+        return Look(vector, *self.reference_look(data, known)) if self.bundle.has_words else Look(vector)
 
-    def second_look(self, data: bytes, known: Details | None = None) -> tuple[Details, Words]:
-        """Details and words of a photo. Raises ImageError, and BundleError for a bundle without words."""
+    def reference_look(self, data: bytes, known: Details | None = None) -> tuple[Details, Words]:
+        """Details and words of a reference photo; `known` are its details, if at hand.
+
+        Raises ImageError, and BundleError for a bundle without words.
+        """
+        return self._with_words(details.from_photo(data, details.REFERENCE) if known is None else known)
+
+    def second_look(self, data: bytes) -> tuple[Details, Words]:
+        """Details and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
+        return self._with_words(details.from_photo(data, details.QUERY))
+
+    def _with_words(self, found: Details) -> tuple[Details, Words]:
         if self.vocabulary is None:
             raise BundleError(f"The bundle {self.bundle.id} has no visual words: `embedder words` makes them.")
-        found = details.from_photo(data) if known is None else known
         return found, self.vocabulary.words(found)
 
     def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:

@@ -10,7 +10,7 @@ from embedder import decision
 from embedder.bundle import RELEASED, load_bundle, rewrite_bundle
 from embedder.calibrate import Pair, read_pair
 from embedder.calibrate_details import Second, calibrate_details, shared_words, shortlist
-from embedder.details import find
+from embedder.details import QUERY, find
 from embedder.errors import BundleError, DataError
 from embedder.serve import Embedder
 from embedder.words import Vocabulary, Words
@@ -41,7 +41,7 @@ def photograph(seed: int, angle: float) -> Image.Image:
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     """The released model with 256 words, which are keypoints of other packs."""
-    descriptors = np.concatenate([find(pack(1000 + seed)).descriptors for seed in range(4)])
+    descriptors = np.concatenate([find(pack(1000 + seed), QUERY).descriptors for seed in range(4)])
     centres = np.random.default_rng(1).permutation(descriptors)[:256]
     path = tmp_path_factory.mktemp("bundle") / "b"
     return Embedder(rewrite_bundle(load_bundle(RELEASED), path, words=Vocabulary(centres).to_bytes()))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from embedder import details
-from embedder.details import Details, find, from_bytes, from_photo, to_bytes
+from embedder.details import QUERY, REFERENCE, Details, Sight, find, from_bytes, from_photo, to_bytes
 from embedder.errors import DetailsError, ImageError
 
 Encode = Callable[..., bytes]
@@ -27,7 +27,7 @@ def blocks(width: int = 300, height: int = 220, seed: int = 1) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def found() -> Details:
-    return find(blocks())
+    return find(blocks(), QUERY)
 
 
 def same(one: Details, other: Details) -> bool:
@@ -40,7 +40,7 @@ def same(one: Details, other: Details) -> bool:
 
 def test_shapes_types_and_places(found: Details) -> None:
     count = len(found)
-    assert 200 < count <= details.COUNT
+    assert 200 < count <= QUERY.count
     assert (found.points.shape, found.points.dtype) == ((count, 4), np.float32)
     assert (found.descriptors.shape, found.descriptors.dtype) == ((count, 128), np.uint8)
     x, y, size, angle = found.points.T
@@ -52,7 +52,7 @@ def test_shapes_types_and_places(found: Details) -> None:
 def test_a_square_is_found_where_it_is() -> None:
     pixels = np.full((200, 300, 3), 60, np.uint8)
     pixels[90:110, 190:210] = 220
-    seen = find(Image.fromarray(pixels))
+    seen = find(Image.fromarray(pixels), QUERY)
     distances = np.hypot(seen.points[:, 0] - 199.5, seen.points[:, 1] - 99.5)
     assert distances.min() < 0.5, "the middle of the square is the strongest blob"
     assert distances.max() < 40, "and the empty ground has none"
@@ -62,14 +62,20 @@ def test_a_square_is_found_where_it_is() -> None:
     ("size", "scaled"), [((1200, 800), (320, 213)), ((300, 900), (107, 320)), ((320, 320), (320, 320)), ((90, 60),) * 2]
 )
 def test_longer_side_is_at_most_320_and_nothing_is_enlarged(size: tuple[int, int], scaled: tuple[int, int]) -> None:
-    seen = find(blocks(*size))
+    seen = find(blocks(*size), QUERY)
     assert (seen.width, seen.height) == scaled
+
+
+def test_a_reference_photo_is_looked_at_from_further_away() -> None:
+    seen = find(blocks(900, 600), REFERENCE)
+    assert (seen.width, seen.height) == (240, 160)
+    assert len(seen) <= 400
 
 
 def test_the_strongest_are_kept_however_many_there_are() -> None:
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 255, (400, 400, 3), np.uint8))
-    few, many = find(noise, 100), find(noise)
-    assert (len(few), len(many)) == (100, details.COUNT)
+    few, many = (find(noise, Sight(QUERY.side, count)) for count in (100, 300))
+    assert (len(few), len(many)) == (100, 300)
     # At the edge are many of one strength.
     assert set(map(tuple, few.points[:90, :3].tolist())) <= set(map(tuple, many.points[:110, :3].tolist()))
 
@@ -77,7 +83,7 @@ def test_the_strongest_are_kept_however_many_there_are() -> None:
 @pytest.mark.parametrize("color", ["white", "black", (90, 120, 40)])
 @pytest.mark.parametrize("size", [(64, 64), (8, 8), (2000, 8)])
 def test_nothing_printed_gives_none_and_no_error(color: Any, size: tuple[int, int]) -> None:
-    seen = find(Image.new("RGB", size, color))
+    seen = find(Image.new("RGB", size, color), REFERENCE)
     assert len(seen) == 0
     assert seen.points.shape == (0, 4) and seen.descriptors.shape == (0, 128)
     assert same(from_bytes(to_bytes(seen)), seen)
@@ -99,7 +105,7 @@ def test_root_sift_of_extremes_stays_in_a_byte() -> None:
 
 def test_same_photo_same_details_in_any_thread(found: Details) -> None:
     with ThreadPoolExecutor(4) as pool:
-        assert all(same(again, found) for again in pool.map(lambda _: find(blocks()), range(8)))
+        assert all(same(again, found) for again in pool.map(lambda _: find(blocks(), QUERY), range(8)))
 
 
 def test_a_photo_is_turned_upright_first(encode: Encode) -> None:
@@ -107,15 +113,15 @@ def test_a_photo_is_turned_upright_first(encode: Encode) -> None:
     sideways = picture.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6
-    upright = from_photo(encode(picture, "PNG"))
-    assert same(upright, find(picture))
-    assert same(from_photo(encode(sideways, "PNG", exif=exif)), upright)
-    assert not same(from_photo(encode(sideways, "PNG")), upright)
+    upright = from_photo(encode(picture, "PNG"), QUERY)
+    assert same(upright, find(picture, QUERY))
+    assert same(from_photo(encode(sideways, "PNG", exif=exif), QUERY), upright)
+    assert not same(from_photo(encode(sideways, "PNG"), QUERY), upright)
 
 
 def test_no_photo_is_an_image_error() -> None:
     with pytest.raises(ImageError):
-        from_photo(b"no photo")
+        from_photo(b"no photo", QUERY)
 
 
 def test_file_gives_back_what_was_found(found: Details) -> None:
@@ -151,8 +157,8 @@ def test_any_byte_changed_is_refused(found: Details) -> None:
 
 def test_another_kind_and_another_version_are_told_apart(found: Details, encode: Encode) -> None:
     assert "does not begin" in refused(encode(blocks(), "PNG"))
-    later = struct.pack("<4s4H", details.MAGIC, 2, 300, 220, 0)
-    assert "version 2" in refused(later + struct.pack("<I", zlib.crc32(later)))
+    later = struct.pack("<4s4H", details.MAGIC, details.VERSION + 1, 300, 220, 0)
+    assert "version 3" in refused(later + struct.pack("<I", zlib.crc32(later)))
 
 
 @pytest.mark.parametrize("wrong", [-1.0, 2000.0, float("nan"), float("inf")])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from catalog.demo import camera
 from catalog.demo.products import products
-from embedder.details import Details, find
+from embedder.details import QUERY, REFERENCE, Details, find
 from embedder.proof import GAP, GROUND, HEIGHT, LINES, OUTLINE, WIDTH, draw, to_jpeg
 from embedder.verify import Match, verify
 
@@ -175,7 +175,7 @@ def test_at_most_so_many_lines_and_spread_over_all_of_the_product() -> None:
 def real() -> tuple[Image.Image, Image.Image, Details, Details, Match]:
     product = products()[0]
     query, reference = camera.query(product, 1), camera.reference(product, 0)
-    here, there = find(query), find(reference)
+    here, there = find(query, QUERY), find(reference, REFERENCE)
     return query, reference, here, there, verify(here, there)
 
 

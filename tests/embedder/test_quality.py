@@ -60,26 +60,28 @@ def saved_again(data: bytes, share: float, jpeg_quality: int) -> bytes:
     return out.getvalue()
 
 
+def found(photo: bytes) -> details.Details:
+    return details.from_photo(photo, details.REFERENCE)
+
+
 @pytest.mark.parametrize(("share", "jpeg_quality"), [(1, 50), (0.5, 75), (0.35, 60)])
 def test_a_picture_saved_again_is_the_same(share: float, jpeg_quality: int) -> None:
     first = front(DRAWN[2])
     again = saved_again(first, share, jpeg_quality)
     one, other = same.cells_of_photo(first), same.cells_of_photo(again)
-    assert same.is_same(one, other, details.from_photo(first), details.from_photo(again))
+    assert same.is_same(one, other, found(first), found(again))
     assert same.is_same(one, other)
 
 
 def test_another_photograph_of_the_same_pack_is_not() -> None:
     one, other = front(DRAWN[2]), front(DRAWN[2], 4)
-    assert not same.is_same(
-        same.cells_of_photo(one), same.cells_of_photo(other), details.from_photo(one), details.from_photo(other)
-    )
+    assert not same.is_same(same.cells_of_photo(one), same.cells_of_photo(other), found(one), found(other))
 
 
 def test_colors_that_agree_are_not_enough_where_details_do_not() -> None:
     one = front(DRAWN[2])
     cells = same.cells_of_photo(one)
-    assert not same.is_same(cells, cells, details.from_photo(one), details.from_photo(front(DRAWN[5])))
+    assert not same.is_same(cells, cells, found(one), found(front(DRAWN[5])))
 
 
 def test_one_cell_that_differs_much_is_another_picture_only_if_there_are_several() -> None:

@@ -11,12 +11,12 @@ from conditions import mapped, tilt
 from PIL import Image, ImageDraw
 
 from embedder import verify as module
-from embedder.details import SIDE, Details, find, from_photo
+from embedder.details import QUERY, Details, find, from_photo
 from embedder.verify import Match, is_plausible, tentative_pairs, verify, verify_many
 
 Map = tuple[tuple[float, float, float], tuple[float, float, float]]
 #: A photograph is of 480 x 480 pixels, and its details are found in a smaller one.
-SMALLER = SIDE / 480
+SMALLER = QUERY.side / 480
 EMPTY = Details(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), 320, 240)
 
 
@@ -51,7 +51,7 @@ def turned(degrees: float, scale: float = 1.0, tilt: float = 1.0, at: tuple[floa
 
 @cache
 def details_of(seed: int) -> Details:
-    return find(pack(seed))
+    return find(pack(seed), QUERY)
 
 
 def corners_by(matrix: Map, size: tuple[int, int] = (320, 240)) -> np.ndarray:
@@ -70,7 +70,7 @@ def none(match: Match) -> bool:
     + [turned(25, scale=0.6), turned(200, scale=1.3), turned(70, tilt=0.75), turned(310, scale=0.6, at=(120, 330))],
 )
 def test_the_map_that_was_drawn_is_found(matrix: Map) -> None:
-    match = verify(find(photograph(pack(1), matrix)), details_of(1))
+    match = verify(find(photograph(pack(1), matrix), QUERY), details_of(1))
     assert match.inliers >= 40 and match.transform is not None and match.outline is not None
     drawn = corners_by(matrix)
     assert np.abs(corners_by(match.transform.tolist()) - drawn * SMALLER).max() < 3
@@ -83,7 +83,7 @@ def test_the_map_that_was_drawn_is_found(matrix: Map) -> None:
 
 def test_pairs_name_the_points_that_agree() -> None:
     matrix = turned(130, scale=0.8)
-    query, reference = find(photograph(pack(1), matrix)), details_of(1)
+    query, reference = find(photograph(pack(1), matrix), QUERY), details_of(1)
     match = verify(query, reference)
     here, there = query.points[match.pairs[:, 0], :2], reference.points[match.pairs[:, 1], :2]
     mapped = np.column_stack([there, np.ones(len(there))]) @ np.array(matrix).T
@@ -95,14 +95,14 @@ def test_pairs_name_the_points_that_agree() -> None:
 def test_poor_photo_is_still_recognized() -> None:
     file = io.BytesIO()
     photograph(pack(1), turned(75, scale=0.6)).save(file, "JPEG", quality=20)
-    query = from_photo(file.getvalue())
+    query = from_photo(file.getvalue(), QUERY)
     matches = verify_many(query, [details_of(seed) for seed in range(1, 9)])
     assert matches[0].inliers >= 15
     assert matches[0].inliers >= 2 * max(match.inliers for match in matches[1:])
 
 
 def test_unrelated_pictures_agree_by_chance_only() -> None:
-    query = find(photograph(pack(1), turned(10)))
+    query = find(photograph(pack(1), turned(10)), QUERY)
     assert max(verify(query, details_of(seed)).inliers for seed in range(2, 11)) <= 7
 
 
@@ -110,17 +110,17 @@ def test_two_products_in_one_photo_are_both_found_in_their_places() -> None:
     both = photograph(pack(1), turned(20, scale=0.6, at=(120, 120)))
     other = photograph(pack(2), turned(250, scale=0.6, at=(350, 350)))
     both.paste(other.crop((240, 240, 480, 480)), (240, 240))
-    for match, middle in zip(verify_many(find(both), [details_of(1), details_of(2)]), [120, 350], strict=True):
+    for match, middle in zip(verify_many(find(both, QUERY), [details_of(1), details_of(2)]), [120, 350], strict=True):
         assert match.outline is not None and match.inliers >= 20
         assert match.outline.mean(axis=0) * 480 == pytest.approx([middle, middle], abs=8)
 
 
 def test_half_a_pack_covers_half_the_area() -> None:
-    whole = verify(find(pack(1)), details_of(1))
+    whole = verify(find(pack(1), QUERY), details_of(1))
     half = pack(1).copy()
     half.paste((120, 120, 120), (160, 0, 320, 240))
     assert whole.area > 0.85
-    assert 0.35 < verify(find(half), details_of(1)).area < 0.55
+    assert 0.35 < verify(find(half, QUERY), details_of(1)).area < 0.55
 
 
 def warped(details: Details, matrix: Map) -> Details:
@@ -206,11 +206,11 @@ def affine_outline(match: Match, side: int = 480) -> np.ndarray:
 def test_a_tilted_pack_is_outlined_in_perspective(degrees: float, axis: float) -> None:
     matrix = turned(10)
     seen, by = tilt(photograph(pack(1), matrix), degrees, axis)
-    match = verify(find(seen), details_of(1))
+    match = verify(find(seen, QUERY), details_of(1))
     drawn = mapped(corners_by(matrix), by)
     assert match.outline is not None
     assert match.outline * 480 == pytest.approx(drawn, abs=3)
-    assert np.abs(affine_outline(match, SIDE) * 480 - drawn).max() > 8
+    assert np.abs(affine_outline(match, QUERY.side) * 480 - drawn).max() > 8
 
 
 @pytest.mark.parametrize(("count", "asked"), [(module.MIN_PERSPECTIVE - 1, False), (module.MIN_PERSPECTIVE, True)])
@@ -255,7 +255,7 @@ def test_of_several_query_points_the_nearest_gets_the_reference_point() -> None:
 
 
 def test_nearest_and_second_are_those_of_a_plain_search() -> None:
-    query, reference = details_of(1).descriptors[:60], find(photograph(pack(1), turned(30))).descriptors
+    query, reference = details_of(1).descriptors[:60], find(photograph(pack(1), turned(30)), QUERY).descriptors
     pairs = tentative_pairs(query.astype(np.float32), reference.astype(np.float32))
     expected = {}
     for row, one in enumerate(query.astype(int)):
@@ -271,7 +271,7 @@ def test_nearest_and_second_are_those_of_a_plain_search() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_many_are_the_same_as_one_by_one(threads: int) -> None:
-    query = find(photograph(pack(3), turned(60)))
+    query = find(photograph(pack(3), turned(60)), QUERY)
     references = [details_of(1), details_of(3), EMPTY, details_of(5)]
     together = verify_many(query, references, threads=threads)
     apart = [verify(query, reference) for reference in references]

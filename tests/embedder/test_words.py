@@ -13,9 +13,9 @@ from PIL import Image
 from embedder import words
 from embedder.bundle import RELEASED, WORDS_FILE, load_bundle, rewrite_bundle
 from embedder.cli import main
-from embedder.details import Details, find
+from embedder.details import QUERY, REFERENCE, Details, find
 from embedder.errors import BundleError, DataError
-from embedder.words import Vocabulary
+from embedder.words import NEAR, Vocabulary
 
 
 def details_of(descriptors: np.ndarray) -> Details:
@@ -27,20 +27,47 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(np.random.default_rng(3).integers(0, 256, (200, 128), np.uint8))
 
 
-@pytest.mark.parametrize("soft", [1, 3])
-def test_the_nearest_words_are_found(vocabulary: Vocabulary, soft: int) -> None:
+def in_groups(count: int, seed: int = 5) -> Vocabulary:
+    """Words near the middles of so many groups, eight of each."""
+    rng = np.random.default_rng(seed)
+    middles = rng.integers(40, 216, (count, 128), np.uint8)
+    centres = np.repeat(middles, 8, axis=0) + rng.integers(0, 8, (8 * count, 128), np.uint8)
+    return Vocabulary(centres, middles, np.arange(0, 8 * count + 1, 8))
+
+
+def nearest(asked: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return ((asked[:, None].astype(int) - centres[None].astype(int)) ** 2).sum(axis=2).argmin(axis=1)
+
+
+def test_the_nearest_words_are_found(vocabulary: Vocabulary) -> None:
     asked = np.random.default_rng(4).integers(0, 256, (150, 128), np.uint8)
-    plain = ((asked[:, None].astype(int) - vocabulary.centres[None].astype(int)) ** 2).sum(axis=2)
-    expected = np.sort(np.argsort(plain, axis=1)[:, :soft], axis=1)
-    found = Vocabulary(vocabulary.centres, soft).assign(asked)
-    assert np.array_equal(np.sort(found, axis=1), expected)
+    assert np.array_equal(vocabulary.assign(asked), nearest(asked, vocabulary.centres))
 
 
-def test_a_repeated_word_counts_by_its_square_root(vocabulary: Vocabulary) -> None:
-    # Word 7 four times, word 2 once: sqrt(4) to sqrt(1), brought to unit length.
+@pytest.mark.parametrize("count", [1, NEAR - 1, NEAR, 40])
+def test_words_in_groups_are_found_by_the_nearest_groups(count: int) -> None:
+    vocabulary = in_groups(count)
+    chosen = np.random.default_rng(6).permutation(len(vocabulary)).repeat(3)
+    assert np.array_equal(vocabulary.assign(vocabulary.centres[chosen]), chosen)
+
+
+def test_up_to_so_many_groups_nothing_is_missed() -> None:
+    vocabulary = in_groups(NEAR)
+    asked = np.random.default_rng(7).integers(0, 256, (500, 128), np.uint8)
+    assert np.array_equal(vocabulary.assign(asked), nearest(asked, vocabulary.centres))
+
+
+def test_a_repeated_word_counts_once(vocabulary: Vocabulary) -> None:
+    # Word 7 four times, word 2 once: both alike, and together of unit length.
     sparse = vocabulary.words(details_of(vocabulary.centres[[7, 7, 2, 7, 7]]))
     assert sparse.indexes.tolist() == [2, 7]
-    assert sparse.values.tolist() == pytest.approx([1 / 5**0.5, 2 / 5**0.5])
+    assert sparse.values.tolist() == pytest.approx([1 / 2**0.5, 1 / 2**0.5])
+
+
+def test_of_a_query_the_strongest_descriptors_count(vocabulary: Vocabulary) -> None:
+    strongest = np.repeat(vocabulary.centres[[3]], REFERENCE.count, axis=0)
+    sparse = vocabulary.words(details_of(np.concatenate([strongest, vocabulary.centres[[9]]])))
+    assert sparse.indexes.tolist() == [3]
 
 
 def test_a_photo_without_details_has_no_words(vocabulary: Vocabulary) -> None:
@@ -48,14 +75,28 @@ def test_a_photo_without_details_has_no_words(vocabulary: Vocabulary) -> None:
     assert (len(sparse), sparse.indexes.dtype, sparse.values.dtype) == (0, np.uint32, np.float32)
 
 
-def test_file_and_back(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    soft = Vocabulary(vocabulary.centres, 2)
+def test_file_and_back(tmp_path: Path) -> None:
+    vocabulary = in_groups(12)
     file = tmp_path / WORDS_FILE
-    file.write_bytes(soft.to_bytes())
+    file.write_bytes(vocabulary.to_bytes())
     again = Vocabulary.load(file)
-    assert np.array_equal(again.centres, soft.centres)
-    assert (again.soft, len(again)) == (2, 200)
-    assert again.to_bytes() == soft.to_bytes()
+    assert len(again) == 96
+    for one, other in ((again.centres, vocabulary.centres), (again.groups, vocabulary.groups)):
+        assert np.array_equal(one, other)
+    assert again.to_bytes() == vocabulary.to_bytes()
+    asked = np.random.default_rng(8).integers(0, 256, (60, 128), np.uint8)
+    assert np.array_equal(again.assign(asked), vocabulary.assign(asked))
+
+
+@pytest.mark.parametrize("soft", [1, 2])
+def test_words_of_older_bundles(soft: int, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    file = tmp_path / WORDS_FILE
+    np.savez_compressed(file, centres=vocabulary.centres, soft=np.int64(soft))
+    if soft == 1:
+        assert np.array_equal(Vocabulary.load(file).centres, vocabulary.centres)
+    else:
+        with pytest.raises(BundleError, match="older kind"):
+            Vocabulary.load(file)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not quite", b"words"])
@@ -66,19 +107,25 @@ def test_other_files_are_no_words(content: bytes, tmp_path: Path) -> None:
         Vocabulary.load(file)
 
 
+SOME = np.zeros((10, 128), np.uint8)
+
+
 @pytest.mark.parametrize(
-    ("centres", "soft"),
+    ("centres", "groups", "starts"),
     [
-        (np.zeros((10, 64), np.uint8), 1),
-        (np.zeros((10, 128), np.float32), 1),
-        (np.zeros((0, 128), np.uint8), 1),
-        (np.zeros((10, 128), np.uint8), 11),
-        (np.zeros((10, 128), np.uint8), 0),
+        (np.zeros((10, 64), np.uint8), None, None),
+        (np.zeros((10, 128), np.float32), None, None),
+        (np.zeros((0, 128), np.uint8), None, None),
+        (SOME, SOME[:2].astype(np.float32), np.array([0, 5, 10])),
+        (SOME, SOME[:2], np.array([0, 10])),
+        (SOME, SOME[:2], np.array([0, 10, 10])),
+        (SOME, SOME[:2], np.array([0, 5, 11])),
+        (SOME, SOME[:2], np.array([1, 5, 10])),
     ],
 )
-def test_what_is_no_vocabulary(centres: np.ndarray, soft: int) -> None:
+def test_what_is_no_vocabulary(centres: np.ndarray, groups: np.ndarray | None, starts: np.ndarray | None) -> None:
     with pytest.raises(BundleError):
-        Vocabulary(centres, soft)
+        Vocabulary(centres, groups, starts)
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +146,12 @@ def prints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_know_a_print_again_upside_down(prints: Path) -> None:
     pytest.importorskip("faiss", reason="faiss (extra `train`) is not installed")
     first, second = (
-        [find(Image.open(prints / f"sku-{sku}" / name).convert("RGB")) for sku in range(8)]
+        [find(Image.open(prints / f"sku-{sku}" / name).convert("RGB"), QUERY) for sku in range(8)]
         for name in ("a.png", "b.png")
     )
     vocabulary = words.learn(np.concatenate([one.descriptors for one in first]), 256, seed=1)
     assert len(vocabulary) == 256
+    assert len(vocabulary.groups) == 2
 
     def dense(details: Details) -> np.ndarray:
         sparse, row = vocabulary.words(details), np.zeros(256)
@@ -120,7 +168,7 @@ def test_words_go_into_a_bundle_and_stay(prints: Path, tmp_path: Path) -> None:
     shutil.copytree(RELEASED, bundle)
     before = load_bundle(bundle)
     (prints / "broken.png").write_bytes(b"no picture")
-    told = CliRunner().invoke(main, ["words", str(prints), "--out", str(bundle), "--count", "64", "--soft", "2"])
+    told = CliRunner().invoke(main, ["words", str(prints), "--out", str(bundle), "--count", "64"])
     assert told.exit_code == 0, told.output
     assert "skipped" in told.stderr
     assert "broken.png" in told.stderr
