@@ -43,7 +43,7 @@ SHORTLIST, BATCH, THREADS = 30, 10, 2
 SETTLED = 0.99
 #: Packs in one place overlap by more than this share of the smaller one: look-alikes, and not two products.
 OVERLAP = 0.3
-#: Below this probability the first by details is not even a guess, unless it has a rival as good as itself.
+#: Below this probability the first by details is not even a guess, unless it would be a match but for its rival.
 GUESS = 0.5
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from galleries import DIM, GENERATION, OTHER
@@ -78,3 +79,17 @@ def out(tmp_path: Path) -> Path:
     folder = tmp_path / "backups"
     folder.mkdir()
     return folder / "backup.tar"
+
+
+@pytest.fixture
+def asked(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many hits each search of the catalog's gallery asks for."""
+    limits: list[int] = []
+    real = catalog.gallery.real.search
+
+    def search(generation: str, vector: Any, limit: int, **only: Any) -> Any:
+        limits.append(limit)
+        return real(generation, vector, limit, **only)
+
+    monkeypatch.setattr(catalog.gallery.real, "search", search)
+    return limits
