@@ -11,24 +11,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from embedder import images
+from embedder import datasets
 from embedder.bundle import RELEASED, load_bundle
-from embedder.evaluate import embed_photos, sku_scores, top_shares
-from embedder.serve import Embedder
-from embedder.splits import Photos, split_references
+from embedder.datasets import Photos, split_references
+from embedder.evaluation import embed_photos
+from embedder.evaluation.metrics import sku_scores, top_shares
+from embedder.inference import Embedder
 
 
 def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
     """(name, gallery, queries) of each set that is there."""
     train: Photos = {}
     if (grocery := data / "grocery-store").is_dir():
-        train, val = images.find_photos(grocery / "train"), images.find_photos(grocery / "val")
+        train, val = datasets.find_photos(grocery / "train"), datasets.find_photos(grocery / "val")
         yield "grocery val", train, val
-        yield "grocery val, catalog pictures only", images.find_photos(grocery / "iconic-images-and-descriptions"), val
+        yield (
+            "grocery val, catalog pictures only",
+            datasets.find_photos(grocery / "iconic-images-and-descriptions"),
+            val,
+        )
     if (in_store := data / "grozi-in-store").is_dir():
-        yield "in-store crops, 3 references", *split_references(images.find_photos(in_store), 3)
+        yield "in-store crops, 3 references", *split_references(datasets.find_photos(in_store), 3)
     if (covers := data / "dvd-covers").is_dir():
-        packs = images.find_photos(covers)
+        packs = datasets.find_photos(covers)
         pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in packs.items()}
         shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in packs.items()}
         yield "flat packs among clutter, 1 reference", train | pictures, shots

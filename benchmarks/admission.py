@@ -2,9 +2,9 @@
 
 `.venv/bin/python benchmarks/admission.py DATA`. DATA holds grocery-store/, grozi-in-store/, luma-apparel/ and
 dvd-covers/. Every photo is measured as it is. Every so manieth is made worse: darker and brighter in linear light, out
-of focus, moved, put through embedder/degrade.py. It is saved again, too, in four ways, which has to be found the same
-picture, while no two photos of a set are. Then each grocery photo is asked as a new product's: its vector against those
-of all other SKUs, by the bundle's thresholds. Writes docs/measurements-admission.json.
+of focus, moved, put through embedder/datasets/degradation.py. It is saved again, too, in four ways, which has to be
+found the same picture, while no two photos of a set are. Then each grocery photo is asked as a new product's: its
+vector against those of all other SKUs, by the bundle's thresholds. Writes docs/measurements-admission.json.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ import numpy as np
 from decoding import save
 from PIL import Image, ImageFilter
 
-from embedder import degrade, details, images, quality, same
+from embedder import datasets, images, matching
 from embedder.bundle import RELEASED
-from embedder.serve import Embedder
+from embedder.images import quality
+from embedder.inference import Embedder
+from embedder.matching import near_duplicates
 
 #: Of the groceries every so manieth photo is made worse.
 EVERY = 8
@@ -82,7 +84,7 @@ def of_set(paths: Sequence[Path]) -> dict[str, Any]:
     flagged = 0
     for path in paths:
         data = path.read_bytes()
-        faults = quality.faults(quality.measure(images.decode(data, want=quality.SIDE), min(images.dimensions(data))))
+        faults = images.faults(images.measure(images.decode(data, want=quality.SIDE), min(images.dimensions(data))))
         found.update(faults)
         flagged += bool(faults)
     shares = {fault: round(count / len(paths), 4) for fault, count in sorted(found.items())}
@@ -97,13 +99,13 @@ def of_worse(paths: Sequence[Path]) -> dict[str, float]:
         data = path.read_bytes()
         small = shrunk(images.decode(data, want=quality.SIDE))
         side = min(images.dimensions(data))
-        if quality.faults(quality.measure(small, side)):
+        if images.faults(images.measure(small, side)):
             continue
         asked += 1
         for name, (fault, worse) in WORSE.items():
-            hits[name] += fault in quality.faults(quality.measure(worse(small), side))
-        low = images.decode(degrade.degrade(data, 0))
-        hits["degrade.py (any fault)"] += bool(quality.faults(quality.measure(low, min(low.size))))
+            hits[name] += fault in images.faults(images.measure(worse(small), side))
+        low = images.decode(datasets.degrade(data, 0))
+        hits["degrade.py (any fault)"] += bool(images.faults(images.measure(low, min(low.size))))
     return {name: round(hits[name] / asked, 3) for name in [*WORSE, "degrade.py (any fault)"]}
 
 
@@ -119,26 +121,26 @@ def of_saved(paths: Sequence[Path]) -> dict[str, float]:
     hits: Counter[str] = Counter()
     for path in paths:
         data = path.read_bytes()
-        cells, own = same.cells_of_photo(data), details.from_photo(data, details.REFERENCE)
+        cells, own = matching.cells_of_photo(data), matching.from_photo(data, matching.REFERENCE)
         for name, (share, jpeg) in SAVED.items():
             again = saved_again(data, share, jpeg)
-            new = same.cells(images.decode(again, want=quality.SIDE))
-            hits[name] += same.is_same(new, cells, details.from_photo(again, details.REFERENCE), own)
+            new = matching.cells(images.decode(again, want=quality.SIDE))
+            hits[name] += matching.is_same(new, cells, matching.from_photo(again, matching.REFERENCE), own)
     return {name: round(hits[name] / len(paths), 3) for name in SAVED}
 
 
 def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
     """How many pairs of different photos are found the same picture: by their cells, then by their details, too."""
-    cells = np.stack([same.cells_of_photo(path.read_bytes()) for path in paths])
+    cells = np.stack([matching.cells_of_photo(path.read_bytes()) for path in paths])
     flat = cells.reshape(len(cells), -1)
     by_cells, both = 0, 0
     for place in range(len(paths)):
         apart = np.abs(flat[place + 1 :] - flat[place]).mean(axis=1)
-        for other in np.flatnonzero(apart < same.MEAN) + place + 1:
-            if same.is_same(cells[place], cells[other]):
+        for other in np.flatnonzero(apart < near_duplicates.MEAN) + place + 1:
+            if matching.is_same(cells[place], cells[other]):
                 by_cells += 1
-                pair = [details.from_photo(paths[one].read_bytes(), details.REFERENCE) for one in (place, other)]
-                both += same.is_same(cells[place], cells[other], *pair)
+                pair = [matching.from_photo(paths[one].read_bytes(), matching.REFERENCE) for one in (place, other)]
+                both += matching.is_same(cells[place], cells[other], *pair)
     return {"pairs": len(paths) * (len(paths) - 1) // 2, "by colors": by_cells, "by colors and details": both}
 
 
@@ -177,7 +179,7 @@ def main() -> None:
         "dvd-covers": "dvd-covers",
         "grozi-in-store": "grozi-in-store",
     }
-    photos = {name: images.find_photos(options.data / folder) for name, folder in folders.items()}
+    photos = {name: datasets.find_photos(options.data / folder) for name, folder in folders.items()}
     paths = {name: [path for own in some.values() for path in own] for name, some in photos.items()}
     train = "grocery-store/train"
     figures: dict[str, Any] = {"as they are": {name: of_set(some) for name, some in paths.items()}}

@@ -27,9 +27,10 @@ import numpy as np
 from decoding import interleaved, save
 from second_look import alone, blas_kernel, flat, kernels, read_details
 
-from embedder import images
-from embedder.details import DIM, REFERENCE, UNIT
-from embedder.words import grouped
+from embedder import datasets
+from embedder.matching import REFERENCE
+from embedder.matching.local_features import DIM, UNIT
+from embedder.matching.vocabulary_learning import grouped
 
 GOAL_MS = 5.0
 SIZES = (8192, 16384, 32768)
@@ -49,7 +50,7 @@ def drawn(count: int, seed: int) -> Any:
 
 def real(data: Path, count: int) -> Any:
     """Descriptors of photos, uint8 [at least count, 128], mixed."""
-    paths = flat(images.find_photos(data))[1]
+    paths = flat(datasets.find_photos(data))[1]
     order = np.random.default_rng(SEED).permutation(len(paths))
     found = read_details([paths[place] for place in order[: 2 * count // COUNT]], REFERENCE)
     return np.random.default_rng(SEED).permutation(np.concatenate([one.descriptors for one in found]))

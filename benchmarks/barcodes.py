@@ -19,7 +19,9 @@ import numpy as np
 import zxingcpp
 from PIL import Image, ImageDraw, ImageFilter
 
-from embedder import barcodes, gtin, images
+from embedder import datasets, images
+from embedder.barcodes import gtin
+from embedder.barcodes.reader import FORMATS, WANT, read
 
 #: Frame, pixels of a narrow bar, JPEG quality.
 TRIALS = [
@@ -60,12 +62,12 @@ def draw(rng: np.random.Generator, size: tuple[int, int], bar: float, quality: i
 
 def alone(picture: Image.Image) -> list[str]:
     """What zxing-cpp reads by itself."""
-    found = zxingcpp.read_barcodes(picture.convert("L"), formats=barcodes.FORMATS)
+    found = zxingcpp.read_barcodes(picture.convert("L"), formats=FORMATS)
     return [gtin.parse(each.text) for each in found]
 
 
 def ours(picture: Image.Image) -> list[str]:
-    return [barcode.gtin for barcode in barcodes.read(picture)]
+    return [barcode.gtin for barcode in read(picture)]
 
 
 def measure(photos: list[tuple[str, bytes]]) -> str:
@@ -75,7 +77,7 @@ def measure(photos: list[tuple[str, bytes]]) -> str:
     right, wrong = dict.fromkeys(taken, 0), dict.fromkeys(taken, 0)
     for number, data in photos:
         began = time.process_time()
-        picture = images.decode(data, want=barcodes.WANT)
+        picture = images.decode(data, want=WANT)
         decoding.append(time.process_time() - began)
         for name, reader in (("ours", ours), ("alone", alone)):
             began = time.process_time()
@@ -102,7 +104,7 @@ def main() -> None:
         photos = [draw(rng, size, bar, quality) for _ in range(options.count)]
         print(f"{size[0]:4} x {size[1]:4} bar {bar} quality {quality} read at {measure(photos)}", flush=True)
     if options.photos:
-        paths = [path for some in images.find_photos(options.photos).values() for path in some[: options.count]]
+        paths = [path for some in datasets.find_photos(options.photos).values() for path in some[: options.count]]
         print(f"{len(paths)} photos of {options.photos.name} read at {measure([('', p.read_bytes()) for p in paths])}")
 
 

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from embedder import images
+from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.serve import Embedder, Vectors
+from embedder.inference import Embedder, Vectors
 
 GOAL, GOAL_COSINE = 4.0, 0.995
 #: A phone's 12 megapixels.
@@ -136,7 +136,7 @@ def enlarged(data: bytes) -> bytes:
 
 def decisions(embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
     """Is the SKU of the nearest other photo the same, whichever way the photo was decoded?"""
-    owner = {path: sku for sku, paths in images.find_photos(folder).items() for path in paths}
+    owner = {path: sku for sku, paths in datasets.find_photos(folder).items() for path in paths}
     paths = list(owner)
     gallery = np.stack([vector for _, vector in embedder.embed_files(paths)])
     asked = range(0, len(paths), max(1, len(paths) // limit))
@@ -163,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     embedder = Embedder.open(RELEASED)
     if options.photos:
-        paths = [path for some in images.find_photos(options.photos).values() for path in some]
+        paths = [path for some in datasets.find_photos(options.photos).values() for path in some]
         photos = {path.name: path.read_bytes() for path in paths[:20]}
     else:
         photos = {name: draw(SIZE, grain) for name, grain in GRAIN.items()}

@@ -27,10 +27,10 @@ from decoding import save
 from PIL import Image
 from second_look import cover_photos, flat, pack_photos
 
-from embedder import details, images
-from embedder.details import CONTRAST, LAYERS, QUERY, REFERENCE, STEP, Details
-from embedder.splits import Photos
-from embedder.verify import verify_many
+from embedder import images, matching
+from embedder.datasets import Photos
+from embedder.matching import QUERY, REFERENCE, Details, local_features, verify_many
+from embedder.matching.local_features import CONTRAST, LAYERS, STEP
 
 GOAL_MS = 25
 SIGMA = 1.6
@@ -138,7 +138,7 @@ def find(picture: Image.Image, way: Way) -> Details:
     points[:, :3] *= way.unit / side
     height, width = (round(edge * way.unit / way.side) for edge in grey.shape)
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
-    return Details((steps * STEP).astype(np.float32), details.root(np.asarray(found)[order]), width, height)
+    return Details((steps * STEP).astype(np.float32), local_features.root(np.asarray(found)[order]), width, height)
 
 
 def detect(grey: Any, way: Way) -> Sequence[Any]:
@@ -200,9 +200,9 @@ def milliseconds(ways: dict[str, Way], photos: Sequence[bytes], rounds: int) -> 
 
 
 def is_same(raw: bytes) -> bool:
-    """Whether AS_IT_IS finds in a photo what embedder/details.py does."""
+    """Whether AS_IT_IS finds in a photo what embedder/matching/local_features.py does."""
     looks = ((Way(), QUERY), (Way().of_references, REFERENCE))
-    pairs = [(find(images.decode(raw, want=way.want), way), details.from_photo(raw, sight)) for way, sight in looks]
+    pairs = [(find(images.decode(raw, want=way.want), way), matching.from_photo(raw, sight)) for way, sight in looks]
     return all(
         np.array_equal(one.points, other.points) and np.array_equal(one.descriptors, other.descriptors)
         for one, other in pairs
@@ -225,7 +225,7 @@ def main() -> None:
     paths = [path for side in sets["covers"] for path in flat(side)[1]]
     photos = [path.read_bytes() for path in paths[:: max(1, len(paths) // TIMED)]]
     if not all(is_same(raw) for raw in photos[:3]):
-        sys.exit(f"{AS_IT_IS!r} is not what embedder/details.py does: what is measured here would say nothing of it.")
+        sys.exit(f"{AS_IT_IS!r} is not what local_features.py does: what is measured here would say nothing of it.")
     times = milliseconds(ways, photos, options.rounds)
     print(f"side {QUERY.side}, {len(photos)} photos timed; goal: {GOAL_MS} ms")
     print(f"{'way':32} {'ms':>6} {'faster':>7} " + " ".join(f"{name + ' first':>14} inliers wrong" for name in sets))

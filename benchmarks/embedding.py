@@ -29,10 +29,12 @@ from decoding import save
 
 from catalog.demo import camera
 from catalog.demo.products import products
-from embedder import export, images
+from embedder import images
 from embedder.bundle import RELEASED, load_bundle, write_bundle
-from embedder.model import BACKBONES, build_backbone, build_embedder
-from embedder.serve import Embedder
+from embedder.inference import Embedder
+from embedder.networks.backbones import BACKBONES, build_backbone
+from embedder.networks.embedding_network import build_embedder
+from embedder.training import export
 
 #: How many times faster LiteRT is to be, at one photo.
 GOALS = {"tf.function": 4.0, "keras.predict": 15.0}

@@ -18,9 +18,9 @@ from typing import Any
 
 from decoding import draw, save
 
-from embedder import images
+from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.serve import Embedder
+from embedder.inference import Embedder
 
 GOAL = 0.85
 SIZE = (1152, 864)
@@ -83,7 +83,7 @@ def main() -> None:
     embedder = Embedder.open(RELEASED)
     with tempfile.TemporaryDirectory() as folder:
         if options.data:
-            found = [path for some in images.find_photos(options.data).values() for path in some]
+            found = [path for some in datasets.find_photos(options.data).values() for path in some]
             paths = found[:: max(1, len(found) // options.limit)]
         else:
             paths = [Path(folder) / f"{i}.jpg" for i in range(DRAWN)]

@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from embedder import images
+from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.serve import Embedder
+from embedder.inference import Embedder
 
 
 def run(name: str, source: Path, photos: int, env: dict[str, str]) -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        taken = [path for paths in images.find_photos(arguments.dir).values() for path in paths[: arguments.most]]
+        taken = [path for paths in datasets.find_photos(arguments.dir).values() for path in paths[: arguments.most]]
         for path in taken:
             (root / "in" / path.parent.name).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / "in" / path.parent.name)

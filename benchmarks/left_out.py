@@ -17,42 +17,44 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedder import evaluate, images
+from embedder import datasets, evaluation
 from embedder.bundle import load_bundle, write_bundle
-from embedder.serve import Embedder
-from embedder.splits import Photos, split_references
+from embedder.datasets import Photos, split_references
+from embedder.evaluation.protocols import Protocol
+from embedder.inference import Embedder
 
 
 def frozen(start: str, size: int, dim: int, folder: Path) -> Path:
     """NETWORK=ARRAYS.npz -> a bundle of the untrained start."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from embedder import export, model
+    from embedder.networks import backbones, embedding_network
+    from embedder.training import export
 
     name, _, arrays = start.partition("=")
-    network = model.build_embedder(model.build_backbone(name, arrays), "pooled", dim, size)
+    network = embedding_network.build_embedder(backbones.build_backbone(name, arrays), "pooled", dim, size)
     out = folder / name
     write_bundle(out, export.to_litert(network, size), name=f"{name}, frozen", version="0", dim=dim, size=size)
     return out
 
 
-def protocols(data: Path, left_out: set[str]) -> Iterator[tuple[str, evaluate.Protocol]]:
+def protocols(data: Path, left_out: set[str]) -> Iterator[tuple[str, Protocol]]:
     """(name, protocol) of each set: SKUs left out by few references, val against train, flat packs among clutter."""
-    train, val = (images.find_photos(data / "grocery-store" / part) for part in ("train", "val"))
-    yield "grocery val, 81 SKUs", evaluate.Protocol(train, val, "")
+    train, val = (datasets.find_photos(data / "grocery-store" / part) for part in ("train", "val"))
+    yield "grocery val, 81 SKUs", Protocol(train, val, "")
     both: Photos = {sku: train.get(sku, []) + val.get(sku, []) for sku in {**train, **val}}
     sets = (
         ("grocery", both, (1, 3)),
-        ("in-store", images.find_photos(data / "grozi-in-store"), (1, 3)),
-        ("apparel", images.find_photos(data / "luma-apparel"), (1, 2)),  # three views at most
+        ("in-store", datasets.find_photos(data / "grozi-in-store"), (1, 3)),
+        ("apparel", datasets.find_photos(data / "luma-apparel"), (1, 2)),  # three views at most
     )
     for name, photos, references in sets:
         kept = {sku: paths for sku, paths in photos.items() if sku in left_out}
         for count in references:
-            yield f"{name}, {len(kept)} left out, {count} ref.", evaluate.Protocol(*split_references(kept, count), "")
-    packs = images.find_photos(data / "dvd-covers")
+            yield f"{name}, {len(kept)} left out, {count} ref.", Protocol(*split_references(kept, count), "")
+    packs = datasets.find_photos(data / "dvd-covers")
     pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in packs.items()}
     shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in packs.items()}
-    yield "flat packs in clutter, 1 ref.", evaluate.Protocol({**train, **pictures}, shots, "")
+    yield "flat packs in clutter, 1 ref.", Protocol({**train, **pictures}, shots, "")
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ def main() -> None:
             if not options.json:
                 print(f"\n{label}, {embedder.bundle.size} px\n{'':38} top-1  top-5    mAP  AUROC  with margin")
             for name, protocol in protocols(options.data, left_out):
-                figures = evaluate.run(embedder, protocol).figures
+                figures = evaluation.run(embedder, protocol).figures
                 away = figures.rejection
                 assert away is not None and figures.mean_average_precision is not None
                 row = (figures.top1, figures.top5, figures.mean_average_precision, away.auroc, away.auroc_margin)

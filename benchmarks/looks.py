@@ -22,13 +22,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from catalog import importing, products, sources
+from catalog import products, transfer
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.facts import Facts
-from catalog.recognize import recognize
-from catalog.service import Catalog
-from embedder import images
-from embedder.splits import Photos, split_references
+from catalog.products import Facts
+from catalog.recognition import recognize
+from embedder import datasets
+from embedder.datasets import Photos, split_references
 
 Asked = list[tuple[str, Path]]
 
@@ -36,9 +36,9 @@ Asked = list[tuple[str, Path]]
 def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
     """(name, references, photos that ask)."""
     grocery = data / "grocery-store"
-    train, val = (images.find_photos(grocery / part) for part in ("train", "val"))
-    packs = images.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
-    covers = images.find_photos(data / "dvd-covers")
+    train, val = (datasets.find_photos(grocery / part) for part in ("train", "val"))
+    packs = datasets.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
+    covers = datasets.find_photos(data / "dvd-covers")
     pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in covers.items()}
     shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in covers.items()}
     yield "groceries", train, val
@@ -49,7 +49,7 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
         ("in-store, 1 photo", "grozi-in-store", 1),
         ("apparel, 1 photo", "luma-apparel", 1),
     ):
-        yield name, *split_references(images.find_photos(data / folder), references)
+        yield name, *split_references(datasets.find_photos(data / folder), references)
 
 
 def ask(catalog: Catalog, asked: Asked, mode: str) -> tuple[list[tuple[str, bool]], list[float]]:
@@ -69,8 +69,8 @@ def measure(name: str, known: Photos, queries: Photos, bundle: str | None, most:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_env({"CATALOG_DATA": folder} | ({"CATALOG_MODEL": bundle} if bundle else {}))
         catalog = Catalog.open(settings)
-        items = [sources.Item(Facts(sku), list(paths), sku) for sku, paths in known.items()]
-        importing.run(catalog, items, actor="benchmark")
+        items = [transfer.Item(Facts(sku), list(paths), sku) for sku, paths in known.items()]
+        transfer.run(catalog, items, actor="benchmark")
         count = sum(map(len, known.values()))
         found = {mode: ask(catalog, asked, mode) for mode in ("off", "auto")}
         gone = set(sorted({sku for sku, _ in asked})[::2])

@@ -14,9 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from embedder import evaluate, images
-from embedder.serve import Embedder
-from embedder.splits import split_references
+from embedder import datasets, evaluation
+from embedder.datasets import split_references
+from embedder.evaluation import protocols
+from embedder.inference import Embedder
 
 SEED = "1"
 #: Name in the table -> options of `embedder train`.
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--left-out", default="16")
     options = parser.parse_args()
     grocery = options.data / "grocery-store"
-    gallery, queries = images.find_photos(grocery / "train"), images.find_photos(grocery / "val")
+    gallery, queries = datasets.find_photos(grocery / "train"), datasets.find_photos(grocery / "val")
     print("| loss | val, SKUs trained on | AUROC | SKUs left out, 1 reference | 3 references | AUROC |")
     print("|---|---|---|---|---|---|", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -52,10 +53,10 @@ def main() -> None:
         embedder = Embedder.open(out)
         left = set(embedder.bundle.training["left_out"])
         trained = {sku: paths for sku, paths in queries.items() if sku not in left}
-        seen = evaluate.run(embedder, evaluate.Protocol(gallery, trained, ""))
+        seen = evaluation.run(embedder, protocols.Protocol(gallery, trained, ""))
         both = {sku: paths + queries.get(sku, []) for sku, paths in gallery.items() if sku in left}
         one, three = (
-            evaluate.run(embedder, evaluate.Protocol(*split_references(both, count), "")).figures for count in (1, 3)
+            evaluation.run(embedder, protocols.Protocol(*split_references(both, count), "")).figures for count in (1, 3)
         )
         assert seen.figures.rejection and three.rejection
         shares = (seen.figures.top1, seen.figures.rejection.auroc, one.top1, three.top1, three.rejection.auroc)

@@ -32,11 +32,10 @@ from second_look import Side, blas_kernel, cover_photos, flat, open_with_words, 
 from verification import enroll, shortlist
 
 from catalog.gallery.edge import EdgeGallery
-from embedder import decision, images
+from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.details import QUERY, REFERENCE, Details, from_bytes, to_bytes
-from embedder.verify import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES, verify_many
-from embedder.words import Vocabulary
+from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, from_bytes, reranker, to_bytes, verify_many
+from embedder.matching.verification import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES
 
 #: How many times faster at the most references, and how far its top-1 may be from the plain way's.
 GOAL, GOAL_TOP1 = 50, 0.02
@@ -61,7 +60,7 @@ def flann_inliers(query: Details, reference: Details) -> int:
 
 def plainly(asked: Details, references: Sequence[Details]) -> int:
     """The place of the reference with the most inliers."""
-    with ThreadPoolExecutor(decision.THREADS) as pool:
+    with ThreadPoolExecutor(reranker.THREADS) as pool:
         return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
 
 
@@ -69,7 +68,7 @@ def second_look(
     gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: Details, files: Sequence[Path]
 ) -> int:
     places = shortlist(gallery, vector, vocabulary.words(asked))
-    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], decision.THREADS)
+    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], reranker.THREADS)
     return places[max(range(len(places)), key=lambda at: matches[at].inliers)]
 
 
@@ -128,7 +127,7 @@ def main() -> None:
     embedder, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
     folders = [options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel"]
-    others = [path for one in folders for path in flat(images.find_photos(one))[1]]
+    others = [path for one in folders for path in flat(datasets.find_photos(one))[1]]
     skus, paths = flat(pictures)
     most = max(sizes)
     with tempfile.TemporaryDirectory() as folder:

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embedder import images
-from embedder.details import QUERY, REFERENCE, Details, Sight, find
-from embedder.verify import Match, verify_many
+from embedder import datasets, images
+from embedder.matching import QUERY, REFERENCE, Details, Match, verify_many
+from embedder.matching.local_features import Sight, find
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from conditions import CONDITIONS, Places, beside, mapped
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--spread", type=int, nargs=2, metavar=("CELL", "MOST"))
     options = parser.parse_args()
     covers = read_covers(options.data / "dvd-covers", options.covers)
-    others = images.find_photos(options.data / "grocery-store" / "val" / "Packages")
+    others = datasets.find_photos(options.data / "grocery-store" / "val" / "Packages")
     grounds = [images.decode(paths[0].read_bytes()) for paths in others.values()]
     closely = Sight(options.reference_side, REFERENCE.count)
     references = [find(cover.reference, closely) for cover in covers]

@@ -45,7 +45,8 @@ from qdrant_edge import Query, QueryRequest, SearchParams
 from second_look import alone
 from shortlist import memory
 
-from catalog.gallery import VECTOR_NAME, GalleryPoint, collection_name
+from catalog.gallery import GalleryPoint, collection_name
+from catalog.gallery.collection_schema import VECTOR_NAME
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
 

@@ -28,12 +28,13 @@ from decoding import save
 from sqlalchemy import Engine, create_engine, insert, text
 from sqlalchemy.exc import OperationalError
 
-from catalog import listing
+from catalog import products
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.facts import search_text
-from catalog.models import Barcode, Enrollment, Generation, Photo, Product
-from catalog.service import Catalog
-from embedder import gtin
+from catalog.products import listing
+from catalog.products.facts import search_text
+from catalog.storage.tables import Barcode, Enrollment, Generation, Photo, Product
+from embedder.barcodes import gtin
 
 GOAL_MS = 50.0
 PRODUCTS = 100_000
@@ -113,8 +114,8 @@ def fill(catalog: Catalog, count: int) -> None:
 def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random], Any]]:
     """What is asked, by name; each draws its own value."""
 
-    def listed(search: str = "", *, after: str = "", **only: Any) -> listing.Page:
-        return listing.list_page(catalog, listing.Filter(search, **only), after=after, limit=PAGE)
+    def listed(search: str = "", *, after: str = "", **only: Any) -> products.Page:
+        return products.list_page(catalog, products.Filter(search, **only), after=after, limit=PAGE)
 
     def any_sku(rng: random.Random) -> str:
         return sku(rng.randrange(count))
@@ -131,7 +132,7 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
         "of a category": lambda rng: listed(category=rng.choice(CATEGORIES)),
         "with fewer than 3 photos": lambda rng: listed(few_photos=3),
         "never recognized": lambda rng: listed(never_recognized=True),
-        "counts": lambda rng: listing.counts(catalog),
+        "counts": lambda rng: products.counts(catalog),
     }
 
 

@@ -17,8 +17,8 @@ from playwright.sync_api import sync_playwright
 from catalog.demo import camera
 from catalog.demo.products import Product, products
 from catalog.demo.server import add_product, serve_catalog
-from embedder import details, proof
-from embedder.verify import verify
+from embedder import matching
+from embedder.matching import local_features, verify
 
 SEED = 7
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -32,8 +32,8 @@ def draw_proof(sku: str, path: Path) -> None:
     """A pack in a hand, and why it was recognized."""
     product = next(product for product in products() if product.sku == sku)
     query, reference = camera.query(product, 1), camera.reference(product, 0)
-    here, there = details.find(query, details.QUERY), details.find(reference, details.REFERENCE)
-    path.write_bytes(proof.to_jpeg(proof.draw(query, reference, here, there, verify(here, there))))
+    here, there = local_features.find(query, matching.QUERY), local_features.find(reference, matching.REFERENCE)
+    path.write_bytes(matching.to_jpeg(matching.draw(query, reference, here, there, verify(here, there))))
 
 
 def send(page: Any, asked: Path | None = None) -> None:

@@ -27,13 +27,22 @@ from typing import Any
 
 import numpy as np
 
-from embedder import images
+from embedder import datasets
 from embedder.bundle import RELEASED
-from embedder.details import QUERY, REFERENCE, Details, Sight, from_bytes, from_photo, to_bytes
-from embedder.serve import Embedder
-from embedder.splits import Photos
-from embedder.verify import verify_many
-from embedder.words import Vocabulary, Words
+from embedder.datasets import Photos
+from embedder.inference import Embedder
+from embedder.matching import (
+    QUERY,
+    REFERENCE,
+    Details,
+    Vocabulary,
+    Words,
+    from_bytes,
+    from_photo,
+    to_bytes,
+    verify_many,
+)
+from embedder.matching.local_features import Sight
 
 #: Read by OpenBLAS when NumPy is imported: the processor to compute for.
 KERNEL = "OPENBLAS_CORETYPE"
@@ -69,7 +78,7 @@ def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, sight: Sigh
 
 def cover_photos(data: Path) -> tuple[Photos, Photos]:
     """Catalog pictures of covers, one each, and photos of them by four cameras."""
-    covers = images.find_photos(data / "dvd-covers")
+    covers = datasets.find_photos(data / "dvd-covers")
     pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in covers.items()}
     return pictures, {sku: [path for path in paths if path.stem != "reference"] for sku, paths in covers.items()}
 
@@ -77,8 +86,8 @@ def cover_photos(data: Path) -> tuple[Photos, Photos]:
 def pack_photos(data: Path) -> tuple[Photos, Photos]:
     """Catalog pictures of packaged groceries, and the val photos of those."""
     grocery = data / "grocery-store"
-    iconic = images.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
-    val = images.find_photos(grocery / "val" / "Packages")
+    iconic = datasets.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
+    val = datasets.find_photos(grocery / "val" / "Packages")
     return iconic, {sku: paths for sku, paths in val.items() if sku in iconic}
 
 
@@ -207,7 +216,7 @@ def main() -> None:
     options = parser.parse_args()
     embedder, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
-    clutter = images.find_photos(options.data / "grocery-store" / "train")
+    clutter = datasets.find_photos(options.data / "grocery-store" / "train")
     times: list[float] = []
     known = read(embedder, vocabulary, {**pictures, **clutter}, REFERENCE, times)
     asked = read(embedder, vocabulary, shots, QUERY, query_times := [])

@@ -27,14 +27,13 @@ from second_look import alone, cover_photos, flat, open_with_words, read_details
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
-from embedder import decision, images
+from embedder import datasets
 from embedder.bundle import RELEASED
-from embedder.details import QUERY, REFERENCE
-from embedder.words import Words
+from embedder.matching import QUERY, REFERENCE, Words, reranker
 
 GOAL_MS, GOAL_MB = 10.0, 1000
 SIZES = (2900, 20000, 47553)
-LIMIT = decision.SHORTLIST
+LIMIT = reranker.SHORTLIST
 #: The local mode of qdrant-client scans in Python.
 PEER_MOST = 2900
 DIM = 256
@@ -159,7 +158,7 @@ def main() -> None:
     _, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)
     others = (options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel")
-    known = flat(pictures)[1] + [path for folder in others for path in flat(images.find_photos(folder))[1]]
+    known = flat(pictures)[1] + [path for folder in others for path in flat(datasets.find_photos(folder))[1]]
     real = [vocabulary.words(one) for one in read_details(known[: options.limit], REFERENCE, options.cache)]
     asked = [vocabulary.words(one) for one in read_details(flat(shots)[1][: options.limit], QUERY, options.cache)]
     rows = []

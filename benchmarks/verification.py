@@ -27,15 +27,13 @@ from second_look import Side, alone, blas_kernel, cover_photos, flat, kernels, o
 
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
-from embedder import decision, images
+from embedder import datasets
 from embedder.bundle import RELEASED, SecondLook
-from embedder.decision import Candidate
-from embedder.details import QUERY, REFERENCE, from_bytes, to_bytes
-from embedder.verify import verify_many
+from embedder.matching import QUERY, REFERENCE, Candidate, from_bytes, reranker, to_bytes, verify_many
 
 GOAL_MS = 30
 #: After so many candidates the look might end.
-FIRST = (5, decision.BATCH)
+FIRST = (5, reranker.BATCH)
 #: Inliers that might be called beyond doubt.
 SURE = (20, 30, 50)
 ROUNDS = 3
@@ -51,7 +49,7 @@ def enroll(gallery: EdgeGallery, known: Side) -> None:
     )
 
 
-def shortlist(gallery: EdgeGallery, vector: Any, words: Any, limit: int = decision.SHORTLIST) -> list[int]:
+def shortlist(gallery: EdgeGallery, vector: Any, words: Any, limit: int = reranker.SHORTLIST) -> list[int]:
     """Places in `known` of the candidates, the most promising first."""
     return [uuid.UUID(hit.id).int for hit in gallery.shortlist(GENERATION, vector, words, limit)]
 
@@ -111,8 +109,8 @@ def by_inliers(candidates: list[Candidate], least: int) -> str | None:
 
 
 def by_decision(candidates: list[Candidate], look: SecondLook) -> str | None:
-    weighed = decision.weigh(look, candidates)
-    return weighed[0].sku if decision.is_settled(weighed) else None
+    weighed = reranker.weigh(look, candidates)
+    return weighed[0].sku if reranker.is_settled(weighed) else None
 
 
 def main() -> None:
@@ -124,7 +122,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
     options = parser.parse_args()
     embedder, vocabulary = open_with_words(options.bundle)
-    clutter = images.find_photos(options.data / "grocery-store" / "train")
+    clutter = datasets.find_photos(options.data / "grocery-store" / "train")
     sides = [dict(list(photos.items())[: options.limit]) for photos in (*cover_photos(options.data), clutter)]
     known = read_side(embedder, vocabulary, *flat({**sides[0], **sides[2]}), REFERENCE, options.cache)
     asked = read_side(embedder, vocabulary, *flat(sides[1]), QUERY, options.cache)
@@ -153,13 +151,13 @@ def main() -> None:
         "goal_ms": GOAL_MS,
         "references": len(known.skus),
         "queries": len(asked.skus),
-        "candidates": decision.SHORTLIST,
+        "candidates": reranker.SHORTLIST,
         "right_among_them": round(float(np.mean(right)), 3),
         "rows": rows,
         "early": stops,
     }
     print(
-        f"the right one is among {decision.SHORTLIST} candidates: {figures['right_among_them']:.3f}; goal: {GOAL_MS} ms"
+        f"the right one is among {reranker.SHORTLIST} candidates: {figures['right_among_them']:.3f}; goal: {GOAL_MS} ms"
     )
     save("second-look", figures, part="verification")
 

@@ -26,9 +26,10 @@ import numpy as np
 from decoding import kept, save
 from second_look import alone, blas_kernel, cover_photos, flat, read_details, recall, word_scores
 
-from embedder import images
-from embedder.details import QUERY, REFERENCE, Details, Sight
-from embedder.words import Vocabulary, Words, grouped, learn
+from embedder import datasets
+from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, Words
+from embedder.matching.local_features import Sight
+from embedder.matching.vocabulary_learning import grouped, learn
 
 Assign = Callable[[Any], Any]
 
@@ -108,7 +109,7 @@ def main() -> None:
     data, rng = options.data, np.random.default_rng(SEED)
 
     def details(sight: Sight, *folders: Path) -> list[Details]:
-        return read_details(flat(images.find_photos(*folders))[1][: options.limit], sight, options.cache)
+        return read_details(flat(datasets.find_photos(*folders))[1][: options.limit], sight, options.cache)
 
     learned_from = details(QUERY, data / "grozi-in-store", data / "luma-apparel")
     descriptors = np.concatenate([one.descriptors[: REFERENCE.count] for one in learned_from])

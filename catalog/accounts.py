@@ -12,10 +12,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from catalog import audit
+from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
-from catalog.models import ApiKey, User, now
-from catalog.service import Catalog
+from catalog.storage import audit_log
+from catalog.storage.tables import ApiKey, User, now
 
 #: Characters. The upper bound keeps a request from making the server hash megabytes.
 MIN_PASSWORD, MAX_PASSWORD = 10, 1000
@@ -35,7 +35,7 @@ def add_user(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
     try:
         with catalog.db.write() as session:
             session.add(User(name=name, password_hash=password_hash))
-            audit.record(session, actor, "user.add", name)
+            audit_log.record(session, actor, "user.add", name)
     except IntegrityError as error:
         raise ConflictError(f"There is a user {name!r} already.") from error
 
@@ -48,7 +48,7 @@ def set_password(catalog: Catalog, name: str, password: str, *, actor: str) -> N
         if user is None:
             raise NotFoundError(f"There is no user {name!r}.")
         user.password_hash = password_hash
-        audit.record(session, actor, "user.password", user.name)
+        audit_log.record(session, actor, "user.password", user.name)
 
 
 def first_user(catalog: Catalog) -> tuple[str, str] | None:
@@ -103,7 +103,7 @@ def add_key(catalog: Catalog, name: str, *, actor: str) -> NewKey:
         row = ApiKey(name=name, prefix=key[:9], sha256=_hash(key))
         session.add(row)
         session.flush()
-        audit.record(session, actor, "key.add", name, after={"prefix": row.prefix})
+        audit_log.record(session, actor, "key.add", name, after={"prefix": row.prefix})
         return NewKey(row.id, name, key)
 
 
@@ -114,7 +114,7 @@ def revoke_key(catalog: Catalog, key_id: int, *, actor: str) -> None:
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
         row.revoked_at = row.revoked_at or now()
-        audit.record(session, actor, "key.revoke", row.name, before={"prefix": row.prefix})
+        audit_log.record(session, actor, "key.revoke", row.name, before={"prefix": row.prefix})
 
 
 def list_keys(catalog: Catalog) -> list[ApiKey]:

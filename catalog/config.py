@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import secrets
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from catalog.errors import ConfigError
-from catalog.gallery import ServerOptions
 from embedder.bundle import RELEASED
 
-#: Characters that a key for signing sessions has at least.
-MIN_SECRET = 16
 #: Milliseconds after which a recognition looks at no further photo.
 SECOND_LOOK_MS = 250
 #: Days that answers stay in the log.
@@ -26,6 +19,26 @@ LOG_DAYS = 90
 
 
 Number = TypeVar("Number", int, None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server is called, and how it keeps generations that are made from now on (None: as it pleases)."""
+
+    timeout: int = 5
+    """Seconds that one try may wait for the server: by gRPC for the whole answer, by HTTP for each part of it."""
+    tries: int = 3
+    """Of a call that the server doesn't answer, or can't now; a hundred milliseconds apart, then twice as many."""
+    grpc_port: int | None = None
+    """Where the server speaks gRPC, if that is to be spoken."""
+    ca: Path | None = None
+    """Certificates (PEM) that the server's is checked by, in place of the public ones."""
+    shards: int | None = None
+    replicas: int | None = None
+    on_disk: bool = False
+    """Vectors and words are read from disk as they are needed, not kept in memory."""
+    quantized: bool = False
+    """A copy of the vectors in int8 is searched, and the vectors themselves order what it finds."""
 
 
 @dataclass(frozen=True)
@@ -121,50 +134,3 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     if value not in ("on", "off"):
         raise ConfigError(f"{name}={value!r} is not understood: it is on or off.")
     return value == "on"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a bind address can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"  # any other name may mean any address
-
-
-def secret_key(settings: Settings, host: str) -> str:
-    """The key that signs sessions: CATALOG_SECRET_KEY, or on a local bind one made once and kept in the data folder.
-
-    Raises ConfigError when it is unset and the server would listen beyond the loopback, or is too short to be one.
-    """
-    if settings.secret_key:
-        if len(settings.secret_key) < MIN_SECRET:
-            raise ConfigError(
-                f"CATALOG_SECRET_KEY is too short: at least {MIN_SECRET} characters, better 32 random ones."
-            )
-        return settings.secret_key
-    if not is_loopback(host):
-        raise ConfigError(
-            f"CATALOG_SECRET_KEY must be set to listen on {host or 'all addresses'}: sessions of an open network are "
-            "never signed by a key that was made by default. Make one: "
-            "python -c 'import secrets; print(secrets.token_hex(32))'"
-        )
-    path = settings.data / "secret-key"
-    try:
-        if not path.exists():
-            _keep_new_key(path)
-        key = path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"The key that signs sessions can't be kept in {path}: {error.strerror}.") from error
-    if len(key) < MIN_SECRET:
-        raise ConfigError(f"{path} holds no key: remove it, and a new one is made.")
-    return key
-
-
-def _keep_new_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-key") as file:  # readable by its owner only
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-        with suppress(FileExistsError):  # never in the place of another process's key
-            os.link(file.name, path)  # whole from the first moment

@@ -6,10 +6,8 @@ web/errors.py maps each class to one HTTP status, in one place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from catalog.admission import PhotoWarning
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class CatalogError(Exception):
@@ -46,6 +44,27 @@ class PhotoRejectedError(InvalidInputError):
         self.filename = filename
         self.sha256 = sha256
         self.rejected: list[PhotoRejectedError] = [self]
+
+
+@dataclass(frozen=True)
+class PhotoWarning:
+    """What speaks against a photo: `code` is stable, `message` is a sentence for people.
+
+    Where it is about another photo: `photo` (SHA-256) of the product `sku`, called `name`; `closeness` is the cosine of
+    the two, `points` the details that agree, where one of them was asked for.
+    """
+
+    code: str
+    message: str
+    sku: str = ""
+    name: str = ""
+    photo: str = ""
+    closeness: float | None = None
+    points: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
 
 
 class PhotoQuestionableError(PhotoRejectedError):

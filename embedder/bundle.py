@@ -20,7 +20,7 @@ FORMAT = 1
 MODEL_FILE = "model.tflite"
 WORDS_FILE = "words.npz"
 META_FILE = "bundle.json"
-#: Name of the path through embedder/images.py. Changed there, it must change here: old vectors no longer compare.
+#: Name of the path through embedder/images/. Changed there, it must change here: old vectors no longer compare.
 FIT = "letterbox-1"
 #: Views whose mean is a photo's vector (see images.view). The centre beside the whole helps with what a till's camera
 #: sees among clutter and costs tight crops next to nothing: benchmarks/accuracy.py.

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate the database that `catalog.db` hands over, or the one of CATALOG_DATABASE."""
+"""Alembic's entry: migrate the database that catalog.storage.database hands over, or the one of CATALOG_DATABASE."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from catalog.config import Settings
-from catalog.db import Database
-from catalog.models import Base, UtcDateTime
+from catalog.storage import Database
+from catalog.storage.tables import Base, UtcDateTime
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:

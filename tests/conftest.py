@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import GalleryUnavailableError
 from catalog.gallery import Gallery
-from catalog.service import Catalog
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")

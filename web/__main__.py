@@ -9,11 +9,12 @@ import sys
 from waitress import create_server
 
 from catalog import accounts
-from catalog.config import Settings, is_loopback, secret_key
+from catalog.catalog import Catalog
+from catalog.config import Settings
+from catalog.enrollment import Worker
 from catalog.errors import CatalogError, GalleryUnavailableError
-from catalog.outbox import Worker
-from catalog.service import Catalog
 from web import create_app
+from web.secret_key import is_loopback, secret_key
 
 log = logging.getLogger("web")
 

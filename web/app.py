@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, redirect, url_for
 
 from catalog import admission
-from catalog.service import Catalog
-from embedder import gtin
+from catalog.catalog import Catalog
+from embedder.barcodes import gtin
 from web import admin, api, errors, health, login, pictures, security
 
 #: Bytes of one request: fifty photos of a phone.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import current_app, request
 from flask_login import current_user
 
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.service import Catalog
-from embedder import gtin
+from catalog.products import Facts
+from embedder.barcodes import gtin
 
 
 def catalog() -> Catalog:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from catalog import listing
+from catalog import products
 from catalog.errors import CatalogError
 from web import errors
 from web.context import catalog
@@ -24,7 +24,7 @@ def ready() -> Response:
     try:
         live = catalog().live()
         points = catalog().gallery.count(live.collection)
-        counted = listing.counts(catalog())
+        counted = products.counts(catalog())
     except CatalogError as error:
         return errors.problem(503, error.code, "Not ready", str(error))
     return jsonify(

@@ -9,12 +9,12 @@ from functools import lru_cache
 from flask import Blueprint, Response, abort
 from flask_login import login_required
 
-from catalog import explain
-from catalog.photos import thumbnail
-from catalog.service import Catalog
+from catalog import recognition
+from catalog.catalog import Catalog
 from embedder.errors import ImageError
-from embedder.proof import to_jpeg
+from embedder.matching import to_jpeg
 from web.context import catalog
+from web.thumbnails import thumbnail
 
 blueprint = Blueprint("pictures", __name__)
 
@@ -35,7 +35,7 @@ def show(sha256: str) -> Response:
 @login_required  # type: ignore[untyped-decorator]
 def compare(sha256: str, other: str) -> Response:
     """Two stored photos side by side, and what of their details agrees."""
-    return _answer(lambda: to_jpeg(explain.stored_picture(catalog(), sha256, other)), sha256, other)
+    return _answer(lambda: to_jpeg(recognition.stored_picture(catalog(), sha256, other)), sha256, other)
 
 
 def _answer(make: Callable[[], bytes], *names: str) -> Response:

@@ -23,30 +23,27 @@ from qdrant_edge import (
 )
 
 from catalog.errors import GalleryMismatchError
-from catalog.gallery import (
+from catalog.gallery.collection_schema import (
     CHUNK,
     PAGE,
     PREFETCH,
     PRODUCT,
-    RRF_K,
-    RRF_WEIGHTS,
     VECTOR_NAME,
     WORDS_NAME,
-    GalleryPoint,
-    Hit,
-    Vector,
     check_vectors,
     check_words,
     to_hit,
     to_listed,
 )
-from catalog.gallery.room import check_room
-from catalog.gallery.shards import Shards
+from catalog.gallery.edge_disk import check_room
+from catalog.gallery.edge_shards import Shards
+from catalog.gallery.interface import GalleryPoint, Hit, Vector
+from embedder.ranking import RRF_K, RRF_WEIGHTS
 
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector, PointId  # Only the stub has them.
 
-    from embedder.words import Words
+    from embedder.matching import Words
 
 # A scan of everything. An HNSW graph saved 1.3 of 3.2 ms at 50,000 x 256 (measured) and lost 6 to 50 % of the true 20
 # nearest; a gallery that has outgrown a scan has outgrown the embedded engine.

@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_client import QdrantClient, models
 
+from catalog.config import ServerOptions
 from catalog.errors import GalleryError, GalleryMismatchError
-from catalog.gallery import (
+from catalog.gallery.collection_schema import (
     CHUNK,
     PAGE,
     PREFETCH,
     PRODUCT,
-    RRF_K,
-    RRF_WEIGHTS,
     VECTOR_NAME,
     WORDS_NAME,
-    GalleryPoint,
-    Hit,
-    ServerOptions,
-    Vector,
     check_vectors,
     check_words,
     checked_name,
@@ -30,10 +25,12 @@ from catalog.gallery import (
     to_listed,
     unknown_generation,
 )
-from catalog.gallery.connection import Connection, connect, refusal_of
+from catalog.gallery.interface import GalleryPoint, Hit, Vector
+from catalog.gallery.server_connection import Connection, connect, refusal_of
+from embedder.ranking import RRF_K, RRF_WEIGHTS
 
 if TYPE_CHECKING:
-    from embedder.words import Words
+    from embedder.matching import Words
 
 T = TypeVar("T")
 

@@ -80,7 +80,7 @@ def upgrade() -> None:
 
 
 def _fill_search() -> None:
-    """As `catalog.facts.search_text` makes it."""
+    """As `catalog.products.facts.search_text` makes it."""
     names = ("id", "sku", "name", "brand", "category", "search")
     product = sa.table("product", *(sa.column(name, sa.Uuid() if name == "id" else sa.Text()) for name in names))
     connection = op.get_bind()

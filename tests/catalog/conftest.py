@@ -13,11 +13,11 @@ from galleries import DIM, GENERATION, OTHER
 from qdrant_client import QdrantClient
 from qdrants import grpc_qdrant, http_qdrant
 
-from catalog.config import Settings
-from catalog.gallery import Gallery, ServerOptions
+from catalog.catalog import Catalog
+from catalog.config import ServerOptions, Settings
+from catalog.gallery import Gallery
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
-from catalog.service import Catalog
 
 
 @pytest.fixture(params=["edge", "local", "http", "grpc", "server", "server by gRPC"])

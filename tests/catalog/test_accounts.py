@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from catalog import accounts
+from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
-from catalog.models import ApiKey, AuditEntry, User
-from catalog.service import Catalog
+from catalog.storage.tables import ApiKey, AuditEntry, User
 
 GOOD = "correct horse battery"
 

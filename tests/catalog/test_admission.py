@@ -8,11 +8,13 @@ from pictures import encode, jpeg, picture
 from PIL import Image
 from sqlalchemy import select
 
-from catalog import listing, products
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import PhotoQuestionableError
-from catalog.models import AuditEntry
-from catalog.products import Added, Facts, NewPhoto
-from catalog.service import Catalog
+from catalog.products import Added, listing
+from catalog.products.adding import Facts
+from catalog.storage.tables import AuditEntry
 
 
 def add(catalog: Catalog, sku: str, *photos: bytes, strict: bool = False, compare: bool = True) -> Added:
@@ -57,7 +59,7 @@ def test_strict_refuses_before_anything_is_written_and_names_every_photo(catalog
         ("0.jpg", ["too_dark"]),
         ("2.jpg", ["too_small"]),
     ]
-    assert listing.counts(catalog) == listing.Counts(0, 0, 0)
+    assert products.counts(catalog) == listing.Counts(0, 0, 0)
     with pytest.raises(FileNotFoundError):
         catalog.photos.root.joinpath(error.sha256[:2]).stat()  # type: ignore[attr-defined]  # the test's is a folder
     assert add(catalog, "A", jpeg(1), strict=True).searchable

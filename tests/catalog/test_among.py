@@ -5,13 +5,12 @@ from drawn import DRAWN, front, small_and_turned
 from pictures import jpeg
 from steps import create, create_each, shots
 
-from catalog import barcodes, products
-from catalog.candidates import Among
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.products import Facts, barcode_owners
+from catalog.recognition import Among, barcode_lookup, recognize
 
 
 def skus(catalog: Catalog, seed: int, among: Among) -> list[str]:
@@ -68,8 +67,8 @@ def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
 
 def test_a_barcode_of_another_set_does_not_decide(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
-    barcodes.add(catalog, "S1", "4006381333931", actor="anna")
-    assert barcodes.find_product(catalog, jpeg(1), frozenset()) == []
+    barcode_owners.add(catalog, "S1", "4006381333931", actor="anna")
+    assert barcode_lookup.find_product(catalog, jpeg(1), frozenset()) == []
 
 
 def test_of_a_set_no_more_is_asked_for_than_it_has(catalog: Catalog, asked: list[int]) -> None:

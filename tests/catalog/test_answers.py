@@ -9,13 +9,14 @@ from pictures import jpeg
 from sqlalchemy import select
 from steps import create, create_each
 
-from catalog import answers, listing, merging
+from catalog import products, storage
+from catalog.catalog import Catalog
 from catalog.config import Settings
+from catalog.enrollment import Worker
 from catalog.errors import DatabaseUnavailableError, InvalidInputError, NotFoundError
-from catalog.models import Feedback, RecognitionEntry, now
-from catalog.outbox import Worker
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.recognition import recognize
+from catalog.storage import answer_log
+from catalog.storage.tables import Feedback, RecognitionEntry, now
 
 
 def logged(catalog: Catalog) -> list[RecognitionEntry]:
@@ -23,9 +24,9 @@ def logged(catalog: Catalog) -> list[RecognitionEntry]:
         return list(session.scalars(select(RecognitionEntry).order_by(RecognitionEntry.at)))
 
 
-def entry(**facts: object) -> answers.Entry:
+def entry(**facts: object) -> storage.Entry:
     common = {"asked_by": "x", "decision": "unknown", "decided_by": "embedding", "sku": "", "score": None}
-    return answers.Entry(
+    return storage.Entry(
         **{
             "id": uuid.uuid4(),
             "at": now(),
@@ -50,7 +51,7 @@ def test_answers_are_kept_with_what_they_named(catalog: Catalog) -> None:
     assert (kept.sku, kept.score, kept.bundle_id) == ("S1", pytest.approx(1, abs=1e-3), found.bundle)
     assert kept.milliseconds == found.milliseconds
     assert abs(kept.at - now()) < timedelta(minutes=1)
-    assert [p.sku for p in listing.list_page(catalog, listing.Filter(never_recognized=True)).products] == ["S2"]
+    assert [p.sku for p in products.list_page(catalog, products.Filter(never_recognized=True)).products] == ["S2"]
 
 
 def test_an_answer_that_named_nobody(catalog: Catalog) -> None:
@@ -64,7 +65,7 @@ def test_a_purged_product_leaves_its_answers(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     recognize(catalog, jpeg(1), asked_by="till")
     catalog.answers.flush()
-    merging.purge(catalog, "A", actor="anna")
+    products.purge(catalog, "A", actor="anna")
     (kept,) = logged(catalog)
     assert (kept.sku, kept.product_id) == ("A", None)
 
@@ -144,7 +145,7 @@ def test_feedback_that_can_not_be(catalog: Catalog) -> None:
 
 
 def test_the_oldest_give_way_while_the_database_is_away_for_long(catalog: Catalog) -> None:
-    for number in range(answers.WAITING + 5):
+    for number in range(answer_log.WAITING + 5):
         catalog.answers.note(entry(asked_by=str(number)))
-    assert catalog.answers.flush() == answers.WAITING
+    assert catalog.answers.flush() == answer_log.WAITING
     assert logged(catalog)[0].asked_by == "5"

@@ -18,23 +18,15 @@ from programs import line, spawn
 from sqlalchemy import inspect, select
 from steps import all_found, create, create_each
 
-from catalog import accounts, doctor, listing, products, rebuild, reembed, rows
-from catalog.archive import BackupFailedError
-from catalog.backup import backup
+from catalog import accounts, maintenance, products
+from catalog.backup import backup, restore, table_rows
+from catalog.backup.archive import BackupFailedError
+from catalog.backup.restoring import NotEmptyError
+from catalog.catalog import Catalog
 from catalog.cli import main
 from catalog.errors import StorageError
-from catalog.models import (
-    AuditEntry,
-    Base,
-    Enrollment,
-    Feedback,
-    Generation,
-    RecognitionEntry,
-    User,
-)
-from catalog.recognize import recognize
-from catalog.restore import NotEmptyError, restore
-from catalog.service import Catalog
+from catalog.recognition import recognize
+from catalog.storage.tables import AuditEntry, Base, Enrollment, Feedback, Generation, RecognitionEntry, User
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 
@@ -52,7 +44,7 @@ def test_every_table_is_in_it_and_every_column_can_be_written(catalog: Catalog, 
     assert in_it == there, "fill() leaves a table empty"
     for table in Base.metadata.tables.values():
         for column in table.columns:
-            rows.codec(column.type)
+            table_rows.codec(column.type)
 
 
 @pytest.mark.parametrize("target_env", ["sqlite", "postgresql"], indirect=True)
@@ -61,8 +53,8 @@ def test_there_and_back_from_each_database_into_each(
 ) -> None:
     fill(catalog)
     key = accounts.add_key(catalog, "till", actor="test").key
-    reembed.reembed(catalog, other_bundle)
-    reembed.rollback(catalog)
+    maintenance.reembed(catalog, other_bundle)
+    maintenance.rollback(catalog)
     with catalog.db.write() as session:  # a row that refers to a later one of its table
         first, second = session.scalars(select(Generation).order_by(Generation.id)).all()
         first.previous_id, second.previous_id = second.id, None
@@ -85,10 +77,10 @@ def test_there_and_back_from_each_database_into_each(
         assert (entry.subject, entry.after) == ("backup.tar", {"products": 3, "photos": 4})
     assert {load_bundle(RELEASED).id, other_bundle.id} == {path.name for path in target.settings.bundles.iterdir()}
 
-    assert rebuild.rebuild(target, actor="test").photos == 4
+    assert maintenance.rebuild(target, actor="test").photos == 4
     assert all_found(target, 1, 2)
     assert recognize(target, jpeg(4)).matches[0].sku == "Ä-tea"
-    assert list(doctor.examine(target)) == []
+    assert list(maintenance.examine(target)) == []
     assert accounts.check_password(target, "anna", "correct horse") is not None
     assert accounts.check_key(target, key) is not None
     # New rows get numbers of their own, in each table that numbers them.
@@ -98,14 +90,14 @@ def test_there_and_back_from_each_database_into_each(
         asked = session.scalars(select(RecognitionEntry.id)).one()
         session.add(Feedback(recognition_id=asked, actor="till", correct=True))
     create_each(target, 7)
-    assert reembed.reembed(target, other_bundle).total == 5
+    assert maintenance.reembed(target, other_bundle).total == 5
     assert all_found(target, 1, 2, 7)
     with pytest.raises(NotEmptyError):
         restore(target, out, actor="test")
 
 
 def test_after_a_restore_the_outbox_of_a_server_makes_the_gallery(catalog: Catalog, target: Catalog, out: Path) -> None:
-    from catalog.outbox import run_pending
+    from catalog.enrollment import run_pending
 
     create_each(catalog, 1, 2)
     backup(catalog, out)
@@ -149,11 +141,11 @@ def test_a_backup_while_products_are_added(catalog: Catalog, target: Catalog, ou
     assert failures == []
     assert result.left_out == []
     restore(target, out, actor="test")
-    found = listing.list_page(target, limit=1000).products
+    found = products.list_page(target, limit=1000).products
     assert result.rows["product"] == len(found) >= 2
     assert all(len(product.photos) == (1 if product.sku == "S0" else 2) for product in found)
-    assert rebuild.rebuild(target, actor="test").pending == []
-    assert list(doctor.examine(target)) == []
+    assert maintenance.rebuild(target, actor="test").pending == []
+    assert list(maintenance.examine(target)) == []
 
 
 def test_what_is_missing_is_named_and_never_replaces_a_backup_that_has_it(
@@ -176,7 +168,7 @@ def test_what_is_missing_is_named_and_never_replaces_a_backup_that_has_it(
     assert {gone[:12], damaged[:12]} == {text.split("photo ")[1].split()[0] for text in result.stderr.splitlines()}
     assert result.stdout == f"{other}: 3 products, 1 photo files\n"
     assert len(restore(target, other, actor="test").left_out) == 2
-    kinds = sorted(one.kind for one in doctor.examine(target, repair=True, ask_gallery=False))
+    kinds = sorted(one.kind for one in maintenance.examine(target, repair=True, ask_gallery=False))
     assert kinds == [
         "details_missing",
         "photo_missing",

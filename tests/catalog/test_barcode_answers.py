@@ -11,12 +11,12 @@ from pictures import encode
 from PIL import Image
 
 from catalog import products
-from catalog.barcodes import ByBarcode
-from catalog.candidates import Match
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.recognize import by_barcode, recognize
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.products import Facts
+from catalog.recognition import Match, recognize
+from catalog.recognition.barcode_lookup import ByBarcode
+from catalog.recognition.decision import by_barcode
 
 TEA, COFFEE = "4006381333931", "5901234123457"
 

@@ -10,15 +10,15 @@ from pictures import bad_files, encode, jpeg
 from sqlalchemy import select
 from steps import create, rows, shots
 
-from catalog import barcodes, listing, products
-from catalog.barcodes import FoundBarcode
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import BarcodeTakenError, InvalidInputError, NotFoundError
-from catalog.facts import Facts
-from catalog.models import AuditEntry
-from catalog.photos import content_hash
-from catalog.products import Added, NewPhoto
-from catalog.service import Catalog
-from embedder import gtin
+from catalog.products import Added, Facts, FoundBarcode, barcode_owners
+from catalog.recognition import barcode_lookup
+from catalog.storage import content_hash
+from catalog.storage.tables import AuditEntry
+from embedder.barcodes import gtin
 from embedder.errors import ImageError
 
 GTIN, GTIN_OTHER = "0" + EAN13, "0" + OTHER
@@ -58,8 +58,8 @@ def test_a_barcode_that_is_none_writes_nothing(catalog: Catalog, wrong: str) -> 
     for call in (
         lambda: add(catalog, "A", jpeg(2), EAN13, wrong),
         lambda: products.change(catalog, Facts("there", "new name", barcodes=(EAN13, wrong)), actor="anna"),
-        lambda: barcodes.add(catalog, "there", wrong, actor="anna"),
-        lambda: barcodes.remove(catalog, "there", wrong, actor="anna"),
+        lambda: barcode_owners.add(catalog, "there", wrong, actor="anna"),
+        lambda: barcode_owners.remove(catalog, "there", wrong, actor="anna"),
     ):
         with pytest.raises(InvalidInputError) as caught:
             call()
@@ -81,7 +81,7 @@ def test_a_barcode_belongs_to_one_product(catalog: Catalog) -> None:
     for call in (
         lambda: add(catalog, "C", jpeg(3), EAN8, EAN13),
         lambda: products.change(catalog, Facts("B", "new name", barcodes=(EAN8, EAN13)), actor="anna"),
-        lambda: barcodes.add(catalog, "B", EAN13, actor="anna"),
+        lambda: barcode_owners.add(catalog, "B", EAN13, actor="anna"),
     ):
         with pytest.raises(BarcodeTakenError, match=f"{EAN13} belongs to the product 'A'") as caught:
             call()
@@ -95,15 +95,15 @@ def test_a_barcode_belongs_to_one_product(catalog: Catalog) -> None:
 def test_adding_and_removing(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     create(catalog, "B", 2)
-    barcodes.add(catalog, "A", EAN13, actor="ben")
-    barcodes.add(catalog, "A", GTIN, actor="ben")  # nothing new
+    barcode_owners.add(catalog, "A", EAN13, actor="ben")
+    barcode_owners.add(catalog, "A", GTIN, actor="ben")  # nothing new
     with pytest.raises(NotFoundError, match=EAN13):
-        barcodes.remove(catalog, "B", EAN13, actor="ben")
-    barcodes.remove(catalog, "A", f"0{EAN13}", actor="cleo")
+        barcode_owners.remove(catalog, "B", EAN13, actor="ben")
+    barcode_owners.remove(catalog, "A", f"0{EAN13}", actor="cleo")
     assert of(catalog, "A") == []
-    barcodes.add(catalog, "B", EAN13, actor="dan")
+    barcode_owners.add(catalog, "B", EAN13, actor="dan")
     assert of(catalog, "B") == [GTIN]
-    for call in (barcodes.add, barcodes.remove):
+    for call in (barcode_owners.add, barcode_owners.remove):
         with pytest.raises(NotFoundError):
             call(catalog, "no such", EAN13, actor="dan")
     assert audited(catalog)[2:] == [
@@ -142,7 +142,7 @@ def test_search_by_barcode(catalog: Catalog) -> None:
     create(catalog, "B", 2)
 
     def found(search: str) -> list[str]:
-        return [product.sku for product in listing.list_page(catalog, listing.Filter(search)).products]
+        return [product.sku for product in products.list_page(catalog, products.Filter(search)).products]
 
     for search in (UPCA, f"0{UPCA}", " 0 36000 29145 2 "):
         assert found(search) == ["A"]
@@ -175,25 +175,28 @@ def test_barcodes_on_photos_are_told_and_not_kept(catalog: Catalog) -> None:
     assert again.barcodes_found == (FoundBarcode(GTIN, ""),)
     unread = products.add_photos(catalog, "owner", [NewPhoto("1.jpg", photo(1, EAN13))], actor="a", compare=False)
     assert unread.barcodes_found == ()
-    assert barcodes.look_up(catalog, [OTHER, EAN13]) == (FoundBarcode(GTIN_OTHER, "owner"), FoundBarcode(GTIN, ""))
+    assert barcode_owners.look_up(catalog, [OTHER, EAN13]) == (
+        FoundBarcode(GTIN_OTHER, "owner"),
+        FoundBarcode(GTIN, ""),
+    )
 
 
 def test_a_photo_names_the_product_by_its_barcode(catalog: Catalog) -> None:
     query = encode(pack(1, bars(EAN13, width=240), bars(OTHER, width=400), angle=10), quality=80)
-    assert barcodes.find_product(catalog, query) == []
+    assert barcode_lookup.find_product(catalog, query) == []
     products.create(catalog, Facts("A", "Pen", barcodes=(EAN13, EAN8)), shots(1), actor="anna")
-    (found,) = barcodes.find_product(catalog, query)
+    (found,) = barcode_lookup.find_product(catalog, query)
     assert (found.sku, found.name, found.gtin) == ("A", "Pen", GTIN)
     xs, ys = zip(*found.place, strict=True)
     assert len(found.place) == 4 and 0 < min(xs) < max(xs) < 0.5 and 0.3 < min(ys) < max(ys) < 0.7
     add(catalog, "B", jpeg(2), OTHER)
-    assert [each.sku for each in barcodes.find_product(catalog, query)] == ["B", "A"], "the larger first"
+    assert [each.sku for each in barcode_lookup.find_product(catalog, query)] == ["B", "A"], "the larger first"
     both = encode(pack(2, bars(EAN8, "EAN-8"), bars(EAN13)), quality=80)
-    assert [each.sku for each in barcodes.find_product(catalog, both)] == ["A"], "each product once"
-    assert barcodes.find_product(catalog, jpeg(1)) == []
+    assert [each.sku for each in barcode_lookup.find_product(catalog, both)] == ["A"], "each product once"
+    assert barcode_lookup.find_product(catalog, jpeg(1)) == []
     products.set_active(catalog, "B", False, actor="anna")
-    assert [each.sku for each in barcodes.find_product(catalog, query)] == ["A"]
-    barcodes.remove(catalog, "A", EAN13, actor="anna")
-    assert barcodes.find_product(catalog, query) == []
+    assert [each.sku for each in barcode_lookup.find_product(catalog, query)] == ["A"]
+    barcode_owners.remove(catalog, "A", EAN13, actor="anna")
+    assert barcode_lookup.find_product(catalog, query) == []
     with pytest.raises(ImageError):
-        barcodes.find_product(catalog, bad_files()["half.jpg"][0])
+        barcode_lookup.find_product(catalog, bad_files()["half.jpg"][0])

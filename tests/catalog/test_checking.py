@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from pictures import bad_files, encode, jpeg, odd_files, picture
 
-from catalog import checking, importing, listing, sources
-from catalog.service import Catalog
+from catalog import products, transfer
+from catalog.catalog import Catalog
+from catalog.transfer import sources
 
 
 def check(catalog: Catalog, path: Path) -> list[str]:
-    with sources.opened(path) as source:
-        return checking.check(catalog, source.items)
+    with transfer.opened(path) as source:
+        return transfer.check(catalog, source.items)
 
 
 def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> 
     (tmp_path / "bad.jpg").write_text("no photo")
     path = tmp_path / "list.csv"
     path.write_text("sku,photos,barcode\nTaken,1.jpg,96385074\n")
-    importing.run(catalog, sources.from_csv(path).items, actor="cli")
+    transfer.run(catalog, sources.from_csv(path).items, actor="cli")
     lines = [
         "sku,name,photos,barcode,active",
         "A,Tea,1.jpg,4006381333931,",
@@ -53,7 +54,7 @@ def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> 
     for error, (line, words) in zip(errors, expected, strict=True):
         assert error.startswith(f"{path}:{line}: ")
         assert words in error
-    assert listing.counts(catalog).products == 1
+    assert products.counts(catalog).products == 1
 
 
 def test_what_is_right_is_let_pass(catalog: Catalog, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from pictures import jpeg
 
 from catalog import accounts
+from catalog.catalog import Catalog
 from catalog.cli import main
-from catalog.outbox import run_pending
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.enrollment import run_pending
+from catalog.recognition import recognize
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 Run = Callable[..., Result]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from qdrants import grpc_qdrant
 
-from catalog.config import Settings, is_loopback, secret_key
+from catalog.catalog import Catalog
+from catalog.config import ServerOptions, Settings
 from catalog.errors import ConfigError
-from catalog.gallery import ServerOptions
-from catalog.service import Catalog
 from embedder.bundle import RELEASED
+from web.secret_key import is_loopback, secret_key
 
 SERVER = ("TIMEOUT", "TRIES", "GRPC", "CA", "SHARDS", "REPLICAS", "ON_DISK", "QUANTIZED")
 LONG = "a key of enough characters"

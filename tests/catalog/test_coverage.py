@@ -8,11 +8,12 @@ from drawn import DRAWN, front
 from pictures import encode, picture
 from PIL import Image
 
-from catalog import cli, coverage, products
-from catalog.coverage import Coverage
+from catalog import cli, products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import NotFoundError
-from catalog.products import Facts, NewPhoto
-from catalog.service import Catalog
+from catalog.maintenance import Coverage, coverage
+from catalog.products.adding import Facts
 
 
 def add(catalog: Catalog, sku: str, *photos: bytes) -> None:

@@ -21,11 +21,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from catalog import db as db_module
-from catalog.db import Database, alembic_config
 from catalog.errors import ConfigError, DatabaseUnavailableError, NotFoundError
-from catalog.models import AuditEntry, Base, Photo, Product, User
-from migrations import HEAD
+from catalog.storage import Database, database
+from catalog.storage.database import alembic_config
+from catalog.storage.revision import HEAD
+from catalog.storage.tables import AuditEntry, Base, Photo, Product, User
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_migrate_can_be_repeated_and_keeps_rows(db: Database) -> None:
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
-    code = "import sys; from catalog.db import Database; db = Database(sys.argv[1]); db.migrate(); db.close()"
+    code = "import sys; from catalog.storage import Database; db = Database(sys.argv[1]); db.migrate(); db.close()"
     children = [
         subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -111,7 +111,7 @@ def test_connections_that_switch_a_new_file_to_wal_at_once_see_no_lock(tmp_path:
     def switch(path: Path, ready: threading.Barrier) -> None:
         with closing(sqlite3.connect(path, timeout=5)) as connection:
             ready.wait()
-            db_module._switch_to_wal(connection.cursor())
+            database._switch_to_wal(connection.cursor())
 
     # A plain PRAGMA fails in one round of ten or so.
     with ThreadPoolExecutor(4) as pool:

@@ -11,12 +11,14 @@ from click.testing import CliRunner
 from pictures import jpeg
 from sqlalchemy import select, update
 
-from catalog import details, doctor, findings, photo_edits, products
+from catalog import maintenance, products
+from catalog.catalog import Catalog
 from catalog.cli import main
-from catalog.facts import Facts
-from catalog.models import AuditEntry, Photo, Product, now
-from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.maintenance import photo_checks
+from catalog.products import Facts
+from catalog.storage import feature_store
+from catalog.storage.tables import AuditEntry, Photo, Product, now
 
 
 @pytest.fixture
@@ -28,24 +30,24 @@ def filled(catalog: Catalog) -> Catalog:
 
 
 def stored(catalog: Catalog, seed: int, kind: str = "") -> Path:
-    from catalog.photos import content_hash
+    from catalog.storage import content_hash
 
     sha256 = content_hash(jpeg(seed))
     return catalog.settings.data / "photos" / sha256[:2] / sha256[2:4] / (sha256 + kind)
 
 
 def found(catalog: Catalog, **options: bool) -> list[tuple[str, str, bool]]:
-    return sorted((one.sku, one.kind, one.mended) for one in doctor.examine(catalog, **options))
+    return sorted((one.sku, one.kind, one.mended) for one in maintenance.examine(catalog, **options))
 
 
 def test_a_sound_catalog_gives_no_finding_and_every_photo_is_looked_at_once(filled: Catalog) -> None:
     looked: list[int] = []
-    assert not list(doctor.examine(filled, progress=looked.append))
+    assert not list(maintenance.examine(filled, progress=looked.append))
     assert looked == [1, 1, 1]
 
 
 def test_what_is_missing_is_found_and_details_are_made_again(filled: Catalog) -> None:
-    kind = f".{details.KIND}"
+    kind = f".{feature_store.KIND}"
     whole = stored(filled, 1, kind).read_bytes()
     stored(filled, 1, kind).unlink()
     stored(filled, 2, kind).write_bytes(b"SKUD but no more")
@@ -65,16 +67,16 @@ def test_a_photo_whose_bytes_changed_is_told(filled: Catalog) -> None:
 
 
 def test_pages_leave_nothing_out(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "PAGE", 1)
+    monkeypatch.setattr(photo_checks, "PAGE", 1)
     for seed in (1, 2, 3):
-        stored(filled, seed, f".{details.KIND}").unlink()
+        stored(filled, seed, f".{feature_store.KIND}").unlink()
     assert len(found(filled)) == 3
 
 
 def test_the_command_says_what_is_amiss_and_its_exit_status_is_for_monitoring(
     filled: Catalog, env: dict[str, str]
 ) -> None:
-    kind = f".{details.KIND}"
+    kind = f".{feature_store.KIND}"
     stored(filled, 1, kind).unlink()
     filled.close()
     ask = CliRunner()
@@ -94,8 +96,8 @@ def test_the_command_says_what_is_amiss_and_its_exit_status_is_for_monitoring(
 def orphan(catalog: Catalog, seed: int, days: float) -> Path:
     """A photo with details that no row names, put so long ago."""
     sha256 = catalog.photos.put(jpeg(seed))
-    catalog.photos.put_beside(sha256, details.KIND, b"x")
-    for path in (stored(catalog, seed), stored(catalog, seed, f".{details.KIND}")):
+    catalog.photos.put_beside(sha256, feature_store.KIND, b"x")
+    for path in (stored(catalog, seed), stored(catalog, seed, f".{feature_store.KIND}")):
         os.utime(path, (time.time() - days * 86400,) * 2)
     return stored(catalog, seed)
 
@@ -105,7 +107,7 @@ def test_orphaned_files_are_told_with_their_age_and_only_take_space(filled: Cata
     unfinished = old.with_name(".abcd_123")
     unfinished.write_bytes(b"half")
     os.utime(unfinished, (0, 0))
-    (one, other) = sorted(doctor.examine(filled, repair=True), key=lambda finding: finding.kind)
+    (one, other) = sorted(maintenance.examine(filled, repair=True), key=lambda finding: finding.kind)
     assert (one.kind, one.sha256, one.mended) == ("file_orphaned", old.name, False)
     assert "3 days old" in one.message
     assert (other.kind, other.mended) == ("file_unfinished", False)
@@ -129,13 +131,13 @@ def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its
         photos = {photo.sha256: photo for photo in found}
         photos[stored(filled, 2).name].original = cut.name
         gone = photos[stored(filled, 1).name].id
-    photo_edits.delete_photo(filled, "A", gone, actor="anna")
-    assert list(doctor.examine(filled, remove_orphans=True)) == []
+    products.delete_photo(filled, "A", gone, actor="anna")
+    assert list(maintenance.examine(filled, remove_orphans=True)) == []
     assert stored(filled, 1).exists()
     with filled.db.write() as session:
-        session.execute(update(AuditEntry).values(at=now() - 2 * doctor.ORPHAN_AGE))
-    os.utime(stored(filled, 1, f".{details.KIND}"), (0, 0))
-    assert [one.sha256 for one in doctor.examine(filled, remove_orphans=True)] == [stored(filled, 1).name]
+        session.execute(update(AuditEntry).values(at=now() - 2 * photo_checks.ORPHAN_AGE))
+    os.utime(stored(filled, 1, f".{feature_store.KIND}"), (0, 0))
+    assert [one.sha256 for one in maintenance.examine(filled, remove_orphans=True)] == [stored(filled, 1).name]
     assert not stored(filled, 1).exists()
     assert cut.exists()
 
@@ -155,17 +157,17 @@ def test_a_photo_that_is_added_again_while_it_is_removed_is_not_lost(
         return gone
 
     monkeypatch.setattr(filled.photos, "remove", late)
-    (one,) = doctor.examine(filled, remove_orphans=True)
+    (one,) = maintenance.examine(filled, remove_orphans=True)
     assert "It is in use now." in one.message
     assert filled.photos.get(put[0]) == jpeg(8)
     monkeypatch.undo()
-    assert list(doctor.examine(filled)) == []
+    assert list(maintenance.examine(filled)) == []
 
 
 def test_a_removal_that_was_killed_is_put_right(filled: Catalog) -> None:
     path = stored(filled, 1)
     path.rename(path.with_name(f".{path.name}.aside"))
-    assert list(doctor.examine(filled, remove_orphans=True)) == []
+    assert list(maintenance.examine(filled, remove_orphans=True)) == []
     assert path.exists()
 
 
@@ -173,7 +175,7 @@ def test_a_store_that_does_not_answer_is_not_the_photos_fault(filled: Catalog, e
     root = filled.settings.data / "photos"
     root.rename(root.with_name("away"))
     root.write_text("")  # every open fails, and not because a photo is missing
-    (one,) = doctor.examine(filled)
+    (one,) = maintenance.examine(filled)
     assert (one.kind, one.mended) == ("photos_not_asked", False)
     filled.close()
     result = CliRunner().invoke(main, ["doctor", "--quiet"], env=env)
@@ -191,5 +193,5 @@ def test_a_store_that_does_not_answer_is_not_the_photos_fault(filled: Catalog, e
         ([("gallery_not_asked", False), ("point_missing", False)], 1),
     ],
 )
-def test_exit_status(kinds: list[tuple[findings.Kind, bool]], status: int) -> None:
-    assert findings.status(findings.Finding(kind, "", mended=mended) for kind, mended in kinds) == status
+def test_exit_status(kinds: list[tuple[maintenance.Kind, bool]], status: int) -> None:
+    assert maintenance.status(maintenance.Finding(kind, "", mended=mended) for kind, mended in kinds) == status

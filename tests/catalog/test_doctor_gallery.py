@@ -15,13 +15,15 @@ from qdrant_client import QdrantClient
 from sqlalchemy import delete, func, select, update
 from steps import all_found, create, create_each, points
 
-from catalog import doctor, doctor_gallery, outbox, photo_edits, products, rebuild, reembed
+from catalog import enrollment, maintenance, products
+from catalog.catalog import Catalog
 from catalog.cli import main
-from catalog.findings import Finding
+from catalog.enrollment import outbox
 from catalog.gallery import GalleryPoint, Vector, collection_name
 from catalog.gallery.server import ServerGallery
-from catalog.models import AuditEntry, Enrollment, Generation, Photo, Product, Removal, now
-from catalog.service import Catalog, Live
+from catalog.generations import Live
+from catalog.maintenance import Finding, gallery_checks
+from catalog.storage.tables import AuditEntry, Enrollment, Generation, Photo, Product, Removal, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 
@@ -32,7 +34,7 @@ def filled(catalog: Catalog) -> Catalog:
 
 
 def findings(catalog: Catalog, **options: bool) -> list[Finding]:
-    return list(doctor.examine(catalog, **options))
+    return list(maintenance.examine(catalog, **options))
 
 
 def found(catalog: Catalog, **options: bool) -> list[tuple[str, str, bool]]:
@@ -56,7 +58,7 @@ def copied(catalog: Catalog, live: Live, identity: str, seed: int) -> GalleryPoi
 
 def test_a_sound_gallery(filled: Catalog) -> None:
     products.set_active(filled, "S3", False, actor="anna")
-    photo_edits.delete_photo(filled, "S4", products.get(filled, "S4").photos[0].id, actor="anna")
+    products.delete_photo(filled, "S4", products.get(filled, "S4").photos[0].id, actor="anna")
     assert found(filled) == []
 
 
@@ -109,13 +111,13 @@ def test_a_product_that_comes_back_while_its_point_is_removed_keeps_it(
     live = filled.live()
     products.set_active(filled, "S3", False, actor="anna")
     filled.gallery.upsert(live.collection, [copied(filled, live, ids(filled, 3)[0], 3)])
-    remove = doctor_gallery._remove
+    remove = gallery_checks._remove
 
     def late(*arguments: object) -> None:
         products.set_active(filled, "S3", True, actor="anna")
         remove(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(doctor_gallery, "_remove", late)
+    monkeypatch.setattr(gallery_checks, "_remove", late)
     assert found(filled, repair=True) == [("point_retired", "S3", True)]
     assert all_found(filled, *range(6))
     with filled.db.read() as session:
@@ -137,7 +139,7 @@ def test_pending_for_long_says_why(filled: Catalog) -> None:
     create(filled, "late", 30)
     create(filled, "new", 31)
     filled.gallery.on = True
-    before = now() - 2 * doctor_gallery.LONG
+    before = now() - 2 * gallery_checks.LONG
     with filled.db.write() as session:
         late = products.get(filled, "late").photos[0].id
         session.execute(update(Enrollment).where(Enrollment.photo_id == late).values(updated_at=before))
@@ -155,7 +157,7 @@ def test_a_photo_that_failed_repeatedly_is_pending_for_long(filled: Catalog) -> 
     late = products.get(filled, "late").photos[0]
     next((filled.settings.data / "photos").rglob(late.sha256)).unlink()
     for _ in range(outbox.ATTEMPTS):
-        assert outbox.run_pending(filled, only=[late.id]) == 0
+        assert enrollment.run_pending(filled, only=[late.id]) == 0
     kinds = [("pending_long", "late", False), ("photo_missing", "late", False)]
     assert found(filled) == kinds
     assert found(filled, repair=True) == kinds
@@ -221,7 +223,7 @@ def test_one_damaged_vector_among_many_is_seen_when_it_is_drawn(filled: Catalog)
 
 def test_points_without_words(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     live = filled.live()
-    fillers = unit_vectors(2 * doctor_gallery.WORDS_LIMIT, live.embedder.bundle.dim)  # fewer come up by their vectors
+    fillers = unit_vectors(2 * gallery_checks.WORDS_LIMIT, live.embedder.bundle.dim)  # fewer come up by their vectors
     with filled.db.write() as session:
         product = session.scalars(select(Product).where(Product.sku == "S0")).one()
         for number in range(len(fillers)):
@@ -238,9 +240,9 @@ def test_points_without_words(filled: Catalog, monkeypatch: pytest.MonkeyPatch) 
     filled.gallery.upsert(live.collection, [GalleryPoint(i, v, "S0", "x") for i, v in zip(new, fillers, strict=True)])
 
     def words() -> list[str]:
-        return [one.message for one in doctor_gallery._sampled(filled, live, filled.gallery.ids(live.collection))]
+        return [one.message for one in gallery_checks._sampled(filled, live, filled.gallery.ids(live.collection))]
 
-    monkeypatch.setattr(doctor_gallery, "SAMPLE", 1000)
+    monkeypatch.setattr(gallery_checks, "SAMPLE", 1000)
     assert words() == []
     filled.gallery.upsert(live.collection, wordless)
     assert words() == ["2 of 6 photos have no visual words in the gallery (S2, S3)."]
@@ -257,7 +259,7 @@ def test_identical_pictures_are_no_finding(catalog: Catalog) -> None:
 
 
 def test_the_generation_before_is_looked_at_too(filled: Catalog, other_bundle: Bundle) -> None:
-    reembed.reembed(filled, other_bundle)
+    maintenance.reembed(filled, other_bundle)
     old = collection_name(load_bundle(RELEASED).id)
     assert found(filled) == []
     filled.gallery.delete(old, ids(filled, 2))
@@ -267,7 +269,7 @@ def test_the_generation_before_is_looked_at_too(filled: Catalog, other_bundle: B
     assert found(filled) == [(*one, False) for one in kinds]
     assert found(filled, repair=True) == [(*one, True) for one in kinds]
     assert found(filled) == []
-    assert reembed.rollback(filled).photos == 1
+    assert maintenance.rollback(filled).photos == 1
     assert filled.gallery.ids(old) == set(ids(filled, *range(6)))
     assert all_found(filled, *range(6))
 
@@ -360,7 +362,7 @@ def test_a_broken_collection_is_told_and_not_touched(open_catalog: Callable[[], 
 
 
 def test_long_is_longer_than_a_photo_rests() -> None:
-    assert timedelta(seconds=outbox.REST) < doctor_gallery.LONG
+    assert timedelta(seconds=outbox.REST) < gallery_checks.LONG
 
 
 def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
@@ -379,6 +381,6 @@ def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
     server.drop(live.collection)
     server.create(live.collection, 32)
     assert found(catalog, repair=True) == [("collection_mismatch", "", True)]
-    assert rebuild.rebuild(catalog, actor="anna").photos == 4
+    assert maintenance.rebuild(catalog, actor="anna").photos == 4
     assert all_found(catalog, *range(4))
     assert found(catalog) == []

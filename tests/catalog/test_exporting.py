@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from pictures import jpeg
 
-from catalog import checking, exporting, importing, products, sources
+from catalog import products, transfer
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.facts import Facts
-from catalog.importing import Report
-from catalog.photos import FolderStore
-from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.products import Facts
+from catalog.storage.photo_folder import FolderStore
+from catalog.transfer import sources
+from catalog.transfer.importing import Report
 
 #: SKU -> name, barcodes, active, hashes of photos.
 Contents = dict[str, tuple[Any, ...]]
@@ -62,26 +63,26 @@ def test_what_is_exported_can_be_imported(
     catalog: Catalog, empty: Callable[[], Catalog], tmp_path: Path, target: str
 ) -> None:
     fill(catalog)
-    done = exporting.export(catalog, tmp_path / target)
+    done = transfer.export(catalog, tmp_path / target)
     assert (done.products, done.photos, done.errors) == (5, 11, [])
-    assert exporting.count(catalog) == 11
+    assert transfer.count(catalog) == 11
     other = empty()
-    with sources.opened(tmp_path / target) as source:
+    with transfer.opened(tmp_path / target) as source:
         assert source.listed and source.photos == 11
-        assert checking.check(other, source.items) == []
-        assert importing.run(other, source.items, actor="t") == Report(products=5, photos=11)
+        assert transfer.check(other, source.items) == []
+        assert transfer.run(other, source.items, actor="t") == Report(products=5, photos=11)
     assert contents(other) == contents(catalog)
     # Into the catalog that it came from it changes nothing.
-    with sources.opened(tmp_path / target) as source:
-        assert checking.check(catalog, source.items) == []
-        assert importing.run(catalog, source.items, actor="t") == Report(duplicates=11)
+    with transfer.opened(tmp_path / target) as source:
+        assert transfer.check(catalog, source.items) == []
+        assert transfer.run(catalog, source.items, actor="t") == Report(duplicates=11)
     other.close()
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def test_names_stay_inside_and_apart(catalog: Catalog, tmp_path: Path) -> None:
     fill(catalog)
-    exporting.export(catalog, tmp_path / "out")
+    transfer.export(catalog, tmp_path / "out")
     files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {"catalog.csv", "photos/odd/passwd.jpg", "photos/Tee grün 1.5+/grün_茶.jpg"} <= files
     assert {name.lower() for name in files if name.startswith("photos/A/")} == {
@@ -97,19 +98,19 @@ def test_names_stay_inside_and_apart(catalog: Catalog, tmp_path: Path) -> None:
 
 def test_without_photos(catalog: Catalog, tmp_path: Path) -> None:
     fill(catalog)
-    assert exporting.export(catalog, tmp_path / "out", photos=False).photos == 0
+    assert transfer.export(catalog, tmp_path / "out", photos=False).photos == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["catalog.csv"]
     assert [item.photos for item in sources.from_csv(tmp_path / "out" / "catalog.csv").items] == [[]] * 5
 
 
 def test_nothing_is_overwritten(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    assert exporting.export(catalog, tmp_path / "out").products == 0  # an empty folder is no loss
+    assert transfer.export(catalog, tmp_path / "out").products == 0  # an empty folder is no loss
     (tmp_path / "out.zip").write_bytes(b"mine")
     (tmp_path / "file").write_bytes(b"mine")
     for name in ("out", "out.zip", "file"):
         with pytest.raises(InvalidInputError, match="there already"):
-            exporting.export(catalog, tmp_path / name)
+            transfer.export(catalog, tmp_path / name)
     assert (tmp_path / "out.zip").read_bytes() == b"mine"
 
 
@@ -122,7 +123,7 @@ def test_an_export_that_fails_leaves_nothing(catalog: Catalog, tmp_path: Path, t
 
     before = sorted(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
-        exporting.export(catalog, tmp_path / target, progress=stop)
+        transfer.export(catalog, tmp_path / target, progress=stop)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -131,6 +132,6 @@ def test_a_photo_that_was_lost_is_told(catalog: Catalog, tmp_path: Path) -> None
     lost = products.get(catalog, "Tee grün 1.5+").photos[0].sha256
     assert isinstance(catalog.photos, FolderStore)
     (catalog.photos.root / lost[:2] / lost[2:4] / lost).unlink()
-    done = exporting.export(catalog, tmp_path / "out")
+    done = transfer.export(catalog, tmp_path / "out")
     assert (done.products, done.photos, len(done.errors)) == (5, 10, 1)
     assert done.errors[0].startswith("Tee grün 1.5+: grün|茶.jpg: ")

@@ -10,12 +10,14 @@ import qdrant_edge
 from galleries import DIM, GENERATION, OTHER, point_id, points, unit_vectors, words_of
 from qdrants import grpc_qdrant, http_qdrant, names_of
 
+from catalog.config import ServerOptions
 from catalog.errors import GalleryError, GalleryMismatchError
-from catalog.gallery import PRODUCT, VECTOR_NAME, Gallery, GalleryPoint, ServerOptions, Vector, open_gallery
+from catalog.gallery import Gallery, GalleryPoint, Vector, open_gallery
+from catalog.gallery.collection_schema import PRODUCT, VECTOR_NAME
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
-from embedder.calibrate_details import shared_words, shortlist
-from embedder.words import Words
+from embedder.calibration.calibrating_reranker import shared_words, shortlist
+from embedder.matching import Words
 
 COUNT, EACH = 120, 3
 RARE = 7000
@@ -68,7 +70,7 @@ def test_no_product_finds_nothing_and_none_is_no_filter(gallery: Gallery, query:
 
 
 def test_both_lists_of_a_shortlist_are_filtered(gallery: Gallery) -> None:
-    """It is what embedder.calibrate_details works out: words are weighed over all photos, filtered or not."""
+    """It is what calibrating_reranker.py works out: words are weighed over all photos, filtered or not."""
     rng = np.random.default_rng(9)
 
     def some() -> Words:

@@ -17,8 +17,10 @@ from grpc import StatusCode
 from qdrant_client import models
 from qdrants import HttpFault, closes, forgets, grpc_qdrant, http_qdrant, names_of, says, waits
 
+from catalog.config import ServerOptions
 from catalog.errors import ConfigError, GalleryError, GalleryMismatchError, GalleryUnavailableError
-from catalog.gallery import VECTOR_NAME, Gallery, ServerOptions, open_gallery
+from catalog.gallery import Gallery, open_gallery
+from catalog.gallery.collection_schema import VECTOR_NAME
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 

@@ -17,12 +17,13 @@ from galleries import DIM, GENERATION, OTHER, point_id, points, spawn, unit_vect
 from qdrant_client import QdrantClient, models
 
 from catalog.errors import GalleryError, GalleryMismatchError
-from catalog.gallery import VECTOR_NAME, WORDS_NAME, Gallery, GalleryPoint, Hit, Vector, open_gallery
+from catalog.gallery import Gallery, GalleryPoint, Hit, Vector, open_gallery
+from catalog.gallery.collection_schema import VECTOR_NAME, WORDS_NAME
 from catalog.gallery.edge import EdgeGallery
+from catalog.gallery.edge_shards import _copy
 from catalog.gallery.server import ServerGallery
-from catalog.gallery.shards import _copy
-from embedder.calibrate_details import shared_words, shortlist
-from embedder.words import Words
+from embedder.calibration.calibrating_reranker import shared_words, shortlist
+from embedder.matching import Words
 
 COUNT = 60
 RARE, COMMON = 7000, 5
@@ -379,7 +380,7 @@ def test_an_old_server_says_to_embed_anew(query: Vector) -> None:
 
 
 def test_the_shortlist_is_the_one_that_weights_are_fitted_on(gallery: Gallery) -> None:
-    """embedder.calibrate_details works out what a gallery would shortlist: it must be this."""
+    """embedder.calibration.calibrating_reranker works out what a gallery would shortlist: it must be this."""
     rng = np.random.default_rng(9)
 
     def some() -> Words:

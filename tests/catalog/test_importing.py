@@ -9,15 +9,17 @@ from pictures import bad_files, jpeg
 from programs import spawn
 from sqlalchemy import func, select
 
-from catalog import enroll, exporting, importing, listing, products, reembed, sources
-from catalog.enroll import ReadPhoto, Upload
+from catalog import enrollment, maintenance, products, transfer
+from catalog.catalog import Catalog
+from catalog.enrollment import ReadPhoto, Upload, uploads
 from catalog.errors import InvalidInputError, StorageError
-from catalog.importing import Report
-from catalog.models import AuditEntry
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.products import listing
+from catalog.recognition import recognize
+from catalog.storage.tables import AuditEntry
+from catalog.transfer import sources
+from catalog.transfer.importing import Report
 from embedder.bundle import Bundle
-from embedder.serve import Embedder
+from embedder.inference import Embedder
 
 
 def write(root: Path, *photos: tuple[str, int]) -> None:
@@ -28,8 +30,8 @@ def write(root: Path, *photos: tuple[str, int]) -> None:
 
 
 def load(catalog: Catalog, root: Path) -> Report:
-    with sources.opened(root) as source:
-        return importing.run(catalog, source.items, actor="cli")
+    with transfer.opened(root) as source:
+        return transfer.run(catalog, source.items, actor="cli")
 
 
 def entries(catalog: Catalog) -> int:
@@ -55,7 +57,7 @@ def test_the_folder_that_holds_the_photos_is_the_sku(catalog: Catalog, tmp_path:
 def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
     counted: list[int] = []
-    report = importing.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=counted.append)
+    report = transfer.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=counted.append)
     assert report == Report(products=1, photos=70)
     assert sum(counted) == 70
 
@@ -74,7 +76,7 @@ def test_broken_photos_are_reported_and_the_others_imported(catalog: Catalog, tm
     for name in bad_files():
         assert sum(name in error for error in report.errors) == 2
     assert sum("-bad sku-" in error for error in report.errors) == 1
-    assert [p.sku for p in listing.list_page(catalog).products] == ["A", "B"]
+    assert [p.sku for p in products.list_page(catalog).products] == ["A", "B"]
 
 
 def test_a_csv(catalog: Catalog, tmp_path: Path) -> None:
@@ -201,20 +203,20 @@ def test_a_killed_import_goes_on_where_it_ended(
     with spawn("importing_killed", tmp_path / "in", 8, env=env) as child:
         assert child.wait() == -signal.SIGKILL
     catalog = open_catalog()
-    kept = exporting.count(catalog)
+    kept = transfer.count(catalog)
     assert 8 <= kept < 20
     looked: list[str] = []
-    read_photo = enroll.read_photo
+    read_photo = enrollment.read_photo
 
     def noted(embedder: Embedder, upload: Upload) -> ReadPhoto:
         looked.append(upload.filename)
         return read_photo(embedder, upload)
 
-    monkeypatch.setattr(enroll, "read_photo", noted)
+    monkeypatch.setattr(uploads, "read_photo", noted)
     report = load(catalog, tmp_path / "in")
     assert report == Report(products=10 - kept // 2, photos=20 - kept, duplicates=kept)
     assert len(looked) == len(set(looked)) == 20 - kept  # what is there is only hashed
-    assert listing.counts(catalog) == listing.Counts(10, 20, 0)
+    assert products.counts(catalog) == listing.Counts(10, 20, 0)
     assert catalog.gallery.count(catalog.live().collection) == 20
 
 
@@ -227,7 +229,7 @@ def test_what_a_killed_import_left_pending_is_done_first(
     assert load(catalog, tmp_path / "in") == Report(duplicates=2, pending=2)
     catalog.gallery.on = True
     assert load(catalog, tmp_path / "in") == Report(duplicates=2)
-    assert listing.counts(catalog).pending == 0
+    assert products.counts(catalog).pending == 0
 
 
 def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: Path, other_bundle: Bundle) -> None:
@@ -235,9 +237,9 @@ def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: P
 
     def switch(photos: int) -> None:
         if catalog.model().embedder.bundle.id != other_bundle.id:
-            reembed.reembed(catalog, other_bundle)
+            maintenance.reembed(catalog, other_bundle)
 
-    importing.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
+    transfer.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
     live = catalog.live()
     assert live.embedder.bundle.id == other_bundle.id
     assert catalog.gallery.count(live.collection) == 4

@@ -10,11 +10,11 @@ import pytest
 from pictures import jpeg
 from served import environment, run
 
-from catalog import jobs, products
+from catalog import enrollment, maintenance, products
+from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError
-from catalog.facts import Facts
-from catalog.service import Catalog
+from catalog.products import Facts
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 BROKERS = {"redis": ("redis://127.0.0.1:6379/9", 6379), "amqp": ("amqp://guest:guest@127.0.0.1:5672//", 5672)}
@@ -36,7 +36,7 @@ def catalog_env(broker: str, tmp_path: Path) -> dict[str, str]:
     """A catalog with one product, and nobody who has it open."""
     env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_JOBS": broker}
     catalog = Catalog.open(Settings.from_env(env))
-    products.create(catalog, Facts("A"), [products.NewPhoto("a.jpg", jpeg(1))], actor="test")
+    products.create(catalog, Facts("A"), [enrollment.NewPhoto("a.jpg", jpeg(1))], actor="test")
     catalog.close()
     return environment(**env)
 
@@ -86,4 +86,4 @@ def test_a_dead_broker_is_told(tmp_path: Path) -> None:
 
 def test_local_has_no_worker(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CATALOG_JOBS is local"):
-        jobs.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))
+        maintenance.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))

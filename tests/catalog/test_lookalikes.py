@@ -7,9 +7,9 @@ from drawn import DRAWN, front
 from pictures import jpeg
 
 from catalog import products
-from catalog.facts import Facts
-from catalog.products import Added, NewPhoto
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.products import Added, Facts
 
 
 def add(catalog: Catalog, sku: str, data: bytes, **options: Any) -> Added:

@@ -12,15 +12,15 @@ from programs import line, spawn
 from sqlalchemy import func, select, update
 from steps import all_found, create_each
 
-from catalog import listing, outbox, products
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, Worker, outbox, run_pending
+from catalog.enrollment import worker as worker_module
 from catalog.errors import GalleryMismatchError, GalleryUnavailableError
-from catalog.facts import Facts
 from catalog.gallery.edge import EdgeGallery
-from catalog.models import Enrollment, Photo
-from catalog.outbox import Worker, run_pending
-from catalog.products import NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.products import Facts
+from catalog.recognition import recognize
+from catalog.storage.tables import Enrollment, Photo
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> float:
@@ -42,7 +42,7 @@ def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], actor="anna")
     assert [(photo.state, photo.reason) for photo in added.photos] == [("pending", "The gallery is switched off.")]
     assert not added.searchable
-    assert listing.counts(catalog).pending == 1
+    assert products.counts(catalog).pending == 1
     with pytest.raises(GalleryUnavailableError):
         recognize(catalog, jpeg(2))
     with pytest.raises(GalleryUnavailableError):
@@ -51,7 +51,7 @@ def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     assert run_pending(catalog) == 1
     assert run_pending(catalog) == 0
     assert all_found(catalog, 1, 2)
-    assert listing.counts(catalog).pending == 0
+    assert products.counts(catalog).pending == 0
 
 
 def test_the_first_photo_of_all_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
@@ -70,13 +70,13 @@ def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) ->
     create_each(catalog, 1)
     time.sleep(1.2)  # the worker tries meanwhile, and waits longer each time
     catalog.gallery.on = True
-    assert wait_until(lambda: listing.counts(catalog).pending == 0, 5) < 5
+    assert wait_until(lambda: products.counts(catalog).pending == 0, 5) < 5
     worker.stop()
     assert all_found(catalog, 1)
 
 
 def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "UNKNOWN_WAIT", 0.05)
+    monkeypatch.setattr(worker_module, "UNKNOWN_WAIT", 0.05)
     failures = iter([RuntimeError("never seen"), RuntimeError("again")])
     real = catalog.release_old
 
@@ -92,7 +92,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
     catalog.gallery.on = True
     worker = Worker(catalog, every=0.01)
     worker.start()
-    wait_until(lambda: listing.counts(catalog).pending == 0, 5)
+    wait_until(lambda: products.counts(catalog).pending == 0, 5)
     worker.stop()
 
 
@@ -104,10 +104,10 @@ def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> Non
     shutil.rmtree(catalog.settings.data / "gallery")
     again = open_catalog()
     assert recognize(again, jpeg(1)).matches == []
-    assert listing.counts(again).pending == 39
+    assert products.counts(again).pending == 39
     worker = Worker(again, every=0.05)
     worker.start()
-    wait_until(lambda: listing.counts(again).pending == 0, 20)
+    wait_until(lambda: products.counts(again).pending == 0, 20)
     worker.stop()
     assert all_found(again, *range(39))
     assert again.gallery.count(again.live().collection) == 39
@@ -126,7 +126,7 @@ def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, 
     worker = Worker(catalog, every=0.05)
     worker.start()
     create_each(catalog, 3)
-    wait_until(lambda: listing.counts(catalog).pending == 0, 10)
+    wait_until(lambda: products.counts(catalog).pending == 0, 10)
     worker.stop()
     assert all_found(catalog, 1, 2, 3)
 
@@ -222,6 +222,6 @@ def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_ca
         assert all_found(catalog, *acknowledged)
         with catalog.db.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
-        assert listing.counts(catalog).pending == 0
-        assert catalog.gallery.count(catalog.live().collection) == photos == listing.counts(catalog).products
+        assert products.counts(catalog).pending == 0
+        assert catalog.gallery.count(catalog.live().collection) == photos == products.counts(catalog).products
         catalog.close()

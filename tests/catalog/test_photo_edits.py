@@ -9,15 +9,14 @@ from pictures import bad_files, encode, jpeg, picture
 from PIL import Image
 from steps import create, first, points, rows, shots
 
-from catalog import photo_edits, products
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, run_pending
 from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError, PhotoRejectedError
-from catalog.facts import Facts
-from catalog.models import AuditEntry, Photo
-from catalog.outbox import run_pending
-from catalog.photos import content_hash
-from catalog.products import NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.products import Facts, photo_edits
+from catalog.recognition import recognize
+from catalog.storage import content_hash
+from catalog.storage.tables import AuditEntry, Photo
 
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 
@@ -46,7 +45,7 @@ def both(left: int, right: int) -> bytes:
 def test_a_photo_moves_to_the_product_that_it_shows(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    photo_edits.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
     assert hashes(catalog, "A") == [content_hash(jpeg(2))]
     assert hashes(catalog, "B") == [content_hash(jpeg(1)), content_hash(jpeg(3))]  # by the moment that each was added
     assert [first(catalog, seed) for seed in (1, 2, 3)] == ["B", "A", "B"]
@@ -59,7 +58,7 @@ def test_a_photo_moves_to_the_product_that_it_shows(catalog: Catalog) -> None:
 def test_a_photo_moves_to_a_product_that_has_it(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 1)
-    photo_edits.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
     assert (hashes(catalog, "A"), hashes(catalog, "B")) == ([content_hash(jpeg(2))], [content_hash(jpeg(1))])
     assert points(catalog) == 2
     assert first(catalog, 1) == "B"
@@ -69,11 +68,11 @@ def test_a_photo_moves_to_a_retired_product_and_back(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
     products.set_active(catalog, "B", False, actor="anna")
-    photo_edits.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
     assert recognize(catalog, jpeg(1)).matches[0].score < 0.999
     assert points(catalog) == 1
     moved = next(photo.id for photo in products.get(catalog, "B").photos if photo.sha256 == content_hash(jpeg(1)))
-    photo_edits.move_photo(catalog, "B", moved, "A", actor="anna")
+    products.move_photo(catalog, "B", moved, "A", actor="anna")
     assert ids(catalog, "A")[0] == added.photos[0].id
     assert first(catalog, 1) == "A"
 
@@ -82,7 +81,7 @@ def test_moved_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
     catalog.gallery.on = False
-    photo_edits.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
@@ -94,16 +93,16 @@ def test_moved_while_the_gallery_is_away(catalog: Catalog) -> None:
 def test_a_photo_is_replaced(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 9)
-    result = photo_edits.replace_photo(catalog, "A", added.photos[0].id, shots(3)[0], actor="anna")
+    result = products.replace_photo(catalog, "A", added.photos[0].id, shots(3)[0], actor="anna")
     assert (result.state, result.sha256, result.duplicate) == ("searchable", content_hash(jpeg(3)), False)
     assert hashes(catalog, "A") == [content_hash(jpeg(3)), content_hash(jpeg(2))]  # in the same place
     assert first(catalog, 3) == "A"
     assert recognize(catalog, jpeg(1)).matches[0].score < 0.999
     assert points(catalog) == 3
     # By one that is there already: the two become one.
-    again = photo_edits.replace_photo(catalog, "A", result.id, shots(2)[0], actor="anna")
+    again = products.replace_photo(catalog, "A", result.id, shots(2)[0], actor="anna")
     assert again.duplicate and hashes(catalog, "A") == [content_hash(jpeg(2))]
-    same = photo_edits.replace_photo(catalog, "A", again.id, shots(2)[0], actor="anna")
+    same = products.replace_photo(catalog, "A", again.id, shots(2)[0], actor="anna")
     assert same.state == "searchable" and hashes(catalog, "A") == [content_hash(jpeg(2))]
 
 
@@ -112,7 +111,7 @@ def test_a_photo_that_can_not_be_used_replaces_none(catalog: Catalog, name: str)
     added = create(catalog, "A", 1)
     data, _, code = bad_files()[name]
     with pytest.raises(PhotoRejectedError) as caught:
-        photo_edits.replace_photo(catalog, "A", added.photos[0].id, NewPhoto(name, data), actor="anna")
+        products.replace_photo(catalog, "A", added.photos[0].id, NewPhoto(name, data), actor="anna")
     assert caught.value.code == code
     assert ids(catalog, "A") == [added.photos[0].id]
     assert first(catalog, 1) == "A"
@@ -122,7 +121,7 @@ def test_only_a_part_of_a_photo_counts_and_the_whole_comes_back(catalog: Catalog
     whole = both(1, 2)
     added = products.create(catalog, Facts("A"), [NewPhoto("two.png", whole)], actor="anna")
     create(catalog, "B", 3)
-    cropped = photo_edits.crop_photo(catalog, "A", added.photos[0].id, RIGHT, actor="anna")
+    cropped = products.crop_photo(catalog, "A", added.photos[0].id, RIGHT, actor="anna")
     assert cropped.state == "searchable"
     (photo,) = products.get(catalog, "A").photos
     assert (photo.original, photo.crop, photo.width, photo.height) == (content_hash(whole), list(RIGHT), 320, 240)
@@ -131,17 +130,17 @@ def test_only_a_part_of_a_photo_counts_and_the_whole_comes_back(catalog: Catalog
     before, best = (recognize(catalog, encode(picture(seed), "PNG")).matches[0] for seed in (1, 2))
     assert before.score < 0.9 and (best.sku, best.score) == ("A", pytest.approx(1, abs=0.03))
     # A part of the part is cut from the whole, and is kept as such.
-    photo_edits.crop_photo(catalog, "A", cropped.id, LEFT, actor="anna")
+    products.crop_photo(catalog, "A", cropped.id, LEFT, actor="anna")
     (photo,) = products.get(catalog, "A").photos
     assert (photo.original, photo.crop, photo.width) == (content_hash(whole), [0.5, 0.0, 0.75, 1.0], 160)
-    back = photo_edits.uncrop_photo(catalog, "A", photo.id, actor="anna")
+    back = products.uncrop_photo(catalog, "A", photo.id, actor="anna")
     assert back.id == added.photos[0].id
     (photo,) = products.get(catalog, "A").photos
     assert (photo.original, photo.crop, photo.sha256) == (None, None, content_hash(whole))
     assert rows(catalog) == {"product": 2, "photo": 2, "enrollment": 2, "removal": 0}
     assert points(catalog) == 2
     with pytest.raises(ConflictError, match="whole"):
-        photo_edits.uncrop_photo(catalog, "A", photo.id, actor="anna")
+        products.uncrop_photo(catalog, "A", photo.id, actor="anna")
 
 
 @pytest.mark.parametrize(
@@ -151,23 +150,23 @@ def test_only_a_part_of_a_photo_counts_and_the_whole_comes_back(catalog: Catalog
 def test_what_is_no_part(catalog: Catalog, box: photo_edits.Box) -> None:
     added = create(catalog, "A", 1)
     with pytest.raises(InvalidInputError):
-        photo_edits.crop_photo(catalog, "A", added.photos[0].id, box, actor="anna")
+        products.crop_photo(catalog, "A", added.photos[0].id, box, actor="anna")
     assert ids(catalog, "A") == [added.photos[0].id]
 
 
 def test_a_part_that_is_too_small_to_be_a_photo(catalog: Catalog) -> None:
     added = create(catalog, "A", 1)
     with pytest.raises(PhotoRejectedError):
-        photo_edits.crop_photo(catalog, "A", added.photos[0].id, (0, 0, 0.03, 0.03), actor="anna")
+        products.crop_photo(catalog, "A", added.photos[0].id, (0, 0, 0.03, 0.03), actor="anna")
     assert ids(catalog, "A") == [added.photos[0].id]
 
 
 EDITS: dict[str, Callable[[Catalog, str, uuid.UUID], object]] = {
-    "delete": lambda catalog, sku, photo: photo_edits.delete_photo(catalog, sku, photo, actor="anna"),
-    "move": lambda catalog, sku, photo: photo_edits.move_photo(catalog, sku, photo, "B", actor="anna"),
-    "replace": lambda catalog, sku, photo: photo_edits.replace_photo(catalog, sku, photo, shots(7)[0], actor="anna"),
-    "crop": lambda catalog, sku, photo: photo_edits.crop_photo(catalog, sku, photo, LEFT, actor="anna"),
-    "uncrop": lambda catalog, sku, photo: photo_edits.uncrop_photo(catalog, sku, photo, actor="anna"),
+    "delete": lambda catalog, sku, photo: products.delete_photo(catalog, sku, photo, actor="anna"),
+    "move": lambda catalog, sku, photo: products.move_photo(catalog, sku, photo, "B", actor="anna"),
+    "replace": lambda catalog, sku, photo: products.replace_photo(catalog, sku, photo, shots(7)[0], actor="anna"),
+    "crop": lambda catalog, sku, photo: products.crop_photo(catalog, sku, photo, LEFT, actor="anna"),
+    "uncrop": lambda catalog, sku, photo: products.uncrop_photo(catalog, sku, photo, actor="anna"),
 }
 
 
@@ -185,9 +184,9 @@ def test_what_is_not_there(catalog: Catalog, edit: str) -> None:
 def test_moving_to_itself_or_to_nobody(catalog: Catalog) -> None:
     added = create(catalog, "A", 1)
     with pytest.raises(InvalidInputError):
-        photo_edits.move_photo(catalog, "A", added.photos[0].id, " A ", actor="anna")
+        products.move_photo(catalog, "A", added.photos[0].id, " A ", actor="anna")
     with pytest.raises(NotFoundError):
-        photo_edits.move_photo(catalog, "A", added.photos[0].id, "C", actor="anna")
+        products.move_photo(catalog, "A", added.photos[0].id, "C", actor="anna")
     assert first(catalog, 1) == "A"
 
 

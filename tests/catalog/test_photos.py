@@ -12,10 +12,12 @@ import pytest
 from pictures import bad_files, jpeg, odd_files
 from PIL import Image
 
-from catalog import photos
 from catalog.errors import ConfigError, NotFoundError, PhotoDamagedError, StorageError
-from catalog.photos import FolderStore, PhotoStore, S3Store, StoredFile, content_hash, open_store, thumbnail
+from catalog.storage import PhotoStore, StoredFile, content_hash, open_store, photo_folder
+from catalog.storage.photo_bucket import S3Store
+from catalog.storage.photo_folder import FolderStore
 from embedder.errors import ImageError
+from web.thumbnails import thumbnail
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -108,7 +110,7 @@ def test_an_error_of_the_disk_leaves_nothing_half_written(tmp_path: Path, monkey
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(photos.os, "fsync", full)
+    monkeypatch.setattr(photo_folder.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         FolderStore(tmp_path).put(b"photo")
     assert files(tmp_path) == []
@@ -250,11 +252,11 @@ def test_put_that_reads_before_and_renews_after_it_was_set_aside(
     real = os.utime
 
     def late(path: Path) -> None:
-        monkeypatch.setattr(photos.os, "utime", real)
+        monkeypatch.setattr(photo_folder.os, "utime", real)
         assert store.remove(file, old)
         real(path)
 
-    monkeypatch.setattr(photos.os, "utime", late)
+    monkeypatch.setattr(photo_folder.os, "utime", late)
     store.put(b"photo")
     assert store.get(file.sha256) == b"photo"
 

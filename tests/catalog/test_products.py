@@ -9,20 +9,15 @@ from pictures import jpeg, odd_files
 from sqlalchemy import select
 from steps import create, first, points, rows, shots
 
-from catalog import listing, photo_edits, products
-from catalog.errors import (
-    CatalogError,
-    ConflictError,
-    NotFoundError,
-    SkuExistsError,
-)
-from catalog.facts import Facts, describe
-from catalog.models import AuditEntry, Product
-from catalog.outbox import run_pending
-from catalog.photos import content_hash
-from catalog.products import Added, NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, run_pending
+from catalog.errors import CatalogError, ConflictError, NotFoundError, SkuExistsError
+from catalog.products import Added, Facts, listing
+from catalog.products.facts import describe
+from catalog.recognition import recognize
+from catalog.storage import content_hash
+from catalog.storage.tables import AuditEntry, Product
 
 
 def audit(catalog: Catalog) -> list[tuple[str, str, str, Any, Any]]:
@@ -155,11 +150,11 @@ def test_a_retired_product_is_gone_and_comes_back(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="anna")
     assert first(catalog, 1) == "B"
     assert points(catalog) == 1
-    assert [p.sku for p in listing.list_page(catalog).products] == ["B"]
-    assert [p.sku for p in listing.list_page(catalog, listing.Filter(retired=True)).products] == ["A"]
+    assert [p.sku for p in products.list_page(catalog).products] == ["B"]
+    assert [p.sku for p in products.list_page(catalog, products.Filter(retired=True)).products] == ["A"]
     added = products.add_photos(catalog, "A", shots(4), actor="anna")
     assert (added.photos[0].state, added.photos[0].reason) == ("pending", "the product is retired")
-    assert listing.counts(catalog).pending == 0
+    assert products.counts(catalog).pending == 0
     products.set_active(catalog, "A", True, actor="anna")
     assert [first(catalog, seed) for seed in (1, 2, 4)] == ["A", "A", "A"]
     assert points(catalog) == 4
@@ -189,26 +184,26 @@ def test_retired_and_back_while_the_gallery_is_away(catalog: Catalog) -> None:
     assert rows(catalog)["removal"] == 0
     run_pending(catalog)
     assert first(catalog, 1) == first(catalog, 2) == "A"
-    assert listing.counts(catalog).pending == 0
+    assert products.counts(catalog).pending == 0
 
 
 def test_a_deleted_photo_is_gone(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     best = recognize(catalog, jpeg(1)).matches
     assert all(match.score < 0.999 for match in best)
     assert points(catalog) == 2
     assert rows(catalog) == {"product": 2, "photo": 2, "enrollment": 2, "removal": 0}
     for sku, identity in (("A", added.photos[0].id), ("B", added.photos[1].id), ("C", added.photos[1].id)):
         with pytest.raises(NotFoundError):
-            photo_edits.delete_photo(catalog, sku, identity, actor="anna")
+            products.delete_photo(catalog, sku, identity, actor="anna")
 
 
 def test_deleted_and_added_again_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     catalog.gallery.on = False
-    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     again = products.add_photos(catalog, "A", shots(1), actor="anna")
     assert again.photos[0].id == added.photos[0].id
     assert again.photos[0].state == "pending"
@@ -224,7 +219,7 @@ def test_added_and_deleted_while_the_gallery_is_away(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     catalog.gallery.on = False
     added = products.add_photos(catalog, "A", shots(2), actor="anna")
-    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
@@ -257,7 +252,7 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="dan")
     products.set_active(catalog, "A", False, actor="dan")  # nothing new
     products.set_active(catalog, "A", True, actor="x" * 300)
-    photo_edits.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
+    products.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
     with pytest.raises(CatalogError):
         create(catalog, "A", 9)
     facts = {
@@ -303,20 +298,20 @@ def fill(catalog: Catalog, *facts: Facts) -> None:
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
-    return [product.sku for product in listing.list_page(catalog, listing.Filter(search)).products]
+    return [product.sku for product in products.list_page(catalog, products.Filter(search)).products]
 
 
 def test_pages_by_key(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number:03}", "n") for number in range(25)))
     seen, after = [], ""
     for total in (10, 10, 5):
-        page = listing.list_page(catalog, after=after, limit=10)
+        page = products.list_page(catalog, after=after, limit=10)
         assert (len(page.products), page.total) == (total, 25)
         seen += [product.sku for product in page.products]
         after = page.next_key or "end"
     assert after == "end"
     assert seen == [f"S{number:03}" for number in range(25)]
-    assert listing.list_page(catalog, limit=25).next_key is None
+    assert products.list_page(catalog, limit=25).next_key is None
 
 
 def test_search(catalog: Catalog) -> None:
@@ -335,13 +330,13 @@ def test_search(catalog: Catalog) -> None:
 
 def test_a_search_that_finds_many_is_counted_to_a_thousand(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number:04}", "tea" if number % 2 else "coffee") for number in range(2100)))
-    page = listing.list_page(catalog, listing.Filter("TEA"), limit=10)
+    page = products.list_page(catalog, products.Filter("TEA"), limit=10)
     assert (page.total, page.capped, page.next_key) == (1000, True, "S0019")
-    page = listing.list_page(catalog, listing.Filter("tea"), after="S2089", limit=10)
+    page = products.list_page(catalog, products.Filter("tea"), after="S2089", limit=10)
     assert ([product.sku for product in page.products][-1], page.next_key) == ("S2099", None)
-    page = listing.list_page(catalog, listing.Filter("S209"), after="S2097", limit=10)
+    page = products.list_page(catalog, products.Filter("S209"), after="S2097", limit=10)
     assert ([product.sku for product in page.products], page.total, page.capped) == (["S2098", "S2099"], 10, False)
-    assert listing.list_page(catalog).total == 2100
+    assert products.list_page(catalog).total == 2100
 
 
 def test_counts(catalog: Catalog) -> None:
@@ -351,14 +346,14 @@ def test_counts(catalog: Catalog) -> None:
     products.set_active(catalog, "C", False, actor="anna")
     catalog.gallery.on = False
     added = products.add_photos(catalog, "A", shots(5), actor="anna")
-    assert listing.counts(catalog) == listing.Counts(products=2, photos=4, pending=1)
+    assert products.counts(catalog) == listing.Counts(products=2, photos=4, pending=1)
     assert products.pending_photos(catalog, products.get(catalog, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }
 
 
 def narrowed(catalog: Catalog, **only: Any) -> str:
-    return "".join(product.sku for product in listing.list_page(catalog, listing.Filter(**only)).products)
+    return "".join(product.sku for product in products.list_page(catalog, products.Filter(**only)).products)
 
 
 def test_lists_are_narrowed(catalog: Catalog) -> None:
@@ -378,5 +373,5 @@ def test_lists_are_narrowed(catalog: Catalog) -> None:
         ({"never_recognized": True}, "AB"),
     ]
     assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
-    assert listing.categories(catalog) == {"Drinks": 2}
-    assert listing.labels(catalog) == {"x": 2, "y": 1}
+    assert products.categories(catalog) == {"Drinks": 2}
+    assert products.labels(catalog) == {"x": 2, "y": 1}

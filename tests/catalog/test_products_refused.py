@@ -7,18 +7,13 @@ import pytest
 from pictures import bad_files, jpeg
 from steps import create, points, rows, shots
 
-from catalog import listing, photo_edits, products
-from catalog.errors import (
-    InvalidInputError,
-    NotFoundError,
-    PhotoRejectedError,
-    StorageError,
-)
-from catalog.facts import Facts
-from catalog.photos import content_hash
-from catalog.products import NewPhoto
-from catalog.service import Catalog
-from catalog.skus import check_sku
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.errors import InvalidInputError, NotFoundError, PhotoRejectedError, StorageError
+from catalog.normalization import check_sku
+from catalog.products import Facts
+from catalog.storage import content_hash
 
 GOOD_SKUS = ["7", "00123", "AB-12_c+d.e", "Grüner Tee 500 g", "緑茶-1", "x" * 64, "_1"]
 BAD_SKUS = [
@@ -52,14 +47,14 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         lambda sku: products.get(catalog, sku),
         lambda sku: products.add_photos(catalog, sku, photo, actor="anna"),
         lambda sku: products.set_active(catalog, sku, False, actor="anna"),
-        lambda sku: photo_edits.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
+        lambda sku: products.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
         lambda sku: products.change(catalog, Facts(sku, "name"), actor="anna"),
     ]
     for sku in BAD_SKUS:
         for call in calls:
             with pytest.raises(NotFoundError):
                 call(sku)
-        assert listing.list_page(catalog, listing.Filter(sku), after=sku).products == []
+        assert products.list_page(catalog, products.Filter(sku), after=sku).products == []
 
 
 @pytest.mark.parametrize(

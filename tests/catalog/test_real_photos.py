@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from catalog import importing, listing, sources
+from catalog import products, transfer
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.recognize import recognize
-from catalog.service import Catalog
-from embedder import images
+from catalog.products import listing
+from catalog.recognition import recognize
+from catalog.transfer import sources
+from embedder import datasets
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "grocery-store"
 #: Share of val photos whose first match is right. More is measured (see docs/); less means that something broke.
@@ -29,10 +31,10 @@ def groceries(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def test_grocery_store(groceries: Catalog, record_property: Callable[[str, object], None]) -> None:
-    report = importing.run(groceries, sources.from_folder(PHOTOS / "train"), actor="test")
+    report = transfer.run(groceries, sources.from_folder(PHOTOS / "train"), actor="test")
     assert (report.products, report.photos, report.pending, report.errors) == (81, 2640, 0, [])
     right, unknown, times = 0, 0, []
-    queries = [(sku, path) for sku, paths in images.find_photos(PHOTOS / "val").items() for path in paths]
+    queries = [(sku, path) for sku, paths in datasets.find_photos(PHOTOS / "val").items() for path in paths]
     for sku, path in queries:
         answer = recognize(groceries, path.read_bytes())
         assert 1 <= len(answer.matches) <= 5
@@ -44,4 +46,4 @@ def test_grocery_store(groceries: Catalog, record_property: Callable[[str, objec
         record_property(name, round(value, 4))
     print(f"{len(queries)} queries: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     assert figures["top1"] >= TOP1
-    assert listing.counts(groceries) == listing.Counts(81, report.photos, 0)
+    assert products.counts(groceries) == listing.Counts(81, report.photos, 0)

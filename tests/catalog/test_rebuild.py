@@ -10,12 +10,14 @@ from programs import spawn
 from sqlalchemy import delete, func, select
 from steps import all_found, create, create_each, points
 
-from catalog import doctor, outbox, products, rebuild
+from catalog import enrollment, maintenance, products
+from catalog.catalog import Catalog
 from catalog.cli import main
+from catalog.enrollment import outbox
 from catalog.errors import GalleryUnavailableError
 from catalog.gallery import GalleryPoint
-from catalog.models import AuditEntry, Enrollment
-from catalog.service import Catalog
+from catalog.maintenance import rebuilding
+from catalog.storage.tables import AuditEntry, Enrollment
 
 
 def pending(catalog: Catalog) -> int:
@@ -33,19 +35,19 @@ def test_the_gallery_is_what_sql_and_the_photos_say(catalog: Catalog) -> None:
     with catalog.db.write() as session:
         session.execute(delete(Enrollment).where(Enrollment.photo_id == forgotten))
     seen: list[tuple[int, int]] = []
-    result = rebuild.rebuild(catalog, lambda done, total: seen.append((done, total)), actor="anna")
-    assert result == rebuild.Rebuilt(live.embedder.bundle.id, 3, [])
+    result = maintenance.rebuild(catalog, lambda done, total: seen.append((done, total)), actor="anna")
+    assert result == rebuilding.Rebuilt(live.embedder.bundle.id, 3, [])
     assert seen == [(3, 3)]
     assert points(catalog) == 3
     assert all_found(catalog, 0, 1, 2)
-    assert list(doctor.examine(catalog)) == []
+    assert list(maintenance.examine(catalog)) == []
     with catalog.db.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "gallery.rebuild")).one()
         assert (entry.actor, entry.subject) == ("anna", live.embedder.bundle.id)
 
 
 def test_an_empty_catalog(catalog: Catalog) -> None:
-    assert rebuild.rebuild(catalog, actor="anna").photos == 0
+    assert maintenance.rebuild(catalog, actor="anna").photos == 0
     create(catalog, "S1", 1)
     assert all_found(catalog, 1)
 
@@ -93,10 +95,10 @@ def test_a_gallery_that_goes_away_leaves_the_rest_pending(catalog: Catalog, monk
         catalog.gallery.on = False
 
     with pytest.raises(GalleryUnavailableError):
-        rebuild.rebuild(catalog, off, actor="anna")
+        maintenance.rebuild(catalog, off, actor="anna")
     catalog.gallery.on = True
     assert pending(catalog) == 2
-    while outbox.run_pending(catalog):
+    while enrollment.run_pending(catalog):
         pass
     assert all_found(catalog, *range(3))
 
@@ -111,8 +113,8 @@ def test_kill_9_at_any_moment(env: dict[str, str], open_catalog: Callable[[], Ca
     catalog = open_catalog()
     catalog.live()  # what a server's start does, and then its outbox
     assert pending(catalog) == (3 if moment == "photo" else 4)
-    while outbox.run_pending(catalog):
+    while enrollment.run_pending(catalog):
         pass
     assert all_found(catalog, *range(4))
     assert points(catalog) == 4
-    assert list(doctor.examine(catalog)) == []
+    assert list(maintenance.examine(catalog)) == []

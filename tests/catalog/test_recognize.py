@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from pictures import bad_files, jpeg
 
-from catalog import outbox, photo_rows, products
-from catalog.candidates import Match, find
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, outbox, photo_rows
 from catalog.errors import PhotoRejectedError
-from catalog.facts import Facts
 from catalog.gallery import GalleryPoint
-from catalog.models import Enrollment, Photo, Product
-from catalog.products import NewPhoto
-from catalog.recognize import decide, recognize
-from catalog.service import Catalog
+from catalog.products import Facts
+from catalog.recognition import Match, decide, recognize
+from catalog.recognition.candidates import find
+from catalog.storage.tables import Enrollment, Photo, Product
 from embedder.bundle import Thresholds
-from embedder.serve import Look
+from embedder.inference import Look
 
 
 def at(cosine: float, dim: int = 256) -> Any:

@@ -12,16 +12,17 @@ from programs import line, spawn
 from sqlalchemy import func, select
 from steps import all_found, create_each
 
-from catalog import listing, photo_edits, products, reembed
+from catalog import maintenance, products
+from catalog.catalog import Catalog
 from catalog.cli import main
+from catalog.enrollment import NewPhoto, Worker, run_pending
 from catalog.errors import GalleryUnavailableError, NotFoundError
-from catalog.facts import Facts
-from catalog.models import AuditEntry, Enrollment, Generation, Removal
-from catalog.outbox import Worker, run_pending
-from catalog.products import NewPhoto
-from catalog.recognize import recognize
-from catalog.reembed import NotFitError
-from catalog.service import Catalog, live_generation
+from catalog.generations import live_generation
+from catalog.maintenance import reembedding
+from catalog.maintenance.reembedding import NotFitError
+from catalog.products import Facts
+from catalog.recognition import recognize
+from catalog.storage.tables import AuditEntry, Enrollment, Generation, Removal
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 FIRST = load_bundle(RELEASED)
@@ -43,8 +44,8 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
     create_each(catalog, 1, 2, 3)
     before = recognize(catalog, jpeg(1)).matches
     seen: list[tuple[int, int]] = []
-    result = reembed.reembed(catalog, other_bundle, lambda done, total: seen.append((done, total)), actor="anna")
-    assert result == reembed.Switched(other_bundle.id, FIRST.id, photos=3, total=3, changed=True)
+    result = maintenance.reembed(catalog, other_bundle, lambda done, total: seen.append((done, total)), actor="anna")
+    assert result == reembedding.Switched(other_bundle.id, FIRST.id, photos=3, total=3, changed=True)
     assert seen == [(3, 3)]
     assert live_id(catalog) == other_bundle.id
     assert recognize(catalog, jpeg(1)).bundle == other_bundle.id
@@ -53,15 +54,15 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
 
     create_each(catalog, 4)
     products.set_active(catalog, "S2", False, actor="anna")
-    back = reembed.rollback(catalog, actor="ben")
-    assert back == reembed.Switched(FIRST.id, other_bundle.id, photos=1, total=3, changed=True)
+    back = maintenance.rollback(catalog, actor="ben")
+    assert back == reembedding.Switched(FIRST.id, other_bundle.id, photos=1, total=3, changed=True)
     assert all_found(catalog, 1, 3, 4)
     assert points(catalog, FIRST) == ids_of(catalog, 1, 3, 4)
     assert [(m.sku, round(m.score, 4)) for m in recognize(catalog, jpeg(1)).matches[:1]] == [
         (before[0].sku, round(before[0].score, 4))
     ]
     with pytest.raises(NotFoundError, match="go back"):
-        reembed.rollback(catalog)
+        maintenance.rollback(catalog)
     with catalog.db.read() as session:
         entries = session.scalars(select(AuditEntry).where(AuditEntry.action.startswith("model.")))
         assert [(e.actor, e.action, e.subject, e.before, e.after) for e in entries] == [
@@ -73,20 +74,20 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
 def test_back_and_forth(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1, 2)
     for _ in range(2):
-        assert reembed.reembed(catalog, other_bundle).changed
+        assert maintenance.reembed(catalog, other_bundle).changed
         assert all_found(catalog, 1, 2)
-        assert reembed.rollback(catalog).bundle == FIRST.id
+        assert maintenance.rollback(catalog).bundle == FIRST.id
         assert all_found(catalog, 1, 2)
-    assert reembed.reembed(catalog, other_bundle).photos == 0  # all are there already
+    assert maintenance.reembed(catalog, other_bundle).photos == 0  # all are there already
 
 
 def test_the_live_model_is_left_alone(catalog: Catalog) -> None:
     create_each(catalog, 1)
-    assert reembed.reembed(catalog, FIRST) == reembed.Switched(FIRST.id, FIRST.id, 0, 0, changed=False)
+    assert maintenance.reembed(catalog, FIRST) == reembedding.Switched(FIRST.id, FIRST.id, 0, 0, changed=False)
 
 
 def test_an_empty_catalog_switches_too(catalog: Catalog, other_bundle: Bundle) -> None:
-    assert reembed.reembed(catalog, other_bundle).total == 0
+    assert maintenance.reembed(catalog, other_bundle).total == 0
     create_each(catalog, 1)
     assert all_found(catalog, 1)
 
@@ -94,7 +95,7 @@ def test_an_empty_catalog_switches_too(catalog: Catalog, other_bundle: Bundle) -
 def test_no_way_back_from_the_first(catalog: Catalog) -> None:
     for _ in range(2):
         with pytest.raises(NotFoundError):
-            reembed.rollback(catalog)
+            maintenance.rollback(catalog)
         catalog.live()
 
 
@@ -109,20 +110,20 @@ def test_what_changes_while_it_is_built(
         if next(turns) == 0:
             create_each(catalog, 10)
             products.set_active(catalog, "S0", False, actor="anna")
-            photo_edits.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
+            products.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
             products.set_active(catalog, "S2", False, actor="anna")
             products.set_active(catalog, "S2", True, actor="anna")
             assert all_found(catalog, 2, 3, 10)  # the live one goes on
 
-    judge = reembed._judge
+    judge = reembedding._judge
 
     def late(judged: Catalog, building: object) -> None:
         judge(judged, building)  # type: ignore[arg-type]
         create_each(catalog, 11)
-        photo_edits.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
+        products.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
 
-    monkeypatch.setattr(reembed, "_judge", late)
-    result = reembed.reembed(catalog, other_bundle, meanwhile)
+    monkeypatch.setattr(reembedding, "_judge", late)
+    result = maintenance.reembed(catalog, other_bundle, meanwhile)
     assert result.total == 5
     while run_pending(catalog):
         pass
@@ -146,11 +147,11 @@ def test_a_photo_that_can_not_be_read_stops_the_switch(catalog: Catalog, other_b
     file.unlink()
     for _ in range(2):
         with pytest.raises(NotFitError, match="1 photos can't be embedded"):
-            reembed.reembed(catalog, other_bundle)
+            maintenance.reembed(catalog, other_bundle)
         assert live_id(catalog) == FIRST.id
         assert all_found(catalog, *range(5))
     file.write_bytes(whole)
-    assert reembed.reembed(catalog, other_bundle).photos == 1  # goes on where it ended
+    assert maintenance.reembed(catalog, other_bundle).photos == 1  # goes on where it ended
     assert all_found(catalog, *range(5))
 
 
@@ -161,11 +162,11 @@ def test_a_gallery_that_goes_away_leaves_the_live_one(catalog: Catalog, other_bu
         catalog.gallery.on = False
 
     with pytest.raises(GalleryUnavailableError):
-        reembed.reembed(catalog, other_bundle, off)
+        maintenance.reembed(catalog, other_bundle, off)
     catalog.gallery.on = True
     assert live_id(catalog) == FIRST.id
     assert all_found(catalog, 1, 2)
-    assert reembed.reembed(catalog, other_bundle).changed
+    assert maintenance.reembed(catalog, other_bundle).changed
 
 
 def test_a_gallery_that_finds_nothing_is_not_switched_to(
@@ -180,17 +181,17 @@ def test_a_gallery_that_finds_nothing_is_not_switched_to(
 
     monkeypatch.setattr(catalog.gallery.real, "optimize", broken)
     with pytest.raises(NotFitError, match="1 do not find themselves"):
-        reembed.reembed(catalog, other_bundle)
+        maintenance.reembed(catalog, other_bundle)
     assert live_id(catalog) == FIRST.id
     assert all_found(catalog, 1, 2)
 
 
 def test_a_lost_old_gallery_is_built_anew_on_the_way_back(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1, 2)
-    reembed.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle)
     catalog.release_old()
     catalog.gallery.drop(f"sku-gallery-{FIRST.id}")
-    assert reembed.rollback(catalog).photos == 2
+    assert maintenance.rollback(catalog).photos == 2
     assert all_found(catalog, 1, 2)
 
 
@@ -198,7 +199,7 @@ def test_a_query_is_compared_with_its_own_model_only(catalog: Catalog, other_bun
     """Two models of equal dimension: a request that began before the switch still asks the gallery of its model."""
     create_each(catalog, 1, 2)
     began = catalog.live()
-    reembed.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle)
     create_each(catalog, 3)
     assert catalog.live().embedder.bundle.dim == began.embedder.bundle.dim
     vectors = {seed: began.embedder.embed_bytes(jpeg(seed)) for seed in (1, 2, 3)}
@@ -218,7 +219,7 @@ def test_an_add_that_began_before_the_switch_is_not_lost(
 
     def late(data: bytes) -> str:  # called after the model was asked for, before the product is written
         monkeypatch.undo()
-        reembed.reembed(catalog, other_bundle)
+        maintenance.reembed(catalog, other_bundle)
         return put(data)
 
     monkeypatch.setattr(catalog.photos, "put", late)
@@ -247,13 +248,13 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
         release(collection)
 
     monkeypatch.setattr(catalog, "release", slow)
-    reembed.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle)
     adding.join()
     while run_pending(catalog):
         pass
     assert live_id(catalog) == other_bundle.id
     assert all_found(catalog, 1, 2)
-    assert listing.counts(catalog).pending == 0
+    assert products.counts(catalog).pending == 0
 
 
 def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundle) -> None:
@@ -271,9 +272,9 @@ def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundl
 
     thread = threading.Thread(target=add)
     thread.start()
-    reembed.reembed(catalog, other_bundle)
-    reembed.rollback(catalog)
-    reembed.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle)
+    maintenance.rollback(catalog)
+    maintenance.reembed(catalog, other_bundle)
     stop.set()
     thread.join()
     worker.stop()
@@ -296,7 +297,7 @@ def test_kill_9_while_it_is_built(
     assert all_found(catalog, *range(8))
     with catalog.db.read() as session:
         assert session.scalar(select(func.count()).select_from(Generation)) == 2
-    result = reembed.reembed(catalog, other_bundle)
+    result = maintenance.reembed(catalog, other_bundle)
     assert result.total == 8
     assert result.photos < 8  # what was done before is not done again
     assert all_found(catalog, *range(8))
@@ -348,6 +349,6 @@ def test_a_serving_process_goes_on(
 
 
 def test_bundles_are_kept_by_id(catalog: Catalog, other_bundle: Bundle) -> None:
-    reembed.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle)
     kept: Path = catalog.settings.bundles
     assert {FIRST.id, other_bundle.id} <= {path.name for path in kept.iterdir()}

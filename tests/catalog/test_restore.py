@@ -14,20 +14,20 @@ import pytest
 from backups import content
 from steps import all_found, create_each
 
-from catalog import accounts, archive, doctor, products, rebuild, rows
-from catalog.archive import ArchiveError
-from catalog.backup import backup
-from catalog.restore import NotEmptyError, restore
-from catalog.service import Catalog
+from catalog import accounts, maintenance, products
+from catalog.backup import archive, backup, restore, table_rows
+from catalog.backup.archive import ArchiveError
+from catalog.backup.restoring import NotEmptyError
+from catalog.catalog import Catalog
+from catalog.storage.revision import HEAD
 from embedder.bundle import RELEASED, load_bundle
-from migrations import HEAD
 
 
 def refused(target: Catalog, path: Path, match: str) -> None:
     with pytest.raises(ArchiveError, match=match):
         restore(target, path, actor="test")
     with target.db.read() as session:
-        assert rows.filled(session.connection()) == {}
+        assert table_rows.filled(session.connection()) == {}
 
 
 def test_a_backup_that_was_cut_anywhere_is_refused(catalog: Catalog, target: Catalog, out: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_catalog_that_was_only_initialized_takes_a_backup(catalog: Catalog, ta
     backup(target, out)
     catalog.live()
     restore(catalog, out, actor="test")
-    assert rebuild.rebuild(catalog, actor="test").photos == 1
+    assert maintenance.rebuild(catalog, actor="test").photos == 1
     assert all_found(catalog, 1)
 
 
@@ -217,7 +217,7 @@ def test_a_restore_that_fails_half_way_can_be_repeated(
 ) -> None:
     create_each(catalog, 1, 2)
     backup(catalog, out)
-    real = rows.load
+    real = table_rows.load
     calls: list[str] = []
 
     def failing(connection: Any, table: Any, *arguments: Any) -> int:
@@ -226,13 +226,13 @@ def test_a_restore_that_fails_half_way_can_be_repeated(
             raise KeyboardInterrupt
         return real(connection, table, *arguments)
 
-    monkeypatch.setattr(rows, "load", failing)
+    monkeypatch.setattr(table_rows, "load", failing)
     with pytest.raises(KeyboardInterrupt):
         restore(target, out, actor="test")
     assert "product" in calls
     with target.db.read() as session:
-        assert rows.filled(session.connection()) == {}
+        assert table_rows.filled(session.connection()) == {}
     monkeypatch.undo()
     restore(target, out, actor="test")
-    assert rebuild.rebuild(target, actor="test").photos == 2
-    assert list(doctor.examine(target)) == []
+    assert maintenance.rebuild(target, actor="test").photos == 2
+    assert list(maintenance.examine(target)) == []

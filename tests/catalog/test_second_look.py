@@ -14,17 +14,18 @@ from drawn import DRAWN, front, side_by_side, small_and_turned
 from pictures import encode, jpeg
 from PIL import Image
 
-from catalog import details, products, second_look
+from catalog import products
+from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.demo import camera
 from catalog.demo.products import products as drawn_products
+from catalog.enrollment import NewPhoto
 from catalog.errors import StorageError
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.recognize import Recognition, recognize
-from catalog.service import Catalog
-from embedder import decision, verify
-from embedder.details import Details
+from catalog.products import Facts
+from catalog.recognition import Recognition, recognize, reranking
+from catalog.storage import feature_store
+from embedder import matching
+from embedder.matching import Details, reranker
 
 
 def query(place: int) -> bytes:
@@ -50,7 +51,7 @@ def with_settings(catalog: Catalog, **changes: Any) -> Catalog:
 
 def details_file(catalog: Catalog, place: int) -> Path:
     (photo,) = products.get(catalog, DRAWN[place].sku).photos
-    (path,) = (catalog.settings.data / "photos").rglob(f"{photo.sha256}.{details.KIND}")
+    (path,) = (catalog.settings.data / "photos").rglob(f"{photo.sha256}.{feature_store.KIND}")
     return path
 
 
@@ -169,15 +170,15 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[int] = []
-    real = second_look.verify_many
+    real = reranking.verify_many
 
-    def counted(query: Details, references: list[Details], threads: int) -> list[verify.Match]:
+    def counted(query: Details, references: list[Details], threads: int) -> list[matching.Match]:
         looked.append(len(references))
         return real(query, references, threads)
 
-    monkeypatch.setattr(second_look, "verify_many", counted)
-    monkeypatch.setattr(decision, "BATCH", 2)
-    monkeypatch.setattr(decision, "SETTLED", 2.0)  # no early end
+    monkeypatch.setattr(reranking, "verify_many", counted)
+    monkeypatch.setattr(reranker, "BATCH", 2)
+    monkeypatch.setattr(reranker, "SETTLED", 2.0)  # no early end
     recognize(filled, query(6))
     assert looked == [2, 2, 2, 2]
     looked.clear()
@@ -199,13 +200,13 @@ def test_retired_and_deleted_are_gone_from_the_next_answer(filled: Catalog) -> N
 
 
 def test_words_come_back_with_a_gallery_that_was_lost(filled: Catalog, open_catalog: Callable[[], Catalog]) -> None:
-    from catalog import outbox
+    from catalog import enrollment
 
     live = filled.live()
     filled.gallery.drop(live.collection)
     filled.close()
     again = open_catalog()
-    while outbox.run_pending(again):
+    while enrollment.run_pending(again):
         pass
     assert first(recognize(again, query(7))) == ("match", DRAWN[7].sku, "details")
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError, GalleryLockedError
 from catalog.gallery.edge import EdgeGallery
-from catalog.models import Generation
-from catalog.service import Catalog, keep_bundle
+from catalog.generations import keep_bundle
+from catalog.storage.tables import Generation
 from embedder.bundle import RELEASED, Bundle, load_bundle
 
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import sheet
+from catalog import transfer
 from catalog.errors import InvalidInputError
+from catalog.transfer import product_csv
 
 
 def cells(text: str, mapping: str = "") -> list[dict[str, str]]:
-    return [line.cells for line in sheet.read(text.encode(), sheet.parse_mapping(mapping)).lines]
+    return [line.cells for line in product_csv.read(text.encode(), transfer.parse_mapping(mapping)).lines]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -36,7 +37,7 @@ def test_foreign_headers() -> None:
     assert cells(text, "sku=artikel, photos=Bild,attribute:Color=Farbe") == [
         {"sku": "A", "photos": "1.jpg", "name": "Tea", "attribute:Color": "green"}
     ]
-    assert sheet.read(text.encode(), {"sku": "Artikel", "photos": "Bild"}).unread == ["Farbe", "sku", "Preis"]
+    assert product_csv.read(text.encode(), {"sku": "Artikel", "photos": "Bild"}).unread == ["Farbe", "sku", "Preis"]
 
 
 @pytest.mark.parametrize(
@@ -57,22 +58,22 @@ def test_what_is_no_list_of_products(text: str, mapping: str, words: str) -> Non
 @pytest.mark.parametrize("mapping", ["sku", "sku=", "price=Preis", "=x"])
 def test_what_is_no_mapping(mapping: str) -> None:
     with pytest.raises(InvalidInputError, match="COLUMN=HEADER"):
-        sheet.parse_mapping(mapping)
+        transfer.parse_mapping(mapping)
 
 
 def test_lines_are_numbered_as_an_editor_does() -> None:
-    read = sheet.read(b'sku,photos,name\nA,1.jpg,"two\nlines"\n\nB,2.jpg,,x\nC,3.jpg,,,\n')
+    read = product_csv.read(b'sku,photos,name\nA,1.jpg,"two\nlines"\n\nB,2.jpg,,x\nC,3.jpg,,,\n')
     assert [line.number for line in read.lines] == [3, 5, 6]
     assert [bool(line.errors) for line in read.lines] == [False, True, False]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "'=1", "''-x", "＝1"])  # noqa: RUF001
 def test_no_spreadsheet_runs_a_cell(text: str) -> None:
-    (written,) = next(csv.reader(io.StringIO(sheet.encode([text]).decode())))
+    (written,) = next(csv.reader(io.StringIO(product_csv.encode([text]).decode())))
     assert written == f"'{text}"
 
 
 @given(st.text(alphabet="'=+-@ax\t,;\"|", max_size=6))
 def test_every_text_comes_back(text: str) -> None:
-    (written,) = next(csv.reader(io.StringIO(sheet.encode([text]).decode(), newline=""))) or ("",)
-    assert sheet.unguard(written) == text
+    (written,) = next(csv.reader(io.StringIO(product_csv.encode([text]).decode(), newline=""))) or ("",)
+    assert product_csv.unguard(written) == text

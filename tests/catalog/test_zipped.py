@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pictures import jpeg
 
-from catalog import sources, zipped
+from catalog import transfer
 from catalog.errors import InvalidInputError
-from catalog.zipped import open_archive
+from catalog.transfer import zip_archive
+from catalog.transfer.zip_archive import open_archive
 
 
 def made(path: Path, files: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -23,7 +24,7 @@ def test_folders_in_a_zip(tmp_path: Path) -> None:
     photo = jpeg(1)
     names = ["deep/Kr\u0061\u0308uter/1.jpg", "deep/A/2.JPG", "deep/A/notes.txt", "__MACOSX/A/1.jpg", "A/._1.jpg"]
     path = made(tmp_path / "in.zip", dict.fromkeys(names, photo))
-    with sources.opened(path) as source:
+    with transfer.opened(path) as source:
         assert [(item.facts.sku, len(item.photos)) for item in source.items] == [("A", 1), ("Kr\u00e4uter", 1)]
         assert source.items[0].photos[0].name == "2.JPG"
         assert source.items[0].photos[0].read_bytes() == photo
@@ -34,7 +35,7 @@ def test_a_list_in_a_zip_names_photos_of_the_zip_only(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(jpeg(2))
     listed = f"sku,photos\nA,p/1.jpg|../secret.jpg|{tmp_path}/secret.jpg|absent.jpg\n"
     path = made(tmp_path / "in.zip", {"x/list.csv": listed.encode(), "x/p/1.jpg": jpeg(1)})
-    with sources.opened(path) as source:
+    with transfer.opened(path) as source:
         assert source.listed
         first, *others = source.items[0].photos
         assert first.read_bytes() == jpeg(1)
@@ -51,7 +52,7 @@ def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_bomb_is_refused_by_what_it_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zipped, "BOMB_BYTES", 1_000_000)
+    monkeypatch.setattr(zip_archive, "BOMB_BYTES", 1_000_000)
     path = made(tmp_path / "in.zip", {f"A/{n}.jpg": bytes(1_000_000) for n in range(3)})
     with pytest.raises(InvalidInputError, match="no photos shrink like that"), open_archive(path):
         pass
@@ -101,5 +102,5 @@ def test_zips_without_anything_to_import(tmp_path: Path) -> None:
     two = {"a.csv": b"sku,photos\n", "b.csv": b"sku,photos\n"}
     for files, words in (({"notes.txt": b""}, "no photo"), (two, "several lists, and one is possible: a.csv, b.csv")):
         path = made(tmp_path / "in.zip", files)
-        with pytest.raises(InvalidInputError, match=words), sources.opened(path):
+        with pytest.raises(InvalidInputError, match=words), transfer.opened(path):
             pass

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from embedder.bundle import RELEASED
-from embedder.images import find_photos
-from embedder.serve import Embedder
+from embedder.datasets import find_photos
+from embedder.inference import Embedder
 
 #: Before TensorFlow is imported: it reports the CPU's features, and loads CUDA's absence, on stderr.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -96,11 +96,13 @@ def trained(
 ) -> Any:
     """That training, run from start to end without a break: its Trainer. Skips where TensorFlow is missing."""
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
-    from embedder import train
+    from embedder.training import recipe, validation, work_folder
 
-    config = train.TrainConfig(**settings)
-    trainer = train.prepare(config, tmp_path_factory.mktemp("train") / "work", resume=False, say=_nothing_to_say)
-    trainer.run(judge=train.make_judge(find_photos(shapes), find_photos(shape_queries), 32), judge_every=3, quiet=True)
+    config = recipe.TrainConfig(**settings)
+    trainer = work_folder.prepare(config, tmp_path_factory.mktemp("train") / "work", resume=False, say=_nothing_to_say)
+    trainer.run(
+        judge=validation.make_judge(find_photos(shapes), find_photos(shape_queries), 32), judge_every=3, quiet=True
+    )
     return trainer
 
 

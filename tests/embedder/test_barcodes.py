@@ -13,12 +13,13 @@ from bars import EAN8, EAN13, KINDS, OTHER, UPCA, UPCE, bars, broken_bars, pack
 from pictures import bad_files, encode, odd_files, picture
 from PIL import Image, ImageDraw, ImageFilter
 
-from embedder import barcodes, gtin, images
+from embedder import barcodes, datasets, images
+from embedder.barcodes import gtin, reader
 from embedder.errors import ImageError
 
 
 def read(photo: Image.Image) -> list[str]:
-    return [barcode.gtin for barcode in barcodes.read(photo)]
+    return [barcode.gtin for barcode in reader.read(photo)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_small_in_a_compressed_photo(quality: int, angle: int) -> None:
 
 def test_a_phones_photo_is_decoded_smaller_and_read() -> None:
     data = encode(pack(4, bars(EAN13, width=700), size=(4000, 3000)), quality=85)
-    assert max(images.decode(data, want=barcodes.WANT).size) == 2000
+    assert max(images.decode(data, want=reader.WANT).size) == 2000
     assert [b.gtin for b in barcodes.read_bytes(data)] == ["04006381333931"]
 
 
@@ -58,7 +59,7 @@ def test_held_sideways() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     sideways = pack(5, bars(EAN13)).transpose(Image.Transpose.ROTATE_90)
-    (upright,) = barcodes.read(pack(5, bars(EAN13)))
+    (upright,) = reader.read(pack(5, bars(EAN13)))
     (found,) = barcodes.read_bytes(encode(sideways, exif=exif, quality=95))
     assert found.gtin == upright.gtin
     for measure in (np.min, np.max, np.mean):
@@ -114,7 +115,7 @@ def test_nothing_is_read_that_is_not_there() -> None:
         angle = (37 * seed) % 360
         photo = pack(seed, bars(number, width=150 + 3 * seed), angle=angle, size=(700, 500))
         photo = photo.filter(ImageFilter.GaussianBlur(0.7))
-        alone = {found for found, _ in barcodes._scan(np.asarray(photo.convert("L")))}
+        alone = {found for found, _ in reader._scan(np.asarray(photo.convert("L")))}
         found = set(read(photo))
         alone_wrong += bool(alone - {"0" + number})
         wrong += bool(found - {"0" + number})
@@ -128,7 +129,7 @@ def test_the_place_is_where_the_bars_are(kind: str) -> None:
     number = {"EAN-13": EAN13, "EAN-8": EAN8, "UPC-A": UPCA, "UPC-E": UPCE}[kind]
     code = bars(number, kind, width=300)
     for angle in (0, 30, 90, 180):
-        (found,) = barcodes.read(pack(9, code, angle=angle, size=(900, 900)))
+        (found,) = reader.read(pack(9, code, angle=angle, size=(900, 900)))
         corners = np.array(found.place)
         assert corners.shape == (4, 2)
         assert np.allclose(corners.mean(axis=0), 0.5, atol=0.05)
@@ -139,9 +140,9 @@ def test_the_place_is_where_the_bars_are(kind: str) -> None:
 
 def test_many_threads_read_the_same() -> None:
     photos = [pack(seed, bars(number), angle=30 * seed) for seed, number in enumerate([EAN13, OTHER] * 4)]
-    alone = [barcodes.read(photo) for photo in photos]
+    alone = [reader.read(photo) for photo in photos]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(barcodes.read, photos)) == alone
+        assert list(pool.map(reader.read, photos)) == alone
 
 
 @pytest.mark.parametrize("name", odd_files(0))
@@ -161,5 +162,5 @@ def test_photos_of_a_shop_without_barcodes(shared: Path) -> None:
     folder = shared / "data" / "grocery-store" / "val" / "Fruit"
     if not folder.is_dir():
         pytest.skip("the photos of grocery-store are not on this machine")
-    photos = [path for paths in images.find_photos(folder).values() for path in paths[:1]]
+    photos = [path for paths in datasets.find_photos(folder).values() for path in paths[:1]]
     assert {path.name: barcodes.read_bytes(path.read_bytes()) for path in photos} == {p.name: [] for p in photos}

@@ -10,19 +10,13 @@ import numpy as np
 import pytest
 
 from embedder.bundle import Thresholds
-from embedder.calibrate import (
-    Calibration,
-    Known,
-    Pair,
-    Unknown,
-    calibrate,
-    read_alone,
-    read_pair,
-    split_folds,
-)
+from embedder.calibration import Pair, calibrate, read_alone, read_pair
+from embedder.calibration.calibrating_thresholds import Calibration
+from embedder.calibration.rates import Known, Unknown, split_folds
 from embedder.errors import DataError
-from embedder.evaluate import Embedded, sku_scores
-from embedder.serve import Embedder
+from embedder.evaluation import Embedded
+from embedder.evaluation.metrics import sku_scores
+from embedder.inference import Embedder
 
 
 def embedded(degrees: Sequence[float], skus: Sequence[str]) -> Embedded:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from embedder import decision
 from embedder.bundle import RELEASED, load_bundle, rewrite_bundle
-from embedder.calibrate import Pair, read_pair
-from embedder.calibrate_details import Second, calibrate_details, shared_words, shortlist
-from embedder.details import QUERY, find
+from embedder.calibration import Pair, calibrate_details, read_pair
+from embedder.calibration.calibrating_reranker import Second, shared_words, shortlist
 from embedder.errors import BundleError, DataError
-from embedder.serve import Embedder
-from embedder.words import Vocabulary, Words
+from embedder.inference import Embedder
+from embedder.matching import QUERY, Vocabulary, Words, reranker
+from embedder.matching.local_features import find
 
 PACKS = 24
 
@@ -80,7 +79,7 @@ def test_figures_are_of_all_queries_and_add_up(second: Second) -> None:
         assert held_out.accepted + held_out.ambiguous + held_out.unknown == pytest.approx(1)
     assert 0 < second.second <= 1
     assert 0.5 <= second.look.accept <= 1
-    decision.check(second.look)
+    reranker.check(second.look)
 
 
 def test_the_same_photos_give_the_same_fit(embedder: Embedder, pair: Pair, second: Second) -> None:

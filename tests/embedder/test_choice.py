@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedder import choice
+from embedder.calibration import conditional_logit
 
 
 def even(count: int) -> np.ndarray:
@@ -13,13 +13,13 @@ def even(count: int) -> np.ndarray:
 def test_one_alternative_and_nothing_known_of_it_is_chosen_as_often_as_it_was() -> None:
     # The closed form of a logit with a constant alone: log(p / (1 - p)).
     tables = [np.ones((1, 1))] * 10
-    weights = choice.fit(tables, [0] * 8 + [-1] * 2, even(10), ridge=0.0)
+    weights = conditional_logit.fit(tables, [0] * 8 + [-1] * 2, even(10), ridge=0.0)
     assert weights == pytest.approx([np.log(0.8 / 0.2)])
 
 
 def test_choosers_that_count_more_decide_more() -> None:
     shares = np.array([0.9, 0.1])
-    assert choice.fit([np.ones((1, 1))] * 2, [0, -1], shares, ridge=0.0) == pytest.approx([np.log(9)])
+    assert conditional_logit.fit([np.ones((1, 1))] * 2, [0, -1], shares, ridge=0.0) == pytest.approx([np.log(9)])
 
 
 def test_the_weights_that_made_the_choices_are_found_again() -> None:
@@ -32,7 +32,7 @@ def test_the_weights_that_made_the_choices_are_found_again() -> None:
         picked = int(rng.choice(count + 1, p=powers / powers.sum()))
         tables.append(table)
         chosen.append(picked if picked < count else -1)
-    assert choice.fit(tables, chosen, even(4000), ridge=0.0) == pytest.approx(true, abs=0.12)
+    assert conditional_logit.fit(tables, chosen, even(4000), ridge=0.0) == pytest.approx(true, abs=0.12)
 
 
 def test_no_other_weights_are_likelier() -> None:
@@ -47,7 +47,7 @@ def test_no_other_weights_are_likelier() -> None:
             found += utilities[pick] - np.log(np.exp(utilities).sum())
         return found
 
-    best = choice.fit(tables, chosen, even(200), ridge=0.0)
+    best = conditional_logit.fit(tables, chosen, even(200), ridge=0.0)
     for step in (-0.02, 0.02):
         for axis in range(2):
             assert likelihood(best + step * np.eye(2)[axis]) < likelihood(best)
@@ -55,5 +55,5 @@ def test_no_other_weights_are_likelier() -> None:
 
 def test_what_always_tells_does_not_run_away() -> None:
     tables = [np.array([[1.0], [-1.0]])] * 20
-    (weight,) = choice.fit(tables, [0] * 20, even(20))
+    (weight,) = conditional_logit.fit(tables, [0] * 20, even(20))
     assert 1 < weight < 20

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from embedder import cli, recipe, report
+from embedder import cli, model_card
 from embedder.bundle import RELEASED, load_bundle
+from embedder.training import recipe
 
 
 def run(*words: object) -> Result:
@@ -121,7 +122,7 @@ def test_evaluate_options_of_another_kind_of_sets(words: list[object], shapes: P
 
 def test_calibrate_sets_thresholds_and_rewrites_the_card(bundle: Path, shapes: Path, shape_queries: Path) -> None:
     before = load_bundle(bundle)
-    (bundle / report.CURVES_FILE).write_bytes(b"curves")
+    (bundle / model_card.CURVES_FILE).write_bytes(b"curves")
     result = run(
         *("calibrate", bundle, "--gallery", shapes, "--queries", shape_queries, "--false-accept", 0.5, "--wrong", 0.5)
     )
@@ -137,18 +138,18 @@ def test_calibrate_sets_thresholds_and_rewrites_the_card(bundle: Path, shapes: P
     assert sum(found["rates"]["known"].values()) == pytest.approx(1)
     assert str(shapes.parent.parent) not in (bundle / "bundle.json").read_text()  # names, not paths
     assert {**after.training, "calibration": 0} == {**before.training, "calibration": 0}
-    card = (bundle / report.CARD_FILE).read_text()
+    card = (bundle / model_card.CARD_FILE).read_text()
     assert f"cosine of {after.thresholds.score:.4f}" in card
     row = next(line for line in result.stdout.splitlines() if line.startswith("| together | held out"))
     assert row in card
     assert f"| {found['rates']['held_out']['accepted']:.1%} |" in row
-    assert (bundle / report.CURVES_FILE).read_bytes() == b"curves"
+    assert (bundle / model_card.CURVES_FILE).read_bytes() == b"curves"
     assert after.model_path.read_bytes() == (RELEASED / "model.tflite").read_bytes()
 
 
 def test_calibrate_elsewhere_leaves_the_bundle(bundle: Path, shapes: Path, tmp_path: Path) -> None:
     before = load_bundle(bundle)
-    (bundle / report.CURVES_FILE).write_bytes(b"curves")
+    (bundle / model_card.CURVES_FILE).write_bytes(b"curves")
     out = tmp_path / "new"
     words = ("calibrate", bundle, "--alone", shapes, "--false-accept", 0.5, "--wrong", 0.5, "--folds", 3)
     result = run(*words, "--out", out)
@@ -157,7 +158,7 @@ def test_calibrate_elsewhere_leaves_the_bundle(bundle: Path, shapes: Path, tmp_p
     found = load_bundle(out).training["calibration"]
     assert found["queries"] == 6 * 7  # three of ten photos are references
     assert len(found["by_fold"]) == 3
-    assert (out / report.CURVES_FILE).read_bytes() == b"curves"
+    assert (out / model_card.CURVES_FILE).read_bytes() == b"curves"
     # The same again is the same bundle.
     assert run(*words, "--out", tmp_path / "again").exit_code == 0
     assert load_bundle(tmp_path / "again").id == load_bundle(out).id
@@ -184,7 +185,7 @@ def test_calibrate_as_json_with_strangers_and_split_files(shapes: Path, shape_qu
     assert found["sets"][0]["name"].startswith("asked in ")
     assert (found["strangers"]["names"], found["strangers"]["photos"]) == (["strangers"], 8)
     assert sum(found["strangers"]["rates"].values()) == pytest.approx(1)
-    assert "| strangers | in no gallery |" in (tmp_path / "out" / report.CARD_FILE).read_text()
+    assert "| strangers | in no gallery |" in (tmp_path / "out" / model_card.CARD_FILE).read_text()
     assert result.stderr.count("skipped") == 1
     assert "bad.png" in result.stderr
 
@@ -266,22 +267,23 @@ def test_every_command_and_option_says_what_it_is_for() -> None:
 def test_backbones_are_those_of_the_model_module() -> None:
     """Named twice, because the command must not import TensorFlow to tell them."""
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
-    from embedder import model
+    from embedder.networks import backbones
 
-    assert tuple(recipe.BACKBONES) == tuple(model.BACKBONES)
+    assert tuple(recipe.BACKBONES) == tuple(backbones.BACKBONES)
 
 
 def test_defaults_are_those_of_the_training(shapes: Path) -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
-    from embedder import model, train
+    from embedder.networks import embedding_network
+    from embedder.training.recipe import TrainConfig
 
     command = cli.main.commands["train"]
     given = command.make_context("train", [str(shapes), "--out", "bundle"]).params
-    for name, default in dataclasses.asdict(train.TrainConfig(data=(shapes,))).items():
+    for name, default in dataclasses.asdict(TrainConfig(data=(shapes,))).items():
         if name not in ("left_out", "teaching"):  # worked out of what is given
             assert given[name] == default, name
     heads = next(option.type for option in command.params if option.name == "head")
-    assert tuple(heads.choices) == model.HEADS
+    assert tuple(heads.choices) == embedding_network.HEADS
 
 
 def test_train_errors_are_one_line(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:

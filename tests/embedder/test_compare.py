@@ -13,10 +13,11 @@ from PIL import Image
 
 pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, compare, compare_report, images
+from embedder import cli, datasets
 from embedder.bundle import load_bundle
+from embedder.comparison import comparing, table
 from embedder.errors import DataError
-from embedder.recipe import TrainConfig
+from embedder.training.recipe import TrainConfig
 
 NAMES = ("efficientnetlite0", "mobilenetv3small")
 
@@ -52,7 +53,7 @@ def written(out: Path) -> dict[str, int]:
 
 
 def entries(out: Path) -> dict[str, Any]:
-    return {entry["network"]: entry for entry in json.loads((out / compare.JSON_FILE).read_text())["networks"]}
+    return {entry["network"]: entry for entry in json.loads((out / comparing.JSON_FILE).read_text())["networks"]}
 
 
 def test_figures(compared: Path) -> None:
@@ -70,32 +71,32 @@ def test_figures(compared: Path) -> None:
         assert entry["megabytes"] == pytest.approx(2e-6 * entry["parameters"], rel=0.15)  # two bytes each
     assert found["efficientnetlite0"]["parameters"] == pytest.approx(3.43e6, rel=0.01)
     assert found["mobilenetv3small"]["parameters"] == pytest.approx(0.95e6, rel=0.01)
-    budget = json.loads((compared / compare.JSON_FILE).read_text())["budget"]
+    budget = json.loads((compared / comparing.JSON_FILE).read_text())["budget"]
     assert (budget["photos"], budget["skus"], budget["queries"]) == (48, 6, 12)
 
 
 def test_table_and_picture(compared: Path) -> None:
-    text = (compared / compare.TABLE_FILE).read_text()
+    text = (compared / comparing.TABLE_FILE).read_text()
     for name, entry in entries(compared).items():
         assert f"| {name} | pooled | 16 | none | 1 | {entry['top1']:.1%} |" in text
     assert "48 photos of 6 SKUs" in text
     assert "trained from nothing" in text
-    with Image.open(compared / compare_report.PLOT_FILE) as picture:
+    with Image.open(compared / table.PLOT_FILE) as picture:
         assert picture.format == "PNG"
         assert picture.width > 800
 
 
 def test_nothing_in_it_tells_where_it_was_made(compared: Path, shapes: Path) -> None:
-    for name in (compare.JSON_FILE, compare.TABLE_FILE):
+    for name in (comparing.JSON_FILE, comparing.TABLE_FILE):
         assert str(shapes.parent) not in (compared / name).read_text()
 
 
 def test_second_run_trains_nothing(compared: Path, shapes: Path) -> None:
-    before, found = written(compared), (compared / compare.JSON_FILE).read_text()
+    before, found = written(compared), (compared / comparing.JSON_FILE).read_text()
     result = run(shapes, compared)
     assert result.exit_code == 0, result.output
     assert written(compared) == before
-    assert (compared / compare.JSON_FILE).read_text() == found
+    assert (compared / comparing.JSON_FILE).read_text() == found
     assert "1 of" not in result.stderr
 
 
@@ -103,11 +104,11 @@ def test_killed_between_two_networks(compared: Path, shapes: Path, tmp_path: Pat
     """As it is left when the second was trained, but not yet measured: only that is done, and all are timed anew."""
     out = tmp_path / "out"
     shutil.copytree(compared, out)
-    whole = json.loads((out / compare.JSON_FILE).read_text())
+    whole = json.loads((out / comparing.JSON_FILE).read_text())
     kept, lost = whole["networks"]
     left = {**whole, "networks": [{**kept, "milliseconds": None}]}
-    (out / compare.JSON_FILE).write_text(json.dumps(left))
-    for name in (compare.TABLE_FILE, compare_report.PLOT_FILE):
+    (out / comparing.JSON_FILE).write_text(json.dumps(left))
+    for name in (comparing.TABLE_FILE, table.PLOT_FILE):
         (out / name).unlink()
     shutil.rmtree(out / lost["folder"] / "bundle")
     before = written(out)
@@ -121,7 +122,7 @@ def test_killed_between_two_networks(compared: Path, shapes: Path, tmp_path: Pat
     anew = {"milliseconds", "megabytes"}  # Keras numbers a second network's layers, and their names are in the file
     assert {k: v for k, v in again.items() if k not in anew} == {k: v for k, v in lost.items() if k not in anew}
     assert all(entry["milliseconds"] > 0 for entry in entries(out).values())
-    assert (out / compare_report.PLOT_FILE).is_file()
+    assert (out / table.PLOT_FILE).is_file()
 
 
 def test_another_budget_is_refused(compared: Path, shapes: Path, shape_queries: Path) -> None:
@@ -154,22 +155,22 @@ def test_settings_that_no_training_takes_end_it_before_the_first(shapes: Path, t
 
 @pytest.mark.parametrize("content", ["", "[]", '{"networks": []}'])
 def test_folder_of_something_else_is_left_alone(shapes: Path, tmp_path: Path, content: str) -> None:
-    (tmp_path / compare.JSON_FILE).write_text(content)
+    (tmp_path / comparing.JSON_FILE).write_text(content)
     assert "no comparison that this version reads" in failed(shapes, tmp_path)
-    (tmp_path / compare.JSON_FILE).rename(tmp_path / "mine.json")
+    (tmp_path / comparing.JSON_FILE).rename(tmp_path / "mine.json")
     assert "left alone" in failed(shapes, tmp_path)
 
 
 def test_starts() -> None:
-    assert compare.read_starts([], NAMES) == {NAMES[0]: "imagenet", NAMES[1]: "imagenet"}
-    assert compare.read_starts([f"{NAMES[1]}=a=b.npz", "none"], NAMES) == {NAMES[0]: "none", NAMES[1]: "a=b.npz"}
+    assert comparing.read_starts([], NAMES) == {NAMES[0]: "imagenet", NAMES[1]: "imagenet"}
+    assert comparing.read_starts([f"{NAMES[1]}=a=b.npz", "none"], NAMES) == {NAMES[0]: "none", NAMES[1]: "a=b.npz"}
     with pytest.raises(DataError, match="vgg16 is not among"):
-        compare.read_starts(["vgg16=none"], NAMES)
+        comparing.read_starts(["vgg16=none"], NAMES)
 
 
 def test_starts_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"one")
-    network = compare.Network(NAMES[0], "pooled", 16, str(tmp_path / "a.npz"))
+    network = comparing.Network(NAMES[0], "pooled", 16, str(tmp_path / "a.npz"))
     before = network.folder, network.key
     (tmp_path / "a.npz").write_bytes(b"two")
     assert network.key["start"] == "a.npz"
@@ -180,8 +181,8 @@ def test_starts_of_one_name_are_told_apart_by_content(tmp_path: Path) -> None:
 def test_schedule_is_scaled_to_the_minutes(settings: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     """By the speed of a few real steps, in the shares of the schedule; nothing of them is left."""
     config = TrainConfig(**{**settings, "schedule": ((32, 2), (48, 1)), "mix": 0.0})
-    photos = images.find_photos(shapes)
-    first, second = compare._fit_schedule(config, photos, tmp_path / "speed", minutes=30)
+    photos = datasets.find_photos(shapes)
+    first, second = comparing._fit_schedule(config, photos, tmp_path / "speed", minutes=30)
     assert (first[0], second[0]) == (32, 48)
     assert second[1] > 5
     assert first[1] == pytest.approx(2 * second[1], abs=1)
@@ -194,7 +195,7 @@ def made_up(name: str, milliseconds: float, top1: float, start: str = "imagenet"
 
 def test_picture_of_points_on_top_of_each_other(tmp_path: Path) -> None:
     entries = [made_up(f"network{number}", 3 + number / 100, 0.7, "none") for number in range(9)]
-    compare_report.draw([*entries, made_up("vgg16", 90, 0.71)], tmp_path / "some.png")
-    compare_report.draw(entries[:1], tmp_path / "one.png")
+    table.draw([*entries, made_up("vgg16", 90, 0.71)], tmp_path / "some.png")
+    table.draw(entries[:1], tmp_path / "one.png")
     with Image.open(tmp_path / "some.png") as picture:
         assert picture.width > 800

@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embedder import decision
 from embedder.bundle import SecondLook
-from embedder.decision import Candidate, Weighed
-from embedder.details import Details
 from embedder.errors import BundleError
-from embedder.verify import Match
+from embedder.matching import Candidate, Details, Match, reranker
+from embedder.matching.reranker import Weighed
 
 
 def grid() -> Details:
@@ -34,13 +32,13 @@ def seen(sku: str, cosine: float, match: Match | None = None) -> Candidate:
 
 
 def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
-    skus, _, table = decision.features(candidates)
-    column = list(decision.FEATURES).index(name)
+    skus, _, table = reranker.features(candidates)
+    column = list(reranker.FEATURES).index(name)
     return dict(zip(skus, table[:, column].tolist(), strict=True))
 
 
 def look(accept: float = 0.8, **weights: float) -> SecondLook:
-    return SecondLook(dict.fromkeys(decision.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
+    return SecondLook(dict.fromkeys(reranker.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
 
 
 def test_a_sku_has_the_cosine_of_its_nearest_photo_and_its_margin_over_the_best_other() -> None:
@@ -59,10 +57,10 @@ def test_print_is_of_the_photo_that_agrees_best_beyond_chance_and_by_what_it_cov
         seen("c", 0.6, agreeing(range(340, 346))),  # by chance
     ]
     assert of("print", candidates) == pytest.approx({"a": np.log(195) * 9 / 19, "b": 0.0, "c": 0.0})
-    _, best, _ = decision.features(candidates)
+    _, best, _ = reranker.features(candidates)
     assert best == [1, 2, 3]
-    assert decision.agrees(candidates)
-    assert not decision.agrees(candidates[3:])
+    assert reranker.agrees(candidates)
+    assert not reranker.agrees(candidates[3:])
 
 
 def test_what_a_still_camera_sees_again_is_not_the_product() -> None:
@@ -71,7 +69,7 @@ def test_what_a_still_camera_sees_again_is_not_the_product() -> None:
     printed = of("print", candidates)
     assert printed["red"] == 0.0 < printed["blue"]
     assert of("own", candidates)["blue"] > 0
-    assert not decision.agrees(candidates[:1])
+    assert not reranker.agrees(candidates[:1])
 
 
 def test_what_a_family_has_in_common_does_not_decide_and_what_is_a_packs_own_does() -> None:
@@ -100,21 +98,21 @@ def test_a_rival_is_the_other_sku_that_agrees_most() -> None:
 
 
 def test_probabilities_leave_room_for_none_of_them() -> None:
-    assert decision.probabilities(np.array([0.0])) == pytest.approx([0.5])
-    assert decision.probabilities(np.array([np.log(3), np.log(4)])) == pytest.approx([3 / 8, 4 / 8])
+    assert reranker.probabilities(np.array([0.0])) == pytest.approx([0.5])
+    assert reranker.probabilities(np.array([np.log(3), np.log(4)])) == pytest.approx([3 / 8, 4 / 8])
     # No overflow, however sure.
-    assert decision.probabilities(np.array([2000.0, 1000.0])) == pytest.approx([1.0, 0.0])
-    assert decision.probabilities(np.array([-2000.0])) == pytest.approx([0.0])
-    assert decision.probabilities(np.array([])).size == 0
+    assert reranker.probabilities(np.array([2000.0, 1000.0])) == pytest.approx([1.0, 0.0])
+    assert reranker.probabilities(np.array([-2000.0])) == pytest.approx([0.0])
+    assert reranker.probabilities(np.array([])).size == 0
 
 
 def test_weigh_gives_skus_by_probability_with_the_photo_that_speaks_for_each() -> None:
     candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(400))), seen("b", 0.6)]
-    first, second = decision.weigh(look(print=1.0), candidates)
+    first, second = reranker.weigh(look(print=1.0), candidates)
     assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
     assert first.probability == pytest.approx(395 / 397)
     assert (first.alone, second.alone) == (pytest.approx(395 / 396), 0.5)
-    assert decision.weigh(look(), []) == []
+    assert reranker.weigh(look(), []) == []
 
 
 def weighed(chance: float, alone: float = 0.0, match: Match | None = None) -> Weighed:
@@ -128,15 +126,15 @@ def test_two_products_in_one_photo_are_for_a_person_and_two_look_alikes_in_one_p
 
     limits = look(accept=0.7)
     first = weighed(0.8, 0.99, at(0.05))
-    assert decision.decide(limits, [first, weighed(0.19, 0.95, at(0.55))]) == "ambiguous"
-    assert decision.decide(limits, [first, weighed(0.19, 0.95, at(0.10))]) == "match"
-    assert decision.decide(limits, [first, weighed(0.10, 0.60, at(0.55))]) == "match"  # not one by itself
-    assert decision.decide(limits, [first, weighed(0.10, 0.95)]) == "match"  # by its cosine: who knows where
+    assert reranker.decide(limits, [first, weighed(0.19, 0.95, at(0.55))]) == "ambiguous"
+    assert reranker.decide(limits, [first, weighed(0.19, 0.95, at(0.10))]) == "match"
+    assert reranker.decide(limits, [first, weighed(0.10, 0.60, at(0.55))]) == "match"  # not one by itself
+    assert reranker.decide(limits, [first, weighed(0.10, 0.95)]) == "match"  # by its cosine: who knows where
 
 
 def test_decide() -> None:
     def ask(*chances: float) -> str:
-        return decision.decide(look(accept=0.7), [weighed(one) for one in chances])
+        return reranker.decide(look(accept=0.7), [weighed(one) for one in chances])
 
     assert ask(0.7, 0.1) == "match"
     assert ask(0.69, 0.1) == "ambiguous"
@@ -149,24 +147,24 @@ def test_decide() -> None:
 def test_a_guess_is_likelier_than_not_or_would_be_a_match_by_itself(
     probability: float, alone: float, is_one: bool
 ) -> None:
-    assert decision.is_guess(look(accept=0.8), [weighed(probability, alone)]) == is_one
+    assert reranker.is_guess(look(accept=0.8), [weighed(probability, alone)]) == is_one
 
 
 def test_a_first_beyond_doubt_ends_the_look() -> None:
-    assert decision.is_settled([weighed(0.995)])
-    assert not decision.is_settled([weighed(0.98)])
-    assert not decision.is_settled([])
+    assert reranker.is_settled([weighed(0.995)])
+    assert not reranker.is_settled([weighed(0.98)])
+    assert not reranker.is_settled([])
 
 
 def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another() -> None:
     few = [weighed(0.3), replace(weighed(0.1), sku="other")]
     limits = look(accept=0.7)
-    assert decision.decide(limits, few) == "unknown"
-    assert decision.decide(limits, few, matched="sku") == "match"
-    assert decision.decide(limits, few, matched="other") == "unknown"
+    assert reranker.decide(limits, few) == "unknown"
+    assert reranker.decide(limits, few, matched="sku") == "match"
+    assert reranker.decide(limits, few, matched="other") == "unknown"
 
 
 def test_weights_of_other_features_are_refused() -> None:
-    decision.check(look())
+    reranker.check(look())
     with pytest.raises(BundleError, match="'own', 'print'"):
-        decision.check(SecondLook({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))
+        reranker.check(SecondLook({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedder import details
-from embedder.details import QUERY, REFERENCE, Details, Sight, find, from_bytes, from_photo, to_bytes
+from embedder import matching
 from embedder.errors import DetailsError, ImageError
+from embedder.matching import QUERY, REFERENCE, Details, feature_file, from_bytes, from_photo, local_features, to_bytes
+from embedder.matching.local_features import Sight, find
 
 Encode = Callable[..., bytes]
 
@@ -91,7 +92,7 @@ def test_nothing_printed_gives_none_and_no_error(color: Any, size: tuple[int, in
 
 def test_root_sift_is_of_unit_length_and_its_product_the_hellinger_kernel() -> None:
     sift = np.random.default_rng(4).integers(0, 120, (6, 128)).astype(np.float32)
-    roots = details.root(sift).astype(np.float64) / details.UNIT
+    roots = local_features.root(sift).astype(np.float64) / local_features.UNIT
     assert np.linalg.norm(roots, axis=1) == pytest.approx(1, abs=0.01)
     shares = sift / sift.sum(axis=1, keepdims=True)
     assert roots @ roots.T == pytest.approx(np.sqrt(shares[:, np.newaxis] * shares).sum(axis=2), abs=0.01)
@@ -100,7 +101,7 @@ def test_root_sift_is_of_unit_length_and_its_product_the_hellinger_kernel() -> N
 def test_root_sift_of_extremes_stays_in_a_byte() -> None:
     sift = np.zeros((2, 128), np.float32)
     sift[1, 5] = 255
-    assert details.root(sift)[:, 4:7].tolist() == [[0, 0, 0], [0, 255, 0]]
+    assert local_features.root(sift)[:, 4:7].tolist() == [[0, 0, 0], [0, 255, 0]]
 
 
 def test_same_photo_same_details_in_any_thread(found: Details) -> None:
@@ -157,7 +158,7 @@ def test_any_byte_changed_is_refused(found: Details) -> None:
 
 def test_another_kind_and_another_version_are_told_apart(found: Details, encode: Encode) -> None:
     assert "does not begin" in refused(encode(blocks(), "PNG"))
-    later = struct.pack("<4s4H", details.MAGIC, details.VERSION + 1, 300, 220, 0)
+    later = struct.pack("<4s4H", feature_file.MAGIC, matching.VERSION + 1, 300, 220, 0)
     assert "version 3" in refused(later + struct.pack("<I", zlib.crc32(later)))
 
 

@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedder import evaluate
+from embedder import evaluation
 from embedder.bundle import RELEASED, Thresholds, load_bundle, write_bundle
 from embedder.errors import DataError
-from embedder.serve import Embedder
+from embedder.evaluation import protocols
+from embedder.inference import Embedder
 
 
 @pytest.fixture(scope="module")
-def found(released: Embedder, shapes: Path, shape_queries: Path) -> evaluate.Evaluation:
+def found(released: Embedder, shapes: Path, shape_queries: Path) -> evaluation.Evaluation:
     """Everything, on the drawn photos."""
-    return evaluate.run(released, evaluate.two_sets(shapes, shape_queries), degraded=True)
+    return evaluation.run(released, protocols.two_sets(shapes, shape_queries), degraded=True)
 
 
 def test_photos_find_themselves(released: Embedder, shapes: Path) -> None:
-    figures = evaluate.evaluate(released, shapes, shapes)
+    figures = evaluation.evaluate(released, shapes, shapes)
     assert (figures.top1, figures.top5) == (1.0, 1.0)
     assert (figures.queries, figures.gallery, figures.skus, figures.queries_without_sku) == (60, 60, 6, 0)
     assert figures.bundle == released.bundle.id
@@ -40,7 +41,7 @@ def test_queries_of_other_skus_count_as_wrong(released: Embedder, shapes: Path, 
     shutil.copytree(shapes / "red-square", tmp_path / "red-square")
     shutil.copytree(shapes / "red-square", tmp_path / "never-seen")
     (tmp_path / "red-square" / "bad.jpg").write_bytes(b"text")
-    figures = evaluate.evaluate(released, shapes, tmp_path)
+    figures = evaluation.evaluate(released, shapes, tmp_path)
     assert (figures.queries, figures.queries_without_sku) == (20, 10)
     assert (figures.top1, figures.top5) == (0.5, 0.5)
     assert len(figures.broken) == 1
@@ -54,7 +55,7 @@ def test_queries_of_other_skus_count_as_wrong(released: Embedder, shapes: Path, 
 
 def test_no_query_of_a_known_sku(released: Embedder, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes / "red-square", tmp_path / "never-seen")
-    found = evaluate.run(released, evaluate.two_sets(shapes, tmp_path))
+    found = evaluation.run(released, protocols.two_sets(shapes, tmp_path))
     assert (found.figures.mean_average_precision, found.figures.rejection) == (None, None)
     assert found.figures.decided is not None
     assert found.figures.decided.known is None
@@ -66,17 +67,17 @@ def test_no_query_of_a_known_sku(released: Embedder, shapes: Path, tmp_path: Pat
 def test_a_gallery_of_two_skus_tells_no_unknown_apart(released: Embedder, shapes: Path, tmp_path: Path) -> None:
     for sku in ("red-square", "green-bar"):
         shutil.copytree(shapes / sku, tmp_path / sku)
-    figures = evaluate.evaluate(released, tmp_path, tmp_path)
+    figures = evaluation.evaluate(released, tmp_path, tmp_path)
     assert (figures.top1, figures.rejection, figures.decided) == (1.0, None, None)
     assert figures.mean_average_precision is not None
 
 
 def test_figures_counted_again_photo_by_photo(
-    found: evaluate.Evaluation, released: Embedder, shapes: Path, shape_queries: Path
+    found: evaluation.Evaluation, released: Embedder, shapes: Path, shape_queries: Path
 ) -> None:
     """Wrong, right, known, unknown and confused, by plain loops over the cosines of all pairs."""
     figures, limits = found.figures, released.bundle.thresholds
-    known, asked = (evaluate.embed_folder(released, folder) for folder in (shapes, shape_queries))
+    known, asked = (evaluation.embed_folder(released, folder) for folder in (shapes, shape_queries))
     right: dict[str, list[bool]] = {}
     confused: dict[tuple[str, str], int] = {}
     scores: dict[bool, list[float]] = {True: [], False: []}
@@ -124,7 +125,7 @@ def test_confused_pairs_show_the_query_and_the_photo_it_was_taken_for(released: 
             (tmp_path / folder / sku).mkdir(parents=True)
             pictures[owner].save(tmp_path / folder / sku / "0.png")
     Image.new("RGB", (40, 40), "green").save(tmp_path / "gallery" / "a" / "1.png")
-    figures = evaluate.evaluate(released, tmp_path / "gallery", tmp_path / "queries")
+    figures = evaluation.evaluate(released, tmp_path / "gallery", tmp_path / "queries")
     assert [(one.true, one.answered, one.count) for one in figures.confused] == [("a", "b", 1), ("b", "a", 1)]
     one = figures.confused[1]
     assert Path(one.query) == tmp_path / "queries" / "b" / "0.png"
@@ -132,7 +133,7 @@ def test_confused_pairs_show_the_query_and_the_photo_it_was_taken_for(released: 
 
 
 def test_recall_by_references_is_that_of_a_smaller_gallery(
-    found: evaluate.Evaluation, released: Embedder, shapes: Path, shape_queries: Path, tmp_path: Path
+    found: evaluation.Evaluation, released: Embedder, shapes: Path, shape_queries: Path, tmp_path: Path
 ) -> None:
     steps = found.figures.recall_by_references
     assert [(one.references, one.photos) for one in steps] == [(1, 6), (3, 18), (8, 48), (None, 60)]
@@ -141,25 +142,25 @@ def test_recall_by_references_is_that_of_a_smaller_gallery(
         (tmp_path / sku.name).mkdir()
         for number in (0, 4, 9):
             shutil.copy(sku / f"{number}.png", tmp_path / sku.name)
-    small = evaluate.evaluate(released, tmp_path, shape_queries)
+    small = evaluation.evaluate(released, tmp_path, shape_queries)
     assert (small.top1, small.top5) == (steps[1].top1, steps[1].top5)
     # Three of three are all: no step says the same twice.
     assert [one.references for one in small.recall_by_references] == [1, None]
 
 
 def test_low_quality_photos_are_another_question_of_the_same_gallery(
-    found: evaluate.Evaluation, released: Embedder, shapes: Path, shape_queries: Path
+    found: evaluation.Evaluation, released: Embedder, shapes: Path, shape_queries: Path
 ) -> None:
     figures = found.figures
     assert figures.top1_degraded is not None
     assert figures.top5_degraded is not None
     assert 0 <= figures.top1_degraded <= figures.top5_degraded <= 1
     assert figures.top1_degraded < figures.top1
-    again = evaluate.run(released, evaluate.two_sets(shapes, shape_queries), degraded=True).figures
+    again = evaluation.run(released, protocols.two_sets(shapes, shape_queries), degraded=True).figures
     assert (again.top1_degraded, again.top5_degraded) == (figures.top1_degraded, figures.top5_degraded)
 
 
-def test_time_a_photo(found: evaluate.Evaluation) -> None:
+def test_time_a_photo(found: evaluation.Evaluation) -> None:
     figures = found.figures
     seconds = (figures.milliseconds_embedding * 84 + figures.milliseconds_search * 24) / 1000
     assert seconds == pytest.approx(figures.seconds_gallery + figures.seconds_queries)
@@ -170,7 +171,7 @@ def test_a_bundle_of_other_thresholds_decides_otherwise(released: Embedder, shap
     shares = []
     for limits in (Thresholds(1.1, 0.0), Thresholds(-1.0, 0.0)):
         embedder = Embedder(replace(released.bundle, thresholds=limits), workers=2)
-        decided = evaluate.evaluate(embedder, shapes, shape_queries).decided
+        decided = evaluation.evaluate(embedder, shapes, shape_queries).decided
         embedder.close()
         assert decided is not None
         assert decided.known is not None
@@ -179,20 +180,20 @@ def test_a_bundle_of_other_thresholds_decides_otherwise(released: Embedder, shap
 
 
 def test_share_aside(shapes: Path) -> None:
-    protocol = evaluate.share_aside(shapes, 0.2, seed=1)
+    protocol = protocols.share_aside(shapes, 0.2, seed=1)
     assert {len(paths) for paths in protocol.known.values()} == {8}
     assert {len(paths) for paths in protocol.asked.values()} == {2}
-    assert protocol == evaluate.share_aside(shapes, 0.2, seed=1)
-    assert protocol.asked != evaluate.share_aside(shapes, 0.2, seed=2).asked
+    assert protocol == protocols.share_aside(shapes, 0.2, seed=1)
+    assert protocol.asked != protocols.share_aside(shapes, 0.2, seed=2).asked
     assert protocol.says == "shapes, 80% of each SKU enrolled, 20% ask (seed 1)"
 
 
 def test_few_references(shapes: Path) -> None:
-    protocol = evaluate.few_references(shapes, 1)
+    protocol = protocols.few_references(shapes, 1)
     assert {len(paths) for paths in protocol.known.values()} == {1}
     assert {len(paths) for paths in protocol.asked.values()} == {9}
     with pytest.raises(DataError, match="more than 10 photos: none is left to ask by"):
-        evaluate.few_references(shapes, 10)
+        protocols.few_references(shapes, 10)
 
 
 def test_split_files_are_sets(shapes: Path, tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_split_files_are_sets(shapes: Path, tmp_path: Path) -> None:
     for name, number in (("known", 1), ("asked", 2)):
         rows = [f"photos/{sku.name}/{number}.png, 0" for sku in shapes.iterdir()]
         (tmp_path / f"{name}.txt").write_text("\n".join(rows))
-    protocol = evaluate.two_sets(tmp_path / "known.txt", tmp_path / "asked.txt")
+    protocol = protocols.two_sets(tmp_path / "known.txt", tmp_path / "asked.txt")
     assert {path.name for paths in protocol.known.values() for path in paths} == {"1.png"}
     assert {path.name for paths in protocol.asked.values() for path in paths} == {"2.png"}
     assert len(protocol.asked) == 6
@@ -210,20 +211,20 @@ def test_split_files_are_sets(shapes: Path, tmp_path: Path) -> None:
 def test_narrowed_to_the_skus_of_a_file(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
     file = tmp_path / "few"
     file.write_text("red-bar\n\n red-square \n")
-    protocol = evaluate.two_sets(shapes, shape_queries, file)
+    protocol = protocols.two_sets(shapes, shape_queries, file)
     assert list(protocol.known) == list(protocol.asked) == ["red-bar", "red-square"]
     assert protocol.says.endswith("only the SKUs of few")
-    assert list(evaluate.share_aside(shapes, 0.2, 1, file).known) == ["red-bar", "red-square"]
-    assert list(evaluate.few_references(shapes, 2, file).asked) == ["red-bar", "red-square"]
+    assert list(protocols.share_aside(shapes, 0.2, 1, file).known) == ["red-bar", "red-square"]
+    assert list(protocols.few_references(shapes, 2, file).asked) == ["red-bar", "red-square"]
     # In one of two sets is enough: a SKU without a query is still in the gallery.
     shutil.copytree(shapes / "red-square", tmp_path / "one" / "red-square")
-    assert list(evaluate.two_sets(shapes, tmp_path / "one", file).known) == ["red-bar", "red-square"]
+    assert list(protocols.two_sets(shapes, tmp_path / "one", file).known) == ["red-bar", "red-square"]
     file.write_text("red-bar\nred-triangle\n")
     with pytest.raises(DataError, match="few names 'red-triangle'"):
-        evaluate.two_sets(shapes, shape_queries, file)
+        protocols.two_sets(shapes, shape_queries, file)
     file.write_text("\n")
     with pytest.raises(DataError, match="names no SKU"):
-        evaluate.few_references(shapes, 1, file)
+        protocols.few_references(shapes, 1, file)
 
 
 def test_narrowed_to_what_a_training_left_out(shapes: Path, tmp_path: Path) -> None:
@@ -237,28 +238,28 @@ def test_narrowed_to_what_a_training_left_out(shapes: Path, tmp_path: Path) -> N
         size=192,
         training={"left_out": ["green-bar", "of-another-set", "red-square"]},
     )
-    protocol = evaluate.few_references(shapes, 3, made.path)
+    protocol = protocols.few_references(shapes, 3, made.path)
     assert list(protocol.known) == ["green-bar", "red-square"]
     assert not load_bundle(RELEASED).training["left_out"]
     with pytest.raises(DataError, match="left none of these SKUs out"):
-        evaluate.few_references(shapes, 3, RELEASED)
+        protocols.few_references(shapes, 3, RELEASED)
 
 
 def test_folder_without_a_usable_photo(released: Embedder, shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No usable photo"):
-        evaluate.embed_folder(released, tmp_path)
+        evaluation.embed_folder(released, tmp_path)
     with pytest.raises(DataError, match="No usable photo"):
-        evaluate.two_sets(shapes, tmp_path)
+        protocols.two_sets(shapes, tmp_path)
     (tmp_path / "bad.jpg").write_bytes(b"text")
     with pytest.raises(DataError, match=r"No usable photo.*bad\.jpg"):
-        evaluate.embed_folder(released, tmp_path)
+        evaluation.embed_folder(released, tmp_path)
 
 
 def test_released_bundle_on_real_groceries(released: Embedder, shared: Path) -> None:
     folder = shared / "data" / "grocery-store"
     if not folder.is_dir():
         pytest.skip("the Grocery Store Dataset is not on this machine")
-    figures = evaluate.evaluate(released, folder / "train", folder / "val")
+    figures = evaluation.evaluate(released, folder / "train", folder / "val")
     assert (figures.gallery, figures.queries) == (2640, 296)
     assert figures.broken == []
     assert figures.top1 >= 0.72

@@ -14,10 +14,11 @@ from PIL import Image
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, data, export, images, report, train  # noqa: E402
-from embedder.bundle import Bundle, load_bundle  # noqa: E402
-from embedder.errors import BundleError, DataError  # noqa: E402
-from embedder.serve import Embedder  # noqa: E402
+from embedder import cli, datasets, model_card
+from embedder.bundle import Bundle, load_bundle
+from embedder.errors import BundleError, DataError
+from embedder.inference import Embedder
+from embedder.training import batches, export, recipe, work_folder
 
 NOTE = "shapes: drawn for the tests"
 
@@ -35,9 +36,9 @@ def exported(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_litert_gives_the_vectors_of_keras(exported: Bundle, trained: Any, shape_queries: Path) -> None:
-    photos = [data.read(path, 32) for path in sorted(shape_queries.rglob("*.png"))]
+    photos = [batches.read(path, 32) for path in sorted(shape_queries.rglob("*.png"))]
     served = Embedder(exported, workers=2).embed(photos)
-    saved = train.resumed(trained.config, trained.work, trained.batches.photos)
+    saved = work_folder.resumed(trained.config, trained.work, trained.batches.photos)
     saved.use_average()
     kept = saved.network(np.stack(photos).astype(np.float32), training=False).numpy()
     assert served.shape == kept.shape == (24, 16)
@@ -53,7 +54,7 @@ def test_it_is_the_average_that_is_served(exported: Bundle, trained: Any) -> Non
     interpreter.allocate_tensors()
     (dense,) = [one["index"] for one in interpreter.get_tensor_details() if one["shape"].tolist() == [16, 1280]][:1]
     served = interpreter.get_tensor(dense).astype(np.float32).T
-    last = train.resumed(trained.config, trained.work, trained.batches.photos)
+    last = work_folder.resumed(trained.config, trained.work, trained.batches.photos)
     raw = last.network.get_layer("embedding").kernel.numpy().copy()
     last.use_average()
     average = last.network.get_layer("embedding").kernel.numpy()
@@ -86,13 +87,13 @@ def test_bundle_tells_how_it_was_trained(exported: Bundle, settings: dict[str, A
 
 
 def test_nothing_in_it_tells_where_it_was_made(exported: Bundle, shapes: Path) -> None:
-    for name in ("bundle.json", report.CARD_FILE):
+    for name in ("bundle.json", model_card.CARD_FILE):
         assert str(shapes.parent) not in (exported.path / name).read_text()
 
 
 def test_card_and_curves_lie_beside_it(exported: Bundle) -> None:
-    assert f"- {NOTE}" in (exported.path / report.CARD_FILE).read_text()
-    curves = exported.path / report.CURVES_FILE
+    assert f"- {NOTE}" in (exported.path / model_card.CARD_FILE).read_text()
+    curves = exported.path / model_card.CURVES_FILE
     assert curves.stat().st_size < 60_000
     with Image.open(curves) as picture:
         assert picture.format == "PNG"
@@ -102,7 +103,7 @@ def test_card_and_curves_lie_beside_it(exported: Bundle) -> None:
 def test_work_folder_without_a_training_or_a_checkpoint(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no training"):
         export.export_work(tmp_path, tmp_path / "out", name=None, version="1")
-    train.prepare(train.TrainConfig(**settings), tmp_path / "work", resume=False, say=print)
+    work_folder.prepare(recipe.TrainConfig(**settings), tmp_path / "work", resume=False, say=print)
     with pytest.raises(DataError, match="no checkpoint yet"):
         export.export_work(tmp_path / "work", tmp_path / "out", name=None, version="1")
     assert not (tmp_path / "out").exists()
@@ -117,7 +118,7 @@ def test_foreign_folder_is_refused_before_the_work(trained: Any, tmp_path: Path)
 
 def test_split_folders_keep_their_parents_name(trained: Any, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes, tmp_path / "fruit" / "train")
-    photos = images.find_photos(tmp_path / "fruit" / "train")
+    photos = datasets.find_photos(tmp_path / "fruit" / "train")
     counted = export._count(tmp_path / "fruit" / "train", photos)
     assert counted == {"name": "fruit/train", "photos": 60, "skus": 6}
     assert export._count(tmp_path / "fruit", photos)["name"] == "fruit"

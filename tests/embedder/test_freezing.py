@@ -16,8 +16,11 @@ from trainings import arguments, losses
 
 pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, model, report, train
+from embedder import cli, model_card
 from embedder.bundle import load_bundle
+from embedder.networks import backbones, embedding_network, weights
+from embedder.training import epoch_log, recipe, work_folder
+from embedder.training.trainer import CHECKPOINTS
 
 #: Five steps an epoch: the first thawed step is the eleventh.
 FREEZE, THAW = 2, 10
@@ -27,13 +30,15 @@ FREEZE, THAW = 2, 10
 def frozen(settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The training of seconds, from the arrays of a backbone alone, frozen for two of its four epochs."""
     start = tmp_path_factory.mktemp("start") / "start.npz"
-    backbone = model.build_backbone("efficientnetlite0", "none")
-    model.save_arrays(model.build_embedder(backbone, "pooled", 8), start)  # 8: a head that fits none of 16
+    backbone = backbones.build_backbone("efficientnetlite0", "none")
+    weights.save_arrays(
+        embedding_network.build_embedder(backbone, "pooled", 8), start
+    )  # 8: a head that fits none of 16
     return {**settings, "weights": str(start), "schedule": ((32, 3), (48, 1)), "freeze": FREEZE}
 
 
 def prepare(settings: dict[str, Any], work: Path, *, resume: bool = False) -> Any:
-    return train.prepare(train.TrainConfig(**settings), work, resume=resume, say=lambda line: None)
+    return work_folder.prepare(recipe.TrainConfig(**settings), work, resume=resume, say=lambda line: None)
 
 
 def parts(trainer: Any, weights: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -115,7 +120,7 @@ def killed_at(step: int, words: list[str], work: Path) -> None:
     command = [sys.executable, "-c", "from embedder.cli import main; main()", "train", *words]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 900
-    state = work / train.CHECKPOINTS / "checkpoint"
+    state = work / CHECKPOINTS / "checkpoint"
     try:
         while not (state.exists() and f'"ckpt-{step}"' in state.read_text()):
             assert running.poll() is None, running.communicate()[1]
@@ -130,7 +135,7 @@ def killed_at(step: int, words: list[str], work: Path) -> None:
 def test_killed_on_either_side_of_the_thaw_it_comes_to_the_same_losses(frozen: dict[str, Any], tmp_path: Path) -> None:
     whole = prepare(frozen, tmp_path / "whole")
     whole.run(quiet=True)
-    assert [line["frozen"] for line in train.read_log(tmp_path / "whole")] == [True, True, False, False]
+    assert [line["frozen"] for line in epoch_log.read_log(tmp_path / "whole")] == [True, True, False, False]
 
     work, out = tmp_path / "work", tmp_path / "bundle"
     words = [*arguments(frozen), "--work", str(work), "--out", str(out)]
@@ -140,7 +145,7 @@ def test_killed_on_either_side_of_the_thaw_it_comes_to_the_same_losses(frozen: d
     ended = CliRunner().invoke(cli.main, ["train", *words, "--resume"])
     assert ended.exit_code == 0, ended.output
     assert losses(work) == pytest.approx(losses(tmp_path / "whole"), rel=1e-3)
-    assert [line["frozen"] for line in train.read_log(work)] == [True, True, False, False]
+    assert [line["frozen"] for line in epoch_log.read_log(work)] == [True, True, False, False]
     again = prepare(frozen, work, resume=True)
     assert again.step == 20
     assert [int(learner.optimizer.iterations) for learner in (again._frozen, again._thawed)] == [10, 10]
@@ -148,7 +153,7 @@ def test_killed_on_either_side_of_the_thaw_it_comes_to_the_same_losses(frozen: d
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-2, atol=1e-3)
 
     assert load_bundle(out).training["freeze"] == FREEZE
-    card = (out / report.CARD_FILE).read_text()
+    card = (out / model_card.CARD_FILE).read_text()
     assert "- Frozen: the backbone, in the first 2 of these epochs" in card
     assert "--freeze 2" in card
 
@@ -161,12 +166,12 @@ def test_frozen_to_the_end_is_a_probe_of_the_start(frozen: dict[str, Any], tmp_p
     result = CliRunner().invoke(cli.main, ["train", *words])
     assert result.exit_code == 0, result.output
     assert "epoch 1, 32 px, frozen, loss" in result.stderr
-    log = train.read_log(work)
+    log = epoch_log.read_log(work)
     assert all(line["frozen"] for line in log)
     assert log[-1]["softmax"] < log[0]["softmax"]
     served = prepare(probe, work, resume=True)
     served.use_average()
-    start = model.build_backbone("efficientnetlite0", frozen["weights"])
+    start = backbones.build_backbone("efficientnetlite0", frozen["weights"])
     arrays = [one.numpy() for one in start.weights if not one.name.startswith("normalization")]
     rest, moving, _ = parts(served, served.network.weights)
     kinds = ["moving_" in one.name for one in start.weights if not one.name.startswith("normalization")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedder import gtin
+from embedder.barcodes import gtin
 from embedder.errors import GtinError
 
 

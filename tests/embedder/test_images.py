@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedder import images
+from embedder import datasets, images
 from embedder.errors import ImageError
+from embedder.images import decoding, views
 
 Encode = Callable[..., bytes]
 
@@ -166,7 +167,7 @@ def test_mpo_opens_as_the_jpeg_that_it_is(encode: Encode) -> None:
 def test_orientation_gives_the_same_upright_picture(form: str, orientation: int, encode: Encode) -> None:
     upright = scene(64, 40)
     # How the sensor saw it: the inverse of what the EXIF value tells a viewer to do.
-    inverse = {**images.TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    inverse = {**decoding.TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     stored = upright.transpose(inverse[orientation]) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -232,15 +233,15 @@ def test_draft_gives_about_the_pixels_of_a_full_decode(size: tuple[int, int], en
 def test_fit_letterboxes_a_wide_picture() -> None:
     pixels = images.fit(Image.new("RGB", (200, 100), (250, 0, 0)), 64)
     assert (pixels.shape, pixels.dtype) == ((64, 64, 3), np.uint8)
-    assert (pixels[:16] == images.FILL).all()
-    assert (pixels[48:] == images.FILL).all()
+    assert (pixels[:16] == views.FILL).all()
+    assert (pixels[48:] == views.FILL).all()
     assert (pixels[16:48] == (250, 0, 0)).all()
 
 
 def test_fit_letterboxes_a_tall_picture() -> None:
     pixels = images.fit(Image.new("RGB", (50, 200), (0, 0, 250)), 64)
-    assert (pixels[:, :24] == images.FILL).all()
-    assert (pixels[:, 40:] == images.FILL).all()
+    assert (pixels[:, :24] == views.FILL).all()
+    assert (pixels[:, 40:] == views.FILL).all()
     assert (pixels[:, 24:40] == (0, 0, 250)).all()
 
 
@@ -281,7 +282,7 @@ def test_find_photos(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "two/pears/folder.jpg").mkdir()
-    found = images.find_photos(tmp_path / "one", tmp_path / "two")
+    found = datasets.find_photos(tmp_path / "one", tmp_path / "two")
     assert {sku: [path.name for path in paths] for sku, paths in found.items()} == {
         "green": ["B.JPG", "a.jpg", "d.png"],
         "pears": ["c.webp"],
@@ -294,12 +295,12 @@ def test_find_photos_names_the_folder_that_it_stands_in(tmp_path: Path, monkeypa
     (tmp_path / "mugs").mkdir()
     (tmp_path / "mugs/a.jpg").touch()
     monkeypatch.chdir(tmp_path / "mugs")
-    assert images.find_photos(Path()) == {"mugs": [Path("a.jpg")]}
+    assert datasets.find_photos(Path()) == {"mugs": [Path("a.jpg")]}
 
 
 def test_find_photos_needs_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        images.find_photos(tmp_path / "nowhere")
+        datasets.find_photos(tmp_path / "nowhere")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns of damage; what counts is what is raised

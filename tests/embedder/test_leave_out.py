@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from embedder.datasets import find_photos, left_out, split_share
 from embedder.errors import DataError
-from embedder.images import find_photos
-from embedder.splits import left_out, split_share
 
 
 @pytest.fixture
@@ -82,19 +81,19 @@ def test_split_keeps_a_share_of_each_sku(shapes: Path) -> None:
 
 def make_config(settings: dict[str, Any], **changes: Any) -> Any:
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
-    from embedder import train
+    from embedder.training import recipe
 
-    return train.TrainConfig(**{**settings, **changes})
+    return recipe.TrainConfig(**{**settings, **changes})
 
 
 def test_what_is_left_out_is_never_drawn(settings: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     out = left_out("2", (shapes,), 7)
     config = make_config(settings, left_out=out, split=0.3)
-    from embedder import train
+    from embedder.training import work_folder
 
-    trainer = train.prepare(config, tmp_path / "work", resume=False, say=print)
+    trainer = work_folder.prepare(config, tmp_path / "work", resume=False, say=print)
     assert set(trainer.batches.skus) == set(find_photos(shapes)) - set(out)
-    _, kept, _ = train.split_photos(config)
+    _, kept, _ = work_folder.split_photos(config)
     assert set(kept) == set(trainer.batches.skus)
     drawn = {path for step in range(200) for _, path in trainer.batches.draw(step)}
     aside = {path for paths in kept.values() for path in paths}
@@ -106,8 +105,8 @@ def test_what_is_left_out_is_never_drawn(settings: dict[str, Any], shapes: Path,
 
 def test_too_few_skus_are_left_for_a_batch(settings: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     config = make_config(settings, left_out=left_out("3", (shapes,), 7), split=0.3)
-    from embedder import train
+    from embedder.training import work_folder
 
     with pytest.raises(DataError, match="takes 4 SKUs, the data has 3"):
-        train.prepare(config, tmp_path / "work", resume=False, say=print)
+        work_folder.prepare(config, tmp_path / "work", resume=False, say=print)
     assert not (tmp_path / "work").exists()

@@ -10,8 +10,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import losses  # noqa: E402
-from embedder.recipe import DISTANCES  # noqa: E402
+from embedder.training import losses
+from embedder.training.recipe import DISTANCES
 
 #: A hand-made batch on a line, squared distances. From the anchor at 0, positive at 1, margin 1: the negative at 0.5 is
 #: hard (0.25 < 1), the one at 1.2 semi-hard (1 < 1.44 < 2), the one at 3 easy (1 + 1 < 9).

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedder import mining
-from embedder.data import PKBatches
-from embedder.mining import Shares
-from embedder.recipe import DISTANCES
+from embedder.training import mining
+from embedder.training.batches import PKBatches
+from embedder.training.mining import Shares
+from embedder.training.recipe import DISTANCES
 
 #: Photos that are never opened.
 PHOTOS = {f"sku{n}": [Path(f"{n}-{i}.jpg") for i in range(1 if n == 3 else 4 + n)] for n in range(9)}

@@ -12,9 +12,9 @@ from PIL import Image
 
 from catalog.demo import camera
 from catalog.demo.products import products
-from embedder.details import QUERY, REFERENCE, Details, find
-from embedder.proof import GAP, GROUND, HEIGHT, LINES, OUTLINE, WIDTH, draw, to_jpeg
-from embedder.verify import Match, verify
+from embedder.matching import QUERY, REFERENCE, Details, Match, draw, to_jpeg, verify
+from embedder.matching.local_features import find
+from embedder.matching.visualization import GAP, GROUND, HEIGHT, LINES, OUTLINE, WIDTH
 
 Rows = list[tuple[float, float]]
 

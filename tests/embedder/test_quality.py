@@ -8,13 +8,14 @@ from drawn import DRAWN, front
 from pictures import picture
 from PIL import Image, ImageFilter
 
-from embedder import details, quality, same
+from embedder import images, matching
+from embedder.matching import near_duplicates
 
 GOOD = picture(1, (640, 480))
 
 
 def faults(image: Image.Image) -> tuple[str, ...]:
-    return quality.faults(quality.measure(image, min(image.size)))
+    return images.faults(images.measure(image, min(image.size)))
 
 
 def test_nothing_speaks_against_an_ordinary_photo() -> None:
@@ -48,7 +49,7 @@ def test_a_product_on_white_ground_is_not_too_bright() -> None:
 
 def test_a_large_photo_is_measured_at_one_size() -> None:
     large = GOOD.resize((2560, 1920), Image.Resampling.LANCZOS)
-    one, other = quality.measure(GOOD, 480), quality.measure(large, 1920)
+    one, other = images.measure(GOOD, 480), images.measure(large, 1920)
     assert other.sharpness == pytest.approx(one.sharpness, rel=0.15) and other.mean == pytest.approx(one.mean, abs=1)
 
 
@@ -60,32 +61,32 @@ def saved_again(data: bytes, share: float, jpeg_quality: int) -> bytes:
     return out.getvalue()
 
 
-def found(photo: bytes) -> details.Details:
-    return details.from_photo(photo, details.REFERENCE)
+def found(photo: bytes) -> matching.Details:
+    return matching.from_photo(photo, matching.REFERENCE)
 
 
 @pytest.mark.parametrize(("share", "jpeg_quality"), [(1, 50), (0.5, 75), (0.35, 60)])
 def test_a_picture_saved_again_is_the_same(share: float, jpeg_quality: int) -> None:
     first = front(DRAWN[2])
     again = saved_again(first, share, jpeg_quality)
-    one, other = same.cells_of_photo(first), same.cells_of_photo(again)
-    assert same.is_same(one, other, found(first), found(again))
-    assert same.is_same(one, other)
+    one, other = matching.cells_of_photo(first), matching.cells_of_photo(again)
+    assert matching.is_same(one, other, found(first), found(again))
+    assert matching.is_same(one, other)
 
 
 def test_another_photograph_of_the_same_pack_is_not() -> None:
     one, other = front(DRAWN[2]), front(DRAWN[2], 4)
-    assert not same.is_same(same.cells_of_photo(one), same.cells_of_photo(other), found(one), found(other))
+    assert not matching.is_same(matching.cells_of_photo(one), matching.cells_of_photo(other), found(one), found(other))
 
 
 def test_colors_that_agree_are_not_enough_where_details_do_not() -> None:
     one = front(DRAWN[2])
-    cells = same.cells_of_photo(one)
-    assert not same.is_same(cells, cells, found(one), found(front(DRAWN[5])))
+    cells = matching.cells_of_photo(one)
+    assert not matching.is_same(cells, cells, found(one), found(front(DRAWN[5])))
 
 
 def test_one_cell_that_differs_much_is_another_picture_only_if_there_are_several() -> None:
-    cells = np.full((same.GRID, same.GRID, 3), 200, np.float32)
+    cells = np.full((near_duplicates.GRID, near_duplicates.GRID, 3), 200, np.float32)
     one, several = cells.copy(), cells.copy()
     one[3, 3], several[3, 3:12] = 20, 120  # a mark; a band of another color
-    assert same.is_same(cells, one) and not same.is_same(cells, several)
+    assert matching.is_same(cells, one) and not matching.is_same(cells, several)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from embedder import cli
 from embedder.errors import DataError
-from embedder.recipe import CONFIG_FILE, DISTANCES, LOSSES, TrainConfig, read_config, read_toml
+from embedder.training.recipe import CONFIG_FILE, DISTANCES, LOSSES, TrainConfig, read_config, read_toml
 
 
 def config(**settings: Any) -> TrainConfig:

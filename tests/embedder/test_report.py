@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from embedder import cli, report
+from embedder import cli, model_card
 from embedder.bundle import Bundle, Thresholds, load_bundle, write_bundle
-from embedder.calibrate import Calibration, Fold, Known, Rates, SetRates, Strangers, Unknown
-from embedder.recipe import TrainConfig
+from embedder.calibration.calibrating_thresholds import Calibration, Fold, Strangers
+from embedder.calibration.rates import Known, Rates, SetRates, Unknown
+from embedder.training import epoch_log
+from embedder.training.recipe import TrainConfig
 
 TRAINING: dict[str, Any] = {
     "backbone": "efficientnetlite0",
@@ -66,7 +68,7 @@ def made(path: Path, training: dict[str, Any], thresholds: Thresholds | None = N
 
 def test_card_of_a_training(tmp_path: Path) -> None:
     bundle = made(tmp_path / "b", TRAINING)
-    path = report.write_card(bundle)
+    path = model_card.write_card(bundle)
     assert path == bundle.path / "CARD.md"
     card = path.read_text()
     for words in (
@@ -87,14 +89,14 @@ def test_card_of_a_training(tmp_path: Path) -> None:
         "defaults, not fitted",
     ):
         assert words in card, words
-    assert report.CURVES_FILE not in card  # there is none
+    assert model_card.CURVES_FILE not in card  # there is none
     assert "Frozen" not in card  # nor was anything
 
 
 def test_card_shows_the_curves_that_are_there(tmp_path: Path) -> None:
     bundle = made(tmp_path / "b", TRAINING)
-    (bundle.path / report.CURVES_FILE).write_bytes(b"png")
-    assert f"]({report.CURVES_FILE})" in report.write_card(bundle).read_text()
+    (bundle.path / model_card.CURVES_FILE).write_bytes(b"png")
+    assert f"]({model_card.CURVES_FILE})" in model_card.write_card(bundle).read_text()
 
 
 def rates(*known: float, out: tuple[float, float, float]) -> Rates:
@@ -126,7 +128,7 @@ def calibration(**changes: Any) -> dict[str, Any]:
 
 def card_of(path: Path, facts: dict[str, Any]) -> str:
     bundle = made(path, {**TRAINING, "calibration": facts}, Thresholds(0.8123, 0.035, 0.05))
-    return report.write_card(load_bundle(bundle.path)).read_text()
+    return model_card.write_card(load_bundle(bundle.path)).read_text()
 
 
 def test_card_of_calibrated_thresholds(tmp_path: Path) -> None:
@@ -169,14 +171,14 @@ def test_card_of_rates_that_were_not_cross_validated(tmp_path: Path) -> None:
 
 
 def test_card_of_a_bundle_that_tells_nothing(tmp_path: Path) -> None:
-    card = report.write_card(made(tmp_path / "b", {})).read_text()
+    card = model_card.write_card(made(tmp_path / "b", {})).read_text()
     assert "# packs 4" in card
     assert "How it was trained" not in card
 
 
 def test_card_of_a_training_without_val(tmp_path: Path) -> None:
     bundle = made(tmp_path / "b", {**TRAINING, "figures": {}, "figures_by_epoch": []})
-    assert "no `--val`" in report.write_card(bundle).read_text()
+    assert "no `--val`" in model_card.write_card(bundle).read_text()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_card_of_a_training_without_val(tmp_path: Path) -> None:
     ],
 )
 def test_card_of_younger_settings(changes: dict[str, Any], loss: str, tmp_path: Path) -> None:
-    card = report.write_card(made(tmp_path / "b", {**TRAINING, **YOUNGER, **changes})).read_text()
+    card = model_card.write_card(made(tmp_path / "b", {**TRAINING, **YOUNGER, **changes})).read_text()
     for words in (f"- Loss: {loss}", "2 SKUs of this data", "Of every SKU 20% of the photos", "--leave-out FILE"):
         assert words in card, words
     assert "nearest photo among those trained on" in card
@@ -215,19 +217,19 @@ def test_command_gives_the_settings_back(
     monkeypatch.chdir(tmp_path)
     for one in training["sets"]:
         Path(one["name"]).mkdir(parents=True)
-    program, name, *words = shlex.split(report.command(training))
+    program, name, *words = shlex.split(model_card.command(training))
     assert (program, name) == ("embedder", "train")
     given = cli.main.commands["train"].make_context("train", words).params
     assert given["data"] == tuple(Path(one["name"]) for one in training["sets"])
     assert [list(stage) for stage in given["schedule"]] == training["schedule"]
-    for key in (*report.PLAIN, "soft"):
+    for key in (*model_card.PLAIN, "soft"):
         if key in training:
             assert given[key] == training[key], key
     assert given["leave_out"] == ("FILE" if training.get("left_out") else None)
 
 
 def test_every_setting_is_in_the_command() -> None:
-    spelled = {*report.PLAIN, "schedule", "soft", "left_out", "data"}
+    spelled = {*model_card.PLAIN, "schedule", "soft", "left_out", "data"}
     assert {one.name for one in dataclasses.fields(TrainConfig)} == spelled
 
 
@@ -243,7 +245,7 @@ def test_curves_of_any_log(tmp_path: Path) -> None:
     ]
     sizes = []
     for number, lines in enumerate((log, log[:1], [], easy, easy[:1])):
-        report.draw_curves(lines, tmp_path / f"{number}.png")
+        epoch_log.draw_curves(lines, tmp_path / f"{number}.png")
         content = (tmp_path / f"{number}.png").read_bytes()
         assert content.startswith(b"\x89PNG")
         sizes.append(len(content))

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from embedder import degrade, evaluate, results
+from embedder import datasets, evaluation
 from embedder.bundle import RELEASED, load_bundle
-from embedder.serve import Embedder
+from embedder.evaluation import page as results_page
+from embedder.evaluation import protocols
+from embedder.evaluation.page import THUMBNAIL, _headline
+from embedder.inference import Embedder
 
 
 class Page(HTMLParser):
@@ -53,23 +56,23 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def found(
     released: Embedder, shapes: Path, shape_queries: Path, tmp_path_factory: pytest.TempPathFactory
-) -> evaluate.Evaluation:
+) -> evaluation.Evaluation:
     """The drawn photos, and one of the queries in the wrong folder: a pair that must be confused."""
     queries = tmp_path_factory.mktemp("results") / "queries"
     shutil.copytree(shape_queries, queries)
     shutil.copy(shapes / "red-circle" / "0.png", queries / "green-bar" / "stray.png")
-    return evaluate.run(released, evaluate.two_sets(shapes, queries), degraded=True)
+    return evaluation.run(released, protocols.two_sets(shapes, queries), degraded=True)
 
 
-def write(folder: Path, found: evaluate.Evaluation) -> Page:
+def write(folder: Path, found: evaluation.Evaluation) -> Page:
     pytest.importorskip("matplotlib", reason="matplotlib (extra `train`) is not installed")
-    results.prepare(folder)
-    path = results.write(folder, found)
+    results_page.prepare(folder)
+    path = results_page.write(folder, found)
     assert path == folder / "index.html"
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_the_page_holds_all_that_it_shows(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_the_page_holds_all_that_it_shows(found: evaluation.Evaluation, tmp_path: Path) -> None:
     page = write(tmp_path / "made" / "results", found)
     assert [address for address in page.addresses if not address.startswith(("data:image/jpeg", "#"))] == []
     assert not {"script", "link", "iframe"} & set(page.tags)
@@ -77,7 +80,7 @@ def test_the_page_holds_all_that_it_shows(found: evaluate.Evaluation, tmp_path: 
     figures = found.figures
     assert figures.bundle in page.text
     assert f"{100 * figures.top1:.1f} % right" in page.text
-    for name, value in results._headline(figures):
+    for name, value in _headline(figures):
         assert value in page.text
         assert name in page.text or name in ("bundle", "protocol")
     assert f"{100 * (figures.top1_degraded or 0):.1f} %" in page.text
@@ -86,7 +89,7 @@ def test_the_page_holds_all_that_it_shows(found: evaluate.Evaluation, tmp_path: 
     assert f"threshold {load_bundle(RELEASED).thresholds.score:.3f}" in page.text  # of the plot, whose text is text
 
 
-def test_confused_pairs_are_shown_with_both_pictures(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_confused_pairs_are_shown_with_both_pictures(found: evaluation.Evaluation, tmp_path: Path) -> None:
     page = write(tmp_path, found)
     assert ("green-bar", "red-circle") in [(one.true, one.answered) for one in found.figures.confused]
     words = [words for words, _ in page.pictures]
@@ -98,31 +101,31 @@ def test_confused_pairs_are_shown_with_both_pictures(found: evaluate.Evaluation,
     r, g, b = red.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     assert r > g + 10
     assert r > b + 10
-    assert all(max(picture.size) <= results.THUMBNAIL for _, picture in page.pictures)
+    assert all(max(picture.size) <= THUMBNAIL for _, picture in page.pictures)
     assert len(page.pictures) == 2 * len(found.figures.confused) + 2
 
 
-def test_the_sample_is_one_photo_as_it_is_and_in_low_quality(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_the_sample_is_one_photo_as_it_is_and_in_low_quality(found: evaluation.Evaluation, tmp_path: Path) -> None:
     page = write(tmp_path, found)
     pictures = dict(page.pictures)
-    with Image.open(io.BytesIO(degrade.degrade(found.sample.read_bytes(), found.seed))) as asked:
+    with Image.open(io.BytesIO(datasets.degrade(found.sample.read_bytes(), found.seed))) as asked:
         assert pictures["The same, low quality"].tobytes() == asked.tobytes()
     with Image.open(found.sample) as original:
         assert pictures["A query photo"].size == original.size
 
 
-def test_numbers_for_machines(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_numbers_for_machines(found: evaluation.Evaluation, tmp_path: Path) -> None:
     write(tmp_path, found)
     assert json.loads((tmp_path / "results.json").read_text()) == found.figures.as_dict()
 
 
-def test_the_same_page_again(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_the_same_page_again(found: evaluation.Evaluation, tmp_path: Path) -> None:
     write(tmp_path / "one", found)
     write(tmp_path / "two", found)
     assert (tmp_path / "one" / "index.html").read_bytes() == (tmp_path / "two" / "index.html").read_bytes()
 
 
-def test_names_are_text_and_never_markup(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_names_are_text_and_never_markup(found: evaluation.Evaluation, tmp_path: Path) -> None:
     strange = replace(found.figures.per_sku[0], sku="<script>alert(1)</script>")
     figures = replace(found.figures, per_sku=[strange], protocol="<i>")
     page = write(tmp_path, replace(found, figures=figures))
@@ -130,7 +133,7 @@ def test_names_are_text_and_never_markup(found: evaluate.Evaluation, tmp_path: P
     assert "<script>alert(1)</script>" in page.text
 
 
-def test_of_many_skus_the_worst_are_shown_and_it_is_said(found: evaluate.Evaluation, tmp_path: Path) -> None:
+def test_of_many_skus_the_worst_are_shown_and_it_is_said(found: evaluation.Evaluation, tmp_path: Path) -> None:
     one = found.figures.per_sku[0]
     many = [
         replace(one, sku=f"sku-{number:03}", queries=424, right=number, share=number / 424) for number in range(424)
@@ -146,17 +149,17 @@ def test_figures_that_there_are_not(released: Embedder, shapes: Path, tmp_path: 
     """One SKU, each photo asking for itself: nothing unknown, confused, degraded, and no step below `all`."""
     (tmp_path / "red-bar").mkdir()
     shutil.copy(shapes / "red-bar" / "0.png", tmp_path / "red-bar")
-    found = evaluate.run(released, evaluate.two_sets(tmp_path, tmp_path))
+    found = evaluation.run(released, protocols.two_sets(tmp_path, tmp_path))
     page = write(tmp_path / "report", found)
     assert "svg" not in page.tags
     assert page.pictures == []
     assert "None: every query" in page.text
-    lines = list(results.lines(found.figures))
+    lines = list(results_page.lines(found.figures))
     assert not any(line.startswith(("references", "answers", "worst", "most", "AUROC", "note")) for line in lines)
 
 
-def test_lines_for_a_terminal(found: evaluate.Evaluation) -> None:
-    lines = list(results.lines(found.figures))
+def test_lines_for_a_terminal(found: evaluation.Evaluation) -> None:
+    lines = list(results_page.lines(found.figures))
     assert f"{'top-1':22}  {found.figures.top1:.3f}" in lines
     assert any(line.startswith("AUROC, known/unknown") and "score + margin" in line for line in lines)
     place = next(i for i, line in enumerate(lines) if line.startswith("references"))
@@ -165,7 +168,7 @@ def test_lines_for_a_terminal(found: evaluate.Evaluation) -> None:
     assert len({len(line) for line in table}) == 1  # aligned
     place = next(i for i, line in enumerate(lines) if line.startswith("most confused"))
     assert {tuple(line.split()) for line in lines[place + 1 :]} == {
-        (one.true, one.answered, str(one.count)) for one in found.figures.confused[: results.LINES]
+        (one.true, one.answered, str(one.count)) for one in found.figures.confused[: results_page.LINES]
     }
     assert max(map(len, lines)) <= 120
 

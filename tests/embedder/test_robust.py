@@ -18,9 +18,11 @@ from PIL import Image
 
 from catalog.demo import camera, packs
 from catalog.demo.products import Product, products
-from embedder.details import QUERY, REFERENCE, Details, find, from_photo
-from embedder.images import decode, find_photos
-from embedder.verify import MIN_PERSPECTIVE, Match, verify, verify_many
+from embedder.datasets import find_photos
+from embedder.images import decode
+from embedder.matching import QUERY, REFERENCE, Details, Match, from_photo, verify, verify_many
+from embedder.matching.local_features import find
+from embedder.matching.verification import MIN_PERSPECTIVE
 
 AMONG = 11
 #: How far the outline's corners may be from where they should be, in the mean, in shares of its diagonal: with pairs

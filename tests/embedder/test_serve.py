@@ -13,7 +13,7 @@ import pytest
 from embedder import images
 from embedder.bundle import RELEASED, load_bundle, write_bundle
 from embedder.errors import BundleError, ImageError
-from embedder.serve import Embedder
+from embedder.inference import Embedder
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_close_stops_the_threads(shapes: Path) -> None:
         embedder.map(str, range(4))
 
 
-OPEN = "from embedder.serve import Embedder; from embedder.bundle import RELEASED; e = Embedder.open(RELEASED, 2); "
+OPEN = "from embedder.inference import Embedder; from embedder.bundle import RELEASED; e = Embedder.open(RELEASED, 2); "
 
 
 def test_stderr_stays_silent_and_works_afterwards() -> None:
@@ -111,7 +111,7 @@ def test_stderr_stays_silent_and_works_afterwards() -> None:
 
 def test_other_words_on_stderr_get_through_meanwhile() -> None:
     code = (
-        "import os; from embedder.serve import _no_announcement\n"
+        "import os; from embedder.inference.litert import _no_announcement\n"
         "with _no_announcement(): os.write(2, b'INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\nERROR: x\\n')"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -20,9 +20,11 @@ from trainings import arguments, losses
 
 pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, images, report, train
+from embedder import cli, datasets, model_card
 from embedder.bundle import load_bundle
 from embedder.errors import DataError, EmbedderError
+from embedder.training import recipe, work_folder
+from embedder.training.trainer import CHECKPOINTS
 
 COMMAND = [sys.executable, "-c", "from embedder.cli import main; main()", "train"]
 
@@ -32,7 +34,7 @@ def test_killed_training_resumes_as_if_it_had_not_been(trained: Any, settings: d
     asked = [*arguments(settings), "--work", str(work), "--out", str(out)]
     running = subprocess.Popen([*COMMAND, *asked], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
-    while not (work / train.CHECKPOINTS / "checkpoint").exists():
+    while not (work / CHECKPOINTS / "checkpoint").exists():
         assert running.poll() is None, running.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -45,7 +47,7 @@ def test_killed_training_resumes_as_if_it_had_not_been(trained: Any, settings: d
     (done,) = re.findall(r"going on from step (\d+)", resumed.stderr)
     assert 5 <= int(done) < 30  # killed on the way
     assert losses(work) == pytest.approx(losses(trained.work), rel=1e-3)
-    again = train.prepare(trained.config, work, resume=True, say=lambda line: None)
+    again = work_folder.prepare(trained.config, work, resume=True, say=lambda line: None)
     assert again.step == 30
     assert int(again._thawed.optimizer.iterations.numpy()) == 30
     for one, other in zip(again._average, trained._average, strict=True):
@@ -56,13 +58,13 @@ def test_killed_training_resumes_as_if_it_had_not_been(trained: Any, settings: d
     assert bundle.id in resumed.stdout
     assert bundle.training["notes"] == ["shapes: drawn"]
     assert bundle.training["steps"] == 30
-    assert "- shapes: drawn" in (out / report.CARD_FILE).read_text()
-    assert (out / report.CURVES_FILE).is_file()
+    assert "- shapes: drawn" in (out / model_card.CARD_FILE).read_text()
+    assert (out / model_card.CURVES_FILE).is_file()
 
 
 def test_resume_needs_a_training(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no training to go on with"):
-        train.prepare(train.TrainConfig(**settings), tmp_path / "work", resume=True, say=print)
+        work_folder.prepare(recipe.TrainConfig(**settings), tmp_path / "work", resume=True, say=print)
     assert not (tmp_path / "work").exists()
 
 
@@ -124,9 +126,9 @@ def test_full_disk_leaves_the_checkpoint_before(
         assert re.search(r"checkpoint of step \d+ can't be written .* go on by --resume", said[0])
         assert not out.exists()
         steps = re.findall(r"checkpoint of step (\d+)", said[0])
-        left = train.resumed(trained.config, work, trained.batches.photos)
+        left = work_folder.resumed(trained.config, work, trained.batches.photos)
         assert left.step == int(steps[0]) - 5 >= 5
-        kept = {path.name for path in (work / train.CHECKPOINTS).iterdir()}
+        kept = {path.name for path in (work / CHECKPOINTS).iterdir()}
         assert not [name for name in kept if name.startswith(f"ckpt-{steps[0]}")]  # nothing torn takes up room
         room.more()
         if kind == "disk":
@@ -137,18 +139,18 @@ def test_full_disk_leaves_the_checkpoint_before(
 def test_begun_training_is_not_overwritten(trained: Any) -> None:
     before = losses(trained.work)
     with pytest.raises(DataError, match="--resume"):
-        train.prepare(trained.config, trained.work, resume=False, say=print)
+        work_folder.prepare(trained.config, trained.work, resume=False, say=print)
     assert losses(trained.work) == before
 
 
 def test_other_settings_are_named(trained: Any) -> None:
     other = dataclasses.replace(trained.config, lr=1.0, seed=8)
     with pytest.raises(DataError, match=r"other settings \(lr, seed\)"):
-        train.prepare(other, trained.work, resume=True, say=print)
+        work_folder.prepare(other, trained.work, resume=True, say=print)
 
 
 def test_other_data_below_the_same_name_is_noticed(trained: Any, shapes: Path) -> None:
-    photos = images.find_photos(shapes)
+    photos = datasets.find_photos(shapes)
     del photos["red-bar"]
     with pytest.raises(EmbedderError, match="does not fit this training"):
-        train.resumed(trained.config, trained.work, photos)
+        work_folder.resumed(trained.config, trained.work, photos)

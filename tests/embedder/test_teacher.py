@@ -10,11 +10,12 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import data, export, model, train  # noqa: E402
-from embedder.bundle import RELEASED, load_bundle  # noqa: E402
-from embedder.errors import DataError, WeightsError  # noqa: E402
-from embedder.serve import Embedder  # noqa: E402
-from embedder.teacher import open_teacher  # noqa: E402
+from embedder.bundle import RELEASED, load_bundle
+from embedder.errors import DataError, WeightsError
+from embedder.inference import Embedder
+from embedder.networks import backbones, embedding_network, weights
+from embedder.training import batches, export, recipe, work_folder
+from embedder.training.distillation import open_teacher
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def finished(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def photos(shape_queries: Path) -> Any:
     """uint8 [24, 32, 32, 3]."""
-    return np.stack([data.read(path, 32) for path in sorted(shape_queries.rglob("*.png"))])
+    return np.stack([batches.read(path, 32) for path in sorted(shape_queries.rglob("*.png"))])
 
 
 def test_a_bundle_teaches_what_it_serves(finished: Path, photos: Any) -> None:
@@ -43,7 +44,7 @@ def test_a_bundle_teaches_what_it_serves(finished: Path, photos: Any) -> None:
 
 def test_arrays_teach_what_they_were_taken_from(finished: Path, trained: Any, photos: Any) -> None:
     teach = open_teacher(str(finished / "start.npz"), "efficientnetlite0", 16, seed=1)
-    source = train.resumed(trained.config, trained.work, trained.batches.photos)
+    source = work_folder.resumed(trained.config, trained.work, trained.batches.photos)
     source.use_average()
     wanted = source.network(photos.astype(np.float32), training=False).numpy()
     found = teach(photos.astype(np.float32))
@@ -54,8 +55,8 @@ def test_arrays_teach_what_they_were_taken_from(finished: Path, trained: Any, ph
 @pytest.mark.parametrize("kind", ["bundle", "start.npz"])
 def test_the_student_comes_nearer(kind: str, finished: Path, settings: dict[str, Any], tmp_path: Path) -> None:
     taught = {"teacher": str(finished / kind), "teaching": 2.0, "softmax": 0.0, "mix": 0.3}
-    config = train.TrainConfig(**{**settings, **taught, "schedule": ((32, 4),), "seed": 11})
-    trainer = train.prepare(config, tmp_path / "work", resume=False, say=print)
+    config = recipe.TrainConfig(**{**settings, **taught, "schedule": ((32, 4),), "seed": 11})
+    trainer = work_folder.prepare(config, tmp_path / "work", resume=False, say=print)
     history = trainer.run(quiet=True)
     assert history[-1].taught < 0.5 * history[0].taught
     assert all(line.loss == pytest.approx(line.triplet + 2 * line.taught) for line in history)
@@ -99,11 +100,11 @@ def test_arrays_without_a_head_teach_by_the_features_of_the_seed(finished: Path,
     """Projected as a student of that seed starts out: taught to itself, the start keeps what it knew."""
     with np.load(finished / "start.npz") as stored:
         np.savez(
-            tmp_path / "bare.npz", **{name: stored[name] for name in stored.files if name not in model.HEAD_ARRAYS}
+            tmp_path / "bare.npz", **{name: stored[name] for name in stored.files if name not in weights.HEAD_ARRAYS}
         )
     teach = open_teacher(str(tmp_path / "bare.npz"), "efficientnetlite0", 16, seed=5)
-    backbone = model.build_backbone("efficientnetlite0", str(tmp_path / "bare.npz"))
-    student = model.build_embedder(backbone, "pooled", 16, seed=5)
+    backbone = backbones.build_backbone("efficientnetlite0", str(tmp_path / "bare.npz"))
+    student = embedding_network.build_embedder(backbone, "pooled", 16, seed=5)
     wanted = student(photos.astype(np.float32), training=False).numpy()
     np.testing.assert_allclose(teach(photos.astype(np.float32)), wanted, atol=1e-4)
 
@@ -113,5 +114,5 @@ def test_a_teacher_and_its_weight_go_together(
     changes: dict[str, Any], settings: dict[str, Any], tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="--teacher"):
-        train.prepare(train.TrainConfig(**{**settings, **changes}), tmp_path / "work", resume=False, say=print)
+        work_folder.prepare(recipe.TrainConfig(**{**settings, **changes}), tmp_path / "work", resume=False, say=print)
     assert not (tmp_path / "work").exists()

@@ -16,15 +16,19 @@ from trainings import arguments, losses
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
 
-from embedder import cli, export, images, log, model, report, train  # noqa: E402
-from embedder.bundle import load_bundle  # noqa: E402
-from embedder.errors import DataError, ImageError, WeightsError  # noqa: E402
-from embedder.log import PARTS  # noqa: E402
-from embedder.serve import Embedder  # noqa: E402
+from embedder import cli, datasets, model_card
+from embedder.bundle import load_bundle
+from embedder.errors import DataError, ImageError, WeightsError
+from embedder.inference import Embedder
+from embedder.networks import backbones
+from embedder.networks.weights import START_FILE
+from embedder.training import epoch_log, export, recipe, validation, work_folder
+from embedder.training.epoch_log import PARTS
+from embedder.training.trainer import CHECKPOINTS
 
 
 def test_loss_falls(trained: Any) -> None:
-    log = train.read_log(trained.work)
+    log = epoch_log.read_log(trained.work)
     assert [entry["epoch"] for entry in log] == [1, 2, 3, 4, 5, 6]
     assert [entry["step"] for entry in log] == [5, 10, 15, 20, 25, 30]
     assert log[-1]["triplet"] < 0.8 * log[0]["triplet"]
@@ -35,7 +39,7 @@ def test_loss_falls(trained: Any) -> None:
 
 
 def test_shares_of_triplets_are_logged_by_epoch(trained: Any) -> None:
-    shares = [entry["shares"] for entry in train.read_log(trained.work)]
+    shares = [entry["shares"] for entry in epoch_log.read_log(trained.work)]
     assert all(set(one) == {"easy", "semi_hard", "hard"} for one in shares)
     assert all(sum(one.values()) == pytest.approx(1) for one in shares)
     assert len({one["hard"] for one in shares}) == 6  # each measured anew
@@ -44,13 +48,13 @@ def test_shares_of_triplets_are_logged_by_epoch(trained: Any) -> None:
 
 def test_checkpoints_keep_the_names_of_their_parts(trained: Any) -> None:
     """A training that an older version began must go on: of the default loss these, and no other."""
-    stored = tf.train.list_variables(str(trained.work / train.CHECKPOINTS))
+    stored = tf.train.list_variables(str(trained.work / CHECKPOINTS))
     parts = {name.split("/")[0] for name, _ in stored} - {"_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter"}
     assert parts == {"network", "softmax", "optimizer", "average", "step"}
 
 
 def test_judged_when_asked_to(trained: Any) -> None:
-    judged = {entry["epoch"]: entry["figures"] for entry in train.read_log(trained.work) if entry["figures"]}
+    judged = {entry["epoch"]: entry["figures"] for entry in epoch_log.read_log(trained.work) if entry["figures"]}
     assert sorted(judged) == [3, 6]
     assert judged[6]["val_top1"] > 1 / 6  # better than a guess, by a network that began with nothing
 
@@ -69,20 +73,20 @@ def stop(network: Any) -> dict[str, float]:
 
 def test_offline_mining_goes_on_as_if_it_had_not_been_stopped(settings: dict[str, Any], tmp_path: Path) -> None:
     """Stopped after 10 steps, with triplets of step 9, and after 15, where the next step mines."""
-    config = train.TrainConfig(**{**settings, **OFFLINE})
-    whole = train.prepare(config, tmp_path / "whole", resume=False, say=print)
+    config = recipe.TrainConfig(**{**settings, **OFFLINE})
+    whole = work_folder.prepare(config, tmp_path / "whole", resume=False, say=print)
     check_first_mining(whole)
     whole.run(quiet=True)
     for resume, every in ((False, 2), (True, 1)):
-        trainer = train.prepare(config, tmp_path / "parts", resume=resume, say=print)
+        trainer = work_folder.prepare(config, tmp_path / "parts", resume=resume, say=print)
         with pytest.raises(Stop):
             trainer.run(judge=stop, judge_every=every, quiet=True)
-    last = train.prepare(config, tmp_path / "parts", resume=True, say=print)
+    last = work_folder.prepare(config, tmp_path / "parts", resume=True, say=print)
     assert last.step == 15
     last.run(quiet=True)
     assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=1e-3)
     np.testing.assert_array_equal(last._mined.numpy(), whole._mined.numpy())
-    for entry in train.read_log(tmp_path / "whole"):
+    for entry in epoch_log.read_log(tmp_path / "whole"):
         assert sum(entry["shares"].values()) == pytest.approx(1)
         assert entry["triplet"] > 0
 
@@ -108,13 +112,13 @@ def check_first_mining(trainer: Any) -> None:
 
 
 def test_cross_entropy_learns_and_keeps_its_classifier_over_a_break(settings: dict[str, Any], tmp_path: Path) -> None:
-    config = train.TrainConfig(**{**settings, "loss": "cross-entropy", "softmax": 0.0, "schedule": ((32, 1),)})
-    trainer = train.prepare(config, tmp_path / "work", resume=False, say=print)
+    config = recipe.TrainConfig(**{**settings, "loss": "cross-entropy", "softmax": 0.0, "schedule": ((32, 1),)})
+    trainer = work_folder.prepare(config, tmp_path / "work", resume=False, say=print)
     (line,) = trainer.run(quiet=True)
     assert line.loss == line.cross_entropy > 0
     assert (line.triplet, line.softmax) == (0, 0)
     assert sum(line.shares.values()) == pytest.approx(1)  # what it does to triplets is logged all the same
-    again = train.prepare(config, tmp_path / "work", resume=True, say=print)
+    again = work_folder.prepare(config, tmp_path / "work", resume=True, say=print)
     np.testing.assert_array_equal(
         again._objective.classifier.kernel.numpy(), trainer._objective.classifier.kernel.numpy()
     )
@@ -139,14 +143,14 @@ def test_a_training_shows_and_tells_what_it_does(settings: dict[str, Any], shape
     told = load_bundle(out).training
     assert (told["loss"], told["distance"], told["split"]) == ("semi-hard", "L2", 0.2)
     assert len(told["left_out"]) == 2
-    assert set(told["left_out"]) < set(images.find_photos(shapes))
+    assert set(told["left_out"]) < set(datasets.find_photos(shapes))
     assert (told["skus"], told["photos"]) == (4, 32)  # two of ten photos of each SKU were kept to judge by
     assert [epoch for epoch, _ in told["figures_by_epoch"]] == [2, 3]
-    card = (out / report.CARD_FILE).read_text()
+    card = (out / model_card.CARD_FILE).read_text()
     assert "--leave-out FILE" in card
     assert "--loss semi-hard --distance L2" in card
 
-    log = train.read_log(tmp_path / "bundle.work")
+    log = epoch_log.read_log(tmp_path / "bundle.work")
     written: dict[str, dict[int, float]] = {}
     for file in board.iterdir():
         for event in tf.compat.v1.train.summary_iterator(str(file)):
@@ -166,60 +170,60 @@ def test_a_training_starts_from_the_arrays_of_another(
 ) -> None:
     """`embedder export --arrays`, then `--weights` of it, or `released` where it lies beside the released bundle: the
     same vectors as what was exported, to the half precision that arrays are kept in."""
-    arrays = tmp_path / model.START_FILE
+    arrays = tmp_path / START_FILE
     words = ["export", str(trained.work), "--out", str(tmp_path / "bundle"), "--arrays", str(arrays)]
     result = CliRunner().invoke(cli.main, words)
     assert result.exit_code == 0, result.output
-    source = train.resumed(trained.config, trained.work, trained.batches.photos)
+    source = work_folder.resumed(trained.config, trained.work, trained.batches.photos)
     source.use_average()
     paths = sorted(shape_queries.rglob("*.png"))
     wanted = source._embed(32, paths)
-    monkeypatch.setattr(model, "RELEASED", tmp_path)
+    monkeypatch.setattr(backbones, "RELEASED", tmp_path)
     for weights in (str(arrays), "released"):
-        config = train.TrainConfig(**{**settings, "weights": weights, "seed": 3})
-        started = train.prepare(config, tmp_path / weights.replace("/", "-"), resume=False, say=print)
+        config = recipe.TrainConfig(**{**settings, "weights": weights, "seed": 3})
+        started = work_folder.prepare(config, tmp_path / weights.replace("/", "-"), resume=False, say=print)
         found = started._embed(32, paths)
         worst, spread = 1 - (wanted * found).sum(axis=1).min(), 1 - (wanted @ wanted.T).min()
         assert worst < 1e-3
         assert worst < spread / 50
     assert export._facts(started, [])["weights"] == "released"
-    other = train.TrainConfig(**{**settings, "weights": str(arrays), "dim": 8})  # a head that does not fit: a new one
-    assert train.prepare(other, tmp_path / "other", resume=False, say=print)._embed(32, paths[:1]).shape == (1, 8)
+    other = recipe.TrainConfig(**{**settings, "weights": str(arrays), "dim": 8})  # a head that does not fit: a new one
+    assert work_folder.prepare(other, tmp_path / "other", resume=False, say=print)._embed(32, paths[:1]).shape == (1, 8)
 
 
 def test_released_start_that_is_not_there(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "RELEASED", tmp_path)
-    config = train.TrainConfig(**{**settings, "weights": "released"})
+    monkeypatch.setattr(backbones, "RELEASED", tmp_path)
+    config = recipe.TrainConfig(**{**settings, "weights": "released"})
     with pytest.raises(WeightsError, match=r"start\.npz: no such file"):
-        train.prepare(config, tmp_path / "work", resume=False, say=print)
+        work_folder.prepare(config, tmp_path / "work", resume=False, say=print)
 
 
 def test_config_makes_the_trip_through_json(settings: dict[str, Any]) -> None:
-    config = train.TrainConfig(**settings)
-    assert train.TrainConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
+    config = recipe.TrainConfig(**settings)
+    assert recipe.TrainConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
     assert config.size == 32
     assert dataclasses.replace(config, serve_size=64).size == 64
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"data": [], "schedule": [], "color": 1}', "[1]"])
 def test_settings_of_something_else_are_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / train.CONFIG_FILE).write_text(text)
+    (tmp_path / recipe.CONFIG_FILE).write_text(text)
     with pytest.raises(DataError, match="no settings that this version reads"):
-        train.read_config(tmp_path)
+        recipe.read_config(tmp_path)
 
 
 def test_settings_that_exclude_each_other(settings: dict[str, Any], tmp_path: Path) -> None:
-    mixed = train.TrainConfig(**{**settings, "softmax": 0.0})
+    mixed = recipe.TrainConfig(**{**settings, "softmax": 0.0})
     with pytest.raises(DataError, match="--softmax"):
-        train.prepare(mixed, tmp_path / "a", resume=False, say=print)
-    flat = train.TrainConfig(**{**settings, "head": "flatten", "schedule": ((32, 1), (64, 1))})
+        work_folder.prepare(mixed, tmp_path / "a", resume=False, say=print)
+    flat = recipe.TrainConfig(**{**settings, "head": "flatten", "schedule": ((32, 1), (64, 1))})
     with pytest.raises(DataError, match="one size"):
-        train.prepare(flat, tmp_path / "b", resume=False, say=print)
-    wide = train.TrainConfig(**{**settings, "p": 7})
+        work_folder.prepare(flat, tmp_path / "b", resume=False, say=print)
+    wide = recipe.TrainConfig(**{**settings, "p": 7})
     with pytest.raises(DataError, match="7 SKUs"):
-        train.prepare(wide, tmp_path / "c", resume=False, say=print)
+        work_folder.prepare(wide, tmp_path / "c", resume=False, say=print)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -237,34 +241,34 @@ def test_broken_and_lonely_photos_are_told(shapes: Path, settings: dict[str, Any
     (tmp_path / "photos/a/bad.jpg").write_bytes(b"text")
     (tmp_path / "photos/b/good.png").write_bytes(next(shapes.rglob("*.png")).read_bytes())
     said: list[str] = []
-    config = train.TrainConfig(**{**settings, "data": (str(tmp_path / "photos"),)})
+    config = recipe.TrainConfig(**{**settings, "data": (str(tmp_path / "photos"),)})
     with pytest.raises(DataError, match="the data has 1"):
-        train.prepare(config, tmp_path / "work", resume=False, say=said.append)
+        work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append)
     assert "skipped" in said[0]
     assert "bad.jpg" in said[0]
     assert said[1].startswith("b has one photo")
     said.clear()
     with pytest.raises(DataError, match=r"bad\.jpg.*--strict"):
-        train.prepare(config, tmp_path / "work", resume=False, say=said.append, strict=True)
+        work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append, strict=True)
     assert said == []
     assert not (tmp_path / "work").exists()
 
 
 def test_judge_needs_photos(shapes: Path, tmp_path: Path) -> None:
-    photos = images.find_photos(shapes)
+    photos = datasets.find_photos(shapes)
     with pytest.raises(DataError, match="no photo to judge by"):
-        train.make_judge(photos, {}, 32)
+        validation.make_judge(photos, {}, 32)
     with pytest.raises(DataError, match="no photo to judge against"):
-        train.make_judge({}, photos, 32)
+        validation.make_judge({}, photos, 32)
     (tmp_path / "bad.jpg").write_bytes(b"text")
     with pytest.raises(ImageError, match=r"bad\.jpg"):
-        train.make_judge(photos, {"sku": [tmp_path / "bad.jpg"]}, 32)
+        validation.make_judge(photos, {"sku": [tmp_path / "bad.jpg"]}, 32)
 
 
 def test_judge_counts_nearest_neighbours(shapes: Path) -> None:
     """Compared pixel by pixel, photos find themselves."""
-    photos = images.find_photos(shapes)
-    judge = train.make_judge(photos, photos, 32)
+    photos = datasets.find_photos(shapes)
+    judge = validation.make_judge(photos, photos, 32)
 
     def network(pixels: Any, *, training: bool) -> Any:
         assert not training
@@ -275,27 +279,27 @@ def test_judge_counts_nearest_neighbours(shapes: Path) -> None:
 
 
 def test_log_keeps_the_last_line_of_an_epoch(tmp_path: Path) -> None:
-    assert train.read_log(tmp_path) == []
+    assert epoch_log.read_log(tmp_path) == []
     lines = [{"epoch": 1, "loss": 3}, {"epoch": 2, "loss": 2}, {"epoch": 2, "loss": 1.5}]
-    (tmp_path / train.LOG_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert train.read_log(tmp_path) == [lines[0], lines[2]]
+    (tmp_path / epoch_log.LOG_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert epoch_log.read_log(tmp_path) == [lines[0], lines[2]]
 
 
 def test_a_line_cut_short_costs_no_other(tmp_path: Path) -> None:
-    line = train.EpochLog(
+    line = epoch_log.EpochLog(
         epoch=2, step=10, size=32, loss=1, triplet=1, cross_entropy=0, softmax=0, taught=0, rate=1e-3,
         images_per_second=9, seconds=3, shares={"easy": 1.0, "semi_hard": 0.0, "hard": 0.0}, figures={},
     )  # fmt: skip
-    (tmp_path / train.LOG_FILE).write_text('{"epoch": 1, "loss": 3}\n{"epoch": 2, "lo')
-    assert [entry["epoch"] for entry in train.read_log(tmp_path)] == [1]
-    log.write_line(tmp_path, line)
-    assert train.read_log(tmp_path) == [{"epoch": 1, "loss": 3}, dataclasses.asdict(line)]
+    (tmp_path / epoch_log.LOG_FILE).write_text('{"epoch": 1, "loss": 3}\n{"epoch": 2, "lo')
+    assert [entry["epoch"] for entry in epoch_log.read_log(tmp_path)] == [1]
+    epoch_log.write_line(tmp_path, line)
+    assert epoch_log.read_log(tmp_path) == [{"epoch": 1, "loss": 3}, dataclasses.asdict(line)]
 
 
 def test_mixed_precision_learns_and_exports_in_float32(settings: dict[str, Any], tmp_path: Path) -> None:
     """What a GPU does by itself, asked for here: float16 inside, XLA, the loss scaled; served as any other."""
-    config = train.TrainConfig(**{**settings, "precision": "mixed", "schedule": ((32, 4),)})
-    trainer = train.prepare(config, tmp_path / "work", resume=False, say=lambda line: None)
+    config = recipe.TrainConfig(**{**settings, "precision": "mixed", "schedule": ((32, 4),)})
+    trainer = work_folder.prepare(config, tmp_path / "work", resume=False, say=lambda line: None)
     history = trainer.run(quiet=True)
     assert all(np.isfinite(epoch.loss) for epoch in history) and history[-1].loss < history[0].loss
     assert {str(layer.compute_dtype) for layer in trainer.network.layers[1].layers} >= {"float16"}
@@ -304,4 +308,4 @@ def test_mixed_precision_learns_and_exports_in_float32(settings: dict[str, Any],
     served = Embedder(made).embed_one(photo)
     assert np.dot(served, trainer.serving_network()(photo[None].astype(np.float32)).numpy()[0]) > 0.999
     assert np.dot(served, trainer.network(photo[None].astype(np.float32)).numpy()[0]) > 0.99
-    assert train.resumed(config, tmp_path / "work", trainer.batches.photos).step == trainer.step
+    assert work_folder.resumed(config, tmp_path / "work", trainer.batches.photos).step == trainer.step

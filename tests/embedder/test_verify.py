@@ -10,9 +10,9 @@ import pytest
 from conditions import mapped, tilt
 from PIL import Image, ImageDraw
 
-from embedder import verify as module
-from embedder.details import QUERY, Details, find, from_photo
-from embedder.verify import Match, is_plausible, tentative_pairs, verify, verify_many
+from embedder.matching import QUERY, Details, Match, from_photo, verification, verify, verify_many
+from embedder.matching.local_features import find
+from embedder.matching.verification import is_plausible, tentative_pairs
 
 Map = tuple[tuple[float, float, float], tuple[float, float, float]]
 #: A photograph is of 480 x 480 pixels, and its details are found in a smaller one.
@@ -87,7 +87,7 @@ def test_pairs_name_the_points_that_agree() -> None:
     match = verify(query, reference)
     here, there = query.points[match.pairs[:, 0], :2], reference.points[match.pairs[:, 1], :2]
     mapped = np.column_stack([there, np.ones(len(there))]) @ np.array(matrix).T
-    assert np.hypot(*(mapped * SMALLER - here).T).max() < module.TOLERANCE + 2
+    assert np.hypot(*(mapped * SMALLER - here).T).max() < verification.TOLERANCE + 2
     assert all(len(set(side.tolist())) == match.inliers for side in match.pairs.T), "each point once"
     assert len(np.unique(np.round(np.hstack([here, there])), axis=0)) == match.inliers, "each place once"
 
@@ -213,7 +213,9 @@ def test_a_tilted_pack_is_outlined_in_perspective(degrees: float, axis: float) -
     assert np.abs(affine_outline(match, QUERY.side) * 480 - drawn).max() > 8
 
 
-@pytest.mark.parametrize(("count", "asked"), [(module.MIN_PERSPECTIVE - 1, False), (module.MIN_PERSPECTIVE, True)])
+@pytest.mark.parametrize(
+    ("count", "asked"), [(verification.MIN_PERSPECTIVE - 1, False), (verification.MIN_PERSPECTIVE, True)]
+)
 def test_few_pairs_are_not_asked_for_perspective(count: int, asked: bool) -> None:
     x, y = np.meshgrid([40, 120, 200, 280], [40, 120, 200])
     points = np.column_stack([x.ravel(), y.ravel(), np.full(12, 8), np.zeros(12)])[:count].astype(np.float32)
@@ -234,7 +236,7 @@ def test_perspective_that_no_camera_sees_is_left_out() -> None:
     seen = points.copy()
     seen[:, :2] = mapped(points[:, :2], by) + 240
     match = verify(Details(seen, descriptors, 480, 480), Details(points, descriptors, 320, 240))
-    assert match.inliers >= module.MIN_PERSPECTIVE and match.outline is not None
+    assert match.inliers >= verification.MIN_PERSPECTIVE and match.outline is not None
     assert np.allclose(match.outline, affine_outline(match), atol=1e-6)
 
 
@@ -261,7 +263,7 @@ def test_nearest_and_second_are_those_of_a_plain_search() -> None:
     for row, one in enumerate(query.astype(int)):
         squares = ((reference.astype(int) - one) ** 2).sum(axis=1)
         first, second = np.sort(squares)[:2]
-        if first < module.RATIO**2 * second:
+        if first < verification.RATIO**2 * second:
             rival = expected.get(int(squares.argmin()))
             if rival is None or first < rival[0]:
                 expected[int(squares.argmin())] = (first, row)

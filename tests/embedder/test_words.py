@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from embedder import words
+from embedder import matching
 from embedder.bundle import RELEASED, WORDS_FILE, load_bundle, rewrite_bundle
 from embedder.cli import main
-from embedder.details import QUERY, REFERENCE, Details, find
 from embedder.errors import BundleError, DataError
-from embedder.words import NEAR, Vocabulary
+from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, vocabulary_learning
+from embedder.matching.local_features import find
+from embedder.matching.vocabulary import NEAR
 
 
 def details_of(descriptors: np.ndarray) -> Details:
@@ -149,7 +150,7 @@ def test_words_know_a_print_again_upside_down(prints: Path) -> None:
         [find(Image.open(prints / f"sku-{sku}" / name).convert("RGB"), QUERY) for sku in range(8)]
         for name in ("a.png", "b.png")
     )
-    vocabulary = words.learn(np.concatenate([one.descriptors for one in first]), 256, seed=1)
+    vocabulary = vocabulary_learning.learn(np.concatenate([one.descriptors for one in first]), 256, seed=1)
     assert len(vocabulary) == 256
     assert len(vocabulary.groups) == 2
 
@@ -190,4 +191,4 @@ def test_too_few_details_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "plain" / "a.png")
     with pytest.raises(DataError, match="0 descriptors do not make 16 words"):
-        words.learn_from([tmp_path / "plain" / "a.png"], 16)
+        matching.learn_from([tmp_path / "plain" / "a.png"], 16)

@@ -8,10 +8,10 @@ from itertools import count
 from pictures import jpeg
 
 from catalog import products
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.products import Facts
 
 if __name__ == "__main__":
     catalog = Catalog.open(Settings.from_env())

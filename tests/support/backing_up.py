@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from catalog.backup import backup
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.service import Catalog
 
 
 def wait(done: int, total: int) -> None:

@@ -9,17 +9,8 @@ from sqlalchemy import select
 from steps import create, create_each
 
 from catalog import accounts
-from catalog.models import (
-    Barcode,
-    Base,
-    Feedback,
-    Generation,
-    Label,
-    Product,
-    RecognitionEntry,
-    Removal,
-)
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.storage.tables import Barcode, Base, Feedback, Generation, Label, Product, RecognitionEntry, Removal
 
 
 def fill(catalog: Catalog) -> None:

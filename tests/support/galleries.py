@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from catalog.gallery import GalleryPoint, Vector, collection_name
-from embedder.words import Words
+from embedder.matching import Words
 
 DIM = 32
 ROOT = Path(__file__).parents[2]

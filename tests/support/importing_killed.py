@@ -7,9 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from catalog import importing, sources
+from catalog import transfer
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.service import Catalog
+from catalog.transfer import sources
 
 if __name__ == "__main__":
     left = int(sys.argv[2])
@@ -21,4 +22,4 @@ if __name__ == "__main__":
             os.kill(os.getpid(), signal.SIGKILL)
 
     catalog = Catalog.open(Settings.from_env())
-    importing.run(catalog, sources.from_folder(Path(sys.argv[1])), actor="killed", progress=count)
+    transfer.run(catalog, sources.from_folder(Path(sys.argv[1])), actor="killed", progress=count)

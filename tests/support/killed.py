@@ -7,12 +7,15 @@ import signal
 import sys
 from pathlib import Path
 
-from catalog import outbox, reembed
+from catalog import maintenance
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.service import Catalog
+from catalog.enrollment import outbox
 from embedder.bundle import load_bundle
 
 if __name__ == "__main__":
     outbox.CHUNK = 1  # four photos in one go
     catalog = Catalog.open(Settings.from_env())
-    reembed.reembed(catalog, load_bundle(Path(sys.argv[1])), lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
+    maintenance.reembed(
+        catalog, load_bundle(Path(sys.argv[1])), lambda done, total: os.kill(os.getpid(), signal.SIGKILL)
+    )

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 
-from catalog import outbox, rebuild
+from catalog import maintenance
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.service import Catalog
+from catalog.enrollment import outbox
 
 
 def die(*_: object) -> None:
@@ -24,4 +25,4 @@ if __name__ == "__main__":
         catalog.gallery.drop = lambda generation: die(drop(generation))  # type: ignore[method-assign]
     elif sys.argv[1] == "commit":
         catalog.release = die  # type: ignore[assignment,method-assign]
-    rebuild.rebuild(catalog, progress, actor="rebuilding")
+    maintenance.rebuild(catalog, progress, actor="rebuilding")

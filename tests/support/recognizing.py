@@ -13,12 +13,11 @@ from itertools import count
 from pictures import jpeg
 
 from catalog import products
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.facts import Facts
-from catalog.outbox import Worker
-from catalog.products import NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.enrollment import NewPhoto, Worker
+from catalog.products import Facts
+from catalog.recognition import recognize
 
 if __name__ == "__main__":
     catalog = Catalog.open(Settings.from_env())

@@ -6,11 +6,11 @@ from pictures import jpeg
 from sqlalchemy import func, select
 
 from catalog import products
-from catalog.facts import Facts
-from catalog.models import Enrollment, Photo, Product, Removal
-from catalog.products import Added, NewPhoto
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.products import Added, Facts
+from catalog.recognition import recognize
+from catalog.storage.tables import Enrollment, Photo, Product, Removal
 
 
 def shots(*seeds: int) -> list[NewPhoto]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from embedder.log import read_log
+from embedder.training.epoch_log import read_log
 
 
 def arguments(settings: dict[str, Any]) -> list[str]:

@@ -12,18 +12,18 @@ from model import BOX, Kept, Model, Op, number_of, photo
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from catalog import barcodes, doctor, enroll, merging, outbox, photo_edits, products
-from catalog.candidates import find
+from catalog import enrollment, maintenance, products
+from catalog.catalog import Catalog
 from catalog.config import Settings
+from catalog.enrollment import NewPhoto, enrolling
 from catalog.errors import CatalogError
-from catalog.facts import Facts
-from catalog.findings import WASTE
-from catalog.models import Enrollment, Photo, Product, Removal
-from catalog.photos import content_hash
-from catalog.products import NewPhoto
-from catalog.service import Catalog
-from embedder.details import Details
-from embedder.serve import Embedder, Look, Vectors
+from catalog.maintenance.findings import WASTE
+from catalog.products import Facts, barcode_owners
+from catalog.recognition.candidates import find
+from catalog.storage import content_hash
+from catalog.storage.tables import Enrollment, Photo, Product, Removal
+from embedder.inference import Embedder, Look, Vectors
+from embedder.matching import Details
 
 ACTOR = "torture"
 
@@ -100,37 +100,37 @@ class Acting:
         products.set_active(self.catalog, sku, active, actor=ACTOR)
 
     def delete_photo(self, sku: str, photo: int) -> None:
-        photo_edits.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
+        products.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
 
     def add_barcode(self, sku: str, gtin: str) -> None:
-        barcodes.add(self.catalog, sku, gtin, actor=ACTOR)
+        barcode_owners.add(self.catalog, sku, gtin, actor=ACTOR)
 
     def remove_barcode(self, sku: str, gtin: str) -> None:
-        barcodes.remove(self.catalog, sku, gtin, actor=ACTOR)
+        barcode_owners.remove(self.catalog, sku, gtin, actor=ACTOR)
 
     def set_labels(self, sku: str, labels: list[str]) -> None:
         products.set_labels(self.catalog, sku, labels, actor=ACTOR)
 
     def rename(self, sku: str, new: str) -> None:
-        merging.rename(self.catalog, sku, new, actor=ACTOR)
+        products.rename(self.catalog, sku, new, actor=ACTOR)
 
     def merge(self, sku: str, into: str) -> None:
-        merging.merge(self.catalog, sku, into, actor=ACTOR)
+        products.merge(self.catalog, sku, into, actor=ACTOR)
 
     def purge(self, sku: str) -> None:
-        merging.purge(self.catalog, sku, actor=ACTOR)
+        products.purge(self.catalog, sku, actor=ACTOR)
 
     def move_photo(self, sku: str, photo: int, to: str) -> None:
-        photo_edits.move_photo(self.catalog, sku, self.photo_id(sku, photo), to, actor=ACTOR)
+        products.move_photo(self.catalog, sku, self.photo_id(sku, photo), to, actor=ACTOR)
 
     def replace_photo(self, sku: str, photo: int, new: int) -> None:
-        photo_edits.replace_photo(self.catalog, sku, self.photo_id(sku, photo), _uploads([new])[0], actor=ACTOR)
+        products.replace_photo(self.catalog, sku, self.photo_id(sku, photo), _uploads([new])[0], actor=ACTOR)
 
     def crop_photo(self, sku: str, photo: int) -> None:
-        photo_edits.crop_photo(self.catalog, sku, self.photo_id(sku, photo), BOX, actor=ACTOR)
+        products.crop_photo(self.catalog, sku, self.photo_id(sku, photo), BOX, actor=ACTOR)
 
     def uncrop_photo(self, sku: str, photo: int) -> None:
-        photo_edits.uncrop_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
+        products.uncrop_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
 
     def photo_id(self, sku: str, number: int) -> uuid.UUID:
         """The id of a product's photo; one that nobody has when the product does not have it."""
@@ -168,7 +168,7 @@ def state(catalog: Catalog) -> Model:
 
 def settle(catalog: Catalog) -> None:
     """Let the outbox run until nothing is owed."""
-    while outbox.run_pending(catalog):
+    while enrollment.run_pending(catalog):
         pass
 
 
@@ -202,7 +202,7 @@ def wrongs(catalog: Catalog) -> Iterator[str]:
             continue
         owners = said.answering(sha256)
         matches = find(catalog, live, vector)
-        first = {match.sku for match in matches if match.score >= matches[0].score - enroll.SAME}
+        first = {match.sku for match in matches if match.score >= matches[0].score - enrolling.SAME}
         if owners and not (owners & first and matches[0].score > 0.999):
             yield f"photo {number_of(sha256)} of {owners} is answered {matches[:1]}"
         for match in matches:
@@ -210,9 +210,9 @@ def wrongs(catalog: Catalog) -> Iterator[str]:
                 yield f"{match.sku} is retired and answered"
         for each in found:
             for one in each.photos:
-                if each.active and one.sha256 == sha256 and not enroll.finds_itself(catalog, live, one.id, vector):
+                if each.active and one.sha256 == sha256 and not enrollment.finds_itself(catalog, live, one.id, vector):
                     yield f"photo {number_of(sha256)} of {each.sku} does not find itself"
-    for finding in doctor.examine(catalog, repair=True):
+    for finding in maintenance.examine(catalog, repair=True):
         if not finding.mended and finding.kind not in WASTE:
             yield f"doctor: {finding}"
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from model import Op, photo
 
-from catalog.photos import content_hash
+from catalog.storage import content_hash
 
 NAME, PASSWORD = "anna", "correct horse battery"
 

@@ -16,9 +16,9 @@ from served import environment
 from sqlalchemy import func, select
 
 from catalog import products
-from catalog.facts import Facts
-from catalog.models import AuditEntry
-from catalog.products import NewPhoto
+from catalog.enrollment import NewPhoto
+from catalog.products import Facts
+from catalog.storage.tables import AuditEntry
 
 #: Changes that are in the audit log each time that they are acknowledged.
 AUDITED = {"product.create": "create", "product.merge": "merge", "product.purge": "purge", "photo.move": "move_photo"}

@@ -27,8 +27,8 @@ from plans import ALL, ON_PAGES, draw_many
 from served import environment
 
 from catalog import accounts
-from catalog.service import Catalog
-from embedder import gtin
+from catalog.catalog import Catalog
+from embedder.barcodes import gtin
 from embedder.bundle import RELEASED
 
 HERE = Path(__file__).parent

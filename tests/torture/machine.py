@@ -13,14 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from model import CROPPED, GTINS, LABELS, Model, Op, photo
 from sqlalchemy import delete, func, select
 
-from catalog import enroll, listing, outbox, products
-from catalog.candidates import Among, Match, find
+from catalog import enrollment, products
+from catalog.catalog import Catalog
+from catalog.enrollment import enrolling
 from catalog.errors import CatalogError, InvalidInputError
-from catalog.facts import Facts
-from catalog.listing import Filter
-from catalog.models import AuditEntry, Enrollment, Product, Removal
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.products import Facts, Filter
+from catalog.recognition import Among, Match, recognize
+from catalog.recognition.candidates import find
+from catalog.storage.tables import AuditEntry, Enrollment, Product, Removal
 
 PHOTOS = range(12)
 SKUS = ("A", "B", "C", "D")
@@ -156,12 +156,12 @@ class Machine(RuleBasedStateMachine):
             (Filter(label=label), lambda kept: kept.active and label in kept.labels),
             (Filter(few_photos=2), lambda kept: kept.active and len(kept.photos) < 2),
         ):
-            listed = [each.sku for each in listing.list_page(self.catalog, only).products]
+            listed = [each.sku for each in products.list_page(self.catalog, only).products]
             assert listed == sorted(sku for sku, kept in self.model.products.items() if wanted(kept)), only
 
     @invariant()
     def nothing_is_owed(self) -> None:
-        assert outbox.run_pending(self.catalog) == 0
+        assert enrollment.run_pending(self.catalog) == 0
 
     @invariant()
     def who_is_recognized(self) -> None:
@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
 
     def _check(self, matches: Sequence[Match], owners: set[str]) -> None:
         if owners:
-            assert {match.sku for match in matches[: len(owners)] if match.score > 1 - enroll.SAME} == owners
+            assert {match.sku for match in matches[: len(owners)] if match.score > 1 - enrolling.SAME} == owners
         else:
-            assert not matches or matches[0].score < 1 - enroll.SAME, matches
+            assert not matches or matches[0].score < 1 - enrolling.SAME, matches
         assert all(self.model.products[match.sku].active and self.model.products[match.sku].photos for match in matches)

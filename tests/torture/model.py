@@ -13,8 +13,8 @@ from typing import Any
 
 from pictures import jpeg
 
-from catalog.photo_edits import WHOLE, cut, within
-from catalog.photos import content_hash
+from catalog.products.photo_edits import WHOLE, cut, within
+from catalog.storage import content_hash
 
 LABELS = ("store 1", "store 2")
 #: What a crop leaves, and what it adds to a photo's number.

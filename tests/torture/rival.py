@@ -19,12 +19,12 @@ from model import GTINS
 from plans import draw
 
 from catalog import products
+from catalog.catalog import Catalog
 from catalog.config import Settings
+from catalog.enrollment import Worker
 from catalog.errors import ConflictError, NotFoundError
-from catalog.facts import Facts
 from catalog.gallery.edge import EdgeGallery
-from catalog.outbox import Worker
-from catalog.service import Catalog
+from catalog.products import Facts
 
 THREADS = 8
 SKUS = ["S0", "S1", "S2", "S3"]

@@ -11,12 +11,12 @@ from contention import contend
 from model import photo
 from sqlalchemy import select, text
 
-from catalog import photo_rows, products
-from catalog.facts import Facts
-from catalog.models import Removal
-from catalog.products import NewPhoto
-from catalog.service import Catalog
-from catalog.skus import held
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, photo_rows
+from catalog.products import Facts
+from catalog.storage.product_rows import held
+from catalog.storage.tables import Removal
 
 
 def test_nothing_is_overwritten_unseen(env: dict[str, str]) -> None:

@@ -16,11 +16,11 @@ from flask.testing import FlaskClient
 from model import Model, Op, photo
 from sqlalchemy import func, select
 
-from catalog import accounts, outbox
+from catalog import accounts, enrollment
+from catalog.catalog import Catalog
 from catalog.errors import CatalogError
-from catalog.models import AuditEntry
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.recognition import recognize
+from catalog.storage.tables import AuditEntry
 from web import create_app
 
 #: Which parts can't be written -> the setting, and what is on the small disk.
@@ -164,7 +164,7 @@ def test_a_gallery_that_finds_no_room_at_the_start_is_opened_when_there_is(env: 
         recognize(catalog, photo(1))
     assert Acting(catalog).perform(create("S2", 2)) == ""
     with pytest.raises(CatalogError, match="is full"):
-        outbox.run_pending(catalog)
+        enrollment.run_pending(catalog)
     disk.free()
     acting.settle(catalog)
     assert list(acting.wrongs(catalog)) == []

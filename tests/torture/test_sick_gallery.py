@@ -15,11 +15,12 @@ import pytest
 from acting import Acting
 from model import Model, Op, photo
 
+from catalog.catalog import Catalog
+from catalog.config import ServerOptions
 from catalog.errors import CatalogError, GalleryError, GalleryUnavailableError
-from catalog.gallery import Gallery, GalleryPoint, ServerOptions
+from catalog.gallery import Gallery, GalleryPoint
 from catalog.gallery.server import ServerGallery
-from catalog.recognize import recognize
-from catalog.service import Catalog
+from catalog.recognition import recognize
 
 
 class Sick:

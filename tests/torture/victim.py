@@ -16,9 +16,9 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 from acting import Acting
 from model import Op
 
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.outbox import Worker
-from catalog.service import Catalog
+from catalog.enrollment import Worker
 
 
 def work(number: int, acting: Acting, plan: list[dict[str, object]]) -> None:

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from staff import NAME, PASSWORD, Staff
 
 from catalog import accounts
+from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.service import Catalog
 from web import create_app
 from web.security import limiter
 

@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from staff import NAME, PASSWORD, csrf_of
 
-from catalog import listing, products
-from catalog.facts import Facts
-from catalog.models import AuditEntry
-from catalog.service import Catalog
+from catalog import enrollment, products
+from catalog.catalog import Catalog
+from catalog.products import Facts
+from catalog.storage.tables import AuditEntry
 from web.security import limiter
 
 PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
@@ -87,20 +87,20 @@ def test_the_script_gets_a_part_or_a_problem(staff) -> None:
 @pytest.mark.parametrize("name", pictures.bad_files())
 def test_bad_files_give_a_form_message(staff, catalog: Catalog, name: str) -> None:
     data, status, _ = pictures.bad_files()[name]
-    before = listing.counts(catalog)
+    before = products.counts(catalog)
     form = {"sku": "WEB-BAD", "name": "kept on the form", "photos": [photo(121), (io.BytesIO(data), name)]}
     reply = staff.send("/add/", form)
     assert reply.status_code == status and name in text(reply)
     assert 'value="kept on the form"' in reply.get_data(as_text=True), "nothing typed is lost"
-    assert listing.counts(catalog) == before
+    assert products.counts(catalog) == before
 
 
 @pytest.mark.parametrize("sku", ["", "A" * 10_000, "../../etc/passwd"])
 def test_bad_skus_give_a_form_message(staff, catalog: Catalog, sku: str) -> None:
-    before = listing.counts(catalog)
+    before = products.counts(catalog)
     reply = staff.send("/add/", {"sku": sku, "photos": [photo(131)]})
     assert reply.status_code == 422 and "SKU" in text(reply)
-    assert listing.counts(catalog) == before
+    assert products.counts(catalog) == before
 
 
 def test_no_file_chosen(staff) -> None:
@@ -155,7 +155,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
 
 def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
     for number in range(50):
-        upload = products.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))
+        upload = enrollment.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))
         products.create(catalog, Facts(f"PAGE-{number:02}"), [upload], actor="test")
     seen: list[str] = []
     target = "/products/?search=PAGE-"

@@ -6,8 +6,8 @@ import pictures
 import pytest
 from flask.testing import FlaskClient
 
-from catalog import accounts, listing, products
-from catalog.service import Catalog
+from catalog import accounts, products
+from catalog.catalog import Catalog
 from web.api import schemas
 
 BAD_SKUS = {
@@ -35,7 +35,7 @@ def ask(till: FlaskClient, data: bytes):
 
 
 def state(catalog: Catalog) -> tuple[int, int, int]:
-    counts = listing.counts(catalog)
+    counts = products.counts(catalog)
     return counts.products, counts.photos, catalog.gallery.count(catalog.live().collection)
 
 

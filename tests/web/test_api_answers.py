@@ -9,10 +9,10 @@ from pictures import jpeg
 from sqlalchemy import select
 
 from catalog import products
-from catalog.facts import Facts
-from catalog.models import Feedback, RecognitionEntry
-from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.products import Facts
+from catalog.storage.tables import Feedback, RecognitionEntry
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from staff import Staff, csrf_of
 
-from catalog import barcodes, products
-from catalog.models import AuditEntry
-from catalog.service import Catalog
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.products import barcode_owners
+from catalog.storage.tables import AuditEntry
 from web.api import schemas
 
 NOVEL, ISBN, PEN = "9783161484100", "9780306406157", "5000159407236"
@@ -104,7 +105,7 @@ def test_more_photos_lead_to_what_was_read_from_them(staff: Staff) -> None:
 
 def test_a_change_needs_the_token_of_the_page(staff: Staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "BAR-CSRF", "photos": files(pictures.jpeg(641))})
-    barcodes.add(catalog, "BAR-CSRF", "4000417025005", actor="test")
+    barcode_owners.add(catalog, "BAR-CSRF", "4000417025005", actor="test")
     for target in ("barcodes", "barcodes/04000417025005/remove"):
         reply = staff.client.post(f"/products/BAR-CSRF/{target}", data={"barcode": "4000417025005"})
         assert reply.status_code == 400

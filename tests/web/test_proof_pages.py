@@ -14,10 +14,10 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
 from catalog.errors import NotFoundError
-from catalog.facts import Facts
-from catalog.products import NewPhoto
-from catalog.service import Catalog
+from catalog.products import Facts
 
 PACK = DRAWN[9]
 

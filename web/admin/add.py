@@ -7,7 +7,7 @@ from flask_admin import expose
 
 from catalog import products
 from catalog.errors import CatalogError, PhotoQuestionableError
-from catalog.facts import Facts
+from catalog.products import Facts
 from web import errors
 from web.admin.base import StaffView
 from web.context import actor, catalog, facts, uploads

@@ -8,8 +8,8 @@ from typing import Any
 from flask_admin.contrib.sqla import ModelView
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from catalog.models import AuditEntry
-from catalog.service import Catalog
+from catalog.catalog import Catalog
+from catalog.storage.tables import AuditEntry
 from web.admin.base import SignedInOnly
 
 

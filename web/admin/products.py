@@ -9,8 +9,9 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
-from catalog import barcodes, listing, photo_edits, products
+from catalog import products
 from catalog.errors import CatalogError, PhotoQuestionableError
+from catalog.products import barcode_owners
 from web import errors
 from web.admin.base import SignedInOnly
 from web.context import actor, catalog, facts, uploads
@@ -26,13 +27,13 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         """Products with thumbnails, by SKU, searched and paged by key."""
         search, after = request.args.get("search", ""), request.args.get("after", "")
         retired = request.args.get("retired") == "1"
-        only = listing.Filter(search, retired=retired)
-        page = listing.list_page(catalog(), only, after=after, limit=PAGE)
+        only = products.Filter(search, retired=retired)
+        page = products.list_page(catalog(), only, after=after, limit=PAGE)
         return str(
             self.render(
                 "pages/products.html",
                 page=page,
-                counts=listing.counts(catalog()),
+                counts=products.counts(catalog()),
                 search=search,
                 after=after,
                 retired=retired,
@@ -44,7 +45,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         """One product, its photos and what is pending; barcodes that were just read from its photos to keep."""
         product = products.get(catalog(), sku)
         pending = products.pending_photos(catalog(), product)
-        found = barcodes.look_up(catalog(), request.args.getlist("read"))
+        found = barcode_owners.look_up(catalog(), request.args.getlist("read"))
         return str(self.render("pages/product.html", product=product, pending=pending, found=found))
 
     @expose("/<sku>/facts", methods=["POST"])
@@ -83,7 +84,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(
             sku,
             "The photo is deleted and no longer recognized.",
-            lambda: photo_edits.delete_photo(catalog(), sku, identity, actor=actor()),
+            lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
         )
 
     @expose("/<sku>/barcodes", methods=["POST"])
@@ -93,7 +94,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(
             sku,
             "The barcode is kept.",
-            lambda: barcodes.add(catalog(), sku, form.get("barcode", ""), actor=actor()),
+            lambda: barcode_owners.add(catalog(), sku, form.get("barcode", ""), actor=actor()),
             form.getlist("read"),
         )
 
@@ -101,7 +102,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
     def remove_barcode(self, sku: str, number: str) -> Response:
         """Take a barcode away."""
         done = "The barcode is removed."
-        return _done(sku, done, lambda: barcodes.remove(catalog(), sku, number, actor=actor()))
+        return _done(sku, done, lambda: barcode_owners.remove(catalog(), sku, number, actor=actor()))
 
     @expose("/<sku>/active", methods=["POST"])
     def set_active(self, sku: str) -> Response:

@@ -7,10 +7,10 @@ from base64 import b64encode
 from flask import render_template, request
 from flask_admin import expose
 
-from catalog import explain
+from catalog import recognition
 from catalog.errors import CatalogError, InvalidInputError
-from catalog.recognize import Recognition, recognize
-from embedder.proof import to_jpeg
+from catalog.recognition import Recognition, recognize
+from embedder.matching import to_jpeg
 from web import errors
 from web.admin.base import StaffView
 from web.context import catalog, uploads
@@ -39,7 +39,7 @@ class TryView(StaffView):
                 raise
             return str(self.render("pages/try.html", answer=None, problem=error)), errors.status_of(error)
         shown = {"answer": answer, "thresholds": catalog().live().embedder.bundle.thresholds}
-        shown["shown"] = explain.first_shown(answer)
+        shown["shown"] = recognition.first_shown(answer)
         shown["picture"] = _picture(photos[0].data, answer)
         if "X-Requested-With" in request.headers:
             return render_template("parts/answer.html", **shown)
@@ -49,7 +49,7 @@ class TryView(StaffView):
 def _picture(data: bytes, answer: Recognition) -> str | None:
     """Why, as the address of a picture that holds itself: a photo that was tried is kept nowhere."""
     try:
-        drawn = explain.answer_picture(catalog(), data, answer)
+        drawn = recognition.answer_picture(catalog(), data, answer)
     except CatalogError:  # the reference photo was lost: the answer stands
         return None
     return f"data:image/jpeg;base64,{b64encode(to_jpeg(drawn)).decode()}" if drawn else None

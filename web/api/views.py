@@ -8,10 +8,10 @@ from dataclasses import asdict
 from flask import Blueprint, Response, g, jsonify, request
 
 from catalog import products
-from catalog.candidates import Among
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
-from catalog.recognize import recognize as recognize_photo
+from catalog.recognition import Among
+from catalog.recognition import recognize as recognize_photo
 from web.context import catalog, facts, flag, uploads
 from web.security import needs_key
 

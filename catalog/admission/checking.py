@@ -1,0 +1,193 @@
+"""A photo before it is accepted: is it good enough, and is it in the catalog already, or near to another product?
+
+What speaks against it is said to the person or program that adds it, who may go on all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from catalog.admission import lookalikes
+from catalog.admission.lookalikes import LookAlike
+from catalog.catalog import Catalog
+from catalog.enrollment import ReadPhoto
+from catalog.errors import CatalogError, PhotoQuestionableError, PhotoWarning
+from catalog.gallery import Hit
+from catalog.generations import Live
+from catalog.recognition import candidates, decide
+from catalog.storage import feature_store
+from catalog.storage.tables import Photo, Product
+from embedder import images, matching
+from embedder.errors import ImageError
+from embedder.images import quality
+from embedder.images.quality import Fault, Quality
+from embedder.matching import Cells
+
+log = logging.getLogger(__name__)
+#: A saved picture that was made much smaller is still so near (cosine), and among the so many nearest.
+NEAR, NEAREST = 0.8, 4
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of a photo; `like` as in lookalikes.py."""
+
+    warnings: tuple[PhotoWarning, ...] = ()
+    like: LookAlike | None = None
+
+    @property
+    def codes(self) -> list[str]:
+        """Of the warnings, for the photo's row."""
+        return [warning.code for warning in self.warnings]
+
+
+def check(catalog: Catalog, live: Live, sku: str, photos: Sequence[ReadPhoto], *, compare: bool) -> list[Checked]:
+    """Look at photos that are to be added to a product, whether it exists yet or not -> what was found, in order.
+
+    Nothing speaks against a photo that the product has already: it is not added. `compare`: ask the gallery, too. When
+    that is away, only what can be told without it is found: that is advice, and no reason to send people away.
+    """
+    with catalog.db.read() as session:
+        own = session.scalar(select(Product.id).where(Product.sku == sku))
+        known = set(session.scalars(select(Photo.sha256).where(Photo.product_id == own)))
+    pictures = list(live.embedder.map(_look, photos))
+    asks = compare and _is_ready(catalog, live)
+
+    def one(place: int) -> Checked:
+        photo, (measured, cells) = photos[place], pictures[place]
+        if photo.sha256 in known:
+            return Checked()
+        warnings = [_fault(fault, measured, photo) for fault in images.faults(measured)]
+        if not compare:
+            return Checked(tuple(warnings))
+        for before in range(place):
+            if _is_same(photo, cells, photos[before], pictures[before][1]):
+                first = photos[before].filename
+                message = f"It is the same picture as {first}, which comes with it: it adds nothing."
+                warnings.append(PhotoWarning("same_picture", message, photo=photos[before].sha256))
+                break
+        near, like = _Comparison(catalog, live, sku, own, photo, cells).run(asks)
+        return Checked((*warnings, *near), like)
+
+    return list(live.embedder.map(one, range(len(photos))))
+
+
+def refuse(photos: Sequence[ReadPhoto], checked: Sequence[Checked]) -> None:
+    """Raises PhotoQuestionableError for the first photo that something speaks against; `rejected` has all of them."""
+    found = [
+        PhotoQuestionableError(photo.filename, one.warnings, sha256=photo.sha256)
+        for photo, one in zip(photos, checked, strict=True)
+        if one.warnings
+    ]
+    if found:
+        found[0].rejected = list(found)
+        raise found[0]
+
+
+def _look(photo: ReadPhoto) -> tuple[Quality, Cells]:
+    picture = images.decode(photo.data, want=quality.SIDE)
+    return images.measure(picture, min(photo.width, photo.height)), matching.cells(picture)
+
+
+def _fault(fault: Fault, measured: Quality, photo: ReadPhoto) -> PhotoWarning:
+    sentences = {
+        "too_small": f"It is too small: {photo.width} x {photo.height} pixels, and a product needs {quality.SMALLEST}.",
+        "too_dark": "It is too dark: take it in more light.",
+        "too_bright": "It is too bright: colors are burnt out.",
+        "too_blurred": "It is blurred: hold still, and let the camera focus.",
+    }
+    return PhotoWarning(fault, sentences[fault])
+
+
+def _is_same(photo: ReadPhoto, cells: Cells, other: ReadPhoto, others: Cells) -> bool:
+    return matching.is_same(cells, others, photo.look.details, other.look.details)
+
+
+def _is_ready(catalog: Catalog, live: Live) -> bool:
+    try:
+        catalog.make_ready(live)
+    except CatalogError as error:
+        log.warning("photos are not compared with the gallery's: %s", error)
+        return False
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """One photo against the catalog's. `own` is the id of its product, None before it exists."""
+
+    catalog: Catalog
+    live: Live
+    sku: str
+    own: uuid.UUID | None
+    photo: ReadPhoto
+    cells: Cells
+
+    def run(self, asks: bool) -> tuple[list[PhotoWarning], LookAlike | None]:
+        """Same picture, same pack, close to another. `asks`: the gallery, too. Never raises a CatalogError."""
+        try:
+            like = lookalikes.same_file(self.catalog, self.own, self.photo.sha256)
+            if like is not None:
+                return [self._same_picture(like.sku, like.name, like.photo, 1.0)], like
+            return self._ask() if asks else ([], None)
+        except CatalogError as error:
+            log.warning("photo %s was not compared with others: %s", self.photo.sha256[:12], error)
+            return [], None
+
+    def _ask(self) -> tuple[list[PhotoWarning], LookAlike | None]:
+        look = self.photo.look
+        hits = self.catalog.gallery.shortlist(self.live.collection, look.vector, look.words, lookalikes.LISTED)
+        found = self._find_same(hits)
+        like = lookalikes.same_pack(self.catalog, self.own, look, hits)
+        warnings = [found] if found else []
+        others = {warning.sku for warning in warnings} - {self.sku}
+        if like is not None and like.sku not in others:
+            warnings.append(_same_pack(like))
+        elif like is None and not others and (close := self._find_close()):
+            warnings.append(close)
+        return warnings, like
+
+    def _find_same(self, hits: Sequence[Hit]) -> PhotoWarning | None:
+        near = sorted((hit for hit in hits if hit.score >= NEAR), key=lambda hit: -hit.score)[:NEAREST]
+        facts = candidates.facts_of(self.catalog, near)
+        for hit in near:
+            row = facts.get(hit.id)
+            if row is not None and self._shows_same(row):
+                return self._same_picture(row.sku, row.name, row.sha256, hit.score)
+        return None
+
+    def _shows_same(self, row: Row[Any]) -> bool:
+        try:
+            stored = matching.cells_of_photo(self.catalog.photos.get(row.sha256))
+            others = feature_store.kept(self.catalog.photos, row.sha256)
+        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+            return False
+        return matching.is_same(self.cells, stored, self.photo.look.details, others)
+
+    def _same_picture(self, sku: str, name: str, photo: str, cosine: float) -> PhotoWarning:
+        message = (
+            "The product has this picture already: it adds nothing."
+            if sku == self.sku
+            else f"The same picture is in the catalog as {name} ({sku}): it would be answered as either."
+        )
+        return PhotoWarning("same_picture", message, sku, name, photo, round(cosine, 4))
+
+    def _find_close(self) -> PhotoWarning | None:
+        """What the photo would be answered as by its vector, if that is another product for sure."""
+        matches = candidates.find(self.catalog, self.live, self.photo.look.vector)
+        if decide(matches, self.live.embedder.bundle.thresholds) != "match" or matches[0].sku == self.sku:
+            return None
+        first = matches[0]
+        message = f"It looks like {first.name} ({first.sku}), and would be recognized as that: {first.score:.2f} of 1."
+        return PhotoWarning("close_to_other", message, first.sku, first.name, first.photo, round(first.score, 4))
+
+
+def _same_pack(like: LookAlike) -> PhotoWarning:
+    message = f"It seems to show the same pack as {like.name} ({like.sku}): {like.points} printed details agree."
+    return PhotoWarning("same_pack", message, like.sku, like.name, like.photo, points=like.points)

@@ -1,0 +1,71 @@
+"""Is a new photo's pack in the catalog already, under another SKU? Said when it is added; nothing is refused for it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from catalog.catalog import Catalog
+from catalog.errors import CatalogError
+from catalog.gallery import Hit
+from catalog.recognition.candidates import facts_of
+from catalog.storage import feature_store
+from catalog.storage.tables import Photo, Product
+from embedder.errors import ImageError
+from embedder.inference import Look
+from embedder.matching import Details, verify
+
+#: Photos of other products that a new photo is matched with, at most.
+COMPARED = 8
+#: Points that the gallery is asked for: the product's own photos are among them.
+LISTED = 4 * COMPARED
+#: So many points that agree, over so much of the other photo, are the same picture, or the same pack from another side.
+POINTS, AREA = 30, 0.5
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """Another product's photo (SHA-256) of the same pack: `points` of its details agree; None: it is the same file."""
+
+    sku: str
+    name: str
+    photo: str
+    points: int | None
+
+
+def same_file(catalog: Catalog, product: uuid.UUID | None, sha256: str) -> LookAlike | None:
+    """Another active product that has this very file; `product` is the photo's own, None before it exists."""
+    mine = (Photo.sha256 == sha256) & Product.active
+    if product is not None:
+        mine &= Product.id != product
+    with catalog.db.read() as session:
+        row = session.execute(select(Product.sku, Product.name).join(Photo).where(mine)).first()
+    return LookAlike(row.sku, row.name, sha256, None) if row else None
+
+
+def same_pack(catalog: Catalog, product: uuid.UUID | None, look: Look, listed: Sequence[Hit]) -> LookAlike | None:
+    """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
+
+    `listed` are LISTED points that the gallery shortlists for the photo.
+    """
+    if not look.details:
+        return None
+    hits = [hit for hit in listed if hit.product != str(product)][:COMPARED]
+    facts = facts_of(catalog, hits)
+    return _best(catalog, look.details, [row for hit in hits if (row := facts.get(hit.id))])
+
+
+def _best(catalog: Catalog, new: Details, rows: Sequence[Row[Any]]) -> LookAlike | None:
+    found = []
+    for row in rows:
+        try:
+            match = verify(new, feature_store.of_photo(catalog.photos, row.sha256))
+        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+            continue
+        if match.inliers >= POINTS and match.area >= AREA:
+            found.append(LookAlike(row.sku, row.name, row.sha256, match.inliers))
+    return max(found, key=lambda one: one.points or 0, default=None)

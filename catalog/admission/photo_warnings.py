@@ -1,0 +1,19 @@
+"""What can be said about a photo before it is accepted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from embedder.images.quality import Fault
+
+Code = Literal[Fault, "same_picture", "same_pack", "close_to_other"]
+#: What a code says, in short: for lists of photos that were accepted all the same.
+MEANING: dict[str, str] = {
+    "too_small": "too small",
+    "too_dark": "too dark",
+    "too_bright": "too bright",
+    "too_blurred": "blurred",
+    "same_picture": "the same picture was there already",
+    "same_pack": "another product has a photo of the same pack",
+    "close_to_other": "close to another product",
+}

@@ -1,0 +1,126 @@
+"""One consistent archive of a catalog, made while it serves: rows, photos and bundles. The gallery is made anew."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import Connection, select
+
+from catalog.backup import archive, table_rows
+from catalog.backup.archive import BackupFailedError, Writer
+from catalog.catalog import Catalog
+from catalog.errors import NotFoundError, PhotoDamagedError
+from catalog.storage.database import revision_of
+from catalog.storage.tables import Generation, Photo, now
+from embedder.bundle import META_FILE, Bundle, load_bundle
+from embedder.errors import BundleError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """What an archive holds: rows by table, how many photos; and what it lacks, for a person to read."""
+
+    rows: dict[str, int]
+    photos: int
+    left_out: list[str]
+
+
+def backup(catalog: Catalog, target: Path, progress: Progress = lambda done, total: None) -> BackedUp:
+    """Write a backup to `target`, in the place of an older one.
+
+    The rows are those of one moment. Photos never change and are removed a day after their rows at the earliest
+    (doctor.ORPHAN_AGE), so that they can be copied after it. A photo or bundle that is missing or damaged is left out
+    and named; such a backup never takes the place of a file that may still hold it. Raises BackupFailedError,
+    StorageError and DatabaseUnavailableError; `target` is then as it was.
+    """
+    left_out: list[str] = []
+
+    def leave_out(what: str) -> None:
+        left_out.append(what)
+        if target.exists():
+            raise BackupFailedError(
+                f"{what}; {target} may still hold it and stays. Name another file to back up all the rest."
+            )
+
+    with archive.writing(target) as out, tempfile.TemporaryFile("w+", dir=target.parent) as hashes:
+        with catalog.db.snapshot() as connection:
+            schema = revision_of(connection)
+            about = {"format": archive.FORMAT, "schema": schema, "made_at": now().isoformat()}
+            out.add(archive.ABOUT, json.dumps(about).encode())
+            counts = {table.name: _dump(connection, table.name, out) for table in table_rows.tables()}
+            bundles = connection.execute(select(Generation.bundle_id).order_by(Generation.id)).scalars().all()
+            total = _list_photos(connection, hashes)
+        for bundle_id in bundles:
+            bundle = _kept(catalog, bundle_id)
+            if bundle is None:
+                leave_out(f"The model bundle {bundle_id} is missing or damaged")
+            else:
+                _add_bundle(out, bundle)
+        _add_photos(catalog, out, hashes, leave_out, lambda done: progress(done, total))
+        out.finish({"rows": counts, "left_out": left_out})
+        return BackedUp(counts, out.contents.photos, left_out)
+
+
+def _dump(connection: Connection, name: str, out: Writer) -> int:
+    table = next(table for table in table_rows.tables() if table.name == name)
+    total = 0
+    for number, (part, count) in enumerate(table_rows.parts(connection, table)):
+        out.add(f"tables/{name}/{number:06}", part)
+        total += count
+    return total
+
+
+def _list_photos(connection: Connection, hashes: IO[str]) -> int:
+    """Write the hashes that rows name to a file, a line each; how many.
+
+    Those that are only what another photo was cut from are marked: they need not be there.
+    """
+    own = select(Photo.sha256).distinct().order_by(Photo.sha256)
+    originals = select(Photo.original).distinct().where(Photo.original.not_in(select(Photo.sha256)))
+    total = 0
+    for query, mark in ((own, ""), (originals.order_by(Photo.original), "?")):
+        for (sha256,) in connection.execute(query, execution_options={"yield_per": table_rows.ROWS}):
+            hashes.write(f"{sha256}{mark}\n")
+            total += 1
+    return total
+
+
+def _add_photos(
+    catalog: Catalog, out: Writer, hashes: IO[str], leave_out: Callable[[str], None], progress: Callable[[int], None]
+) -> None:
+    hashes.seek(0)
+    for number, line in enumerate(hashes, 1):
+        sha256 = line.rstrip("\n?")
+        try:
+            out.add(f"photos/{sha256}", catalog.photos.get(sha256))
+        except NotFoundError as error:
+            if not line.endswith("?\n"):
+                leave_out(str(error).rstrip("."))
+        except PhotoDamagedError as error:
+            leave_out(str(error).rstrip("."))
+        progress(number)
+
+
+def _kept(catalog: Catalog, bundle_id: str) -> Bundle | None:
+    """A bundle as it is kept in the data folder, else the configured one if it is the same."""
+    for folder in (catalog.settings.bundles / bundle_id, catalog.settings.model):
+        try:
+            bundle = load_bundle(folder)
+        except BundleError:
+            continue
+        if bundle.id == bundle_id:
+            return bundle
+    return None
+
+
+def _add_bundle(out: Writer, bundle: Bundle) -> None:
+    meta = (bundle.path / META_FILE).read_bytes()
+    for name in sorted([META_FILE, *json.loads(meta)["files"]]):
+        out.add(f"bundles/{bundle.id}/{name}", (bundle.path / name).read_bytes())

@@ -1,0 +1,70 @@
+"""`catalog user` and `catalog key`: who may sign in, and which tills may ask."""
+
+from __future__ import annotations
+
+import click
+
+from catalog.cli.session import ACTOR, opened
+
+
+@click.group()
+def user() -> None:
+    """Staff who may sign in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.password_option(help="Asked for when not given.")
+def user_add(name: str, password: str) -> None:
+    """Add a member of the staff."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.add_user(catalog, name, password, actor=ACTOR)
+
+
+@user.command("password")
+@click.argument("name")
+@click.password_option(help="Asked for when not given.")
+def user_password(name: str, password: str) -> None:
+    """Set a new password."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.set_password(catalog, name, password, actor=ACTOR)
+
+
+@click.group()
+def key() -> None:
+    """Keys of tills."""
+
+
+@key.command("create")
+@click.argument("name")
+def key_create(name: str) -> None:
+    """Make a key and print it, this once."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        click.echo(accounts.add_key(catalog, name, actor=ACTOR).key)
+
+
+@key.command("list")
+def key_list() -> None:
+    """All keys, without their secret part."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        for row in accounts.list_keys(catalog):
+            state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
+            click.echo(f"{row.id}\t{row.prefix}...\t{row.name}\t{state}")
+
+
+@key.command("revoke")
+@click.argument("key_id", type=int)
+def key_revoke(key_id: int) -> None:
+    """Make a key useless (its number is shown by `catalog key list`)."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.revoke_key(catalog, key_id, actor=ACTOR)

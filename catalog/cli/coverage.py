@@ -1,0 +1,56 @@
+"""`catalog coverage`: which products need another photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+from tqdm import tqdm
+
+from catalog.cli.session import opened
+
+if TYPE_CHECKING:
+    from catalog.maintenance import Coverage
+
+#: Pairs of products that are mistaken for each other, and that are shown.
+PAIRS = 10
+
+
+@click.command()
+@click.option("--sku", default="", help="This product only.")
+@click.option("--sample", type=click.IntRange(min=1), help="So many products only, drawn evenly.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a product, a line each.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def coverage(sku: str, sample: int | None, as_json: bool, quiet: bool) -> None:
+    """Ask each photo for the others of its product: which products are found, which need another photo, and of what."""
+    from catalog.maintenance.coverage import confused, count, examine
+
+    found = []
+    with opened() as catalog:
+        total = count(catalog, sku=sku, sample=sample)
+        with tqdm(total=total, unit="product", disable=quiet) as bar:
+            for one in examine(catalog, sku=sku, sample=sample, progress=bar.update):
+                found.append(one)
+                if as_json:
+                    click.echo(json.dumps(one.as_dict()))
+        if not as_json:
+            _table(found, confused(found))
+
+
+def _table(found: Sequence[Coverage], pairs: Sequence[tuple[str, str, int]]) -> None:
+    width = max([len(one.sku) for one in found] + [len("SKU")])
+    click.echo(f"{'SKU':{width}}  photos  found  advice")
+    for one in sorted(found, key=lambda each: (1.0 if each.recall is None else each.recall, each.sku)):
+        share = "-" if one.recall is None else f"{one.recall:.0%}"
+        first, *more = [advice.message for advice in one.advice] or [""]
+        click.echo(f"{one.sku:{width}}  {one.photos:6}  {share:>5}  {first}".rstrip())
+        for message in more:
+            click.echo(f"{'':{width}}                 {message}")
+    for sku, other, times in pairs[:PAIRS]:
+        click.echo(f"{sku} is mistaken for {other}: {times} times")
+    asked, right = sum(one.asked for one in found), sum(one.found for one in found)
+    needy = sum(bool(one.advice) for one in found)
+    share = f"{right / asked:.1%}" if asked else "none"
+    click.echo(f"{len(found)} products, {asked} photos asked, {share} found their product; {needy} need another photo")

@@ -1,0 +1,165 @@
+"""`catalog`: add, import, recognize, serve, re-embed; users and keys.
+
+The parts are imported by the commands that need them: `serve` hands over to a program that imports them again, and a
+second for nothing is a second that a till waits after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from catalog.cli import accounts, coverage, maintenance, products, transfer
+from catalog.cli.session import ACTOR, opened
+from catalog.config import Settings
+from catalog.errors import CatalogError, PhotoRejectedError
+from embedder import openblas
+from embedder.errors import EmbedderError
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+    from catalog.recognition import Recognition
+
+PhotoPath = click.Path(path_type=Path)
+
+
+class _Group(click.Group):
+    """Turns this project's errors into one line and exit status 1, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (CatalogError, EmbedderError) as error:
+            click.echo(f"catalog: {error}", err=True)
+            sys.exit(1)
+        except OSError as error:
+            if error.filename is None:  # not a file's: a pipe that was closed, which click knows how to end
+                raise
+            click.echo(f"catalog: {error.filename}: {error.strerror}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A product catalog that recognizes its products by photo.
+
+    Everything is kept below CATALOG_DATA (default: ./catalog-data); docs/operating.md lists the other settings.
+    """
+    warnings.filterwarnings("ignore", module="PIL")  # of odd EXIF in a photo: no news for who imports thousands
+
+
+@main.command()
+def init() -> None:
+    """Make or update the database and load the model; safe to repeat."""
+    with opened() as catalog:
+        live = catalog.live()
+        click.echo(f"catalog in {catalog.settings.data}, model {live.embedder.bundle.id}")
+
+
+@main.command()
+@click.argument("photos", nargs=-1, type=PhotoPath)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--from", "list_file", type=click.File(), help="Read paths from a file, one a line (- for standard input)."
+)
+@click.option(
+    "--explain",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Of one photo: write a picture of it beside the reference photo, matched details joined, to OUT.png.",
+)
+@click.option("--label", "labels", multiple=True, help="Answer from products of this set; may be given several times.")
+@click.option("--sku", "skus", multiple=True, help="Answer from these products; may be given several times.")
+def recognize(
+    photos: tuple[Path, ...],
+    as_json: bool,
+    list_file: Any,
+    explain: Path | None,
+    labels: tuple[str, ...],
+    skus: tuple[str, ...],
+) -> None:
+    """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
+    openblas.restart_told()
+    from catalog.recognition import Among
+    from catalog.recognition import recognize as recognize_photo
+
+    paths = list(photos)
+    if list_file is not None:
+        paths += [Path(line.rstrip("\n")) for line in list_file if line.strip()]
+    if not paths:
+        raise click.UsageError("name photos, or a file that lists them by --from")
+    if explain and len(paths) != 1:
+        raise click.UsageError(f"--explain draws one photo, not {len(paths)}")
+    failed = False
+    with opened() as catalog:
+        for path in paths:
+            try:
+                data = path.read_bytes()
+                answer = recognize_photo(catalog, data, among=Among(labels, skus), asked_by=ACTOR)
+                found = answer.as_dict()
+            except (OSError, ValueError, PhotoRejectedError) as error:  # ValueError: no path has a null character
+                failed = True
+                code = error.code if isinstance(error, PhotoRejectedError) else "unreadable"
+                found = {"error": code, "detail": getattr(error, "strerror", None) or str(error)}
+            if explain and "error" not in found:
+                _draw(catalog, data, answer, explain)
+            if as_json:
+                click.echo(json.dumps({"photo": str(path), **found}))
+            elif "error" in found:
+                click.echo(f"{path}: {found['detail']}", err=True)
+            else:
+                best = ", ".join(f"{m['sku']} {m['score']:.3f}" for m in found["matches"][:3])
+                by = f"by {found['decided_by']} in {found['milliseconds']:.0f} ms"
+                click.echo(f"{path}: {found['decision']} ({best or 'nothing near'}) {by}")
+    if failed:
+        sys.exit(1)
+
+
+def _draw(catalog: Catalog, data: bytes, answer: Recognition, out: Path) -> None:
+    from catalog.recognition import answer_picture
+
+    picture = answer_picture(catalog, data, answer)
+    if picture is None:
+        click.echo(f"nothing to draw: no details decided, so {out} is not written", err=True)
+        return
+    try:
+        picture.save(out)
+    except ValueError as error:  # a name that ends like no kind of picture
+        raise click.UsageError(f"--explain {out}: {error}") from error
+
+
+@main.command()
+def worker() -> None:
+    """Do the jobs that others hand over, where CATALOG_JOBS names a broker."""
+    from catalog import maintenance
+
+    maintenance.work(Settings.from_env())
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@click.option("--threads", default=8, show_default=True)
+def serve(host: str, port: int, threads: int) -> None:
+    """Serve the admin pages and the POS API."""
+    # Replaced by the web package's own program: catalog/ knows nothing of Flask.
+    for name, value in openblas.environment().items():
+        os.environ.setdefault(name, value)
+    arguments = ["--host", host, "--port", str(port), "--threads", str(threads)]
+    os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
+
+
+for command in (
+    *(products.add, products.list_, products.label, products.retire, products.unretire),
+    *(products.rename, products.merge, products.purge),
+    *(transfer.import_, transfer.export),
+    *(maintenance.reembed_, maintenance.doctor, maintenance.rebuild, maintenance.backup, maintenance.restore),
+    coverage.coverage,
+    *(accounts.user, accounts.key),
+):
+    main.add_command(command)

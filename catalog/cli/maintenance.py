@@ -1,0 +1,154 @@
+"""`catalog reembed`, `doctor`, `rebuild`, `backup` and `restore`: what an operator runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from tqdm import tqdm
+
+from catalog.cli.session import ACTOR, opened
+from catalog.config import Settings
+from catalog.errors import DatabaseUnavailableError
+from embedder import openblas
+
+if TYPE_CHECKING:
+    from catalog.maintenance import Finding
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
+
+
+@click.command("reembed")
+@click.option("--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Default: CATALOG_MODEL.")
+@click.option("--rollback", is_flag=True, help="Back to the generation before the live one.")
+@quiet_option
+def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
+    """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
+    openblas.restart_told()
+    from catalog import maintenance
+
+    if bundle and rollback:
+        raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
+    with _bar(quiet) as progress:
+        result = maintenance.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
+    if not result.changed:
+        click.echo(f"{result.bundle} is live already")
+    else:
+        click.echo(f"{result.before} -> {result.bundle}: {result.photos} photos embedded, {result.total} searchable")
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Make again what can be made again.")
+@click.option(
+    "--remove-orphans", is_flag=True, help="Remove photo files and collections that nothing has named for a day."
+)
+@click.option("--no-gallery", is_flag=True, help="Leave the gallery out, beside a server with an embedded one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, a line each.")
+@quiet_option
+def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, quiet: bool) -> None:
+    """Compare database, photos and gallery.
+
+    Exit status 0: all is well, or mended. 1: something is amiss. 2: nothing is known to be amiss, but a part could not
+    be looked at.
+    """
+    openblas.restart_told()
+    from catalog import maintenance, products
+
+    found: list[Finding] = []
+    try:
+        with opened() as catalog, tqdm(total=products.counts(catalog).photos, unit="photo", disable=quiet) as bar:
+            for finding in maintenance.examine(
+                catalog,
+                repair=repair,
+                remove_orphans=remove_orphans,
+                ask_gallery=not no_gallery,
+                progress=bar.update,
+            ):
+                found.append(finding)
+                line = f"{finding.subject}: {'mended: ' if finding.mended else ''}{finding.message}"
+                click.echo(json.dumps(asdict(finding)) if as_json else line)
+    except DatabaseUnavailableError as error:
+        click.echo(f"catalog: {error}", err=True)
+        sys.exit(2)
+    if not as_json:
+        click.echo(f"{len(found)} findings, {sum(finding.mended for finding in found)} mended")
+    sys.exit(maintenance.status(found))
+
+
+@click.command()
+@quiet_option
+def rebuild(quiet: bool) -> None:
+    """Make the gallery anew from database and photos. Not beside a server with an embedded gallery.
+
+    The exit status is 1 when a photo could not be enrolled.
+    """
+    openblas.restart_told()
+    from catalog import maintenance
+
+    with opened() as catalog, _bar(quiet) as progress:
+        result = maintenance.rebuild(catalog, progress, actor=ACTOR)
+    for sku, error in result.pending:
+        click.echo(f"{sku}: pending: {error}", err=True)
+    click.echo(f"{result.bundle}: {result.photos} photos searchable, {len(result.pending)} pending")
+    if result.pending:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@quiet_option
+def backup(out: Path, quiet: bool) -> None:
+    """Write database, photos and models to the file OUT (a tar), while the catalog serves.
+
+    The exit status is 1 when a photo is missing or damaged, and so is not in it.
+    """
+    from catalog import backup as backups
+
+    with opened() as catalog, _bar(quiet) as progress:
+        result = backups.backup(catalog, out, progress)
+    _tell_left_out(result.left_out)
+    click.echo(f"{out}: {result.rows['product']} products, {result.photos} photo files")
+    if result.left_out:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@quiet_option
+def restore(archive: Path, quiet: bool) -> None:
+    """Bring a backup into an EMPTY catalog, on whichever database it has; then make its gallery.
+
+    The backup is checked before anything is changed.
+    """
+    from catalog import backup
+
+    with opened() as catalog, tqdm(total=2 * archive.stat().st_size, unit="B", unit_scale=True, disable=quiet) as bar:
+        result = backup.restore(catalog, archive, bar.update, actor=ACTOR)
+    _tell_left_out(result.left_out)
+    click.echo(
+        f"{result.rows['product']} products, {result.photos} photo files restored. The gallery is not in a backup: "
+        "`catalog rebuild` makes it now, or `catalog serve` while it serves."
+    )
+
+
+def _tell_left_out(what: list[str]) -> None:
+    for line in what:
+        click.echo(f"not in the backup: {line}", err=True)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of photos, that is told how many are done and of how many."""
+    with tqdm(unit="photo", disable=quiet) as bar:
+
+        def reach(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield reach

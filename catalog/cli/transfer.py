@@ -1,0 +1,82 @@
+"""`catalog import` and `catalog export`: many products at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from catalog.cli.session import ACTOR, opened
+from embedder import openblas
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--map", "mapping", default="", help="Foreign headers of a CSV: sku=Artikel,photos=Bild")
+@click.option(
+    "--skip-errors/--strict",
+    default=None,
+    help="Import what is right, or nothing unless all is. Default: folders skip, a CSV is strict.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -> None:
+    """Import SOURCE: a folder, SOURCE/<SKU>/*.jpg at any depth; a CSV; or a zip of either.
+
+    Columns of a CSV, in any order: sku, photos (both needed), name, brand, category, barcode, variant_group, labels,
+    active, attribute:NAME. Photos are paths from the CSV's own folder, separated by |.
+
+    A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
+    and left out. The exit status is then 1. A re-run adds nothing twice, and goes on where a killed one ended.
+    """
+    openblas.restart_told()
+    from catalog import transfer
+
+    with transfer.opened(source, transfer.parse_mapping(mapping)) as read:
+        if read.unread:
+            click.echo(f"columns that are not read: {', '.join(read.unread)}", err=True)
+        with opened() as catalog:
+            catalog.live()
+            strict = read.listed if skip_errors is None else not skip_errors
+            if strict:
+                with tqdm(total=read.photos, unit="photo", desc="checked", disable=quiet) as bar:
+                    errors = transfer.check(catalog, read.items, bar.update)
+                if errors:
+                    for line in errors:
+                        click.echo(line, err=True)
+                    click.echo(
+                        f"nothing was imported: {len(errors)} errors; --skip-errors imports the rest of it", err=True
+                    )
+                    sys.exit(1)
+            with tqdm(total=read.photos, unit="photo", disable=quiet) as bar:
+                report = transfer.run(catalog, read.items, actor=ACTOR, progress=bar.update)
+    for line in report.errors:
+        click.echo(f"left out: {line}", err=True)
+    click.echo(
+        f"{report.products} products and {report.photos} photos added, {report.duplicates} photos were there already, "
+        f"{report.pending} pending, {len(report.errors)} left out"
+    )
+    if report.errors:
+        sys.exit(1)
+
+
+@click.command("export")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--photos/--no-photos", default=True, help="With the photos, or the list alone.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def export(target: Path, photos: bool, quiet: bool) -> None:
+    """Export all products to TARGET, a new folder or FILE.zip: catalog.csv and the photos that it names.
+
+    `catalog import` takes it again. Retired products are in it, too. A photo that can't be read is reported and left
+    out, and the exit status is then 1.
+    """
+    from catalog import transfer
+
+    with opened() as catalog, tqdm(total=transfer.count(catalog), unit="photo", disable=quiet) as bar:
+        done = transfer.export(catalog, target, photos=photos, progress=bar.update)
+    for line in done.errors:
+        click.echo(f"left out: {line}", err=True)
+    click.echo(f"{done.products} products and {done.photos} photos in {target}")
+    if done.errors:
+        sys.exit(1)

@@ -1,0 +1,26 @@
+"""The write side: photo -> features -> gallery, with proof."""
+
+from __future__ import annotations
+
+from catalog.enrollment import backlog, outbox, photo_rows
+from catalog.enrollment.enrolling import catch_up, enroll, finds_itself
+from catalog.enrollment.outbox import look_at_stored, run_pending
+from catalog.enrollment.uploads import NewPhoto, ReadPhoto, Upload, read_photo, read_photos
+from catalog.enrollment.worker import Worker
+
+__all__ = [
+    "NewPhoto",
+    "ReadPhoto",
+    "Upload",
+    "Worker",
+    "backlog",
+    "catch_up",
+    "enroll",
+    "finds_itself",
+    "look_at_stored",
+    "outbox",
+    "photo_rows",
+    "read_photo",
+    "read_photos",
+    "run_pending",
+]

@@ -1,0 +1,65 @@
+"""Photo -> vector -> gallery, with proof."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from catalog.catalog import Catalog
+from catalog.enrollment import outbox
+from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryError, GalleryLockedError
+from catalog.generations import Live
+from embedder.inference import Look, Vectors
+
+log = logging.getLogger(__name__)
+#: Cosines of the same vector differ by float rounding only; another SKU's identical picture may share rank 1.
+SAME = 1e-4
+
+
+def enroll(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> dict[uuid.UUID, str]:
+    """Put committed photos into the live generation and prove it: photo ids that are still pending, and why.
+
+    Never raises because gallery or database went away: the photos are safe, and the outbox goes on.
+    """
+    try:
+        catalog.make_ready(live)
+        outbox.apply_enrollments(catalog, live, looks)
+        return {
+            identity: "its own vector does not find it yet"
+            for identity, look in looks.items()
+            if not finds_itself(catalog, live, identity, look.vector)
+        }
+    except (GalleryError, DatabaseUnavailableError) as error:
+        with suppress(DatabaseUnavailableError):
+            outbox.note_failure(catalog, live.generation_id, looks, error)
+        return dict.fromkeys(looks, str(error))
+
+
+def finds_itself(catalog: Catalog, live: Live, identity: uuid.UUID, vector: Vectors) -> bool:
+    """Whether a search by a photo's own vector (float32 [dim]) has that photo at rank 1. Raises GalleryError."""
+    asked = 10
+    while True:
+        hits = catalog.gallery.search(live.collection, vector, asked)
+        first = [hit.id for hit in hits if hit.score >= hits[0].score - SAME]
+        if str(identity) in first:
+            return True
+        if len(first) < asked:
+            return False
+        asked *= 8  # many products show the same picture, and so share rank 1
+
+
+def catch_up(catalog: Catalog, photo_ids: Sequence[uuid.UUID] = ()) -> None:
+    """Try at once what a committed change owes the gallery: removals, and these photos.
+
+    What fails stays pending for the outbox.
+    """
+    try:
+        outbox.apply_removals(catalog, catalog.live())
+        for start in range(0, len(photo_ids), outbox.CHUNK):
+            outbox.run_pending(catalog, only=photo_ids[start : start + outbox.CHUNK])
+    except GalleryLockedError:
+        log.info("left to the process that has the gallery open")
+    except CatalogError as error:
+        log.warning("left to the outbox: %s", error)

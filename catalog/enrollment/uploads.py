@@ -1,0 +1,85 @@
+"""Uploaded files: decoded, and looked at by the live bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from catalog.errors import PhotoRejectedError
+from catalog.storage import content_hash
+from embedder import images
+from embedder.errors import ImageError
+from embedder.inference import Embedder, Look
+
+
+class Upload(Protocol):
+    """A file name and bytes."""
+
+    @property
+    def filename(self) -> str:
+        """For messages and people."""
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes."""
+
+
+@dataclass(frozen=True)
+class ReadPhoto:
+    """A photo that was decoded and looked at by the bundle of this id; width and height as a person sees it, in pixels.
+
+    It is an Upload, too: one that need not be looked at again.
+    """
+
+    filename: str
+    data: bytes
+    sha256: str
+    width: int
+    height: int
+    look: Look
+    bundle: str
+
+
+def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
+    """Decode and look at an upload. Raises PhotoRejectedError."""
+    sha256 = content_hash(upload.data)
+    try:
+        look = embedder.look(upload.data)
+    except ImageError as error:
+        raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
+    size = images.dimensions(upload.data)
+    return ReadPhoto(upload.filename, upload.data, sha256, *size, look, embedder.bundle.id)
+
+
+def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:
+    """Decode and look at uploads side by side; one that came twice counts once.
+
+    Raises PhotoRejectedError for the first that can't be used; its `rejected` has all of them.
+    """
+    unique: dict[str, Upload] = {}
+    for upload in uploads:
+        unique.setdefault(content_hash(upload.data), upload)
+
+    def one(upload: Upload) -> ReadPhoto | PhotoRejectedError:
+        if isinstance(upload, ReadPhoto) and upload.bundle == embedder.bundle.id:
+            return upload
+        try:
+            return read_photo(embedder, upload)
+        except PhotoRejectedError as error:
+            return error
+
+    results = list(embedder.map(one, unique.values()))
+    rejected = [result for result in results if isinstance(result, PhotoRejectedError)]
+    if rejected:
+        rejected[0].rejected = rejected
+        raise rejected[0]
+    return [result for result in results if isinstance(result, ReadPhoto)]
+
+
+@dataclass(frozen=True)
+class NewPhoto:
+    """An uploaded file: its name (for messages only) and bytes."""
+
+    filename: str
+    data: bytes

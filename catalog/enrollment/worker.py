@@ -1,0 +1,58 @@
+"""The thread that retries what is pending."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from catalog.catalog import Catalog
+from catalog.enrollment.outbox import run_pending
+from catalog.errors import CatalogError
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the worker waits, at most, while a part is away, and after an error that nobody foresaw.
+LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
+#: Seconds between two looks for answers that are too old for the log.
+TRIM_EVERY = 3600.0
+
+
+class Worker:
+    """A thread in the serving process: retries what is pending, writes the log of answers, and lets go of generations
+    that are no longer live.
+    """
+
+    def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
+        self._catalog, self._every = catalog, every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for the change under way."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait, trim_at = self._every, 0.0
+        while not self._stop.wait(wait):
+            began = time.monotonic()
+            try:
+                self._catalog.answers.flush()
+                if began >= trim_at:
+                    # Until none is left.
+                    trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
+                self._catalog.release_old()
+                worked = run_pending(self._catalog)
+                wait = 0.05 if worked else self._every
+            except CatalogError as error:
+                # The dead part may take a while to come back: wait longer each time, but never long.
+                wait = min(LONGEST_WAIT, wait * 2)
+                log.warning("still pending, next try in %.0f s: %s", wait, error)
+            except Exception:
+                log.exception("the outbox failed after %.1f s", time.monotonic() - began)
+                wait = UNKNOWN_WAIT

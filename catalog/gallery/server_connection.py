@@ -1,0 +1,172 @@
+"""Calls to a Qdrant server: by HTTP or gRPC, tried again while that may help, with errors of the catalog's types."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from pydantic import ValidationError
+from qdrant_client import QdrantClient
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from catalog.config import ServerOptions
+from catalog.errors import CatalogError, ConfigError, GalleryError, GalleryUnavailableError
+from catalog.gallery.collection_schema import unknown_generation
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Seconds before the second try; twice as long before each further one.
+_PAUSE = 0.1
+
+# No try begins later than this many time-outs after the first: what timed out once is tried once more.
+_WITHIN = 1.5
+
+# What gRPC's codes are in HTTP, so that one table of meanings does for both. Others are 400, a mistake of ours.
+_HTTP_OF_GRPC = {
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNIMPLEMENTED: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.ABORTED: 503,
+    grpc.StatusCode.CANCELLED: 503,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer other than success: its HTTP status, its text, and how a message names it."""
+
+    status: int
+    text: str
+    name: str
+
+
+def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClient:
+    """A client of http(s)://HOST[:6333]; nobody is called yet. Raises ConfigError for a CA file that is of no use."""
+    more: dict[str, Any] = {}
+    # By default gRPC waits up to two minutes before it looks whether a server is back, and fails until then.
+    channel: dict[str, Any] = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000}
+    if options.ca is not None:
+        if not url.lower().startswith("https:"):
+            raise ConfigError(
+                "CATALOG_GALLERY_CA is set, but CATALOG_GALLERY is not https://...: keys would go in plain."
+            )
+        try:
+            more["verify"] = ssl.create_default_context(cafile=options.ca)
+            channel["root_certificates"] = options.ca.read_bytes()
+        except OSError as error:  # an SSLError is one
+            raise ConfigError(
+                f"CATALOG_GALLERY_CA={str(options.ca)!r} can't be used: it is a file of certificates in PEM form "
+                f"({error.strerror or error})."
+            ) from error
+    if options.grpc_port is not None:
+        more |= {"prefer_grpc": True, "grpc_port": options.grpc_port, "grpc_options": channel}
+    return QdrantClient(
+        url=url,
+        # The key goes in as a header: given as `api_key` it makes the client warn about plain http, which is what a
+        # server on a private network speaks.
+        headers={"api-key": api_key} if api_key else None,
+        timeout=options.timeout,
+        # The version check is a call, and would be made before anybody asked.
+        check_compatibility=False,
+        **more,
+    )
+
+
+class Connection:
+    """A QdrantClient that is called by `call`; `address` is how messages name the server."""
+
+    def __init__(self, client: QdrantClient, address: str, options: ServerOptions) -> None:
+        self.address = address
+        self.local = client.init_options.get("location") == ":memory:"
+        self._client = client
+        self._options = options
+        # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
+        self._turn: AbstractContextManager[object] = threading.RLock() if self.local else nullcontext()
+
+    def call(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
+        """What `ask` gets of the client; it is called again when it may help, and must bear that.
+
+        Raises GalleryMismatchError for a generation that the server says isn't there, GalleryUnavailableError when it
+        does not answer or can't now, GalleryError for all else that the client raises; each names the address.
+        """
+        started = time.monotonic()
+        pause = _PAUSE
+        tries = 1
+        while True:
+            try:
+                with self._turn:
+                    return ask(self._client)
+            except CatalogError:
+                raise
+            except Exception as error:
+                failure, passing = self._meaning(generation, error)
+                if isinstance(error, ResourceExhaustedResponse):
+                    pause = max(pause, error.retry_after_s)
+                late = time.monotonic() + pause - started > _WITHIN * self._options.timeout
+                if not passing or late or tries >= self._options.tries:
+                    raise failure from error
+                log.info("%s Try %d of %d follows.", failure, tries + 1, self._options.tries)
+            time.sleep(pause)
+            pause *= 2
+            tries += 1
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _meaning(self, generation: str, error: Exception) -> tuple[GalleryError, bool]:
+        """What an exception of the client means, and whether the same call may succeed in a moment."""
+        place = f"The Qdrant server at {self.address}"
+        if refusal := refusal_of(error):
+            return self._meaning_of(generation, refusal)
+        if isinstance(error, ResponseHandlingException) and not isinstance(error.source, ValidationError):
+            return GalleryUnavailableError(f"{place} does not answer: {_reason(str(error))}"), True
+        return GalleryError(f"{place}, {generation}: {error}"), False
+
+    def _meaning_of(self, generation: str, refusal: Refusal) -> tuple[GalleryError, bool]:
+        place, status = f"The Qdrant server at {self.address}", refusal.status
+        if status == 404 and generation in refusal.text:
+            return unknown_generation(generation, self.address), False
+        if status in (401, 403):
+            return GalleryError(f"{place} refuses the API key ({refusal.name})."), False
+        if status in (404, 429) or status >= 500:
+            # A 404 that doesn't speak of the collection comes from a proxy, or from something that is no Qdrant.
+            return GalleryUnavailableError(f"{place} can't be used now ({_reason(refusal.name)})."), status != 404
+        return GalleryError(f"{place} did not accept a request for {generation}: {refusal.text[:200]}"), False
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """What the server refused, by HTTP or gRPC; None for an exception that is no answer of a server."""
+    if isinstance(error, UnexpectedResponse):
+        status = error.status_code or 0
+        return Refusal(status, error.content.decode(errors="replace"), f"status {status}")
+    if isinstance(error, QdrantException):  # that the client raises for "too many requests" alone
+        return Refusal(429, str(error), "status 429")
+    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
+        code, details = error.code(), error.details() or ""
+        return Refusal(_HTTP_OF_GRPC.get(code, 400), details, f"{code.name}: {details}")
+    return None
+
+
+def _reason(text: str) -> str:
+    """With a hint where one helps."""
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"{text} (the file of a private CA is named by CATALOG_GALLERY_CA)"
+    return text

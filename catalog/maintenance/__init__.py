@@ -1,0 +1,25 @@
+"""The operator's work: examine, rebuild, re-embed."""
+
+from __future__ import annotations
+
+from catalog.maintenance import coverage
+from catalog.maintenance.coverage import Coverage
+from catalog.maintenance.doctor import examine
+from catalog.maintenance.findings import Finding, Kind, status
+from catalog.maintenance.jobs import run_reembed, work
+from catalog.maintenance.rebuilding import rebuild
+from catalog.maintenance.reembedding import reembed, rollback
+
+__all__ = [
+    "Coverage",
+    "Finding",
+    "Kind",
+    "coverage",
+    "examine",
+    "rebuild",
+    "reembed",
+    "rollback",
+    "run_reembed",
+    "status",
+    "work",
+]

@@ -1,0 +1,260 @@
+"""Would each product be found by its own photos? Each asks the gallery as a till does, itself left out.
+
+What comes of it: recall by product, which products are mistaken for which, and which need another photo, and of what.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from catalog import enrollment
+from catalog.admission import MEANING
+from catalog.catalog import Catalog
+from catalog.enrollment import outbox
+from catalog.errors import CatalogError
+from catalog.gallery import Hit
+from catalog.generations import Live
+from catalog.normalization import known_form, no_product
+from catalog.recognition import Match, candidates, is_sure
+from catalog.storage import feature_store
+from catalog.storage.tables import Photo, Product
+from embedder.errors import ImageError
+from embedder.inference import Look
+from embedder.matching import Candidate, Details, reranker, verify_many
+
+Code = Literal["no_photo", "one_photo", "not_found", "one_view", "close_no_print", "poor_photos"]
+Progress = Callable[[int], None]
+
+#: Products that are read from SQL at a time.
+PAGE = 100
+#: Photos of other products that a photo is compared with: the nearest.
+OTHERS = 50
+#: Photos none of which is less near (cosine) to another than this were taken from one side, in one light.
+ONE_VIEW = 0.95
+#: File names that a piece of advice or a mistake names.
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Another product that comes before this one: how often, and for which photos (file names)."""
+
+    sku: str
+    times: int
+    photos: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Why a product needs another photo, and which; `code` is stable."""
+
+    code: Code
+    message: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A product: its photos, how many were asked (all but those that can't be read; none of a single one), how many
+    found it first; what came before it, the most frequent first; and advice, if there is some."""
+
+    sku: str
+    name: str
+    photos: int
+    asked: int = 0
+    found: int = 0
+    mistaken: tuple[Mistake, ...] = ()
+    advice: tuple[Advice, ...] = ()
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the photos that find their product; None when none was asked."""
+        return self.found / self.asked if self.asked else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "recall": None if self.recall is None else round(self.recall, 4)}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a photo was answered: a SKU; its nearest other product; whether print or a margin tells them apart."""
+
+    photo: Photo
+    sku: str
+    other: Match | None
+    told_apart: bool
+
+
+def examine(
+    catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = lambda products: None
+) -> Iterator[Coverage]:
+    """Every active product by SKU, or one, or a sample of so many, the same each time while the catalog is.
+
+    Raises NotFoundError for a SKU that is not there, and a GalleryError.
+    """
+    live = catalog.live()
+    ids = _chosen(catalog, sku, sample)
+    for start in range(0, len(ids), PAGE):
+        with catalog.db.read() as session:
+            query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
+            page = session.scalars(query.options(selectinload(Product.photos))).all()
+        for product in page:
+            yield _product(catalog, live, product)
+            progress(1)
+
+
+def count(catalog: Catalog, *, sku: str = "", sample: int | None = None) -> int:
+    """How many products `examine` looks at. Raises NotFoundError."""
+    return len(_chosen(catalog, sku, sample))
+
+
+def confused(found: Sequence[Coverage]) -> list[tuple[str, str, int]]:
+    """Which product is mistaken for which other, and how often: the most frequent first."""
+    pairs = [(one.sku, mistake.sku, mistake.times) for one in found for mistake in one.mistaken]
+    return sorted(pairs, key=lambda pair: -pair[2])
+
+
+def _chosen(catalog: Catalog, sku: str, sample: int | None) -> list[uuid.UUID]:
+    query = select(Product.id, Product.sku).where(Product.active)
+    if sku:
+        query = query.where(Product.sku == known_form(sku))
+    with catalog.db.read() as session:
+        # Ids are random: the first so many of them are a sample.
+        rows = session.execute(query.order_by(Product.id).limit(sample)).all()
+    if sku and not rows:
+        raise no_product(sku)
+    return [row.id for row in sorted(rows, key=lambda row: row.sku)]
+
+
+def _product(catalog: Catalog, live: Live, product: Product) -> Coverage:
+    photos = list(product.photos)
+    looks: dict[uuid.UUID, Look] = {}
+    for start in range(0, len(photos), outbox.CHUNK):
+        chunk = {photo.id: photo.sha256 for photo in photos[start : start + outbox.CHUNK]}
+        looks |= enrollment.look_at_stored(catalog, live, chunk)
+    readable = [photo for photo in photos if photo.id in looks]
+    asked = [_ask(catalog, live, product, photo, looks) for photo in readable] if len(readable) > 1 else []
+    wrong = Counter(answer.sku for answer in asked if answer.sku != product.sku)
+    mistaken = tuple(
+        Mistake(sku, times, tuple(answer.photo.filename for answer in asked if answer.sku == sku)[:NAMED])
+        for sku, times in wrong.most_common()
+    )
+    found = len(asked) - wrong.total()
+    advice = tuple(_advice(live, product, readable, looks, asked, mistaken))
+    return Coverage(product.sku, product.name, len(photos), len(asked), found, mistaken, advice)
+
+
+def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Mapping[uuid.UUID, Look]) -> _Answer:
+    """The first of what a photo would be answered if it were not in the catalog itself."""
+    look = looks[photo.id]
+    own = [
+        Match(product.sku, product.name, float(looks[one.id].vector @ look.vector), one.sha256)
+        for one in product.photos
+        if one.id in looks and one.id != photo.id
+    ]
+    own.sort(key=lambda match: -match.score)
+    more = len(product.photos)  # which may all be nearer than any other product's
+    near = _others(catalog, product, catalog.gallery.search(live.collection, look.vector, more + OTHERS))
+    best = {match.sku: match for match in sorted([*own, *near], key=lambda match: match.score)}
+    first = sorted(best.values(), key=lambda match: -match.score)
+    other = next((match for match in first if match.sku != product.sku), None)
+    answered = first[0].sku
+    weights = live.embedder.bundle.second_look
+    if weights is None:
+        return _Answer(photo, answered, other, told_apart=False)
+    if is_sure(first, weights.sure_score, weights.sure_margin):
+        return _Answer(photo, answered, other, told_apart=answered == product.sku)
+    try:
+        found, words = live.embedder.second_look(catalog.photos.get(photo.sha256))
+    except (CatalogError, ImageError):  # it was deleted meanwhile, or lost
+        return _Answer(photo, answered, other, told_apart=False)
+    hits = catalog.gallery.shortlist(live.collection, look.vector, words, more + reranker.SHORTLIST)
+    listed = [*first[: reranker.MATCHES], *own[: reranker.SHORTLIST], *_others(catalog, product, hits)]
+    weighing = _compare(catalog, found, list({match.photo: match for match in listed}.values()))
+    told_apart = reranker.agrees([one for one in weighing if one.sku == product.sku])
+    weighed = reranker.weigh(weights, weighing)
+    if reranker.agrees(weighing) and reranker.is_guess(weights, weighed):
+        answered = weighed[0].sku
+    return _Answer(photo, answered, other, told_apart)
+
+
+def _others(catalog: Catalog, product: Product, hits: Sequence[Hit]) -> list[Match]:
+    others = [hit for hit in hits if hit.product != str(product.id)]
+    facts = candidates.facts_of(catalog, others)
+    return [Match(row.sku, row.name, hit.score, row.sha256) for hit in others if (row := facts.get(hit.id))]
+
+
+def _compare(catalog: Catalog, asked: Details, matches: Sequence[Match]) -> list[Candidate]:
+    known = []
+    for match in matches:
+        try:
+            known.append((match, feature_store.of_photo(catalog.photos, match.photo)))
+        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+            continue
+    agreements = verify_many(asked, [reference for _, reference in known], reranker.THREADS)
+    return [
+        Candidate(match.sku, match.score, reference, agreement)
+        for (match, reference), agreement in zip(known, agreements, strict=True)
+    ]
+
+
+def _advice(
+    live: Live,
+    product: Product,
+    photos: Sequence[Photo],
+    looks: Mapping[uuid.UUID, Look],
+    asked: Sequence[_Answer],
+    mistaken: Sequence[Mistake],
+) -> Iterator[Advice]:
+    if not photos:
+        yield Advice("no_photo", "It has no photo that can be read: it can't be recognized. Add one.")
+        return
+    if len(photos) == 1:
+        yield Advice("one_photo", "It has one photo: add two or more, of other sides and in other light.")
+    missed = [answer for answer in asked if answer.sku != product.sku]
+    if missed:
+        names = _named([answer.photo for answer in missed])
+        instead = f", and {mistaken[0].sku} is found most" if mistaken else ""
+        message = (
+            f"{len(missed)} of {len(asked)} photos don't find it{instead}: add photos like {names}, "
+            "or take those away if they show something else."
+        )
+        yield Advice("not_found", message)
+    elif len(photos) > 1 and _least_near(photos, looks) >= ONE_VIEW:
+        yield Advice("one_view", "All photos show nearly the same view: add one of another side, or in other light.")
+    if close := _close_without_print(live, product, asked):
+        message = f"It looks like {close.name} ({close.sku}), and no print says which: add photos of what differs."
+        yield Advice("close_no_print", message)
+    faults = [{MEANING[code] for code in photo.warnings if code.startswith("too_")} for photo in photos]
+    if all(faults):
+        said = ", ".join(sorted(set().union(*faults)))
+        yield Advice("poor_photos", f"No photo is a good one ({said}): add a sharp one in good light.")
+
+
+def _named(photos: Sequence[Photo]) -> str:
+    names = [photo.filename or photo.sha256[:12] for photo in photos]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _least_near(photos: Sequence[Photo], looks: Mapping[uuid.UUID, Look]) -> float:
+    vectors = np.stack([looks[photo.id].vector for photo in photos])
+    return float((vectors @ vectors.T).min())
+
+
+def _close_without_print(live: Live, product: Product, asked: Sequence[_Answer]) -> Match | None:
+    """The other product that most of the photos come near enough to be matched with, where none has print to say no."""
+    enough = live.embedder.bundle.thresholds.score
+    near = [answer.other for answer in asked if answer.other is not None and answer.other.score >= enough]
+    if any(answer.told_apart for answer in asked) or 2 * len(near) < len(asked) or not near:
+        return None
+    sku, _ = Counter(match.sku for match in near).most_common(1)[0]
+    return max((match for match in near if match.sku == sku), key=lambda match: match.score)

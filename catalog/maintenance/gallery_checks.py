@@ -1,0 +1,395 @@
+"""SQL against the gallery: what each generation should hold, and what it does hold."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from catalog import enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import backlog, outbox
+from catalog.errors import (
+    CatalogError,
+    ConfigError,
+    GalleryError,
+    GalleryLockedError,
+    GalleryMismatchError,
+    GalleryUnavailableError,
+)
+from catalog.generations import Live, live_generation
+from catalog.maintenance import rebuilding
+from catalog.maintenance.findings import Finding
+from catalog.storage import feature_store
+from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal, now
+from embedder.errors import ImageError
+from embedder.inference import Look
+
+#: Photos, drawn evenly, that are embedded again and must find themselves.
+SAMPLE = 50
+#: Length of the list that a photo must be in by its words alone. It is first by words, or nearly; but what is near by
+#: both words and the vector asked with goes before it.
+WORDS_LIMIT = 50
+#: A photo is pending for long when nothing became of it for this time, or when it failed by itself repeatedly.
+LONG = timedelta(minutes=15)
+#: How far a photo's vector may lie from the one that it gets today, as a cosine: processors round differently.
+NEAR = 1e-3
+#: Ids in one question to SQL.
+PAGE = 500
+ACTOR = "doctor"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A photo that a generation is to hold: its SKU, whether its vector is there, and since when that is so."""
+
+    sku: str
+    done: bool
+    since: datetime
+
+
+def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery: bool) -> Iterator[Finding]:
+    """What SQL says that is pending or missing; then, with `ask_gallery`, each generation's collection.
+
+    `repair` makes pending what is missing, enrolls it, and deletes points that nothing accounts for; `remove_orphans`
+    drops collections that no generation names. What can't be asked (another process holds it) is a finding as well.
+    Raises DatabaseUnavailableError, or ConfigError for a live bundle that is broken.
+    """
+    live = catalog.model()
+    forgotten = _not_enrolled(catalog, repair=repair)
+    if ask_gallery:
+        yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans)
+    yield from _enrolled(catalog, forgotten) if repair and ask_gallery else forgotten
+    yield from _long_pending(catalog, repair=repair and ask_gallery)
+    catalog.release(live.collection)
+
+
+def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
+    try:
+        there = catalog.gallery.generations()  # before SQL is asked: a row is committed before its collection is made
+    except GalleryError as error:
+        yield Finding("gallery_not_asked", f"{error} The gallery was not looked at.")
+        return
+    with catalog.db.read() as session:
+        generations = list(session.scalars(select(Generation).order_by(Generation.live, Generation.id)))
+    for name in sorted(set(there) - {generation.collection for generation in generations}):
+        yield _orphaned_collection(catalog, name, remove=remove_orphans)
+    for generation in generations:
+        try:
+            yield from _generation(catalog, live, generation, there=generation.collection in there, repair=repair)
+        except GalleryLockedError as error:
+            advice = "Its photos were not looked at: stop that process for this, or leave it out by --no-gallery."
+            yield Finding("gallery_not_asked", f"{error} {advice}", collection=generation.collection)
+        except GalleryUnavailableError as error:
+            yield Finding("gallery_not_asked", str(error), collection=generation.collection)
+        except GalleryError as error:
+            advice = " `catalog rebuild` makes it anew." if generation.live else ""
+            yield Finding("collection_broken", f"{error}{advice}", collection=generation.collection)
+        finally:
+            catalog.release(generation.collection)  # a server that starts this moment needs it
+
+
+def _not_enrolled(catalog: Catalog, *, repair: bool) -> list[Finding]:
+    """Photos of active products that the live generation has no row of; with `repair` they are pending then."""
+    with catalog.db.read() as session:
+        live = live_generation(session)
+        ids = session.scalars(backlog.not_owed(live.id)).all() if live else []
+        named = _named(session, ids)
+    if repair and ids:
+        with catalog.db.write() as session:
+            live = live_generation(session, hold="change")
+            if live:
+                backlog.owe_missing(session, live.id)
+    message = "A photo of this product is not enrolled: it would never become searchable."
+    return [
+        Finding("enrollment_missing", message, sku=sku, photo=str(identity), mended=repair)
+        for identity, sku, _ in named
+    ]
+
+
+def _named(session: Session, ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, str, str]]:
+    """Photo id, SKU and SHA-256 of these photos, in the order of the ids."""
+    query = select(Photo.id, Product.sku, Photo.sha256).join(Product).order_by(Photo.id)
+    pages = (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))
+    return [(*row,) for page in pages for row in session.execute(query.where(Photo.id.in_(page)))]
+
+
+def _long_pending(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
+    with catalog.db.read() as session:
+        query = (
+            select(Enrollment.photo_id, Product.sku, Enrollment.error, Enrollment.updated_at)
+            .join(Photo, Photo.id == Enrollment.photo_id)
+            .join(Product, Product.id == Photo.product_id)
+            .join(Generation, Generation.id == Enrollment.generation_id)
+            .where(Generation.live, ~Enrollment.done)
+            .where(or_(Enrollment.attempts >= outbox.ATTEMPTS, Enrollment.updated_at < now() - LONG))
+            .order_by(Product.sku, Enrollment.photo_id)
+        )
+        rows = session.execute(query).all()
+    findings = [
+        Finding(
+            "pending_long",
+            f"A photo has been pending since {since:%Y-%m-%d %H:%M} UTC or before: {error or 'nothing has tried it'}",
+            sku=sku,
+            photo=str(identity),
+        )
+        for identity, sku, error, since in rows
+    ]
+    yield from _enrolled(catalog, findings) if repair else findings
+
+
+def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Enroll the pending photos that findings are about; a finding is mended when its photo is no longer pending."""
+    if not findings:
+        return
+    ids = [uuid.UUID(finding.photo) for finding in findings]
+    why = "the photo can't be read"
+    try:
+        catalog.make_ready(catalog.model())
+        for page in backlog.pending_pages(catalog, ids):
+            enrollment.run_pending(catalog, only=page)
+    except GalleryError as error:
+        why = str(error)
+    with catalog.db.read() as session:
+        query = select(Enrollment.photo_id).join(Generation, Generation.id == Enrollment.generation_id)
+        query = query.where(Generation.live, ~Enrollment.done)
+        pages = (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))
+        left = {str(i) for page in pages for i in session.scalars(query.where(Enrollment.photo_id.in_(page)))}
+    for finding in findings:
+        if finding.photo in left:
+            yield replace(finding, message=f"{finding.message} (still pending: {why})", mended=False)
+        else:
+            yield replace(finding, mended=True)
+
+
+def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Finding:
+    finding = Finding("collection_orphaned", "No generation of this catalog names this collection.", collection=name)
+    if not remove:
+        return finding
+    with catalog.db.read() as session:
+        if session.scalar(select(Generation.id).where(Generation.collection == name)) is not None:
+            return replace(finding, message="A re-embedding has just begun to make this collection.", mended=True)
+    try:
+        catalog.gallery.drop(name)
+    except GalleryError as error:
+        return replace(finding, message=f"{finding.message} {error}")
+    return replace(finding, mended=True)
+
+
+def _generation(
+    catalog: Catalog, live: Live, generation: Generation, *, there: bool, repair: bool
+) -> Iterator[Finding]:
+    """One generation: its bundle, its collection, its points, and of the live one some vectors. Raises GalleryError."""
+    collection = generation.collection
+    if not generation.live:
+        try:
+            catalog.load(generation)
+        except ConfigError as error:
+            yield Finding("bundle_missing", f"There is no way back to this generation. {error}", collection=collection)
+    before = _rows(catalog, generation.id)
+    wrong = None
+    if not there:
+        if any(row.done for row in before.values()):
+            wrong = Finding("collection_missing", "This collection is not in the gallery.", collection=collection)
+    else:
+        try:
+            catalog.gallery.create(collection, generation.dim)  # which it is, and is asked for its dimension
+        except GalleryMismatchError as error:
+            wrong = Finding("collection_mismatch", str(error), collection=collection)
+    if wrong is not None:
+        yield _made_anew(catalog, generation, wrong) if repair else wrong
+        return
+    if not there:
+        return
+    points = catalog.gallery.ids(collection)
+    missing = _missing(catalog, generation, before, points, repair=repair)
+    yield from _enrolled(catalog, missing) if repair and generation.live else missing
+    yield from _orphans(catalog, generation, before, points, repair=repair)
+    if generation.live and generation.id == live.generation_id:
+        for finding in _sampled(catalog, live, points):
+            yield _written_again(catalog, generation, finding) if repair else finding
+
+
+def _rows(catalog: Catalog, generation_id: int) -> dict[str, _Row]:
+    """Photos of active products that belong into a generation, by id."""
+    with catalog.db.read() as session:
+        query = (
+            select(Enrollment.photo_id, Product.sku, Enrollment.done, Enrollment.updated_at)
+            .join(Photo, Photo.id == Enrollment.photo_id)
+            .join(Product, Product.id == Photo.product_id)
+            .where(Enrollment.generation_id == generation_id, Product.active)
+        )
+        return {str(identity): _Row(sku, done, since) for identity, sku, done, since in session.execute(query)}
+
+
+def _missing(
+    catalog: Catalog, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
+) -> list[Finding]:
+    """Photos that were done before the points were listed, are done still, and are not among them.
+
+    With `repair` they are pending then.
+    """
+    after = _rows(catalog, generation.id)
+    gone = sorted(i for i, row in before.items() if row.done and i not in points and after.get(i) == row)
+    if repair and gone:
+        with catalog.db.write() as session:
+            mine = Enrollment.generation_id == generation.id
+            for start in range(0, len(gone), PAGE):
+                page = mine & Enrollment.photo_id.in_([uuid.UUID(i) for i in gone[start : start + PAGE]])
+                outbox.hold_enrollments(session, page)
+                session.execute(update(Enrollment).where(page).values(done=False, attempts=0, error=""))
+    message = "A photo of this product is enrolled, but its point is not in the gallery."
+    return [
+        Finding(
+            "point_missing",
+            message,
+            sku=before[i].sku,
+            photo=i,
+            collection=generation.collection,
+            mended=repair and not generation.live,  # it is made when the generation is switched to
+        )
+        for i in gone
+    ]
+
+
+def _orphans(
+    catalog: Catalog, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
+) -> Iterator[Finding]:
+    """Points that no photo of an active product accounts for, whatever was added or deleted meanwhile."""
+    mine = Removal.generation_id == generation.id
+    with catalog.db.read() as session:
+        owed = {str(i) for i in session.scalars(select(Removal.point_id).where(mine))}
+    suspects = sorted(points - before.keys() - _rows(catalog, generation.id).keys() - owed)
+    for start in range(0, len(suspects), PAGE):
+        page = suspects[start : start + PAGE]
+        with catalog.db.read() as session:
+            named = {str(i): sku for i, sku, _ in _named(session, [uuid.UUID(i) for i in page])}
+            active = _active(session, page)
+        findings = [
+            Finding(
+                "point_retired" if i in named else "point_orphaned",
+                "A photo of this retired product is still in the gallery."
+                if i in named
+                else f"The gallery holds the point {i}, and SQL knows no such photo (any more).",
+                sku=named.get(i, ""),
+                photo=i,
+                collection=generation.collection,
+                mended=repair,
+            )
+            for i in page
+            if i not in active
+        ]
+        if repair and findings:
+            _remove(catalog, generation, [finding.photo for finding in findings])
+        yield from findings
+
+
+def _active(session: Session, ids: Sequence[str]) -> set[str]:
+    query = select(Photo.id).join(Product).where(Product.active, Photo.id.in_([uuid.UUID(i) for i in ids]))
+    return {str(i) for i in session.scalars(query)}
+
+
+def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> None:
+    """Owe the removal of points, and do it at once in the live generation (another is cleaned when it is switched to).
+
+    The live row is held: who adds or restores one of these photos at this moment has either done it already, which is
+    seen here, or takes the removal off again.
+    """
+    with catalog.db.write() as session:
+        live_generation(session, hold="change")
+        still = sorted(set(ids) - _active(session, ids))
+        points = [uuid.UUID(i) for i in still]
+        mine = (Enrollment.generation_id == generation.id) & Enrollment.photo_id.in_(points)
+        outbox.hold_enrollments(session, mine)
+        session.execute(delete(Enrollment).where(mine))
+        known = (Removal.generation_id == generation.id) & Removal.point_id.in_(points)
+        owed = set(session.scalars(select(Removal.point_id).where(known)))
+        session.add_all(Removal(generation_id=generation.id, point_id=i) for i in points if i not in owed)
+    if generation.live:
+        while outbox.apply_removals(catalog, catalog.model()):
+            pass
+
+
+def _sampled(catalog: Catalog, live: Live, points: set[str]) -> Iterator[Finding]:
+    """Some photos are embedded again: the vector and the words that they have in the gallery must be these."""
+    mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
+    with catalog.db.read() as session:
+        total = session.scalar(select(func.count()).select_from(Enrollment).where(mine)) or 0
+        query = select(Photo.id, Photo.sha256, Product.sku).join(Product)
+        query = query.where(exists().where(mine, Enrollment.photo_id == Photo.id)).order_by(Photo.id)
+        step = max(1, -(-total // SAMPLE))
+        every = enumerate(session.execute(query.execution_options(yield_per=PAGE)))
+        drawn = [(*row,) for number, row in every if number % step == 0]
+    rows = [row for row in drawn if str(row[0]) in points]
+
+    def one(row: tuple[uuid.UUID, str, str]) -> Look | None:
+        try:
+            known = feature_store.kept(catalog.photos, row[1]) if live.embedder.bundle.has_words else None
+            return live.embedder.look(catalog.photos.get(row[1]), known)
+        except (CatalogError, ImageError):
+            return None  # which the look at the photos tells
+
+    looks = [(row, look) for row, look in zip(rows, live.embedder.map(one, rows), strict=True) if look is not None]
+    strange = [row[2] for row, look in looks if not _knows(catalog, live, row[0], look)]
+    if strange:
+        message = (
+            f"{len(strange)} of {len(looks)} photos do not find themselves by their own vector ({_few(strange)}): "
+            "what is in the gallery was made by another model, or is damaged."
+        )
+        yield Finding("vectors_wrong", message, collection=live.collection)
+        return
+    wordless = [row[2] for row, look in looks if look.words and not _has_words(catalog, live, look)]
+    if wordless:
+        message = f"{len(wordless)} of {len(looks)} photos have no visual words in the gallery ({_few(wordless)})."
+        yield Finding("words_missing", message, collection=live.collection)
+
+
+def _few(skus: Sequence[str]) -> str:
+    return ", ".join(sorted(skus)[:3]) + (", ..." if len(skus) > 3 else "")
+
+
+def _knows(catalog: Catalog, live: Live, identity: uuid.UUID, look: Look) -> bool:
+    """Whether a photo's own vector finds that photo first, and as what it is; or it was deleted this moment."""
+    hits = catalog.gallery.search(live.collection, look.vector, 1)
+    if hits and hits[0].score > 1 - NEAR and enrollment.finds_itself(catalog, live, identity, look.vector):
+        return True
+    with catalog.db.read() as session:
+        row = session.get(Enrollment, (live.generation_id, identity))
+        return row is None or not row.done
+
+
+def _has_words(catalog: Catalog, live: Live, look: Look) -> bool:
+    """Whether a photo is found by its words alone: the vector that is asked with points away from it.
+
+    In a gallery of no more than twice WORDS_LIMIT photos it comes up all the same.
+    """
+    hits = catalog.gallery.shortlist(live.collection, -look.vector, look.words, WORDS_LIMIT)
+    return any(hit.score < NEAR - 1 for hit in hits)
+
+
+def _written_again(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
+    """Make all photos of the live generation pending and enroll them: what a sample shows may be so of any."""
+    with catalog.db.write() as session:
+        mine = Enrollment.generation_id == generation.id
+        outbox.hold_enrollments(session, mine)
+        session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
+    return _all_enrolled(catalog, finding)
+
+
+def _made_anew(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
+    rebuilding.empty(catalog, generation, actor=ACTOR)
+    return _all_enrolled(catalog, finding) if generation.live else replace(finding, mended=True)
+
+
+def _all_enrolled(catalog: Catalog, finding: Finding) -> Finding:
+    catalog.make_ready(catalog.model())
+    for ids in backlog.pending_pages(catalog):
+        enrollment.run_pending(catalog, only=ids)
+    left = list(backlog.pending_pages(catalog))
+    if not left:
+        return replace(finding, mended=True)
+    return replace(finding, message=f"{finding.message} Made anew, but {sum(map(len, left))} photos are pending.")

@@ -1,0 +1,84 @@
+"""The live generation's gallery, made anew from SQL and the photos alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+
+from catalog import enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import outbox
+from catalog.enrollment.backlog import owe_missing, pending_pages
+from catalog.errors import ConflictError
+from catalog.generations import live_generation
+from catalog.storage import audit_log
+from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild did: photos that are in the gallery now, and why others (by SKU) are not; the bundle's id."""
+
+    bundle: str
+    photos: int
+    pending: list[tuple[str, str]]
+
+
+def rebuild(catalog: Catalog, progress: Progress = lambda done, total: None, *, actor: str) -> Rebuilt:
+    """Drop the live collection, make every photo pending, and enroll all.
+
+    Killed at any moment, the rest is pending: the outbox of a serving process goes on with it, another rebuild begins
+    anew. Stops all threads of this process while it indexes, so it is for one that serves nobody. Raises
+    GalleryLockedError, before anything is changed, while another process has the embedded gallery open, and what
+    `outbox.run_pending` does.
+    """
+    live = catalog.model()
+    with catalog.db.read() as session:
+        generation = session.get_one(Generation, live.generation_id)
+    empty(catalog, generation, actor=actor)
+    catalog.make_ready(live)
+    total, done = _count_pending(catalog, live.generation_id), 0
+    for ids in pending_pages(catalog):
+        enrollment.run_pending(catalog, only=ids)
+        done += len(ids)
+        progress(done, total)
+    catalog.gallery.optimize(live.collection)
+    with catalog.db.read() as session:
+        mine = Enrollment.generation_id == live.generation_id
+        query = select(Product.sku, Enrollment.error).join(Photo, Photo.product_id == Product.id)
+        query = query.join(Enrollment, Enrollment.photo_id == Photo.id).where(mine, ~Enrollment.done)
+        left = [(sku, error) for sku, error in session.execute(query.order_by(Product.sku))]
+        photos = session.scalar(select(func.count()).select_from(Enrollment).where(mine, Enrollment.done)) or 0
+    return Rebuilt(live.embedder.bundle.id, photos, left)
+
+
+def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
+    """Drop a generation's collection, and make its photos pending: all that belong there when it is live.
+
+    One transaction that holds the rows around the drop, as every gallery write does: a photo whose vector was written
+    a moment ago can't be noted as done behind it. Killed between drop and commit, the collection is missing, which
+    `Catalog.make_ready` sees. Raises GalleryError, and ConflictError when the model is switched this moment.
+    """
+    mine = Enrollment.generation_id == generation.id
+    with catalog.db.write() as session:
+        live = live_generation(session, hold="change")
+        if generation.live and (live is None or live.id != generation.id):
+            raise ConflictError("Another model was made the live one at this moment: try again.")
+        outbox.hold_enrollments(session, mine)
+        catalog.gallery.drop(generation.collection)
+        session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
+        session.execute(delete(Removal).where(Removal.generation_id == generation.id))
+        if generation.live:
+            owe_missing(session, generation.id)
+        audit_log.record(session, actor, "gallery.rebuild", generation.bundle_id)
+    catalog.release(generation.collection)
+
+
+def _count_pending(catalog: Catalog, generation_id: int) -> int:
+    with catalog.db.read() as session:
+        mine = Enrollment.generation_id == generation_id
+        return session.scalar(select(func.count()).select_from(Enrollment).where(mine, outbox.PENDING)) or 0

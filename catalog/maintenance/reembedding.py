@@ -1,0 +1,186 @@
+"""A new model: build its gallery beside the live one, judge it, switch in one step, and the way back.
+
+Runs in a process of its own while tills go on. The embedded gallery is locked per generation, so the builder holds the
+new one and the serving process the live one; the serving process sees the switch in SQL at its next request.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from catalog import enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import outbox
+from catalog.errors import CatalogError, ConflictError, NotFoundError
+from catalog.generations import Live, live_generation
+from catalog.storage import audit_log
+from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
+from embedder.bundle import Bundle
+
+#: Photos, at most, that must find themselves before the switch; enough to see a gallery that is broken as a whole.
+JUDGED = 200
+
+
+class NotFitError(CatalogError):
+    """The new gallery did not pass its judgement; the live one stays."""
+
+    code = "generation_not_fit"
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What a re-embedding did. `photos` were embedded in this run; a gallery that was there already needs few."""
+
+    bundle: str
+    before: str
+    photos: int
+    total: int
+    changed: bool
+
+
+Progress = Callable[[int, int], None]
+
+
+def reembed(
+    catalog: Catalog, bundle: Bundle, progress: Progress = lambda done, total: None, *, actor: str = "cli"
+) -> Switched:
+    """Build the bundle's gallery from the stored photos and switch to it.
+
+    Photos added or deleted meanwhile are caught up with before the switch, in its very transaction. When anything
+    fails the live gallery stays as it is, and the next run goes on where this one ended. Raises NotFitError,
+    GalleryError, StorageError, or ConfigError for a bundle that can't be loaded.
+    """
+    # A new catalog first gets the model that it starts with. Its gallery is not opened: another process may hold it.
+    catalog.model()
+    return _build_and_switch(catalog, catalog.add_generation(bundle), progress, actor, action="model.switch")
+
+
+def rollback(catalog: Catalog, progress: Progress = lambda done, total: None, *, actor: str = "cli") -> Switched:
+    """Switch back to the generation before the live one, with what was added since. Raises NotFoundError."""
+    with catalog.db.read() as session:
+        live = live_generation(session)
+        previous = session.get(Generation, live.previous_id) if live and live.previous_id else None
+    if previous is None:
+        raise NotFoundError("There is no generation before the live one to go back to.")
+    return _build_and_switch(catalog, previous, progress, actor, action="model.rollback")
+
+
+def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, actor: str, *, action: str) -> Switched:
+    with catalog.db.read() as session:
+        live = live_generation(session)
+        before = live.bundle_id if live else ""
+    if target.live:
+        # Nothing to switch; what is pending is the outbox's job, in the process that holds the gallery.
+        return Switched(target.bundle_id, before, 0, 0, changed=False)
+    building = catalog.load(target)
+    try:
+        catalog.make_ready(building)
+        built = _fill(catalog, building, progress)
+        catalog.gallery.optimize(target.collection)
+        while outbox.apply_removals(catalog, building):
+            pass
+        built += _fill(catalog, building, progress)
+        _judge(catalog, building)
+        while (total := _switch(catalog, building, actor, action)) is None:
+            built += _fill(catalog, building, progress)
+        return Switched(target.bundle_id, before, built, total, changed=True)
+    finally:
+        catalog.release(target.collection)
+
+
+def _missing(session: Session, generation_id: int, limit: int, after: uuid.UUID | None = None) -> dict[uuid.UUID, str]:
+    """Photos (SHA-256 by id) of active products that the generation does not hold, in the order of their ids."""
+    held = exists().where(Enrollment.photo_id == Photo.id, Enrollment.generation_id == generation_id, Enrollment.done)
+    query = select(Photo.id, Photo.sha256).join(Product).where(Product.active, ~held).order_by(Photo.id).limit(limit)
+    if after is not None:
+        query = query.where(Photo.id > after)
+    return dict(session.execute(query).all())
+
+
+def _count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active)) or 0
+
+
+def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
+    """Embed and write what is missing; how many photos.
+
+    Raises NotFitError for photos that can't be read, after all others are in.
+    """
+    done = unreadable = 0
+    last: uuid.UUID | None = None
+    while True:
+        with catalog.db.read() as session:
+            photos = _missing(session, building.generation_id, 4 * outbox.CHUNK, last)
+            total = _count(session)
+        if not photos:
+            break
+        looks = enrollment.look_at_stored(catalog, building, photos)
+        _owe(catalog, building, list(looks))
+        done += outbox.apply_enrollments(catalog, building, looks)
+        unreadable += len(photos) - len(looks)
+        last = max(photos)
+        progress(done, total)
+    if unreadable:
+        raise NotFitError(f"{unreadable} photos can't be embedded; the log names them. The live gallery stays.")
+    return done
+
+
+def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
+    """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
+    mine = Enrollment.generation_id == building.generation_id
+    try:
+        with catalog.db.write() as session:
+            there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
+            # Held until the rows are committed, so that a photo deleted this moment takes its row along.
+            still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # in the order of who deletes several
+            kept = session.scalars(still.with_for_update(read=True, key_share=True))
+            new = [identity for identity in kept if identity not in there]
+            session.add_all(Enrollment(generation_id=building.generation_id, photo_id=identity) for identity in new)
+    except IntegrityError as error:
+        raise ConflictError("Another process builds the same gallery right now: let it end.") from error
+
+
+def _judge(catalog: Catalog, building: Live) -> None:
+    """Some photos, drawn evenly, are embedded once more and must find themselves at rank 1. Raises NotFitError."""
+    with catalog.db.read() as session:
+        held = (Enrollment.generation_id == building.generation_id) & Enrollment.done
+        query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
+        rows = session.execute(query.order_by(Photo.id)).all()
+    sample = dict(rows[:: max(1, -(-len(rows) // JUDGED))])
+    looks = enrollment.look_at_stored(catalog, building, sample)
+    lost = [i for i, look in looks.items() if not enrollment.finds_itself(catalog, building, i, look.vector)]
+    if lost or len(looks) < len(sample):
+        raise NotFitError(
+            f"The new gallery is not fit: of {len(sample)} photos asked, {len(lost)} do not find themselves and "
+            f"{len(sample) - len(looks)} can't be read. The live gallery stays."
+        )
+
+
+def _switch(catalog: Catalog, building: Live, actor: str, action: str) -> int | None:
+    """Make the generation live, if it holds every photo; its size, or None when there is more to catch up with.
+
+    The live row is held for change, so no photo can be added between the check and the switch.
+    """
+    with catalog.db.write() as session:
+        live = live_generation(session, hold="change")
+        target = session.get(Generation, building.generation_id)
+        if target is None or live is None or _missing(session, building.generation_id, 1):
+            return None
+        if target.id != live.id:
+            live.live = False
+            session.flush()  # only one may be live, also between two statements
+            target.live, target.switched_at = True, now()
+            if action != "model.rollback":  # whose way back stays the one that it had
+                target.previous_id = live.id
+            audit_log.record(
+                session, actor, action, target.bundle_id, {"live": live.bundle_id}, {"live": target.bundle_id}
+            )
+        # Released before the commit: whoever sees the switch finds the gallery free to open.
+        catalog.release(building.collection)
+        return _count(session)

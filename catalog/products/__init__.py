@@ -1,0 +1,42 @@
+"""Products and their photos: the use cases of the staff, one transaction each."""
+
+from __future__ import annotations
+
+from catalog.products import barcode_owners
+from catalog.products.adding import Added, PhotoResult, add_photos, create
+from catalog.products.barcode_owners import FoundBarcode
+from catalog.products.changing import change, get, pending_photos, set_active, set_labels
+from catalog.products.facts import Facts, check_facts
+from catalog.products.listing import Filter, Page, categories, counts, labels, list_page
+from catalog.products.merging import merge, purge, rename
+from catalog.products.photo_edits import crop_photo, delete_photo, move_photo, replace_photo, uncrop_photo
+
+__all__ = [
+    "Added",
+    "Facts",
+    "Filter",
+    "FoundBarcode",
+    "Page",
+    "PhotoResult",
+    "add_photos",
+    "barcode_owners",
+    "categories",
+    "change",
+    "check_facts",
+    "counts",
+    "create",
+    "crop_photo",
+    "delete_photo",
+    "get",
+    "labels",
+    "list_page",
+    "merge",
+    "move_photo",
+    "pending_photos",
+    "purge",
+    "rename",
+    "replace_photo",
+    "set_active",
+    "set_labels",
+    "uncrop_photo",
+]

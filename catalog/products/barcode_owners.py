@@ -1,0 +1,133 @@
+"""Barcodes of products: given by a person, found on photos, looked up for a till. A barcode belongs to one product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from catalog.catalog import Catalog
+from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, NotFoundError
+from catalog.storage import audit_log
+from catalog.storage.product_rows import held
+from catalog.storage.tables import Barcode, Product
+from embedder import barcodes
+from embedder.barcodes import gtin
+from embedder.errors import GtinError
+from embedder.inference import Embedder
+
+MAX_BARCODES = 50  # of one product, in one request
+
+
+@dataclass(frozen=True)
+class FoundBarcode:
+    """A barcode that was read from a photo: 14 digits, and the SKU of the product that has it ("" when none has)."""
+
+    gtin: str
+    sku: str
+
+    @property
+    def printed(self) -> str:
+        """The number as the pack shows it."""
+        return gtin.printed(self.gtin)
+
+
+def check(text: str) -> str:
+    """A barcode that a person gave -> 14 digits. Raises InvalidInputError."""
+    try:
+        return gtin.parse(text)
+    except GtinError as error:
+        raise InvalidInputError("barcode", str(error)) from error
+
+
+def checked(texts: Iterable[str]) -> tuple[str, ...]:
+    """Barcodes that a person gave -> 14 digits each, every one once. Raises InvalidInputError."""
+    numbers = tuple(dict.fromkeys(check(text) for text in texts))
+    if len(numbers) > MAX_BARCODES:
+        raise InvalidInputError("barcode", f"{len(numbers)} barcodes at once; at most {MAX_BARCODES} are possible.")
+    return numbers
+
+
+def owners(session: Session, gtins: Sequence[str]) -> dict[str, str]:
+    """Barcodes (14 digits) -> the SKU of the product, active or retired, that has each; without those that none has."""
+    query = select(Barcode.gtin, Product.sku).join(Product, Product.id == Barcode.product_id)
+    return dict(session.execute(query.where(Barcode.gtin.in_(gtins))).all())
+
+
+def owner_of(session: Session, search: str) -> str | None:
+    """The SKU of the product that has a barcode; None, too, for a text that is no barcode."""
+    try:
+        number = gtin.parse(search)
+    except GtinError:
+        return None
+    return owners(session, [number]).get(number)
+
+
+def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:
+    """Raises BarcodeTakenError when another product than this one has one of these barcodes."""
+    for number, owner in owners(session, gtins).items():
+        if owner != sku:
+            message = f"The barcode {gtin.printed(number)} belongs to the product {owner!r}."
+            raise BarcodeTakenError(number, owner, message)
+
+
+def claim(session: Session, product: Product, gtins: Sequence[str]) -> None:
+    """Give a product these barcodes, in the caller's transaction. Raises BarcodeTakenError."""
+    refuse_taken(session, gtins, product.sku)
+    # Sorted, so that two who claim the same ones wait for each other in one order.
+    new = sorted(set(gtins) - {barcode.gtin for barcode in product.barcodes})
+    try:
+        with session.begin_nested():
+            product.barcodes.extend(Barcode(gtin=number) for number in new)
+    except IntegrityError as error:  # another transaction was faster, between the question and the answer
+        refuse_taken(session, new, product.sku)
+        raise ConflictError("The barcodes were changed by somebody else just now; try again.") from error
+
+
+def add(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
+    """Give a product one more barcode. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
+    number = check(text)
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        before = audit_log.facts(product)
+        claim(session, product, [number])
+        if audit_log.facts(product) != before:
+            audit_log.record(session, actor, "barcode.add", product.sku, before, audit_log.facts(product))
+
+
+def remove(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
+    """Take a barcode from a product. Raises InvalidInputError, or NotFoundError when it does not have it."""
+    number = check(text)
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        barcode = next((barcode for barcode in product.barcodes if barcode.gtin == number), None)
+        if barcode is None:
+            raise NotFoundError(f"The product {product.sku!r} has no barcode {gtin.printed(number)}.")
+        before = audit_log.facts(product)
+        product.barcodes.remove(barcode)
+        audit_log.record(session, actor, "barcode.remove", product.sku, before, audit_log.facts(product))
+
+
+def read_photos(embedder: Embedder, photos: Sequence[bytes]) -> list[str]:
+    """The barcodes on photos that were decoded before, side by side on the embedder's threads -> 14 digits each.
+
+    What a shop's own scales print is left out: the next pack has another number. Raises ImageError.
+    """
+    numbers = [barcode.gtin for read in embedder.map(barcodes.read_bytes, photos) for barcode in read]
+    return [number for number in dict.fromkeys(numbers) if not gtin.restricted(number)]
+
+
+def found(session: Session, gtins: Sequence[str]) -> tuple[FoundBarcode, ...]:
+    """Barcodes that were read (14 digits), and whose each is."""
+    known = owners(session, gtins)
+    return tuple(FoundBarcode(number, known.get(number, "")) for number in gtins)
+
+
+def look_up(catalog: Catalog, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
+    """Whose these barcodes are. Raises InvalidInputError."""
+    numbers = checked(texts)
+    with catalog.db.read() as session:
+        return found(session, numbers)

@@ -1,0 +1,91 @@
+"""Products: change, label, retire, bring back. One transaction a use case."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from catalog import enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import photo_rows
+from catalog.errors import ConflictError
+from catalog.normalization import known_form, no_product
+from catalog.products import barcode_owners
+from catalog.products.facts import Facts, check_facts, check_labels, describe
+from catalog.products.facts import set_labels as put_labels
+from catalog.storage import audit_log
+from catalog.storage.product_rows import held
+from catalog.storage.tables import Enrollment, Generation, Product
+
+
+def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor: str) -> None:
+    """New facts of a product; its barcodes are added to those that it has.
+
+    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
+    ConflictError when it is no longer the newest.
+    """
+    known_form(facts.sku)
+    facts = check_facts(facts)
+    with catalog.db.write() as session:
+        product = held(session, facts.sku)
+        if version is not None and product.version != version:
+            raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
+        before = audit_log.facts(product)
+        describe(product, facts)
+        barcode_owners.claim(session, product, facts.barcodes)
+        if audit_log.facts(product) != before:
+            audit_log.record(session, actor, "product.change", product.sku, before, audit_log.facts(product))
+
+
+def set_labels(catalog: Catalog, sku: str, names: Sequence[str], *, actor: str) -> None:
+    """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
+    names = check_labels(names)
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        before = audit_log.facts(product)
+        put_labels(product, names)
+        if audit_log.facts(product) != before:
+            audit_log.record(session, actor, "product.label", product.sku, before, audit_log.facts(product))
+
+
+def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
+    """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        if product.active == active:
+            return
+        before = audit_log.facts(product)
+        product.active = active
+        session.flush()
+        ids = [photo.id for photo in product.photos]
+        if active:
+            photo_rows.owe(session, product, ids)
+        else:
+            photo_rows.remove_points(session, ids)
+        action = "product.restore" if active else "product.retire"
+        audit_log.record(session, actor, action, product.sku, before, audit_log.facts(product))
+    enrollment.catch_up(catalog, ids if active else [])
+
+
+def get(catalog: Catalog, sku: str) -> Product:
+    """A product with its photos, barcodes and labels. Raises NotFoundError."""
+    with catalog.db.read() as session:
+        whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+        product = session.scalar(select(Product).options(*whole).where(Product.sku == known_form(sku)))
+        if product is None:
+            raise no_product(sku)
+        return product
+
+
+def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
+    """Photos of a product that are not searchable yet, and the last error."""
+    with catalog.db.read() as session:
+        rows = session.execute(
+            select(Enrollment.photo_id, Enrollment.error)
+            .join(Generation, Generation.id == Enrollment.generation_id)
+            .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_([p.id for p in product.photos]))
+        )
+        return dict(rows.all())

@@ -1,0 +1,100 @@
+"""What a person says of a product: its facts, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.errors import InvalidInputError
+from catalog.normalization import check_sku, checked_text
+from catalog.products import barcode_owners
+from catalog.storage.tables import Label, Product, now
+
+#: Characters at most, in order of the form.
+LIMITS = {"name": 200, "brand": 100, "category": 100, "variant_group": 100}
+MAX_LABELS, LABEL_LENGTH = 50, 64
+MAX_ATTRIBUTES, KEY_LENGTH, VALUE_LENGTH = 50, 50, 500
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a person says of a product. `barcodes`: GTINs of 8, 12, 13 or 14 digits.
+
+    `variant_group` joins products that differ in size or flavor alone; `labels` are the sets that it belongs to ("store
+    12"), by which recognition can be narrowed; `attributes` is whatever else is to be kept. None: not said; an existing
+    product then keeps what it has.
+    """
+
+    sku: str
+    name: str = ""
+    brand: str = ""
+    category: str = ""
+    barcodes: tuple[str, ...] = ()
+    variant_group: str | None = None
+    labels: tuple[str, ...] | None = None
+    attributes: Mapping[str, str] | None = None
+
+
+def check_facts(facts: Facts) -> Facts:
+    """The facts in their one form: composed characters, no blanks around. Raises InvalidInputError."""
+    texts = {key: checked_text(key, getattr(facts, key) or "", limit) for key, limit in LIMITS.items()}
+    sku = check_sku(facts.sku)
+    return Facts(
+        sku,
+        texts["name"] or sku,
+        texts["brand"],
+        texts["category"],
+        barcode_owners.checked(facts.barcodes),
+        None if facts.variant_group is None else texts["variant_group"],
+        None if facts.labels is None else check_labels(facts.labels),
+        None if facts.attributes is None else _check_attributes(facts.attributes),
+    )
+
+
+def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels, each once and in order; empty ones are left out. Raises InvalidInputError."""
+    names = tuple(sorted({name for label in labels if (name := checked_text("label", label, LABEL_LENGTH))}))
+    if any(separator in name for name in names for separator in "|;"):
+        raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
+    if len(names) > MAX_LABELS:
+        raise InvalidInputError("label", f"{len(names)} labels at once; at most {MAX_LABELS} are possible.")
+    return names
+
+
+def _check_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise InvalidInputError("attributes", f"{len(attributes)} attributes; at most {MAX_ATTRIBUTES} are possible.")
+    checked = {
+        checked_text("attributes", str(key), KEY_LENGTH): checked_text("attributes", str(value), VALUE_LENGTH)
+        for key, value in attributes.items()
+    }
+    if "" in checked:
+        raise InvalidInputError("attributes", "An attribute has no name.")
+    return {key: value for key, value in sorted(checked.items()) if value}
+
+
+def describe(product: Product, facts: Facts) -> None:
+    """Write checked facts to a product, all but its barcodes, in the caller's transaction."""
+    product.name, product.brand, product.category = facts.name, facts.brand, facts.category
+    product.search = search_text(product)
+    if facts.variant_group is not None:
+        product.variant_group = facts.variant_group
+    if facts.attributes is not None:
+        product.attributes = dict(facts.attributes)
+    if facts.labels is not None:
+        set_labels(product, facts.labels)
+
+
+def search_text(product: Product) -> str:
+    """What the product list looks into: one text, so that one comparison a product is enough."""
+    return "\n".join((product.sku, product.name, product.brand, product.category)).casefold()
+
+
+def set_labels(product: Product, names: Iterable[str]) -> None:
+    """Exactly these labels, in the caller's transaction."""
+    wanted, had = set(names), {label.name for label in product.labels}
+    if wanted != had:
+        product.labels = [label for label in product.labels if label.name in wanted]
+        product.labels += [Label(name=name) for name in sorted(wanted - had)]
+        product.updated_at = now()  # so that the version counts labels, too

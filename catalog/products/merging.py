@@ -1,0 +1,95 @@
+"""What a SKU stands for: rename it, merge two that are one product, purge one for good. One transaction each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+
+from catalog import enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import outbox, photo_rows
+from catalog.errors import ConflictError, SkuExistsError
+from catalog.normalization import check_sku
+from catalog.products.facts import MAX_LABELS, search_text, set_labels
+from catalog.storage import audit_log
+from catalog.storage.product_rows import held, held_both
+from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
+
+
+def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, actor: str) -> None:
+    """The product under another SKU, with all that it has; the next answer says the new one.
+
+    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, SkuExistsError, or ConflictError
+    when the version is no longer the newest.
+    """
+    new = check_sku(new)
+    try:
+        with catalog.db.write() as session:
+            product = held(session, sku)
+            if version is not None and product.version != version:
+                raise ConflictError(f"The product {sku!r} was changed by somebody else in the meantime: look again.")
+            if product.sku == new:
+                return
+            before = audit_log.facts(product)
+            product.sku = new
+            product.search = search_text(product)
+            session.flush()
+            ids = [photo.id for photo in product.photos]
+            # The gallery's points name the SKU: written again. Until that is done they are found as ever.
+            mine = Enrollment.photo_id.in_(ids)
+            outbox.hold_enrollments(session, mine)
+            session.execute(update(Enrollment).where(mine).values(done=False))
+            audit_log.record(session, actor, "product.rename", new, before, audit_log.facts(product))
+    except IntegrityError as error:
+        raise SkuExistsError(f"The SKU {new!r} is in the catalog already.") from error
+    enrollment.catch_up(catalog, ids)
+
+
+def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
+    """Two SKUs that are one product: `into` gets the photos, barcodes, labels and past answers of `sku`, which is gone.
+
+    What `into` says of itself stays. Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError
+    when the labels would be too many.
+    """
+    with catalog.db.write() as session:
+        product, target = held_both(session, sku, into)
+        before, after = _whole(product), _whole(target)
+        gone = [photo.id for photo in product.photos]
+        ids = [photo_rows.copy(session, target, photo) for photo in product.photos]
+        photo_rows.drop(session, product, gone)
+        numbers = [barcode.gtin for barcode in product.barcodes]
+        names = {label.name for part in (product, target) for label in part.labels}
+        if len(names) > MAX_LABELS:
+            raise ConflictError(f"Together they have {len(names)} labels; at most {MAX_LABELS} are possible.")
+        set_labels(target, names)
+        session.flush()
+        session.execute(update(Barcode).where(Barcode.gtin.in_(numbers)).values(product_id=target.id))
+        mine = RecognitionEntry.product_id == product.id
+        session.execute(update(RecognitionEntry).where(mine).values(product_id=target.id))
+        session.expire_all()
+        session.delete(product)
+        session.flush()
+        photo_rows.owe(session, target, ids)
+        audit_log.record(session, actor, "product.merge", target.sku, {"merged": before, **after}, _whole(target))
+    enrollment.catch_up(catalog, ids)
+
+
+def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
+    """A product and all that it has leave the catalog for good; the audit log keeps what it was.
+
+    Its photos' bytes stay in the store until `catalog doctor` removes what no product has. Raises NotFoundError.
+    """
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        before = _whole(product)
+        photo_rows.drop(session, product, [photo.id for photo in product.photos])
+        session.flush()
+        session.delete(product)
+        audit_log.record(session, actor, "product.purge", product.sku, before)
+    enrollment.catch_up(catalog)
+
+
+def _whole(product: Product) -> dict[str, Any]:
+    return {**audit_log.facts(product), "photos": [photo.sha256 for photo in product.photos]}

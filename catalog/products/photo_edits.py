@@ -1,0 +1,176 @@
+"""Changes to one reference photo: delete, move, replace, crop. One transaction each; searchable when it returns."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Sequence
+
+from catalog import admission, enrollment
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, photo_rows
+from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
+from catalog.products import changing
+from catalog.products.adding import PhotoResult
+from catalog.storage import audit_log, feature_store
+from catalog.storage.product_rows import held, held_both
+from catalog.storage.tables import Photo
+from embedder import images
+from embedder.errors import ImageError
+
+#: Left, top, right and bottom of a part of a photo, in shares of its width and height.
+Box = tuple[float, float, float, float]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+#: Of width and height, a part has at least this share.
+LEAST = 0.02
+
+
+def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
+    """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        photo = photo_rows.photo_of(product, identity)
+        before = {"photo": photo.sha256, "filename": photo.filename}
+        photo_rows.drop(session, product, [identity])
+        audit_log.record(session, actor, "photo.delete", product.sku, before)
+    enrollment.catch_up(catalog)
+
+
+def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, actor: str) -> None:
+    """A photo that was given to the wrong product goes to another: one step, never in both nor in none.
+
+    Where that product has the same picture already, it stays one photo. Raises NotFoundError, or InvalidInputError when
+    both are one product.
+    """
+    with catalog.db.write() as session:
+        product, other = held_both(session, sku, to)
+        photo = photo_rows.photo_of(product, identity)
+        moved = photo_rows.copy(session, other, photo)
+        photo_rows.drop(session, product, [identity])
+        session.flush()
+        photo_rows.owe(session, other, [moved])
+        facts = {"photo": photo.sha256, "filename": photo.filename}
+        audit_log.record(session, actor, "photo.move", product.sku, {**facts, "sku": product.sku}, {"sku": other.sku})
+    enrollment.catch_up(catalog, [moved])
+
+
+def replace_photo(catalog: Catalog, sku: str, identity: uuid.UUID, new: NewPhoto, *, actor: str) -> PhotoResult:
+    """Another photo in the place of one.
+
+    Raises NotFoundError, PhotoRejectedError or StorageError; then nothing changed.
+    """
+    _known(catalog, sku, identity)
+    return _exchange(catalog, sku, identity, new, actor=actor, action="photo.replace")
+
+
+def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, actor: str) -> PhotoResult:
+    """Only a part of a photo counts: `box`, in shares of the photo as it is shown.
+
+    The part takes the photo's place; the whole is kept, and comes back by `uncrop_photo`. What is cropped again is cut
+    from the whole. Raises NotFoundError, StorageError, InvalidInputError for a box that is none, PhotoRejectedError
+    when too little would be left; then nothing changed.
+    """
+    photo = _known(catalog, sku, identity)
+    box = within(tuple(photo.crop or WHOLE), _checked(box))
+    whole = photo.original or photo.sha256
+    try:
+        part = cut(catalog.photos.get(whole), box)
+    except ImageError as error:
+        raise PhotoRejectedError(error.code, photo.filename, str(error)) from error
+    upload = NewPhoto(photo.filename, part)
+    return _exchange(catalog, sku, identity, upload, actor=actor, action="photo.crop", original=whole, crop=box)
+
+
+def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> PhotoResult:
+    """The whole photo back in the place of the part.
+
+    Raises NotFoundError, StorageError, or ConflictError for one that is whole.
+    """
+    photo = _known(catalog, sku, identity)
+    if photo.original is None:
+        raise ConflictError("This photo is whole: nothing was cut from it.")
+    upload = NewPhoto(photo.filename, catalog.photos.get(photo.original))
+    return _exchange(catalog, sku, identity, upload, actor=actor, action="photo.uncrop")
+
+
+def within(outer: Sequence[float], inner: Box) -> Box:
+    """A box in shares of a part of a photo -> the same in shares of the whole."""
+    left, top, right, bottom = outer
+    width, height = right - left, bottom - top
+    x1, y1, x2, y2 = inner
+    return left + width * x1, top + height * y1, left + width * x2, top + height * y2
+
+
+def cut(data: bytes, box: Box) -> bytes:
+    """Bytes of a photo -> an upright JPEG of the part of it. Raises embedder.errors.ImageError."""
+    picture = images.decode(data)
+    left, top, right, bottom = box
+    width, height = picture.size
+    part = picture.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
+    out = io.BytesIO()
+    part.save(out, "JPEG", quality=95, subsampling=0)
+    return out.getvalue()
+
+
+def _checked(box: Box) -> Box:
+    left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):  # false for NaN, too
+        raise InvalidInputError("crop", "A part of a photo is left, top, right, bottom, between 0 and 1 each.")
+    if min(right - left, bottom - top) < LEAST:
+        raise InvalidInputError("crop", f"A part of a photo has at least {LEAST:.0%} of its width and height.")
+    return box
+
+
+def _known(catalog: Catalog, sku: str, identity: uuid.UUID) -> Photo:
+    return photo_rows.photo_of(changing.get(catalog, sku), identity)
+
+
+def _exchange(
+    catalog: Catalog,
+    sku: str,
+    identity: uuid.UUID,
+    upload: NewPhoto,
+    *,
+    actor: str,
+    action: str,
+    original: str | None = None,
+    crop: Box | None = None,
+) -> PhotoResult:
+    live = catalog.model()
+    (read,) = enrollment.read_photos(live.embedder, [upload])
+    (checked,) = admission.check(catalog, live, sku, [read], compare=False)
+    catalog.photos.put(read.data)
+    if read.look.details is not None:
+        feature_store.keep(catalog.photos, read.sha256, read.look.details)
+    with catalog.db.write() as session:
+        product = held(session, sku)
+        old = photo_rows.photo_of(product, identity)
+        new = photo_rows.photo_id(product.id, read.sha256)
+        duplicate = any(photo.id == new for photo in product.photos)
+        if not duplicate:
+            row = photo_rows.insert(session, product, new, read, checked.codes)
+            row.source, row.created_at = old.source, old.created_at  # it keeps its place among the others
+            row.original, row.crop = original, list(crop) if crop else None
+        if new != identity:
+            photo_rows.drop(session, product, [identity])
+            session.flush()
+            photo_rows.owe(session, product, [new])
+            audit_log.record(
+                session,
+                actor,
+                action,
+                product.sku,
+                {"photo": old.sha256, "filename": old.filename, "crop": old.crop},
+                {"photo": read.sha256, "filename": read.filename, "crop": list(crop) if crop else None},
+            )
+        active = product.active
+    reasons = enrollment.enroll(catalog, live, {new: read.look}) if active else {new: "the product is retired"}
+    enrollment.catch_up(catalog)
+    return PhotoResult(
+        new,
+        read.filename,
+        read.sha256,
+        "pending" if new in reasons else "searchable",
+        duplicate=duplicate,
+        reason=reasons.get(new, ""),
+    )

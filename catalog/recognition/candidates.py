@@ -1,0 +1,120 @@
+"""The products that come near to a photo: what the gallery finds, checked against SQL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import exists, func, select
+
+from catalog.catalog import Catalog
+from catalog.errors import GalleryMismatchError
+from catalog.gallery import Hit
+from catalog.generations import Live
+from catalog.storage.tables import Photo, Product
+from embedder.inference import Vectors
+from embedder.matching import Details, reranker
+from embedder.matching import Match as Agreement
+
+MAX_MATCHES = reranker.MATCHES
+#: Photos asked for at first; four times as many, again and again, when they are of too few SKUs.
+FIRST_LOOK, LAST_LOOK = 50, 12_800
+#: Products that an answer can name.
+HAS_PHOTOS = Product.active & exists().where(Photo.product_id == Product.id)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the second look found in a reference photo (SHA-256): `agreement` of its details with the query's."""
+
+    photo: str
+    agreement: Agreement
+    details: Details
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: which photo, how many points agree, and the product's corners in the query photo.
+
+        Corners are x and y in shares of its width and height, from the reference's top left clockwise.
+        """
+        outline = self.agreement.outline
+        corners = [] if outline is None else [[round(float(share), 4) for share in corner] for corner in outline]
+        return {"photo": self.photo, "points": self.agreement.inliers, "outline": corners}
+
+
+@dataclass(frozen=True)
+class Match:
+    """A candidate. `score` is the cosine to its best photo, `photo` (SHA-256) is that photo."""
+
+    sku: str
+    name: str
+    score: float
+    photo: str
+    evidence: Evidence | None = None
+
+
+def find(
+    catalog: Catalog,
+    live: Live,
+    vector: Vectors,
+    limit: int = MAX_MATCHES,
+    *,
+    products: frozenset[str] | None = None,
+) -> list[Match]:
+    """Best `limit` products for a vector, float32 [dim]; a product's score is its best photo's.
+
+    `products`: among these alone, by their ids. SQL has the last word: what was retired or deleted a moment ago is not
+    answered, whatever the gallery still holds.
+    """
+    asked = FIRST_LOOK
+    if products is not None:
+        limit = min(limit, len(products))
+    while True:
+        try:
+            hits = catalog.gallery.search(live.collection, vector, asked, products=products)
+        except GalleryMismatchError:
+            catalog.release(live.collection)  # it was lost: the next request makes it anew, and the outbox fills it
+            raise
+        last = len(hits) < asked or asked >= LAST_LOOK
+        # The payload tells how many products these are, so that SQL is not asked before there are enough.
+        if last or len({hit.product for hit in hits}) >= limit:
+            matches = _known(catalog, hits, limit)
+            if last or len(matches) >= limit:
+                return matches
+        with catalog.db.read() as session:
+            limit = min(limit, session.scalar(select(func.count()).select_from(Product).where(HAS_PHOTOS)) or 0)
+        asked *= 4
+
+
+def _known(catalog: Catalog, hits: list[Hit], limit: int) -> list[Match]:
+    """Hits, best first -> the best photo that SQL knows of each active product, at most `limit`."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.product, hit)
+    few = list(best.values())[: 2 * limit]
+    facts = facts_of(catalog, few)
+    if len(facts) < len(few):  # some are gone and their points not yet: a product may have another photo that is there
+        facts, few = facts_of(catalog, hits), hits
+    matches: dict[str, Match] = {}
+    for hit in few:
+        row = facts.get(hit.id)
+        if row is not None:
+            matches.setdefault(row.sku, Match(row.sku, row.name, hit.score, row.sha256))
+    return list(matches.values())[:limit]
+
+
+def facts_of(catalog: Catalog, hits: Sequence[Hit]) -> dict[str, Any]:
+    """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id."""
+    ids = []
+    for hit in hits:
+        with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
+            ids.append(uuid.UUID(hit.id))
+    with catalog.db.read() as session:
+        rows = session.execute(
+            select(Photo.id, Photo.sha256, Product.sku, Product.name)
+            .join(Product, Product.id == Photo.product_id)
+            .where(Photo.id.in_(ids), Product.active)
+        ).all()
+    return {str(row.id): row for row in rows}

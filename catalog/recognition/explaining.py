@@ -1,0 +1,43 @@
+"""Pictures that show why: two photos side by side, and what of their details agrees."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from catalog.catalog import Catalog
+from catalog.recognition.candidates import Match
+from catalog.recognition.recognizing import Recognition
+from catalog.storage import feature_store
+from embedder import images, matching
+from embedder.matching import verify
+
+#: Longer side that a photo is decoded for, in pixels.
+SIDE = 640
+
+
+def first_shown(answer: Recognition) -> Match | None:
+    """The first match that the second look has evidence for: the one that a picture shows."""
+    return next((match for match in answer.matches if match.evidence), None)
+
+
+def answer_picture(catalog: Catalog, data: bytes, answer: Recognition) -> Image.Image | None:
+    """A query photo (the bytes of its file) beside the reference photo of `first_shown`; None without such a match.
+
+    Raises NotFoundError or StorageError when the reference photo can't be read.
+    """
+    shown = first_shown(answer)
+    if shown is None or shown.evidence is None or answer.details is None:
+        return None
+    query = images.decode(data, want=SIDE)
+    reference = images.decode(catalog.photos.get(shown.evidence.photo), want=SIDE)
+    return matching.draw(query, reference, answer.details, shown.evidence.details, shown.evidence.agreement)
+
+
+def stored_picture(catalog: Catalog, sha256: str, other: str) -> Image.Image:
+    """Two stored photos side by side, and what of their details agrees.
+
+    Raises NotFoundError or StorageError when one can't be read, embedder.errors.ImageError when one can't be decoded.
+    """
+    here, there = (feature_store.of_photo(catalog.photos, one) for one in (sha256, other))
+    query, reference = (images.decode(catalog.photos.get(one), want=SIDE) for one in (sha256, other))
+    return matching.draw(query, reference, here, there, verify(here, there))

@@ -1,0 +1,132 @@
+"""Photo -> SKU: a first look by the vector, a second one by the details where that is not sure, and a decision."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.catalog import Catalog
+from catalog.errors import PhotoRejectedError
+from catalog.recognition import barcode_lookup, reranking
+from catalog.recognition.candidates import Match, find
+from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
+from catalog.recognition.scope import EVERYTHING, Among
+from catalog.storage import Entry
+from catalog.storage.tables import now
+from embedder.errors import ImageError
+from embedder.matching import Details
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The answer to one photo: up to five matches, best first, also when the decision is not `match`.
+
+    `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
+    embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's,
+    where the second look was asked. `id` names the answer in the log.
+    """
+
+    decision: Decision
+    matches: list[Match]
+    bundle: str
+    milliseconds: float
+    id: uuid.UUID = field(default_factory=uuid.uuid4, compare=False)
+    decided_by: DecidedBy = "embedding"
+    confidence: float | None = None
+    barcodes: tuple[str, ...] = ()
+    details: Details | None = field(default=None, compare=False, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contract's form, for JSON."""
+        return {
+            "decision": self.decision,
+            "matches": [_match_dict(match) for match in self.matches],
+            "decided_by": self.decided_by,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "barcodes": list(self.barcodes),
+            "bundle": self.bundle,
+            "milliseconds": round(self.milliseconds, 2),
+            "id": str(self.id),
+        }
+
+
+def _match_dict(match: Match) -> dict[str, Any]:
+    evidence = match.evidence.as_dict() if match.evidence else None
+    return {"sku": match.sku, "name": match.name, "score": round(match.score, 4), "evidence": evidence}
+
+
+def recognize(
+    catalog: Catalog, data: bytes, *, filename: str = "", among: Among = EVERYTHING, asked_by: str = ""
+) -> Recognition:
+    """Bytes of an image file -> which product it shows, among all or those that are named.
+
+    `asked_by`: keep the answer in the log by that name. Raises PhotoRejectedError, a GalleryError, or InvalidInputError
+    for a label or SKU to look among that nothing has.
+    """
+    answer = _recognize(catalog, data, filename, among)
+    if asked_by:
+        first = answer.matches[0] if answer.matches else None
+        catalog.answers.note(
+            Entry(
+                id=answer.id,
+                at=now(),
+                asked_by=asked_by[:100],
+                decision=answer.decision,
+                decided_by=answer.decided_by,
+                sku=first.sku if first else "",
+                score=first.score if first else None,
+                confidence=answer.confidence,
+                bundle_id=answer.bundle,
+                milliseconds=answer.milliseconds,
+            )
+        )
+    return answer
+
+
+def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Recognition:
+    """By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
+    nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
+    """
+    began = time.perf_counter()
+    live = catalog.live()
+    bundle, settings = live.embedder.bundle, catalog.settings
+    products = among.products(catalog)
+
+    def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
+        return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, **more)
+
+    try:
+        vector = live.embedder.embed_bytes(data)
+        matches = find(catalog, live, vector, products=products)
+        alone = decide(matches, bundle.thresholds)
+        if named := barcode_lookup.find_product(catalog, data, products):
+            numbers = tuple(each.gtin for each in named)
+            decision, matches = by_barcode(named, matches, alone)
+            return answer(decision, matches, decided_by="barcode", barcodes=numbers)
+        weights = bundle.second_look if settings.second_look != "off" else None
+        if weights is None or not matches:
+            return answer(alone, matches)
+        if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):
+            return answer("match", matches)
+        details, words = live.embedder.second_look(data)
+    except ImageError as error:
+        raise PhotoRejectedError(error.code, filename, str(error)) from error
+    deadline = began + settings.second_look_ms / 1000
+    matched = matches[0].sku if alone == "match" else ""
+    looked = reranking.look(
+        catalog,
+        live,
+        weights,
+        matches,
+        vector,
+        details,
+        words,
+        matched=matched,
+        deadline=deadline,
+        products=products,
+    )
+    if looked is None:
+        return answer(alone, matches)
+    return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)

@@ -1,0 +1,96 @@
+"""The second look: what the gallery shortlists by print, matched point by point, and weighed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from catalog.catalog import Catalog
+from catalog.errors import CatalogError, GalleryMismatchError
+from catalog.generations import Live
+from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_of
+from catalog.storage import feature_store
+from embedder.bundle import SecondLook
+from embedder.errors import ImageError
+from embedder.inference import Vectors
+from embedder.matching import Candidate, Details, Words, reranker, verify_many
+from embedder.matching.reranker import Weighed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """The answer of a second look: matches, the most probable first, and the probability of the first."""
+
+    decision: reranker.Answer
+    matches: list[Match]
+    confidence: float
+
+
+def look(
+    catalog: Catalog,
+    live: Live,
+    weights: SecondLook,
+    first: Sequence[Match],
+    vector: Vectors,
+    found: Details,
+    words: Words,
+    *,
+    matched: str,
+    deadline: float,
+    products: frozenset[str] | None = None,
+) -> Looked | None:
+    """Decide by details among what the first look found and what shares print with the photo; None: no details agree.
+
+    `vector` float32 [dim], `found` and `words` are the query's; `matched` is the SKU that the first look alone would
+    match, or ""; `deadline` is a moment of time.perf_counter: what is not looked at until then is not considered;
+    `products`: among these alone, by their ids. Raises a GalleryError.
+    """
+    try:
+        hits = catalog.gallery.shortlist(live.collection, vector, words, reranker.SHORTLIST, products=products)
+    except GalleryMismatchError:
+        catalog.release(live.collection)  # as in candidates.find
+        raise
+    facts = facts_of(catalog, hits)
+    listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
+    # The nearest photo of each product that the vector finds is looked at in any case, and before all else.
+    photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
+    seen: dict[Candidate, Match] = {}
+    weighed: list[Weighed] = []
+    for start in range(0, len(photos), reranker.BATCH):
+        if seen and time.perf_counter() >= deadline:
+            log.info("the second look ended after %d of %d photos: its time was over", len(seen), len(photos))
+            break
+        batch = photos[start : start + reranker.BATCH]
+        references = [_read(catalog, photo.photo) for photo in batch]
+        agreements = verify_many(found, references, reranker.THREADS)
+        for photo, reference, agreement in zip(batch, references, agreements, strict=True):
+            seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
+        weighed = reranker.weigh(weights, list(seen))
+        if reranker.is_settled(weighed):
+            break
+    if not reranker.agrees(list(seen)):
+        return None
+    answers = [_answer(one, seen) for one in weighed]
+    if not reranker.is_guess(weights, weighed):
+        answers.sort(key=lambda match: -match.score)
+    return Looked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
+
+
+def _read(catalog: Catalog, sha256: str) -> Details:
+    try:
+        return feature_store.of_photo(catalog.photos, sha256)
+    except (CatalogError, ImageError) as error:  # a photo that was lost answers by its vector alone
+        log.warning("photo %s can't be looked at: %s", sha256[:12], error)
+        return Details.empty()
+
+
+def _answer(one: Weighed, seen: Mapping[Candidate, Match]) -> Match:
+    """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
+    photo, agreement = seen[one.best], one.best.match
+    score = max(match.score for match in seen.values() if match.sku == one.sku)
+    evidence = Evidence(photo.photo, agreement, one.best.reference) if agreement.inliers else None
+    return replace(photo, score=score, evidence=evidence)

@@ -1,0 +1,41 @@
+"""Which products an answer may name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from catalog.catalog import Catalog
+from catalog.errors import InvalidInputError
+from catalog.storage.tables import Label, Product
+
+
+@dataclass(frozen=True)
+class Among:
+    """Which products an answer may name: those that have one of the labels, and those of the SKUs."""
+
+    labels: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+
+    def products(self, catalog: Catalog) -> frozenset[str] | None:
+        """The ids of the active ones; None: all products, when neither labels nor SKUs are named.
+
+        Raises InvalidInputError for a label that no product has, or a SKU that is not in the catalog: a till that asks
+        for a set by a wrong name would be told "unknown" for ever.
+        """
+        if not self.labels and not self.skus:
+            return None
+        with catalog.db.read() as session:
+            labelled = select(Label.name, Label.product_id, Product.active).join(Product)
+            by_label = session.execute(labelled.where(Label.name.in_(self.labels))).all()
+            named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(self.skus))
+            by_sku = session.execute(named).all()
+        for field, wanted, found in (("label", self.labels, by_label), ("sku", self.skus, by_sku)):
+            for name in sorted(set(wanted) - {row[0] for row in found}):
+                raise InvalidInputError(field, f"No product has the {field} {name[:100]!r}.")
+        return frozenset(str(identity) for _, identity, active in (*by_label, *by_sku) if active)
+
+
+#: All products of the catalog.
+EVERYTHING = Among()

@@ -1,0 +1,39 @@
+"""SQL and files: what the catalog keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catalog.storage import audit_log, database, durable_files, feature_store, product_rows, revision, tables
+from catalog.storage.answer_log import AnswerLog, Entry
+from catalog.storage.database import Database
+from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
+
+__all__ = [
+    "AnswerLog",
+    "Database",
+    "Entry",
+    "PhotoStore",
+    "StoredFile",
+    "audit_log",
+    "content_hash",
+    "database",
+    "durable_files",
+    "feature_store",
+    "open_store",
+    "product_rows",
+    "revision",
+    "tables",
+]
+
+
+def open_store(url: str) -> PhotoStore:
+    """`file:PATH` or `s3://BUCKET/PREFIX`. Raises ConfigError."""
+    # Imported only when used: a folder never loads the library for buckets, nor the other way round.
+    if url.startswith("s3://"):
+        from catalog.storage.photo_bucket import S3Store
+
+        return S3Store(url)
+    from catalog.storage.photo_folder import FolderStore
+
+    return FolderStore(Path(url.removeprefix("file:")))

@@ -1,0 +1,105 @@
+"""What tills were answered, and what people say of it: a log in SQL, written behind the answers.
+
+An answer waits for no disk: entries are kept in memory and written together within seconds. A killed process takes
+those with it; nothing that was acknowledged depends on them.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+
+from catalog.errors import NotFoundError
+from catalog.normalization import checked_text
+from catalog.storage.database import Database
+from catalog.storage.product_rows import held
+from catalog.storage.tables import Feedback, Product, RecognitionEntry, now
+
+#: Entries that wait for the database, at most: the oldest give way when it is away for long.
+WAITING = 10_000
+#: Entries in one transaction, and old ones that are deleted in one.
+CHUNK = 1000
+NOTE = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer as the log keeps it. `sku`, `score` and `confidence` are the first match's; "" and None without one."""
+
+    id: uuid.UUID
+    at: datetime
+    asked_by: str
+    decision: str
+    decided_by: str
+    sku: str
+    score: float | None
+    confidence: float | None
+    bundle_id: str
+    milliseconds: float
+
+
+class AnswerLog:
+    """The log of one catalog. Safe to use from many threads."""
+
+    def __init__(self, db: Database, days: int) -> None:
+        self._db, self._days = db, days
+        self._waiting: deque[Entry] = deque(maxlen=WAITING)
+        self._writing = threading.Lock()
+
+    def note(self, entry: Entry) -> None:
+        """Keep an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
+        if self._days:
+            self._waiting.append(entry)
+
+    def flush(self) -> int:
+        """Write what waits; how many entries. Raises DatabaseUnavailableError; they then wait on."""
+        written = 0
+        with self._writing:
+            while self._waiting:
+                chunk = [self._waiting[place] for place in range(min(CHUNK, len(self._waiting)))]
+                with self._db.write() as session:
+                    skus = {entry.sku for entry in chunk if entry.decision == "match"}
+                    known = dict(session.execute(select(Product.sku, Product.id).where(Product.sku.in_(skus))).all())
+                    session.add_all(
+                        RecognitionEntry(
+                            **asdict(entry), product_id=known.get(entry.sku) if entry.decision == "match" else None
+                        )
+                        for entry in chunk
+                    )
+                # Only this method takes entries away, but a full deque lets go of its oldest by itself.
+                kept = {entry.id for entry in chunk}
+                while self._waiting and self._waiting[0].id in kept:
+                    self._waiting.popleft()
+                written += len(chunk)
+        return written
+
+    def trim(self) -> int:
+        """Delete what is older than the log's days, up to 1,000 entries; how many. Raises DatabaseUnavailableError."""
+        with self._db.write() as session:
+            old = RecognitionEntry.at < now() - timedelta(days=self._days)
+            ids = session.scalars(
+                select(RecognitionEntry.id).where(old).order_by(RecognitionEntry.at).limit(CHUNK)
+            ).all()
+            if ids:
+                session.execute(delete(RecognitionEntry).where(RecognitionEntry.id.in_(ids)))
+            return len(ids)
+
+    def judge(self, answer: uuid.UUID, *, correct: bool, sku: str = "", note: str = "", actor: str) -> None:
+        """Somebody says of an answer that it was right, or what would have been: a SKU, or "" for none of ours.
+
+        Raises NotFoundError for an answer that is not in the log or a SKU that is not in the catalog, InvalidInputError
+        for a note that can't be kept.
+        """
+        note = checked_text("note", note, NOTE)
+        self.flush()
+        with self._db.write() as session:
+            if session.get(RecognitionEntry, answer) is None:
+                raise NotFoundError(f"There is no answer {answer} in the log.")
+            if sku:
+                sku = held(session, sku).sku
+            session.add(Feedback(recognition_id=answer, actor=actor[:100], correct=correct, sku=sku, note=note))

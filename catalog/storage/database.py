@@ -1,0 +1,190 @@
+"""The SQL database: engine, one transaction a use case, migrations."""
+
+from __future__ import annotations
+
+import importlib.resources
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.orm import Session
+
+from catalog.errors import ConfigError, DatabaseUnavailableError
+from catalog.storage.revision import HEAD
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: A number of our own that names the migration lock among PostgreSQL's advisory locks.
+MIGRATION_LOCK = 7_215_803
+#: Alembic keeps what it works on in its module, so one thread at a time.
+_ALEMBIC = threading.Lock()
+#: Seconds that a writer waits for another one on SQLite, and a connection attempt to PostgreSQL may take.
+SQLITE_WAIT, CONNECT_TIMEOUT = 30, 5
+
+
+class Database:
+    """Sessions on one database. `read` for questions, `write` for changes: all of it is committed, or nothing.
+
+    Nothing is connected yet. Raises ConfigError for a URL that can't be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self.is_sqlite = self.url.startswith("sqlite")
+        # The URL may hold a password, so no message repeats it.
+        try:
+            if self.is_sqlite:
+                self.engine = create_engine(self.url, connect_args={"timeout": SQLITE_WAIT})
+                Path(self.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+                _set_up_sqlite(self.engine)
+            else:
+                options = {"connect_timeout": CONNECT_TIMEOUT}
+                self.engine = create_engine(self.url, pool_pre_ping=True, connect_args=options)
+        except (ArgumentError, ValueError) as error:
+            raise ConfigError(
+                "CATALOG_DATABASE is not a URL that can be understood (is its port a number?)."
+            ) from error
+        except ModuleNotFoundError as error:
+            raise ConfigError("CATALOG_DATABASE=postgresql... needs: pip install 'photo-catalog[postgres]'.") from error
+        except OSError as error:
+            raise ConfigError(f"The folder of the database can't be made: {error}.") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for questions; rolled back at the end."""
+        with _unavailable_told(), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits when the block ends well, and else leaves nothing behind.
+
+        On SQLite the write lock is taken at the start, so two writers wait for each other instead of failing half-way.
+        """
+        with _unavailable_told(), Session(self.engine) as session:
+            session.connection(execution_options={"immediate": True})
+            yield session
+            session.commit()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the whole database, however long it reads and whatever is written.
+
+        Nobody waits for it, nor it for anybody.
+        """
+        with _unavailable_told(), self.engine.connect() as connection:
+            if not self.is_sqlite:  # where a transaction is one anyway
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision. Safe when several processes start at once.
+
+        Raises ConfigError for a database that a newer version of this program has changed.
+        """
+        with _unavailable_told(), self.engine.connect() as connection:
+            if revision_of(connection) == HEAD:
+                return
+            # Imported when there is something to migrate: a restart need not wait for it.
+            from alembic import command
+            from alembic.util import CommandError
+
+            connection.rollback()
+            connection = connection.execution_options(immediate=True)
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            try:
+                with _ALEMBIC:
+                    command.upgrade(alembic_config(connection), "head")
+            except CommandError as error:
+                raise ConfigError(f"The database was changed by a newer version than this one: {error}") from error
+            connection.commit()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision that the database is at; None before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's settings, to run the migrations on this connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _unavailable_told() -> Iterator[None]:
+    """Errors of the connection, the server or the file are one error of ours; those of a statement stay."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailableError(f"The database does not answer: {_first_line(error.orig)}") from error
+    except TimeoutError as error:
+        raise DatabaseUnavailableError("The database is too busy: no connection came free.") from error
+    except DBAPIError as error:
+        # SQLite says of a file that is damaged or no database that it is a DatabaseError, and of which kind no more.
+        if error.connection_invalidated or type(error) is DatabaseError:
+            raise DatabaseUnavailableError(f"The database can't be used: {_first_line(error.orig)}") from error
+        raise
+
+
+def _first_line(error: object) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Two connections that switch a new file at once would wait for each other, so SQLite tells one of them that the
+    file is locked without waiting at all (13 of 150 starts of four connections): that one tries again.
+    """
+    deadline = time.monotonic() + SQLITE_WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        # The driver would begin transactions by itself, and too late for BEGIN IMMEDIATE: see `_begun`.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        _switch_to_wal(cursor)
+        # FULL: what was acknowledged survives a power cut, not only a crash.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+        # SQLite's own knows ASCII only; a search must find "Äpfel" by "äpfel" here as on PostgreSQL.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value

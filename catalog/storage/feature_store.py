@@ -1,0 +1,48 @@
+"""The details of stored photos: a file beside each, made again where it is missing, damaged or of an older version."""
+
+from __future__ import annotations
+
+import logging
+
+from catalog.errors import StorageError
+from catalog.storage.photo_store import PhotoStore
+from embedder import matching
+from embedder.errors import DetailsError
+from embedder.matching import Details
+
+log = logging.getLogger(__name__)
+
+#: With the version in its name a file of another one is never read, nor in the way of the program that wrote it.
+KIND = f"details-{matching.VERSION}"
+
+
+def keep(photos: PhotoStore, sha256: str, found: Details) -> None:
+    """Keep the details of a stored photo. Where that fails they are made again when asked for: it is only logged."""
+    try:
+        photos.put_beside(sha256, KIND, matching.to_bytes(found))
+    except (StorageError, DetailsError) as error:
+        log.warning("the details of photo %s are not kept: %s", sha256[:12], error)
+
+
+def kept(photos: PhotoStore, sha256: str) -> Details | None:
+    """The details that are kept of a photo; None when they are missing or damaged. Raises StorageError."""
+    raw = photos.get_beside(sha256, KIND)
+    if raw is None:
+        return None
+    try:
+        return matching.from_bytes(raw)
+    except DetailsError as error:
+        log.warning("the details of photo %s are made again: %s", sha256[:12], error)
+        return None
+
+
+def of_photo(photos: PhotoStore, sha256: str) -> Details:
+    """The details of a stored photo, made again and kept if they are not there.
+
+    Raises NotFoundError or StorageError when the photo can't be read either, and embedder.errors.ImageError.
+    """
+    found = kept(photos, sha256)
+    if found is None:
+        found = matching.from_photo(photos.get(sha256), matching.REFERENCE)
+        keep(photos, sha256, found)
+    return found

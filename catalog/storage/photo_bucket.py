@@ -1,0 +1,77 @@
+"""Photos in a bucket (S3), by fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from catalog.errors import ConfigError, NotFoundError, StorageError
+from catalog.storage.photo_store import StoredFile, _checked, _key, _stored, content_hash
+
+
+class S3Store:
+    """Photos in a bucket, by fsspec (extra `s3`)."""
+
+    def __init__(self, url: str, filesystem: Any = None) -> None:
+        if filesystem is None:
+            try:
+                import s3fs
+            except ModuleNotFoundError:
+                raise ConfigError("CATALOG_PHOTOS=s3://... needs the extra: pip install 'photo-catalog[s3]'.") from None
+            filesystem = s3fs.S3FileSystem()
+        self._files = filesystem
+        self._prefix = url.removeprefix("s3://").rstrip("/")
+
+    def put(self, data: bytes) -> str:
+        """One request; S3 shows the whole object or none."""
+        sha256 = content_hash(data)
+        path = f"{self._prefix}/{_key(sha256)}"
+        try:
+            if not self._files.exists(path):
+                self._files.pipe_file(path, data)
+        except Exception as error:  # each backend raises its own; none of them may reach a person
+            raise StorageError(f"The photo can't be stored in s3://{self._prefix}: {error}.") from error
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """Read and check against the hash."""
+        try:
+            data: bytes = self._files.cat_file(f"{self._prefix}/{_key(sha256)}")
+        except FileNotFoundError:
+            raise NotFoundError(f"The photo {sha256[:12]} is not in the store.") from None
+        except Exception as error:
+            raise StorageError(f"The photo {sha256[:12]} can't be read: {error}.") from error
+        return _checked(sha256, data)
+
+    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+        """One request."""
+        try:
+            self._files.pipe_file(f"{self._prefix}/{_key(sha256)}.{kind}", data)
+        except Exception as error:
+            raise StorageError(f"The {kind} of a photo can't be kept in s3://{self._prefix}: {error}.") from error
+
+    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+        """One request."""
+        try:
+            data: bytes = self._files.cat_file(f"{self._prefix}/{_key(sha256)}.{kind}")
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error}.") from error
+        return data
+
+    def files(self) -> Iterator[StoredFile]:
+        """Listed in 256 parts, so that a million photos are never in memory at once."""
+        for start in range(256):
+            try:
+                found: dict[str, Any] = self._files.find(f"{self._prefix}/{start:02x}", detail=True)
+            except Exception as error:
+                raise StorageError(f"The photos in s3://{self._prefix} can't be listed: {error}.") from error
+            for path in sorted(found):
+                written = found[path].get("LastModified") or self._files.modified(path)
+                yield from _stored(path.lstrip("/").removeprefix(f"{self._prefix}/"), written)
+
+    def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
+        """Never: a bucket has no step that would keep a photo which is put at the same moment."""
+        raise StorageError(f"{file.name} stays: a bucket can't be asked to remove only what nobody puts right now.")

@@ -1,0 +1,146 @@
+"""Photos in a local folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
+from catalog.storage.durable_files import _sync_folder, _write
+from catalog.storage.photo_store import _ASIDE, StoredFile, _checked, _key, _stored, content_hash
+
+
+class FolderStore:
+    """Photos in a local folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, data: bytes) -> str:
+        """Written beside, synced and renamed: after a crash there is the whole photo or none."""
+        sha256 = content_hash(data)
+        path = self.root / _key(sha256)
+        try:
+            if _renewed(path, data):  # else it is not there, or was damaged and is mended by this
+                return sha256
+            _write(path, data, sync=True)
+            for folder in (path.parent, path.parent.parent, self.root):  # the new names, too, outlive a power cut
+                _sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"The photo can't be stored in {self.root}: {error.strerror or error}.") from error
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """Read and check against the hash."""
+        path = self.root / _key(sha256)
+        try:
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                data = _aside(path).read_bytes()  # looked at by `remove` right now, or when that was killed
+        except FileNotFoundError:
+            raise NotFoundError(f"The photo {sha256[:12]} is not in the store.") from None
+        except OSError as error:
+            if error.errno == errno.EIO:  # the disk has lost this one
+                raise PhotoDamagedError(f"The photo {sha256[:12]} can't be read: {error.strerror}.") from error
+            raise StorageError(f"The photo {sha256[:12]} can't be read: {error.strerror or error}.") from error
+        return _checked(sha256, data)
+
+    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+        """Written beside and renamed."""
+        try:
+            _write(self.root / f"{_key(sha256)}.{kind}", data, sync=False)
+        except OSError as error:
+            raise StorageError(f"The {kind} of a photo can't be kept in {self.root}: {error.strerror}.") from error
+
+    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+        """Read."""
+        try:
+            return (self.root / f"{_key(sha256)}.{kind}").read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error.strerror}.") from error
+
+    def files(self) -> Iterator[StoredFile]:
+        """Two levels of folders, each in the order of names."""
+        try:
+            for folder in sorted(self.root.glob("??/??")):
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name.lstrip("."))
+                for entry in found:
+                    with suppress(FileNotFoundError):  # it was a moment ago
+                        if entry.is_file(follow_symlinks=False):
+                            written = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+                            name = f"{folder.relative_to(self.root)}/{entry.name}"
+                            yield from _stored(name, written)
+        except OSError as error:
+            raise StorageError(f"The photos in {self.root} can't be listed: {error.strerror}.") from error
+
+    def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
+        """Set aside under another name, asked, then removed or put back; `put` makes what it finds new."""
+        try:
+            with _locked(self.root):  # two that remove the same would take each other's
+                if file.sha256:
+                    return self._remove_photo(file, unused)
+                path = self.root / file.name
+                gone = unused(_written(path))
+                if gone:
+                    path.unlink()
+                return gone
+        except OSError as error:
+            raise StorageError(f"{file.name} in {self.root} can't be removed: {error.strerror}.") from error
+
+    def _remove_photo(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
+        path = self.root / _key(file.sha256)
+        aside = _aside(path)
+        with suppress(FileNotFoundError):  # set aside by a run that was killed, or never there: only files beside
+            os.rename(path, aside)
+        gone = False
+        try:
+            gone = unused(_written(aside) if aside.exists() else file.written)
+        finally:
+            if not gone and aside.exists():
+                with suppress(FileExistsError):  # put anew meanwhile
+                    os.link(aside, path)
+                _sync_folder(path.parent)
+            aside.unlink(missing_ok=True)
+        if gone:
+            for beside in path.parent.glob(f"{file.sha256}.*"):
+                beside.unlink(missing_ok=True)
+        return gone
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_ASIDE}")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One at a time, in all processes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _written(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _renewed(path: Path, data: bytes) -> bool:
+    """Whether these bytes are there already; then they are as if put this moment, so that `remove` leaves them."""
+    try:
+        if not path.is_file() or path.read_bytes() != data:
+            return False
+        os.utime(path)
+    except FileNotFoundError:  # set aside a moment ago
+        return False
+    return True

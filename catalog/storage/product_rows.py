@@ -1,0 +1,32 @@
+"""The row of the product that has a SKU, locked for change."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from catalog.errors import InvalidInputError
+from catalog.normalization import known_form, no_product
+from catalog.storage.tables import Product
+
+
+def held(session: Session, sku: str) -> Product:
+    """The product, held for change until the transaction ends. Raises NotFoundError."""
+    product = session.scalar(select(Product).where(Product.sku == known_form(sku)).with_for_update())
+    if product is None:
+        raise no_product(sku)
+    return product
+
+
+def held_both(session: Session, sku: str, other: str) -> tuple[Product, Product]:
+    """Two products, held for change. Raises NotFoundError, or InvalidInputError when they are one."""
+    first, second = known_form(sku), known_form(other)
+    if first == second:
+        raise InvalidInputError("sku", f"Both are the product {first!r}.")
+    # In one order, so that two who hold the same ones never wait for each other.
+    query = select(Product).where(Product.sku.in_([first, second])).order_by(Product.id).with_for_update()
+    found = {product.sku: product for product in session.scalars(query)}
+    for wanted in (first, second):
+        if wanted not in found:
+            raise no_product(wanted)
+    return found[first], found[second]

@@ -1,0 +1,279 @@
+"""Tables. No behaviour, no side effects: what happens to them is in the modules named by the use case."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware in Python on every database (SQLite keeps no time zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware moments only; stored in UTC."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Always aware."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """Constraint names by convention, so that migrations can name them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, uuid.UUID: Uuid, dict[str, Any]: JSON}
+
+
+class Product(Base):
+    """What is sold under one SKU. A retired product stays, is not recognized, and can come back.
+
+    `search` is what the list looks into: SKU, name, brand and category, case folded (see products/facts.py).
+    """
+
+    __tablename__ = "product"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    sku: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    brand: Mapped[str] = mapped_column(String(100), default="")
+    category: Mapped[str] = mapped_column(String(100), default="")
+    variant_group: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    search: Mapped[str] = mapped_column(Text, default="", server_default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+    photos: Mapped[list[Photo]] = relationship(
+        back_populates="product", cascade="all, delete-orphan", order_by="Photo.created_at, Photo.id"
+    )
+
+    barcodes: Mapped[list[Barcode]] = relationship(
+        back_populates="product", cascade="all, delete-orphan", order_by="Barcode.gtin"
+    )
+
+    labels: Mapped[list[Label]] = relationship(
+        back_populates="product", cascade="all, delete-orphan", order_by="Label.name"
+    )
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy takes it as it is
+    __table_args__ = (
+        Index("ix_product_active_sku", "active", "sku"),
+        # Covers a search, so that SQLite reads no row for it.
+        Index("ix_product_active_sku_search", "active", "sku", "search"),
+        Index("ix_product_active_category_sku", "active", "category", "sku"),
+        Index("ix_product_created_at", "created_at"),
+        Index("ix_product_variant_group", "variant_group"),
+    )
+
+
+class Photo(Base):
+    """A reference photo of a product. Its id is derived from product and content, and is its point in the gallery.
+
+    One that a person cropped is a photo of its own: `original` is the content hash of the one that it was cut from,
+    `crop` is where: [left, top, right, bottom] in shares of its width and height. `source` is how it came: staff, api,
+    cli, import. `status` is accepted, or overruled: `warnings` (codes) spoke against it when it was added.
+    """
+
+    __tablename__ = "photo"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"))
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    filename: Mapped[str] = mapped_column(String(255), default="")
+    bytes: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    source: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    status: Mapped[str] = mapped_column(String(20), default="accepted", server_default="accepted")
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    original: Mapped[str | None] = mapped_column(String(64), index=True)
+    crop: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    product: Mapped[Product] = relationship(back_populates="photos")
+
+    __table_args__ = (UniqueConstraint("product_id", "sha256"),)
+
+
+class Barcode(Base):
+    """A number that is printed on a product's packs. A product may have several; each belongs to one product."""
+
+    __tablename__ = "barcode"
+
+    gtin: Mapped[str] = mapped_column(String(14), primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    product: Mapped[Product] = relationship(back_populates="barcodes")
+
+
+class Label(Base):
+    """A set that a product belongs to ("bakery", "store 12"): recognition can be asked to answer from it alone."""
+
+    __tablename__ = "label"
+
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+    product: Mapped[Product] = relationship(back_populates="labels")
+
+
+class Generation(Base):
+    """One bundle's collection in the gallery. Exactly one is live; the one before it stays for the way back."""
+
+    __tablename__ = "generation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    bundle_id: Mapped[str] = mapped_column(String(12), unique=True)
+    bundle_name: Mapped[str] = mapped_column(String(100))
+    collection: Mapped[str] = mapped_column(String(100), unique=True)
+    dim: Mapped[int]
+    live: Mapped[bool] = mapped_column(default=False)
+    previous_id: Mapped[int | None] = mapped_column(ForeignKey("generation.id"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    switched_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_generation_live", "live", unique=True, sqlite_where=text("live"), postgresql_where=text("live")),
+    )
+
+
+class Enrollment(Base):
+    """A photo's place in a generation: `done` once its vector is in the gallery, else pending and retried."""
+
+    __tablename__ = "enrollment"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    photo_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True)
+    done: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text, default="")
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+    __table_args__ = (
+        Index(
+            "ix_enrollment_pending", "generation_id", sqlite_where=text("NOT done"), postgresql_where=text("NOT done")
+        ),
+        Index("ix_enrollment_photo_id", "photo_id"),
+    )
+
+
+class Removal(Base):
+    """A point that must leave a generation: written with the deletion, gone once the gallery has done it."""
+
+    __tablename__ = "removal"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    point_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class RecognitionEntry(Base):
+    """What a till asked and was answered. `product_id` is that of a match; an answer that named none has none."""
+
+    __tablename__ = "recognition"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    asked_by: Mapped[str] = mapped_column(String(100), default="")
+    decision: Mapped[str] = mapped_column(String(20))
+    decided_by: Mapped[str] = mapped_column(String(20))
+    product_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("product.id", ondelete="SET NULL"))
+    sku: Mapped[str] = mapped_column(String(64), default="")
+    score: Mapped[float | None]
+    confidence: Mapped[float | None]
+    bundle_id: Mapped[str] = mapped_column(String(12))
+    milliseconds: Mapped[float]
+
+    __table_args__ = (Index("ix_recognition_product_id_at", "product_id", "at"),)
+
+
+class Feedback(Base):
+    """What a person or a till says of an answer: it was right, or which SKU it was ("" for none of ours)."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recognition_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("recognition.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor: Mapped[str] = mapped_column(String(100))
+    correct: Mapped[bool]
+    sku: Mapped[str] = mapped_column(String(64), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+
+
+class User(Base):
+    """A member of the staff who may sign in to the admin pages."""
+
+    __tablename__ = "staff"  # "user" is a reserved word in PostgreSQL
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ApiKey(Base):
+    """A till's key. Only a hash is kept; `prefix` is its start, for people to tell keys apart."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(12))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditEntry(Base):
+    """Who changed what, before and after."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(50))
+    subject: Mapped[str] = mapped_column(String(100), index=True)
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]

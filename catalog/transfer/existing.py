@@ -1,0 +1,81 @@
+"""What the catalog has already of that which is to be imported: asked for many products at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from catalog.catalog import Catalog
+from catalog.enrollment.outbox import PENDING
+from catalog.errors import InvalidInputError
+from catalog.normalization import check_sku
+from catalog.products import barcode_owners
+from catalog.storage.tables import Enrollment, Generation, Photo, Product
+from catalog.transfer.sources import Item
+from embedder.barcodes import gtin
+from embedder.errors import GtinError
+
+#: Products that are asked for in one go.
+BATCH = 200
+
+
+@dataclass
+class Known:
+    """`photos`: of each SKU that there is, the SHA-256 of its photos, and whether each is still pending.
+
+    `owners`: the SKU that has a barcode (14 digits).
+    """
+
+    photos: dict[str, dict[str, bool]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+
+
+def in_batches(catalog: Catalog, items: Iterable[Item]) -> Iterator[tuple[Item, Known]]:
+    """Items, each with what is known of it and of its neighbours."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            known = of(catalog, batch)
+            yield from ((one, known) for one in batch)
+            batch = []
+    known = of(catalog, batch)
+    yield from ((one, known) for one in batch)
+
+
+def of(catalog: Catalog, items: Sequence[Item]) -> Known:
+    """What there is of these items."""
+    skus = {sku for item in items if (sku := _form(item.facts.sku))}
+    numbers = {number for item in items for text in item.facts.barcodes if (number := _gtin(text))}
+    known = Known()
+    with catalog.db.read() as session:
+        mine = Product.sku.in_(skus)
+        for sku in session.scalars(select(Product.sku).where(mine)):
+            known.photos[sku] = {}
+        pending = (
+            select(Enrollment.photo_id)
+            .join(Generation, Generation.id == Enrollment.generation_id)
+            .where(Generation.live, PENDING)
+        )
+        query = select(Product.sku, Photo.sha256, Photo.id.in_(pending)).join(Photo, Photo.product_id == Product.id)
+        for sku, sha256, waits in session.execute(query.where(mine)):
+            known.photos.setdefault(sku, {})[sha256] = bool(waits)
+        for part in range(0, len(listed := sorted(numbers)), 1000):
+            known.owners |= barcode_owners.owners(session, listed[part : part + 1000])
+    return known
+
+
+def _form(sku: str) -> str:
+    try:
+        return check_sku(sku)
+    except InvalidInputError:
+        return ""
+
+
+def _gtin(text: str) -> str:
+    try:
+        return gtin.parse(text)
+    except GtinError:
+        return ""

@@ -1,0 +1,174 @@
+"""Many products at once, into the catalog. A re-run adds nothing twice, and goes on where a killed one ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from catalog import enrollment, products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, ReadPhoto
+from catalog.errors import (
+    BarcodeTakenError,
+    GalleryError,
+    InvalidInputError,
+    NotFoundError,
+    PhotoRejectedError,
+    SkuExistsError,
+)
+from catalog.generations import Live
+from catalog.normalization import check_sku
+from catalog.products import Facts, barcode_owners, check_facts
+from catalog.storage import content_hash
+from catalog.transfer import existing
+from catalog.transfer.existing import Known
+from catalog.transfer.sources import Item, PhotoFile
+
+log = logging.getLogger(__name__)
+#: Photos of one SKU that are written in one go.
+CHUNK = 32
+#: Photos that are looked at while those before them are written; so at most some 80 are in memory.
+AHEAD = 16
+
+
+@dataclass
+class Report:
+    """What an import did; `errors` has one line for each photo or product that was left out."""
+
+    products: int = 0
+    photos: int = 0
+    duplicates: int = 0
+    pending: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Photos of one item that are written in one go; `has` are those that its product has: SHA-256, and if pending."""
+
+    item: Item
+    photos: list[PhotoFile]
+    known: Known
+    has: dict[str, bool] | None
+
+
+#: A photo that the product has already: whether it is still pending. Or one that can't be used: why. Or a new one.
+_Looked = bool | str | ReadPhoto
+
+
+def run(
+    catalog: Catalog, items: Iterable[Item], *, actor: str, progress: Callable[[int], None] = lambda photos: None
+) -> Report:
+    """Import items one product at a time; a broken photo or product is reported and does not stop the others.
+
+    Products that are there keep their facts, and get what they lack of photos and barcodes. Photos of the next products
+    are looked at while the former are written. Raises what database and photo store do when they fail.
+    """
+    report = Report()
+    _finish_pending(catalog)
+    live = catalog.model()
+    refused: Item | None = None
+    pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
+    try:
+        for part, looked in _read_ahead(live, pool, _parts(existing.in_batches(catalog, items))):
+            if part.item is not refused:
+                try:
+                    _import_part(catalog, part, looked, report, actor)
+                except (InvalidInputError, BarcodeTakenError) as error:
+                    refused = part.item
+                    report.errors.append(f"{part.item.source}: {error}")
+            progress(len(part.photos))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return report
+
+
+def _finish_pending(catalog: Catalog) -> None:
+    """What a killed import had stored and not yet enrolled."""
+    try:
+        while enrollment.run_pending(catalog):
+            pass
+    except GalleryError as error:
+        log.warning("still pending: %s", error)
+
+
+def _parts(items: Iterable[tuple[Item, Known]]) -> Iterator[_Part]:
+    for item, there in items:
+        try:
+            has = there.photos.get(check_sku(item.facts.sku))
+        except InvalidInputError:
+            has = None
+        for start in range(0, len(item.photos) or 1, CHUNK):
+            yield _Part(item, item.photos[start : start + CHUNK], there, has)
+
+
+def _read_ahead(live: Live, pool: ThreadPoolExecutor, parts: Iterable[_Part]) -> Iterator[tuple[_Part, list[_Looked]]]:
+    """Parts with their photos looked at, in order; AHEAD photos of the next parts are under way all the time."""
+    waiting: deque[tuple[_Part, list[Future[_Looked]]]] = deque()
+    for part in parts:
+        waiting.append((part, [pool.submit(_look, live, part, photo) for photo in part.photos]))
+        while sum(len(futures) for _, futures in waiting) - len(waiting[0][1]) >= AHEAD or len(waiting) > AHEAD:
+            first, futures = waiting.popleft()
+            yield first, [future.result() for future in futures]
+    for first, futures in waiting:
+        yield first, [future.result() for future in futures]
+
+
+def _look(live: Live, part: _Part, photo: PhotoFile) -> _Looked:
+    try:
+        data = photo.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: no path has a null character
+        return f"{photo}: {getattr(error, 'strerror', None) or error}"
+    if part.has is not None and (pending := part.has.get(content_hash(data))) is not None:
+        return pending
+    try:
+        return enrollment.read_photo(live.embedder, NewPhoto(photo.name, data))
+    except PhotoRejectedError as error:
+        return str(error)
+
+
+def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: Report, actor: str) -> None:
+    item = part.item
+    if item.errors:
+        raise InvalidInputError("line", " ".join(item.errors))
+    facts = check_facts(item.facts)
+    if not item.photos and part.has is None:
+        raise InvalidInputError("photos", f"{facts.sku or 'The line'} has no photo.")
+    report.errors += [f"{item.source}: {each}" for each in looked if isinstance(each, str)]
+    there = [each for each in looked if isinstance(each, bool)]
+    new = [each for each in looked if isinstance(each, ReadPhoto)]
+    report.duplicates += len(there)
+    report.pending += sum(there)
+    if new:
+        added = _add(catalog, facts, new, actor)
+        report.products += added.created
+        report.duplicates += sum(photo.duplicate for photo in added.photos)
+        report.photos += sum(not photo.duplicate for photo in added.photos)
+        if item.active:  # what is retired waits for nothing
+            report.pending += sum(photo.state == "pending" for photo in added.photos)
+    elif part.has is not None:
+        _add_barcodes(catalog, facts, part.known, actor)
+    if not item.active and (new or part.has is not None):
+        products.set_active(catalog, facts.sku, False, actor=actor)
+
+
+def _add_barcodes(catalog: Catalog, facts: Facts, there: Known, actor: str) -> None:
+    for number in facts.barcodes:
+        if there.owners.get(number) != facts.sku:
+            barcode_owners.add(catalog, facts.sku, number, actor=actor)
+
+
+def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.Added:
+    # Barcodes on the photos are not read: nobody is there to say whether to keep them.
+    try:
+        for number in facts.barcodes:
+            barcode_owners.add(catalog, facts.sku, number, actor=actor)
+        return products.add_photos(catalog, facts.sku, photos, actor=actor, compare=False, source="import")
+    except NotFoundError:
+        try:
+            return products.create(catalog, facts, photos, actor=actor, compare=False, source="import")
+        except SkuExistsError:  # somebody else made it just now
+            return _add(catalog, facts, photos, actor)

@@ -1,0 +1,8 @@
+"""A photo -> its barcodes, and what is checked of a number."""
+
+from __future__ import annotations
+
+from embedder.barcodes import gtin
+from embedder.barcodes.reader import Barcode, Place, read_bytes
+
+__all__ = ["Barcode", "Place", "gtin", "read_bytes"]

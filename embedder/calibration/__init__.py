@@ -1,0 +1,9 @@
+"""Thresholds and weights of a bundle, fitted and cross-validated over SKUs."""
+
+from __future__ import annotations
+
+from embedder.calibration.calibrating_reranker import calibrate_details
+from embedder.calibration.calibrating_thresholds import calibrate
+from embedder.calibration.rates import Pair, read_alone, read_pair
+
+__all__ = ["Pair", "calibrate", "calibrate_details", "read_alone", "read_pair"]

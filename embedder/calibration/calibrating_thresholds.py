@@ -1,0 +1,187 @@
+"""Thresholds for an answer: how high a score and how wide a margin make a match.
+
+Every query is asked twice: with its SKU in the gallery, where a match should name it, and with its SKU held out of the
+gallery, where it stands for a product that is none of ours and no match should come. Its look-alikes stay, so that it
+is the hardest unknown product there is.
+
+The thresholds that ship are fitted on all queries. What is reported is cross-validated over SKUs: each query is
+answered by thresholds that were fitted without any query of its SKU. These are the rates of the procedure on SKUs that
+it was not fitted on, not those of the shipped thresholds on the queries that chose them. Galleries stay whole while
+fitting, since their size moves the rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedder.bundle import Thresholds
+from embedder.calibration.fitting_thresholds import SLACK, Asked, _measure, _unknown, fit_thresholds
+from embedder.calibration.rates import Floats, Pair, Rates, SetRates, Unknown, split_folds
+from embedder.errors import DataError
+from embedder.evaluation import Embedded
+from embedder.evaluation.metrics import sku_scores
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Thresholds fitted on the other folds' SKUs, and the rates of this fold's queries by them."""
+
+    score: float
+    margin: float
+    queries: int
+    skus: int
+    rates: Rates
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """Photos of products that are none of any gallery's, each asked of every gallery, by the shipped thresholds."""
+
+    names: list[str]
+    photos: int
+    rates: Unknown
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds, and how they answer.
+
+    rates, sets, by_fold: out of fold, on SKUs that the thresholds were not fitted on. in_sample: the shipped thresholds
+    on the very queries that they were fitted on, to compare. strangers: never fitted on. warnings: a line each for a
+    rate that is above what was asked for.
+    """
+
+    thresholds: Thresholds
+    wrong: float
+    queries: int
+    seed: int
+    rates: Rates
+    sets: list[SetRates]
+    by_fold: list[Fold]
+    in_sample: Rates
+    strangers: Strangers | None
+    warnings: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def calibrate(
+    pairs: Sequence[Pair],
+    *,
+    false_accept: float,
+    wrong: float,
+    folds: int = 5,
+    seed: int = 1,
+    strangers: Sequence[tuple[str, Embedded]] = (),
+) -> Calibration:
+    """Sets -> thresholds with the most right answers while both rates stay below the stated ones.
+
+    false_accept: share of held out products answered `match`; wrong: share of wrong SKUs among the matches of known
+    ones. A right answer is a match that names the SKU, or `unknown` with the SKU held out; an `ambiguous` counts half.
+    strangers: (name, photos of products that are none of any gallery's), for a figure of their own.
+
+    Raises DataError when no query's SKU is in its gallery, when a set has too few SKUs for the folds, or when no
+    thresholds that match at all keep to the rates.
+    """
+    asked = _ask(pairs)
+    fold = split_folds(asked.place, asked.sku, [pair.name for pair in pairs], folds, seed)
+    # Shipped is the fit on all queries, not the median of the folds' fits: in the measurement at HALF both gave 70.9 %
+    # right and 7.9 % accepted (deviation 2.3 and 2.5 points). The highest score and margin of the folds gave 67.9 and
+    # 6.2 %, which is only a lower rate by another name: who wants it can state it.
+    thresholds = fit_thresholds(asked, false_accept, wrong)
+    fits = [
+        fit_thresholds(asked.only(fold != number), false_accept, wrong, f"Without fold {number + 1}: ")
+        for number in range(folds)
+    ]
+    score = np.array([fit.score for fit in fits])[fold]
+    margin = np.array([fit.margin for fit in fits])[fold]
+
+    rates = _measure(asked, score, margin)
+    sets = []
+    for number, pair in enumerate(pairs):
+        own = asked.place == number
+        part = asked.only(own)
+        sets.append(
+            SetRates(
+                name=pair.name,
+                gallery=len(pair.gallery.skus),
+                gallery_skus=len(set(pair.gallery.skus)),
+                queries=len(part.sku),
+                skus=len(np.unique(part.sku)),
+                rates=_measure(part, score[own], margin[own]),
+            )
+        )
+    by_fold = []
+    for number, fit in enumerate(fits):
+        part = asked.only(fold == number)
+        measured = _measure(part, fit.score, fit.margin)
+        by_fold.append(Fold(fit.score, fit.margin, len(part.sku), len(np.unique(part.sku)), measured))
+    others = _ask_strangers(pairs, strangers, thresholds) if strangers else None
+    return Calibration(
+        thresholds=thresholds,
+        wrong=wrong,
+        queries=len(asked.sku),
+        seed=seed,
+        rates=rates,
+        sets=sets,
+        by_fold=by_fold,
+        in_sample=_measure(asked, thresholds.score, thresholds.margin),
+        strangers=others,
+        warnings=list(_warnings(rates, others, false_accept, wrong)),
+    )
+
+
+def _ask(pairs: Sequence[Pair]) -> Asked:
+    parts = []
+    for place, pair in enumerate(pairs):
+        table, names = sku_scores(pair.queries.vectors, pair.gallery.vectors, pair.gallery.skus)
+        if len(names) < 3:
+            raise DataError("Calibration needs at least three SKUs in each gallery.")
+        column = {name: i for i, name in enumerate(names)}
+        own = np.array([column.get(sku, -1) for sku in pair.queries.skus])
+        rows = np.flatnonzero(own >= 0)
+        if not len(rows):
+            raise DataError(f"No query is of a SKU that its gallery holds ({pair.name}).")
+        table, own = table[rows], own[rows]
+        right = table.argmax(axis=1) == own
+        score, margin = _first_two(table)
+        table[np.arange(len(rows)), own] = -1.0
+        parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table)))
+    return Asked(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Scores [queries, skus] -> best, and margin over the second, [queries] each, in float64 as when serving."""
+    two = np.partition(table, -2, axis=1)[:, -2:].astype(np.float64)
+    return two[:, 1], two[:, 1] - two[:, 0]
+
+
+def _ask_strangers(pairs: Sequence[Pair], strangers: Sequence[tuple[str, Embedded]], limits: Thresholds) -> Strangers:
+    """Each folder of each gallery weighs the same."""
+    rates = []
+    for pair in pairs:
+        for _, photos in strangers:
+            table, _ = sku_scores(photos.vectors, pair.gallery.vectors, pair.gallery.skus)
+            score, margin = _first_two(table)
+            rates.append(_unknown(score, margin, limits.score, limits.margin, np.full(len(score), 1 / len(score))))
+    mean = np.mean([(one.accepted, one.ambiguous, one.unknown) for one in rates], axis=0)
+    return Strangers([name for name, _ in strangers], sum(len(p.skus) for _, p in strangers), Unknown(*mean.tolist()))
+
+
+def _warnings(rates: Rates, strangers: Strangers | None, false_accept: float, wrong: float) -> list[str]:
+    found = [
+        ("False accepts of SKUs that the thresholds were not fitted on", rates.held_out.accepted, false_accept),
+        ("Wrong SKUs among the matches, on SKUs not fitted on,", rates.known.wrong_matches, wrong),
+    ]
+    if strangers:
+        found.append(("False accepts of strangers", strangers.rates.accepted, false_accept))
+    return [
+        f"{what} are {rate:.2%}, above the stated {limit:.2%}." for what, rate, limit in found if rate > limit + SLACK
+    ]

@@ -1,0 +1,120 @@
+"""Thresholds that hold stated rates on the queries at hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embedder.bundle import Thresholds
+from embedder.calibration.rates import HALF, Bools, Floats, Known, Rates, Unknown, even_weights
+from embedder.errors import DataError
+
+#: Margins that are tried.
+MARGINS = np.round(np.arange(0.0, 0.205, 0.005), 4)
+#: Scores that are tried: so many quantiles of the held out queries' scores.
+LEVELS = 201
+#: Rates are sums of many small weights: what is over the limit by less than this is on it.
+SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Queries: their set and SKU, and what the gallery said. All [queries].
+
+    score, margin: of the best SKU, and over the second; right: the best is the query's own. out_score, out_margin: the
+    same with the query's SKU held out.
+    """
+
+    place: npt.NDArray[np.intp]
+    sku: npt.NDArray[np.str_]
+    score: Floats
+    margin: Floats
+    right: Bools
+    out_score: Floats
+    out_margin: Floats
+
+    def only(self, which: Bools) -> Asked:
+        """These queries alone."""
+        return Asked(**{name: values[which] for name, values in vars(self).items()})
+
+    def weight(self) -> Floats:
+        """Of each query: every set weighs the same, and all of them 1."""
+        return even_weights(self.place)
+
+
+def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rates:
+    """Rates by these thresholds, one for all or [queries]."""
+    weight = asked.weight()
+    high = asked.score >= score
+    match = high & (asked.margin >= margin)
+    known = (match & asked.right, match & ~asked.right, high & ~match, ~high)
+    return Rates(
+        Known(*(float(weight[which].sum()) for which in known)),
+        _unknown(asked.out_score, asked.out_margin, score, margin, weight),
+    )
+
+
+def _unknown(first: Floats, over: Floats, score: Floats | float, margin: Floats | float, weight: Floats) -> Unknown:
+    high = first >= score
+    match = high & (over >= margin)
+    return Unknown(*(float(weight[which].sum()) for which in (match, high & ~match, ~high)))
+
+
+def fit_thresholds(asked: Asked, false_accept: float, wrong: float, where: str = "") -> Thresholds:
+    """The best thresholds for these queries. Raises DataError, naming what can be kept, when none keep the rates."""
+    weight = asked.weight()
+    # Rounded up, and before the rates are taken: the rates are those of the very thresholds that the bundle will hold,
+    # and the highest is above every held out query's score.
+    tried = np.quantile(asked.out_score, np.linspace(0.0, 1.0, LEVELS))
+    levels = np.unique(np.round(np.ceil(tried * 1e4 + 1e-6) / 1e4, 4))
+
+    def above(score: Floats, which: Bools) -> Floats:
+        """Weight of those of the queries whose score is at least each level, [levels]."""
+        place = np.searchsorted(levels, score[which], side="right")
+        held = np.bincount(place, weight[which], minlength=len(levels) + 1)
+        sums: Floats = np.cumsum(held[::-1])[::-1][1:]
+        return sums
+
+    every = np.ones(len(weight), dtype=bool)
+    high, out_high = above(asked.score, every), above(asked.out_score, every)
+    matches, rights, accepts = [], [], []
+    for margin in MARGINS:
+        clear = asked.margin >= margin
+        matches.append(above(asked.score, clear))
+        rights.append(above(asked.score, clear & asked.right))
+        accepts.append(above(asked.out_score, asked.out_margin >= margin))
+    match, right, accepted = np.array(matches), np.array(rights), np.array(accepts)  # [margins, levels] each
+    ambiguous = (high - match) + (out_high - accepted)
+    value = right + (1 - out_high) + HALF * ambiguous
+    mistaken = 1 - right / np.maximum(match, SLACK)
+    useful = right > 0
+    few_accepts, few_wrong = useful & (accepted <= false_accept + SLACK), useful & (mistaken <= wrong + SLACK)
+    kept = few_accepts & few_wrong
+    if not kept.any():
+        least = _what_is_reachable(useful, few_accepts, few_wrong, accepted, mistaken)
+        raise DataError(f"{where}No thresholds keep both rates (--false-accept, --wrong): {least}.")
+    # Margins and levels rise, so that the first of equals is the lowest margin, then the lowest score.
+    row, column = np.unravel_index(np.argmax(np.where(kept, value, -1.0)), value.shape)
+    return Thresholds(float(levels[column]), float(MARGINS[row]), false_accept)
+
+
+def _what_is_reachable(useful: Bools, few_accepts: Bools, few_wrong: Bools, accepted: Floats, mistaken: Floats) -> str:
+    """How far the rates would have to be allowed for anything to match right (useful). All [margins, levels]."""
+
+    def least(rate: Floats, among: Bools) -> str:
+        return f"{math.ceil(rate[among].min() * 1e4 - 1e-6) / 1e4:.4f}"
+
+    if not useful.any():
+        return "no query is ever nearest to its own SKU"
+    ways = []
+    if few_wrong.any():
+        ways.append(f"--false-accept {least(accepted, few_wrong)}")
+    if few_accepts.any():
+        ways.append(f"--wrong {least(mistaken, few_accepts)}")
+    if not ways:
+        fewest = useful & (accepted <= accepted[useful].min() + SLACK)
+        ways.append(f"--false-accept {least(accepted, fewest)} with --wrong {least(mistaken, fewest)}")
+    return f"a right match takes at least {' or '.join(ways)}"

@@ -1,0 +1,1 @@
+"""Networks under one budget (TensorFlow). It imports nothing by itself."""

@@ -1,0 +1,19 @@
+"""Photos of a training or an evaluation: folders, splits, the low-quality set."""
+
+from __future__ import annotations
+
+from embedder.datasets.degradation import degrade
+from embedder.datasets.photo_folders import SUFFIXES, find_photos
+from embedder.datasets.splits import Photos, choose_skus, left_out, set_name, split_references, split_share
+
+__all__ = [
+    "SUFFIXES",
+    "Photos",
+    "choose_skus",
+    "degrade",
+    "find_photos",
+    "left_out",
+    "set_name",
+    "split_references",
+    "split_share",
+]

@@ -1,0 +1,21 @@
+"""How well a bundle recognizes."""
+
+from __future__ import annotations
+
+from embedder.evaluation import metrics, page, protocols
+from embedder.evaluation.embedding import Embedded, embed_folder, embed_photos
+from embedder.evaluation.evaluating import evaluate, run
+from embedder.evaluation.figures import Evaluation, Figures
+
+__all__ = [
+    "Embedded",
+    "Evaluation",
+    "Figures",
+    "embed_folder",
+    "embed_photos",
+    "evaluate",
+    "metrics",
+    "page",
+    "protocols",
+    "run",
+]

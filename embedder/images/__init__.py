@@ -1,0 +1,23 @@
+"""Bytes -> upright pixels: the one path that a photo takes, for training and for serving."""
+
+from __future__ import annotations
+
+from embedder.images import quality
+from embedder.images.decoding import MAX_BYTES, MIN_SIDE, Limits, Pixels, decode, dimensions
+from embedder.images.quality import faults, measure
+from embedder.images.views import fit, load, view
+
+__all__ = [
+    "MAX_BYTES",
+    "MIN_SIDE",
+    "Limits",
+    "Pixels",
+    "decode",
+    "dimensions",
+    "faults",
+    "fit",
+    "load",
+    "measure",
+    "quality",
+    "view",
+]

@@ -1,0 +1,51 @@
+"""An upright picture -> the network's square input."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import (
+    Image,
+    TiffImagePlugin,  # noqa: F401  (registers itself: without it Pillow imports all of its plugins)
+    WebPImagePlugin,  # noqa: F401
+)
+
+from embedder.images.decoding import Pixels, decode
+
+#: Side of the `centre` view, as a share of the picture's shorter side.
+CENTRE = 0.8
+#: Letterbox bars: mid-grey, which every backbone's preprocessing maps to about zero.
+FILL = 127
+
+
+def fit(picture: Image.Image, size: int) -> Pixels:
+    """RGB picture -> uint8 [size, size, 3]: the whole picture, its shape kept, bars of mid-grey (a letterbox)."""
+    width, height = picture.size
+    scale = size / max(width, height)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = picture.resize(inner, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if inner == (size, size):
+        return np.asarray(small, dtype=np.uint8)
+    canvas = Image.new("RGB", (size, size), (FILL, FILL, FILL))
+    canvas.paste(small, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def view(picture: Image.Image, size: int, name: str) -> Pixels:
+    """RGB picture -> one of its views, uint8 [size, size, 3]: `whole` as it is, or `centre`, the square in its middle.
+
+    A product fills a tight crop, but only the middle of a till's frame: the mean of both views serves either. Raises
+    ValueError for a view that there is not.
+    """
+    if name == "whole":
+        return fit(picture, size)
+    if name != "centre":
+        raise ValueError(f"no such view: {name}")
+    width, height = picture.size
+    side = round(CENTRE * min(width, height))
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return fit(picture.crop((left, top, left + side, top + side)), size)
+
+
+def load(data: bytes, size: int) -> Pixels:
+    """Bytes of an image file -> its whole view, uint8 [size, size, 3]. Raises ImageError."""
+    return fit(decode(data, want=size), size)

@@ -1,0 +1,7 @@
+"""A bundle at work: photos -> unit vectors, local features and visual words."""
+
+from __future__ import annotations
+
+from embedder.inference.embedder import Embedder, Look, Vectors
+
+__all__ = ["Embedder", "Look", "Vectors"]

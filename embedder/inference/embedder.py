@@ -1,0 +1,141 @@
+"""Embedder: photos -> unit vectors, by a pool of LiteRT interpreters."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from embedder import images, matching
+from embedder.bundle import Bundle, load_bundle
+from embedder.errors import BundleError, ImageError
+from embedder.inference.litert import _open_interpreter
+from embedder.matching import Details, Vocabulary, Words, reranker
+
+Vectors = npt.NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """All that a bundle sees in a photo: `vector` float32 [dim] of unit length; details and words if it has words."""
+
+    vector: Vectors
+    details: Details | None = None
+    words: Words | None = None
+
+
+class Embedder:
+    """Serves one bundle. Safe to use from many threads at once.
+
+    An interpreter is not thread-safe but runs outside Python's lock, so there is one of one thread for each core, and
+    a photo takes whichever is free: more photos a second than one interpreter of many threads.
+    """
+
+    def __init__(self, bundle: Bundle, workers: int | None = None) -> None:
+        self.bundle = bundle
+        self.workers = workers or os.cpu_count() or 1
+        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._free.put(_open_interpreter(bundle))
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
+        # A pool of its own: a photo on a thread of `_pool` may wait for its views without standing in their way.
+        self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
+        if bundle.second_look is not None:
+            reranker.check(bundle.second_look)
+        self.vocabulary = Vocabulary.load(bundle.words_path) if bundle.words_path else None
+
+    @classmethod
+    def open(cls, path: Path, workers: int | None = None) -> Embedder:
+        """Load and verify the bundle in a folder. Raises BundleError."""
+        return cls(load_bundle(path), workers)
+
+    def embed_one(self, pixels: images.Pixels) -> Vectors:
+        """uint8 [size, size, 3] -> float32 [dim], unit length."""
+        interpreter = self._free.get()
+        try:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
+            interpreter.invoke()
+            vector: Vectors = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        finally:
+            self._free.put(interpreter)
+        return vector / np.linalg.norm(vector)
+
+    def embed(self, photos: Sequence[images.Pixels]) -> Vectors:
+        """n photos, uint8 [size, size, 3] each -> float32 [n, dim], unit length."""
+        if not photos:
+            return np.empty((0, self.bundle.dim), np.float32)
+        if len(photos) == 1:
+            return self.embed_one(photos[0])[np.newaxis]
+        return np.stack(list(self._pool.map(self.embed_one, photos)))
+
+    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Like the built-in `map`, on this embedder's threads: for decoding and embedding side by side."""
+        return self._pool.map(call, items)
+
+    def embed_bytes(self, data: bytes) -> Vectors:
+        """The bytes of an image file -> float32 [dim], unit length: the mean of its views. Raises ImageError."""
+        picture = images.decode(data, want=self.bundle.size)
+
+        def look(name: str) -> Vectors:
+            return self.embed_one(images.view(picture, self.bundle.size, name))
+
+        first, *others = self.bundle.views
+        waiting = [self._view_pool.submit(look, name) for name in others]
+        mean: Vectors = np.mean([look(first), *(view.result() for view in waiting)], axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def look(self, data: bytes, known: Details | None = None) -> Look:
+        """The bytes of a reference photo -> all that this bundle sees in it; `known` are its details, if at hand.
+
+        Raises ImageError.
+        """
+        vector = self.embed_bytes(data)
+        return Look(vector, *self.reference_look(data, known)) if self.bundle.has_words else Look(vector)
+
+    def reference_look(self, data: bytes, known: Details | None = None) -> tuple[Details, Words]:
+        """Details and words of a reference photo; `known` are its details, if at hand.
+
+        Raises ImageError, and BundleError for a bundle without words.
+        """
+        return self._with_words(matching.from_photo(data, matching.REFERENCE) if known is None else known)
+
+    def second_look(self, data: bytes) -> tuple[Details, Words]:
+        """Details and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
+        return self._with_words(matching.from_photo(data, matching.QUERY))
+
+    def _with_words(self, found: Details) -> tuple[Details, Words]:
+        if self.vocabulary is None:
+            raise BundleError(f"The bundle {self.bundle.id} has no visual words: `embedder words` makes them.")
+        return found, self.vocabulary.words(found)
+
+    def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
+        """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""
+
+        def one(path: Path) -> Vectors | ImageError:
+            try:
+                return self.embed_bytes(path.read_bytes())
+            except ImageError as error:
+                return error
+
+        waiting: list[tuple[Path, Future[Vectors | ImageError]]] = []
+        for path in paths:
+            waiting.append((path, self._pool.submit(one, path)))
+            if len(waiting) > 4 * self.workers:
+                first, future = waiting.pop(0)
+                yield first, future.result()
+        for path, future in waiting:
+            yield path, future.result()
+
+    def close(self) -> None:
+        """Stop the worker threads."""
+        self._pool.shutdown()
+        self._view_pool.shutdown()

@@ -1,0 +1,69 @@
+"""The LiteRT run time: one interpreter, opened and checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from embedder.bundle import Bundle
+from embedder.errors import BundleError
+
+_announcing = threading.Lock()
+_announced = False
+
+
+@contextmanager
+def _no_announcement() -> Iterator[None]:
+    """Keep LiteRT's `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.` from stderr; all else gets there.
+
+    The runtime says it once, when the first interpreter of a process allocates its tensors (15 ms), and neither an
+    environment variable nor a call reaches that logger: so the file descriptor itself is turned aside, that once.
+    """
+    global _announced
+    with _announcing:
+        if _announced:
+            quiet = None
+        else:
+            _announced = True
+            try:
+                quiet = os.dup(2)
+            except OSError:  # a daemon without stderr
+                quiet = None
+        if quiet is None:
+            yield
+            return
+        with tempfile.TemporaryFile() as aside:
+            os.dup2(aside.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(quiet, 2)
+                os.close(quiet)
+                aside.seek(0)
+                for line in aside:
+                    if b"Created TensorFlow Lite XNNPACK delegate" not in line:
+                        os.write(2, line)
+
+
+def _open_interpreter(bundle: Bundle) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_path=str(bundle.model_path), num_threads=1)
+        with _no_announcement():
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BundleError(f"{bundle.model_path} is no LiteRT model that this runtime can load: {error}") from error
+    photo, vector = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    expected = ([1, bundle.size, bundle.size, 3], [1, bundle.dim])
+    if (photo["shape"].tolist(), vector["shape"].tolist()) != expected or photo["dtype"] is not np.uint8:
+        raise BundleError(f"{bundle.model_path} takes {photo['shape']} and gives {vector['shape']}, not {expected}.")
+    logging.getLogger(__name__).debug("opened an interpreter of %s", bundle.id)
+    return interpreter

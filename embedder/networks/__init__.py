@@ -1,0 +1,1 @@
+"""Networks (TensorFlow): backbones, heads, weights. It imports nothing by itself."""

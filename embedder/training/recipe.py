@@ -1,0 +1,141 @@
+"""All that decides what a training does: its settings, kept in the work folder, in the bundle, and in TOML files."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedder.errors import DataError
+
+CONFIG_FILE = "config.json"
+#: Recipes that ship: the paper's runs and those of the released bundles.
+#: Named here, too, because the command must not import TensorFlow to tell them.
+BACKBONES = (
+    "mobilenetv3large",
+    "mobilenetv3small",
+    "mobilenetv2",
+    "efficientnetlite0",
+    "efficientnetb0",
+    "efficientnetv2b0",
+    "vgg16",
+)
+LOSSES = ("batch-hard", "semi-hard", "cross-entropy")
+#: How a training computes: `mixed` in float16 where that is safe; `auto`: mixed where there is a GPU.
+PRECISIONS = ("auto", "float32", "mixed")
+DISTANCES = ("L2", "squared-L2", "angular")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of one training; `embedder train --help` says what each does.
+
+    `schedule` holds (size in pixels, epochs) stages; the last stage's size is the one served unless `serve_size` says
+    otherwise. `left_out` names SKUs that are not trained on, `split` is the share of every other SKU's photos that
+    isn't: both are there to judge by. In the first `freeze` epochs the head alone learns. `loss` is what trains
+    (losses.py), over distances of one kind; `soft` is of batch-hard alone, and `margin` also tells easy triplets from
+    semi-hard ones in the log. With `mine_every` above 0 the triplets come from among `mine_photos` photos, mined anew
+    every so many steps, and not from the batch. `softmax` and `teaching` weigh the cosine softmax and the teacher
+    beside the loss (0: triplet alone, the paper), and `mix` is the share of steps whose photos are mixed in pairs,
+    which no triplet loss can learn from.
+    """
+
+    data: tuple[str, ...]
+    backbone: str = "mobilenetv3large"
+    weights: str = "imagenet"
+    head: str = "pooled"
+    dim: int = 256
+    schedule: tuple[tuple[int, int], ...] = ((224, 50),)
+    serve_size: int | None = None
+    p: int = 16
+    k: int = 4
+    balance: float = 0.0
+    split: float = 0.0
+    left_out: tuple[str, ...] = ()
+    freeze: int = 0
+    lr: float = 1e-4
+    loss: str = "batch-hard"
+    distance: str = "squared-L2"
+    margin: float = 1.0
+    soft: bool = True
+    mine_every: int = 0
+    mine_photos: int = 1000
+    softmax: float = 0.0
+    mix: float = 0.0
+    teacher: str | None = None
+    teaching: float = 0.0
+    average: float = 0.998
+    precision: str = "auto"
+    seed: int = 1
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of the photos that the bundle will take."""
+        return self.serve_size or self.schedule[-1][0]
+
+    def check(self) -> None:
+        """Raises DataError for settings that exclude each other."""
+        for name, value, known in (("loss", self.loss, LOSSES), ("distance", self.distance, DISTANCES)):
+            if value not in known:
+                raise DataError(f"--{name} {value}: it is one of {', '.join(known)}.")
+        if self.margin < 0:
+            raise DataError(f"--margin {self.margin:g}: it can't be below 0.")
+        if self.mix > 0 and self.softmax <= 0 and self.teaching <= 0 and self.loss != "cross-entropy":
+            raise DataError("Mixed photos have two SKUs: only --softmax or a --teacher can learn from them.")
+        if self.mine_every > 0:
+            self._check_mining()
+        if self.freeze != 0:
+            self._check_freezing()
+        if self.head == "flatten" and {size for size, _ in self.schedule} != {self.size}:
+            raise DataError("The flatten head takes photos of one size: give --schedule a single size, and serve it.")
+        if (self.teacher is None) != (self.teaching <= 0):
+            raise DataError("A --teacher is heard only with --teaching above 0, and that needs a --teacher.")
+
+    def _check_mining(self) -> None:
+        if self.loss != "batch-hard":
+            raise DataError(f"--mine-every picks hard triplets: it goes with --loss batch-hard, not {self.loss}.")
+        if self.balance > 0:
+            raise DataError("--mine-every chooses the photos by itself: it goes without --balance.")
+        if self.mine_photos < self.p * self.k:
+            raise DataError(f"--mine-photos {self.mine_photos}: a batch alone has {self.p * self.k} photos.")
+
+    def _check_freezing(self) -> None:
+        epochs = sum(epochs for _, epochs in self.schedule)
+        # All of them is a linear probe, and meant; more can only be a slip, and would thaw nothing either.
+        if not 0 <= self.freeze <= epochs:
+            raise DataError(f"--freeze {self.freeze}: the --schedule has {epochs} epochs to freeze.")
+        if self.weights == "none":
+            raise DataError("--freeze keeps what the backbone knows: with --weights none it knows nothing.")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `dataclasses.asdict` after a trip through JSON.
+
+        Raises KeyError or TypeError when keys are missing or unknown.
+        """
+        values = {**values, "data": tuple(values["data"]), "schedule": tuple(map(tuple, values["schedule"]))}
+        return cls(**{**values, "left_out": tuple(values.get("left_out", ()))})
+
+
+def read_config(work: Path) -> TrainConfig:
+    """The settings of the training in a work folder. Raises DataError when there is none that this version reads."""
+    try:
+        return TrainConfig.from_dict(json.loads((work / CONFIG_FILE).read_text()))
+    except FileNotFoundError:
+        raise DataError(f"{work} holds no training: it has no {CONFIG_FILE}.") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{work}/{CONFIG_FILE} holds no settings that this version reads ({error!r}).") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file of options of `embedder train`, named as there (`serve-size` or `serve_size`), by their Python name.
+
+    Raises DataError when it is no TOML.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no TOML file: {error}.") from error
+    return {key.replace("-", "_"): value for key, value in values.items()}

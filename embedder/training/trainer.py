@@ -1,0 +1,271 @@
+"""Train an embedder with triplet loss on P x K batches: checkpoints, resume, a log of every epoch.
+
+The network served in the end holds the exponential moving average of the weights (Polyak and Juditsky 1992), which on
+small data is worth several points over the last step's. Imports TensorFlow (extra `train`).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from embedder import datasets
+from embedder.errors import EmbedderError
+from embedder.networks import backbones, embedding_network, weights
+from embedder.training import augmentation, batches, mining
+from embedder.training.distillation import open_teacher
+from embedder.training.epoch_log import EpochLog, EpochSums, tensorboard, write_line
+from embedder.training.recipe import TrainConfig
+from embedder.training.step import Objective, Step, averages
+
+CHECKPOINTS = "checkpoints"
+
+
+class Trainer:
+    """One training in one work folder; `run` goes from where it is to the end.
+
+    `start` takes the place of config.weights for a network that `resume` is about to overwrite. Raises DataError for
+    settings that exclude each other or too few SKUs, WeightsError for a start that can't be had.
+    """
+
+    def __init__(
+        self, config: TrainConfig, work: Path, photos: dict[str, list[Path]], *, start: str | None = None
+    ) -> None:
+        config.check()
+        self.config, self.work = config, work
+        self.batches = batches.PKBatches(photos, config.p, config.k, config.seed, config.balance)
+        tf.keras.utils.set_random_seed(config.seed)
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._mixed = config.precision == "mixed" or (config.precision == "auto" and gpu)
+        with embedding_network.computing(self._mixed):
+            backbone = backbones.build_backbone(config.backbone, start or config.weights)
+            self.network = embedding_network.build_embedder(backbone, config.head, config.dim, config.size, config.seed)
+        path = weights.arrays_path(start or config.weights)
+        trained = path is not None and weights.load_head(self.network, path)
+        self._teacher = (
+            open_teacher(config.teacher, config.backbone, config.dim, config.seed) if config.teacher else None
+        )
+        self._objective = Objective(config, self.network, len(self.batches.skus))
+        if trained and config.softmax > 0:
+            self._objective.softmax.prototypes.assign(self._class_means())
+        self._plan = self._make_plan()
+        self._average = [tf.Variable(w, trainable=False) for w in self.network.weights]
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        steps = partial(Step, self._objective, self._average, self._step, mixed=self._mixed)
+        thaw = config.freeze * self.batches.steps_per_epoch
+        self._frozen = steps(began=0, frozen=True) if thaw else None
+        self._thawed = steps(began=thaw, frozen=False)
+        kept: dict[str, Any] = {"network": self.network, "softmax": self._objective.softmax}
+        if self._objective.classifier is not None:
+            kept["classifier"] = self._objective.classifier
+        if self._frozen:
+            kept["frozen_optimizer"] = self._frozen.optimizer
+        self._miner: mining.OfflineMiner | None = None
+        if config.mine_every > 0:
+            self._miner = mining.OfflineMiner(self.batches, config.mine_photos, config.distance)
+            self._mined = kept["mined"] = tf.Variable(np.zeros((self._miner.count, 3), np.int32), trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            **kept, optimizer=self._thawed.optimizer, average=self._average, step=self._step
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(work / CHECKPOINTS), max_to_keep=2)
+        self._look = tf.function(lambda pixels: self.network(pixels, training=False), reduce_retracing=True)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self._step.numpy())
+
+    def _class_means(self) -> Any:
+        """Each SKU's mean vector by k of its photos, float32 [skus, dim]: prototypes for a start that knows photos
+        already, which random ones would first pull apart (Qi et al. 2018, imprinted weights).
+        """
+        known, _ = datasets.split_references(self.batches.photos, self.batches.k)
+        size = self.config.schedule[0][0]
+        stacks = (np.stack([batches.read(path, size) for path in known[sku]]) for sku in self.batches.skus)
+        return np.stack([self.network(s.astype(np.float32), training=False).numpy().mean(axis=0) for s in stacks])
+
+    def _make_plan(self) -> list[tuple[int, int]]:
+        """(size, epoch) of each step."""
+        steps: list[tuple[int, int]] = []
+        epoch = 0
+        for size, epochs in self.config.schedule:
+            for _ in range(epochs):
+                steps += [(size, epoch)] * self.batches.steps_per_epoch
+                epoch += 1
+        return steps
+
+    def _rate(self, step: int) -> float:
+        """Learning rate: a cosine from the top down to 1 %, and a linear warm-up over the first 3 % of the steps, once
+        more over as many from the thaw on: the optimizer is a new one there.
+        """
+        warm = max(1, len(self._plan) * 3 // 100)
+        rising = min(1.0, (step - self._learner(step).began + 1) / warm)
+        done = max(0, step - warm) / max(1, len(self._plan) - warm)
+        return self.config.lr * rising * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def _learner(self, step: int) -> Step:
+        """What learns at a step."""
+        return self._frozen if self._frozen and step < self._thawed.began else self._thawed
+
+    def _feed(self, step: int, batch: batches.Batch) -> tuple[Any, mining.Shares | None]:
+        """One step on one batch: the parts of the loss, and the shares of its triplets unless photos were mixed."""
+        skus = len(self.batches.skus)
+        pixels = batch.pixels.astype(np.float32)
+        targets = np.eye(skus, dtype=np.float32)[batch.labels]
+        rng = np.random.default_rng([self.config.seed, 4, step])
+        mixed = bool(rng.random() < self.config.mix)
+        if mixed:
+            pixels, targets = augmentation.mix(pixels, targets, rng)
+        lesson = self._teacher(pixels) if self._teacher else np.zeros((len(pixels), self.config.dim), np.float32)
+        learn = self._learner(step)
+        parts, vectors = learn(self._rate(step), pixels, batch.labels, targets, mixed, lesson)
+        if mixed:
+            return parts, None
+        if self._miner:
+            return parts, mining.given_shares(vectors, self.config.margin, self.config.distance)
+        return parts, mining.batch_shares(batch.labels, vectors, self.config.margin, self.config.distance)
+
+    def _stream(self, start: int) -> Iterator[batches.Batch]:
+        """The batches from step `start` on.
+
+        Mined offline, they come in pieces from one multiple of `mine_every` to the next: at each the network of that
+        moment mines, and nothing is prepared beyond it. What was mined is a variable of the checkpoint, saved and
+        restored with the weights in one piece. So a training resumed between two minings goes on with the triplets
+        that it had, one resumed at a mining mines again, with the very weights; no file beside can be out of step.
+        """
+        sizes = [(step, self._plan[step][0]) for step in range(len(self._plan))]
+        if self._miner is None:
+            yield from self.batches.stream(sizes[start:])
+            return
+        every = self.config.mine_every
+        while start < len(sizes):
+            mined = start - start % every
+            if start == mined:
+                size = sizes[start][1]
+                self._mined.assign(self._miner.mine(partial(self._embed, size), start))
+            draw = partial(self._miner.draw, self._mined.numpy(), mined)
+            yield from self.batches.stream(sizes[start : mined + every], draw)
+            start = mined + every
+
+    def _embed(self, size: int, paths: list[Path]) -> Any:
+        """Photo files -> float32 [n, dim] by the network as it is, photos as when serving."""
+        vectors = []
+        with ThreadPoolExecutor(2) as pool:
+            for start in range(0, len(paths), 64):
+                photos = list(pool.map(partial(batches.read, size=size), paths[start : start + 64]))
+                vectors.append(self._look(tf.constant(np.stack(photos), tf.float32)).numpy())
+        return np.concatenate(vectors)
+
+    def resume(self) -> int:
+        """Load the newest checkpoint if there is one; the step to go on from. Raises EmbedderError if it can't."""
+        newest = self._manager.latest_checkpoint
+        if newest:
+            try:
+                status = self._checkpoint.restore(newest).assert_consumed()
+                status.expect_partial()  # what the manager counts is its own, and no loss when this object goes
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                raise EmbedderError(f"{newest} does not fit this training: {error}") from error
+        return self.step
+
+    def serving_network(self) -> Any:
+        """The network as it is served, all in float32; the very one that trains unless that computes in float16."""
+        if not self._mixed:
+            return self.network
+        with embedding_network.computing(mixed=False):
+            backbone = backbones.build_backbone(self.config.backbone, "none")
+            network = embedding_network.build_embedder(backbone, self.config.head, self.config.dim, self.config.size)
+        network.set_weights(self.network.get_weights())
+        return network
+
+    def use_average(self) -> None:
+        """Put the averaged weights into the network, for export or evaluation."""
+        for shadow, weight in zip(self._average, self.network.weights, strict=True):
+            if averages(weight):
+                weight.assign(shadow)
+
+    def run(
+        self,
+        *,
+        judge: Callable[[Any], dict[str, float]] | None = None,
+        judge_every: int = 5,
+        board: Path | None = None,
+        quiet: bool = False,
+    ) -> list[EpochLog]:
+        """Train from the current step to the end; a checkpoint and a log line at the end of each epoch.
+
+        `judge` measures the averaged network every `judge_every` epochs and at the end; its figures go to the log. The
+        log goes to the folder `board`, too, for TensorBoard. Raises EmbedderError when a checkpoint can't be written:
+        the one before it is whole, and `resume` goes on from there.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        show = tensorboard(board) if board else None
+        start, history = self.step, []
+        done = EpochSums()
+        with tqdm(total=len(self._plan), initial=start, unit="step", disable=quiet, mininterval=1) as bar:
+            for step, batch in zip(range(start, len(self._plan)), self._stream(start), strict=True):
+                size, epoch = self._plan[step]
+                done.add(*self._feed(step, batch), len(batch.labels))
+                bar.update()
+                if step % 10 == 0:
+                    loss, speed = self._total(done.parts), done.images_per_second
+                    state = f"{size} px, frozen" if self._learner(step).frozen else f"{size} px"
+                    bar.set_postfix_str(f"epoch {epoch + 1}, {state}, loss {loss:.3f}, {speed:.0f} images/s")
+                last = step + 1 == len(self._plan)
+                if last or self._plan[step + 1][1] != epoch:
+                    line = EpochLog(
+                        epoch=epoch + 1,
+                        step=step + 1,
+                        size=size,
+                        loss=self._total(done.parts),
+                        **done.named_parts,
+                        rate=self._rate(step),
+                        images_per_second=done.images_per_second,
+                        seconds=done.seconds,
+                        shares=done.shares,
+                        frozen=self._learner(step).frozen,
+                    )
+                    # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
+                    write_line(self.work, line)
+                    self._save(step + 1)
+                    if judge and (last or (epoch + 1) % judge_every == 0):
+                        line.figures = self._judged(judge)
+                        bar.write(f"epoch {epoch + 1}: {line.figures}")
+                        write_line(self.work, line)
+                    if show:
+                        show(line)
+                    history.append(line)
+                    done = EpochSums()
+        return history
+
+    def _total(self, parts: Any) -> float:
+        """The parts of the loss [4] -> the loss that they add up to."""
+        return float(np.dot(parts, (1.0, 1.0, self.config.softmax, self.config.teaching)))
+
+    def _save(self, step: int) -> None:
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            # What was written of it takes room that is needed; nothing refers to it.
+            shutil.rmtree(self.work / CHECKPOINTS / f"ckpt-{step}_temp", ignore_errors=True)
+            reason = str(getattr(error, "message", error)).splitlines()[0]
+            raise EmbedderError(
+                f"The checkpoint of step {step} can't be written ({reason}). "
+                "The one before it is whole: make room, then go on by --resume."
+            ) from error
+
+    def _judged(self, judge: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+        raw = [weight.numpy() for weight in self.network.weights]
+        self.use_average()
+        figures = judge(self.network)
+        for value, weight in zip(raw, self.network.weights, strict=True):
+            weight.assign(value)
+        return figures

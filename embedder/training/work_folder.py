@@ -1,0 +1,80 @@
+"""A training's folder: its config, photos and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import tensorflow as tf
+
+from embedder import datasets
+from embedder.errors import DataError
+from embedder.training import batches
+from embedder.training.recipe import CONFIG_FILE, TrainConfig, read_config
+from embedder.training.trainer import CHECKPOINTS, Trainer
+
+
+def prepare(
+    config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str], None], strict: bool = False
+) -> Trainer:
+    """A trainer in its work folder, at the start or (with `resume`) at its newest checkpoint.
+
+    `say` hears of broken photos (with `strict` the first is an error) and of SKUs with a single photo. Raises DataError
+    when the work folder holds another training, or one that `resume` was not asked for, or none although it was.
+    """
+    if has_training(work):
+        if not resume:
+            raise DataError(f"{work} holds a training already: go on by --resume, or give another --work.")
+        stored, asked = asdict(read_config(work)), asdict(config)
+        changed = [key for key in asked if stored[key] != asked[key]]
+        if changed:
+            raise DataError(f"{work} holds a training with other settings ({', '.join(changed)}).")
+    elif resume:
+        raise DataError(f"{work} holds no training to go on with.")
+    photos, _, broken = split_photos(config)
+    for line in broken:
+        if strict:
+            raise DataError(f"{line} (--strict: nothing was trained)")
+        say(f"skipped {line}")
+    for sku, paths in photos.items():
+        if len(paths) == 1:
+            say(f"{sku} has one photo: its positives are other views of the same one")
+    if resume:
+        trainer = resumed(config, work, photos)
+        say(f"going on from step {trainer.step}")
+        return trainer
+    trainer = Trainer(config, work, photos)
+    work.mkdir(parents=True, exist_ok=True)
+    # In one step: a full disk or a kill leaves no half of it, which would be no training and none to begin.
+    part = work / f"{CONFIG_FILE}.part"
+    part.write_text(json.dumps(asdict(config), indent=2) + "\n")
+    os.replace(part, work / CONFIG_FILE)
+    return trainer
+
+
+def split_photos(config: TrainConfig) -> tuple[datasets.Photos, datasets.Photos, list[str]]:
+    """(photos to learn from, photos kept to judge by, a line for each that does not decode)."""
+    found = datasets.find_photos(*map(Path, config.data))
+    rest = {sku: paths for sku, paths in found.items() if sku not in set(config.left_out)}
+    # Split first: a photo that is broken must not move the others from one side to the other.
+    kept: datasets.Photos = {}
+    if config.split > 0:
+        rest, kept = datasets.split_share(rest, config.split, config.seed)
+    (rest, broken), (kept, broken_too) = batches.drop_broken(rest), batches.drop_broken(kept)
+    return rest, kept, broken + broken_too
+
+
+def resumed(config: TrainConfig, work: Path, photos: dict[str, list[Path]]) -> Trainer:
+    """A trainer at its newest checkpoint, or at the start when there is none yet. Raises EmbedderError."""
+    saved = tf.train.latest_checkpoint(str(work / CHECKPOINTS)) is not None
+    trainer = Trainer(config, work, photos, start="none" if saved else None)
+    trainer.resume()
+    return trainer
+
+
+def has_training(work: Path) -> bool:
+    """Whether a training was begun in this work folder."""
+    return (work / CONFIG_FILE).is_file()
