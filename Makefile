@@ -29,7 +29,7 @@ test: .venv/dev ## Run every test; what this machine lacks is skipped by name
 	$(BIN)/pytest $(ARGS)
 
 torture: .venv/dev ## Kill, contend and draw random sequences; MINUTES=15, SEED=... repeats one
-	$(BIN)/python tests/torture --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/dev ## Style, imports and types
 	$(BIN)/ruff check .

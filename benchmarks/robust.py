@@ -1,4 +1,4 @@
-"""How the second look stands what happens to a query photo: real photos under the conditions of tests/support.
+"""How the second look stands what happens to a query photo: real photos under the conditions of common/conditions.py.
 
 `.venv/bin/python benchmarks/robust.py DATA [--covers 40] [--condition NAME ...] [--keypoints 600] [--side 320]
 [--reference-side 240] [--spread CELL MOST]`
@@ -17,19 +17,16 @@ spread over the query, where a square of CELL pixels gives MOST of its strongest
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
+from common.conditions import CONDITIONS, Places, beside, mapped
+from common.covers import read_covers
 from PIL import Image
 
 from embedder import datasets, images
 from embedder.matching import QUERY, REFERENCE, Details, Match, verify_many
 from embedder.matching.local_features import Sight, find
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-from conditions import CONDITIONS, Places, beside, mapped
-from covers import read_covers
 
 #: Both packs of one photo must have more inliers than any other.
 TWO = "two in one photo, both first"

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pictures
 import pytest
 import yaml
-from served import environment, run, served
+
+from tests.support import pictures
+from tests.support.served import environment, run, served
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from galleries import DIM, GENERATION, OTHER
 from qdrant_client import QdrantClient
-from qdrants import grpc_qdrant, http_qdrant
 
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions, Settings
 from catalog.gallery import Gallery
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
+from tests.support.galleries import DIM, GENERATION, OTHER
+from tests.support.qdrants import grpc_qdrant, http_qdrant
 
 
 @pytest.fixture(params=["edge", "local", "http", "grpc", "server", "server by gRPC"])

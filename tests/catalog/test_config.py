@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from qdrants import grpc_qdrant
 
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions, Settings
 from catalog.errors import ConfigError
 from embedder.bundle import RELEASED
+from tests.support.qdrants import grpc_qdrant
 from web.secret_key import is_loopback, secret_key
 
 SERVER = ("TIMEOUT", "TRIES", "GRPC", "CA", "SHARDS", "REPLICAS", "ON_DISK", "QUANTIZED")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bars
-import pictures
 import pytest
-from served import Served, environment, served
+
+from tests.support import bars, pictures
+from tests.support.served import Served, environment, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

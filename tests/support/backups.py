@@ -6,11 +6,11 @@ import uuid
 from typing import Any
 
 from sqlalchemy import select
-from steps import create, create_each
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.storage.tables import Barcode, Base, Feedback, Generation, Label, Product, RecognitionEntry, Removal
+from tests.support.steps import create, create_each
 
 
 def fill(catalog: Catalog) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import zxingcpp
-from pictures import encode, picture
 from PIL import Image
+
+from tests.support.pictures import encode, picture
 
 EAN13, OTHER = "4006381333931", "5449000000996"
 EAN8, UPCA, UPCE = "96385074", "036000291452", "01234565"

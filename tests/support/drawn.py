@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pictures import encode
 from PIL import Image
 
 from catalog.demo import packs
 from catalog.demo.products import Product, products
+from tests.support.pictures import encode
 
 
 def _of_every_family() -> list[Product]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pictures import jpeg
 from sqlalchemy import func, select
 
 from catalog import products
@@ -11,6 +10,7 @@ from catalog.enrollment import NewPhoto
 from catalog.products import Added, Facts
 from catalog.recognition import recognize
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
+from tests.support.pictures import jpeg
 
 
 def shots(*seeds: int) -> list[NewPhoto]:

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)]
-
-import acting
-from contention import contend
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from killing import KINDS, World
-from machine import Machine
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+
+from tests.torture import acting
+from tests.torture.contention import contend
+from tests.torture.killing import KINDS, World
+from tests.torture.machine import Machine
 
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 #: Kills of one catalog before the next one is begun; the shares of the time that kills and contention take.

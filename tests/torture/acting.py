@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model import BOX, Kept, Model, Op, number_of, photo
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
@@ -24,6 +23,7 @@ from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 from embedder.inference import Embedder, Look, Vectors
 from embedder.matching import Details
+from tests.torture.model import BOX, Kept, Model, Op, number_of, photo
 
 ACTOR = "torture"
 

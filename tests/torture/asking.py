@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
-from model import Op, photo
 
 from catalog.storage import content_hash
+from tests.torture.model import Op, photo
 
 NAME, PASSWORD = "anna", "correct horse battery"
 

@@ -9,17 +9,18 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import acting
-from model import photo
-from rival import COUNTER, PHOTOS
-from served import environment
 from sqlalchemy import func, select
 
 from catalog import products
 from catalog.enrollment import NewPhoto
 from catalog.products import Facts
 from catalog.storage.tables import AuditEntry
+from tests.support.served import environment
+from tests.torture import acting
+from tests.torture.model import photo
+from tests.torture.rival import COUNTER, PHOTOS
 
+ROOT = Path(__file__).parents[2]
 #: Changes that are in the audit log each time that they are acknowledged.
 AUDITED = {"product.create": "create", "product.merge": "merge", "product.purge": "purge", "photo.move": "move_photo"}
 
@@ -66,8 +67,8 @@ def contend(env: dict[str, str], seed: int, rounds: int) -> Counter[str]:
 
 
 def _spawn(env: dict[str, str], *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(Path(__file__).with_name("rival.py")), *map(str, arguments)]
-    return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tests.torture.rival", *map(str, arguments)]
+    return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def _go(process: subprocess.Popen[str]) -> None:

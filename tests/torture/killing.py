@@ -19,19 +19,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import acting
-import asking
 import httpx
-from model import Kept, Model, Op
-from plans import ALL, ON_PAGES, draw_many
-from served import environment
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
 from embedder.bundle import RELEASED
+from tests.support.served import environment
+from tests.torture import acting, asking
+from tests.torture.model import Kept, Model, Op
+from tests.torture.plans import ALL, ON_PAGES, draw_many
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 #: Threads or clients at once, and changes drawn for each: more than it gets to.
 THREADS, PLANNED = 4, 60
 KINDS = ("server", "library", "import", "reembed")
@@ -128,7 +127,7 @@ class World:
 
     def _library(self) -> None:
         plans = self._plans(ALL)
-        process = self._spawn([sys.executable, str(HERE / "victim.py")])
+        process = self._spawn([sys.executable, "-m", "tests.torture.victim"])
         assert process.stdin and process.stdout
         process.stdin.write(json.dumps([[op.as_dict() for op in plan] for plan in plans]))
         process.stdin.close()
@@ -236,7 +235,9 @@ class World:
         process.stdout.close()
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(command, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:

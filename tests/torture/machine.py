@@ -6,11 +6,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import acting
-from acting import Acting
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from model import CROPPED, GTINS, LABELS, Model, Op, photo
 from sqlalchemy import delete, func, select
 
 from catalog import enrollment, products
@@ -21,6 +18,9 @@ from catalog.products import Facts, Filter
 from catalog.recognition import Among, Match, recognize
 from catalog.recognition.candidates import find
 from catalog.storage.tables import AuditEntry, Enrollment, Product, Removal
+from tests.torture import acting
+from tests.torture.acting import Acting
+from tests.torture.model import CROPPED, GTINS, LABELS, Model, Op, photo
 
 PHOTOS = range(12)
 SKUS = ("A", "B", "C", "D")

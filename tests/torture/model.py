@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
-from pictures import jpeg
-
 from catalog.products.photo_edits import WHOLE, cut, within
 from catalog.storage import content_hash
+from tests.support.pictures import jpeg
 
 LABELS = ("store 1", "store 2")
 #: What a crop leaves, and what it adds to a photo's number.

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from model import GTINS, LABELS, Model, Op
+from tests.torture.model import GTINS, LABELS, Model, Op
 
 #: How often, of a product that is there. The staff's pages and the API have the first ones.
 ON_PAGES = {"add_photos": 5, "set_active": 4, "delete_photo": 4, "change": 2, "add_barcode": 1, "remove_barcode": 1}

@@ -1,4 +1,4 @@
-"""`python rival.py NUMBER SEED ROUNDS [worker]`: eight threads that change the same few products as others do.
+"""`python -m tests.torture.rival NUMBER SEED ROUNDS [worker]`: eight threads that change the same products as others.
 
 Waits for a line on its standard input, prints a JSON line: how each change ended, and what was no typed error.
 """
@@ -12,12 +12,6 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "support"))
-
-from acting import Acting, state
-from model import GTINS
-from plans import draw
-
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
@@ -25,6 +19,9 @@ from catalog.enrollment import Worker
 from catalog.errors import ConflictError, NotFoundError
 from catalog.gallery.edge import EdgeGallery
 from catalog.products import Facts
+from tests.torture.acting import Acting, state
+from tests.torture.model import GTINS
+from tests.torture.plans import draw
 
 THREADS = 8
 SKUS = ["S0", "S1", "S2", "S3"]

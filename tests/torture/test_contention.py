@@ -6,9 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-import acting
-from contention import contend
-from model import photo
 from sqlalchemy import select, text
 
 from catalog import products
@@ -17,6 +14,9 @@ from catalog.enrollment import NewPhoto, photo_rows
 from catalog.products import Facts
 from catalog.storage.product_rows import held
 from catalog.storage.tables import Removal
+from tests.torture import acting
+from tests.torture.contention import contend
+from tests.torture.model import photo
 
 
 def test_nothing_is_overwritten_unseen(env: dict[str, str]) -> None:

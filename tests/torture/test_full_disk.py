@@ -9,11 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import acting
 import pytest
-from acting import Acting
 from flask.testing import FlaskClient
-from model import Model, Op, photo
 from sqlalchemy import func, select
 
 from catalog import accounts, enrollment
@@ -21,6 +18,9 @@ from catalog.catalog import Catalog
 from catalog.errors import CatalogError
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry
+from tests.torture import acting
+from tests.torture.acting import Acting
+from tests.torture.model import Model, Op, photo
 from web import create_app
 
 #: Which parts can't be written -> the setting, and what is on the small disk.

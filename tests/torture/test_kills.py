@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from killing import KINDS, World
+from tests.torture.killing import KINDS, World
 
 SEED = 20_26
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import acting
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from machine import Machine
+
+from tests.torture import acting
+from tests.torture.machine import Machine
 
 SETTINGS = settings(
     max_examples=6,

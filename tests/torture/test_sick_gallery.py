@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import acting
 import pytest
-from acting import Acting
-from model import Model, Op, photo
 
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions
@@ -21,6 +18,9 @@ from catalog.errors import CatalogError, GalleryError, GalleryUnavailableError
 from catalog.gallery import Gallery, GalleryPoint
 from catalog.gallery.server import ServerGallery
 from catalog.recognition import recognize
+from tests.torture import acting
+from tests.torture.acting import Acting
+from tests.torture.model import Model, Op, photo
 
 
 class Sick:

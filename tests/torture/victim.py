@@ -1,4 +1,4 @@
-"""`python victim.py < PLANS`: the library, made to work by several threads until it is killed.
+"""`python -m tests.torture.victim < PLANS`: the library, made to work by several threads until it is killed.
 
 PLANS is JSON: a list of lists of changes, one for each thread. Prints `open`, then `THREAD ERROR-CODE` (or `THREAD -`)
 after each change, when the caller has it acknowledged.
@@ -9,16 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "support"))
-
-from acting import Acting
-from model import Op
 
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import Worker
+from tests.torture.acting import Acting
+from tests.torture.model import Op
 
 
 def work(number: int, acting: Acting, plan: list[dict[str, object]]) -> None:

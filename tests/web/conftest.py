@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from staff import NAME, PASSWORD, Staff
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.config import Settings
+from tests.support.staff import NAME, PASSWORD, Staff
 from web import create_app
 from web.security import limiter
 

@@ -3,16 +3,16 @@ from __future__ import annotations
 import io
 import re
 
-import pictures
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from staff import NAME, PASSWORD, csrf_of
 
 from catalog import enrollment, products
 from catalog.catalog import Catalog
 from catalog.products import Facts
 from catalog.storage.tables import AuditEntry
+from tests.support import pictures
+from tests.support.staff import NAME, PASSWORD, csrf_of
 from web.security import limiter
 
 PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]

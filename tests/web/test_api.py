@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import io
 
-import pictures
 import pytest
 from flask.testing import FlaskClient
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
+from tests.support import pictures
 from web.api import schemas
 
 BAD_SKUS = {

@@ -5,7 +5,6 @@ import uuid
 
 import pytest
 from flask.testing import FlaskClient
-from pictures import jpeg
 from sqlalchemy import select
 
 from catalog import products
@@ -13,6 +12,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.products import Facts
 from catalog.storage.tables import Feedback, RecognitionEntry
+from tests.support.pictures import jpeg
 
 
 @pytest.fixture(scope="module", autouse=True)

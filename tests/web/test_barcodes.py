@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import re
 
-import bars
-import pictures
-from bars import EAN8, EAN13, OTHER, UPCA
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from staff import Staff, csrf_of
 
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.products import barcode_owners
 from catalog.storage.tables import AuditEntry
+from tests.support import bars, pictures
+from tests.support.bars import EAN8, EAN13, OTHER, UPCA
+from tests.support.staff import Staff, csrf_of
 from web.api import schemas
 
 NOVEL, ISBN, PEN = "9783161484100", "9780306406157", "5000159407236"

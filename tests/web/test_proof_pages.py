@@ -7,9 +7,7 @@ import io
 import re
 
 import pytest
-from drawn import DRAWN, front, small_and_turned
 from flask.testing import FlaskClient
-from pictures import encode, jpeg, picture
 from PIL import Image
 from werkzeug.test import TestResponse
 
@@ -18,6 +16,8 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import NotFoundError
 from catalog.products import Facts
+from tests.support.drawn import DRAWN, front, small_and_turned
+from tests.support.pictures import encode, jpeg, picture
 
 PACK = DRAWN[9]
 

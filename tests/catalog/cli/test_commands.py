@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from catalog import accounts
+from catalog.catalog import Catalog
+from catalog.cli import main
+from catalog.enrollment import run_pending
+from catalog.recognition import recognize
+from embedder.bundle import RELEASED, Bundle, load_bundle
+from tests.support.pictures import jpeg
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a `catalog` command in the folder of the test, whose photos are 1.jpg to 4.jpg."""
+    monkeypatch.chdir(tmp_path)
+    for seed in (1, 2, 3, 4):
+        (tmp_path / f"{seed}.jpg").write_bytes(jpeg(seed))
+
+    def run_it(*arguments: str, status: int = 0, **options: str) -> Result:
+        result = CliRunner().invoke(main, arguments, env=env, **options)
+        assert result.exit_code == status, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    return run_it
+
+
+def one_line(result: Result) -> str:
+    assert result.stdout == ""
+    assert result.stderr.startswith("catalog: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_every_command_explains_itself(run: Run) -> None:
+    def walk(command: click.Command, path: list[str]) -> None:
+        assert command.help, path
+        assert run(*path, "--help").stdout.startswith("Usage")
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, [*path, name])
+
+    walk(main, [])
+
+
+def test_init_can_be_repeated(run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert load_bundle(RELEASED).id in run("init").stdout
+    assert {"gallery", "bundles"} <= {path.name for path in (tmp_path / "data").iterdir()}
+
+
+def test_add_and_recognize(run: Run) -> None:
+    added = run("add", "tea", "1.jpg", "2.jpg", "--name", "Green tea").stdout.splitlines()
+    assert [re.sub("details: [1-9][0-9]*$", "details: N", line) for line in added[:2]] == [
+        f"{name}.jpg: searchable, details: N" for name in (1, 2)
+    ]
+    assert added[2].startswith("tea: 2 photos in ")
+    run("add", "milk", "3.jpg")
+    assert run("recognize", "1.jpg").stdout.startswith("1.jpg: match (tea 1.000, milk 0.")
+    answer = json.loads(run("recognize", "--json", "2.jpg").stdout)
+    assert list(answer) == [
+        "photo",
+        "decision",
+        "matches",
+        "decided_by",
+        "confidence",
+        "barcodes",
+        "bundle",
+        "milliseconds",
+        "id",
+    ]
+    assert (answer["photo"], answer["decision"], answer["bundle"]) == ("2.jpg", "match", load_bundle(RELEASED).id)
+    score = pytest.approx(1, abs=1e-3)
+    assert answer["matches"][0] == {"sku": "tea", "name": "Green tea", "score": score, "evidence": None}
+    assert answer["milliseconds"] > 0
+
+
+def test_recognize_reads_paths_from_a_file(run: Run, tmp_path: Path) -> None:
+    run("add", "tea", "1.jpg")
+    (tmp_path / "list").write_text("1.jpg\n\n2.jpg\r\n")
+    for result in (
+        run("recognize", "--json", "3.jpg", "--from", "list"),
+        run("recognize", "--json", "3.jpg", "--from", "-", input="1.jpg\n2.jpg\n"),
+    ):
+        assert [json.loads(text)["photo"] for text in result.stdout.splitlines()] == ["3.jpg", "1.jpg", "2.jpg"]
+    assert "name photos" in run("recognize", status=2).stderr
+    (tmp_path / "list").write_text("\n")
+    assert "name photos" in run("recognize", "--from", "list", status=2).stderr
+
+
+def test_a_photo_that_can_not_be_read_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
+    run("add", "tea", "1.jpg")
+    (tmp_path / "text.jpg").write_text("no photo")
+    (tmp_path / "folder.jpg").mkdir()
+    names = ["text.jpg", "absent.jpg", "folder.jpg", "\0.jpg", "1.jpg"]
+    (tmp_path / "list").write_text("\n".join(names))
+    lines = run("recognize", "--json", "--from", "list", status=1).stdout.splitlines()
+    answers = [json.loads(text) for text in lines]
+    assert [answer["photo"] for answer in answers] == names
+    assert [answer.get("error") for answer in answers] == [
+        "not_an_image",
+        "unreadable",
+        "unreadable",
+        "unreadable",
+        None,
+    ]
+    assert answers[1]["detail"] == "No such file or directory"
+    assert answers[4]["matches"][0]["sku"] == "tea"
+    plain = run("recognize", "absent.jpg", "1.jpg", status=1)
+    assert plain.stderr == "absent.jpg: No such file or directory\n"
+    assert plain.stdout.startswith("1.jpg: match")
+
+
+def test_errors_are_one_line(run: Run, tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "text.jpg").write_text("no photo")
+    run("add", "tea", "1.jpg")
+    assert "in the catalog already" in one_line(run("add", "tea", "2.jpg", status=1))
+    assert "text.jpg: The file is not an image" in one_line(run("add", "A", "text.jpg", status=1))
+    assert "slashes" in one_line(run("add", "a/b", "1.jpg", status=1))
+    assert "no product 'A'" in one_line(run("retire", "A", status=1))
+    assert "no generation" in one_line(run("reembed", "--rollback", "--quiet", status=1))
+    (tmp_path / "empty").mkdir()
+    assert "no photo below" in one_line(run("import", "empty", status=1))
+    assert "no model bundle" in one_line(run("reembed", "--quiet", "--bundle", "empty", status=1))
+    env["CATALOG_GALLERY"] = "nonsense"
+    assert "CATALOG_GALLERY='nonsense'" in one_line(run("list", status=1))
+
+
+def test_a_database_that_is_away_is_one_line(run: Run, env: dict[str, str]) -> None:
+    env["CATALOG_DATABASE"] = "postgresql://me@127.0.0.1:1/x"
+    assert "database" in one_line(run("list", status=1))
+
+
+def test_import(run: Run, tmp_path: Path) -> None:
+    for sku, seed in (("A", 1), ("A", 2), ("B", 3)):
+        (tmp_path / "in" / sku).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / sku / f"{seed}.jpg").write_bytes(jpeg(seed))
+    summary = "2 products and 3 photos added, 0 photos were there already, 0 pending, 0 left out\n"
+    assert run("import", "in", "--quiet").stdout == summary
+    again = "0 products and 0 photos added, 3 photos were there already, 0 pending, 0 left out\n"
+    assert run("import", "in", "--quiet").stdout == again
+    (tmp_path / "in" / "B" / "bad.jpg").write_text("no photo")
+    broken = run("import", "in", "--quiet", status=1)
+    assert broken.stdout == again.replace("0 left", "1 left")
+    assert broken.stderr.startswith("left out: ")
+    assert "bad.jpg" in broken.stderr
+    (tmp_path / "list.csv").write_text("sku,photos,name\nC,4.jpg,Cheese\nD,absent.jpg,\n")
+    error = "list.csv:3: absent.jpg: No such file or directory\n"
+    told = "nothing was imported: 1 errors; --skip-errors imports the rest of it\n"
+    result = run("import", "list.csv", "--quiet", status=1)
+    assert (result.stdout, result.stderr) == ("", error + told)
+    assert "bad.jpg" in run("import", "in", "--strict", "--quiet", status=1).stderr.splitlines()[0]
+    result = run("import", "list.csv", "--quiet", "--skip-errors", status=1)
+    assert result.stdout.startswith("1 products and 1 photos added")
+    assert result.stderr == f"left out: {error}"
+    assert "100%" in run("import", "in", status=1).stderr  # the progress bar
+
+
+def test_export_and_foreign_headers(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Artikel;Bild;Preis\nA;1.jpg|2.jpg;1,99\n")
+    refused = one_line(run("import", "list.csv", "--quiet", status=1))
+    assert "no header 'photos'" in refused and "Artikel, Bild, Preis" in refused
+    result = run("import", "list.csv", "--map", "sku=Artikel,photos=Bild", "--quiet")
+    assert result.stdout.startswith("1 products and 2 photos added")
+    assert result.stderr == "columns that are not read: Preis\n"
+    assert run("export", "out", "--quiet").stdout == "1 products and 2 photos in out\n"
+    assert "there already" in one_line(run("export", "out", "--quiet", status=1))
+    assert run("export", "out.zip", "--no-photos", "--quiet").stdout == "1 products and 0 photos in out.zip\n"
+    for source in ("out", "out/catalog.csv"):
+        assert "2 photos were there already" in run("import", source, "--quiet").stdout
+    (tmp_path / "broken.zip").write_text("no zip")
+    assert "broken.zip is no zip" in one_line(run("import", "broken.zip", "--quiet", status=1))
+
+
+def test_list_retire_and_restore(run: Run) -> None:
+    run("add", "tea", "1.jpg", "2.jpg", "--name", "Green tea")
+    run("add", "milk", "3.jpg")
+    assert run("list").stdout == "milk\tmilk\t1 photos\ntea\tGreen tea\t2 photos\n"
+    assert run("list", "GREEN").stdout == "tea\tGreen tea\t2 photos\n"
+    run("retire", "tea")
+    assert run("list").stdout == "milk\tmilk\t1 photos\n"
+    assert "tea" not in run("recognize", "1.jpg").stdout
+    run("unretire", "tea")
+    assert "match (tea" in run("recognize", "1.jpg").stdout
+
+
+def test_reembed(run: Run, other_bundle: Bundle) -> None:
+    run("add", "tea", "1.jpg", "2.jpg")
+    first, other = load_bundle(RELEASED).id, other_bundle.id
+    switched = f"{first} -> {other}: 2 photos embedded, 2 searchable\n"
+    assert run("reembed", "--quiet", "--bundle", str(other_bundle.path)).stdout == switched
+    assert run("reembed", "--quiet", "--bundle", str(other_bundle.path)).stdout == f"{other} is live already\n"
+    assert "match (tea" in run("recognize", "1.jpg").stdout
+    back = f"{other} -> {first}: 0 photos embedded, 2 searchable\n"
+    assert run("reembed", "--quiet", "--rollback").stdout == back
+    assert "no --bundle" in run("reembed", "--rollback", "--bundle", str(other_bundle.path), status=2).stderr
+
+
+def test_users(run: Run, open_catalog: Callable[[], Catalog]) -> None:
+    run("user", "add", "anna", "--password", "correct horse")
+    run("user", "add", "ben", input="correct horse\ncorrect horse\n")
+    run("user", "password", "ben", "--password", "another battery")
+    assert "already" in one_line(run("user", "add", "anna", "--password", "correct horse", status=1))
+    assert "10 to 1000 characters" in one_line(run("user", "add", "cleo", "--password", "short", status=1))
+    catalog = open_catalog()
+    assert accounts.check_password(catalog, "anna", "correct horse") is not None
+    assert accounts.check_password(catalog, "ben", "another battery") is not None
+
+
+def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
+    key = run("key", "create", "till 1").stdout.strip()
+    assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive\n"
+    catalog = open_catalog()
+    assert accounts.check_key(catalog, key) is not None
+    run("key", "revoke", "1")
+    assert accounts.check_key(catalog, key) is None
+    assert "\trevoked 20" in run("key", "list").stdout
+    assert "no key 7" in one_line(run("key", "revoke", "7", status=1))
+
+
+def test_while_another_process_holds_the_gallery(
+    run: Run, open_catalog: Callable[[], Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.gallery.edge.EdgeGallery.__init__.__defaults__", (0.0,))  # don't wait for it
+    run("add", "tea", "1.jpg")
+    open_catalog().live()
+    for command in (("recognize", "1.jpg"), ("add", "milk", "2.jpg"), ("recognize", "--json", "1.jpg")):
+        assert "is open in another process (pid " in one_line(run(*command, status=1))
+    # What needs no gallery still works.
+    assert run("list").stdout.startswith("tea")
+    run("key", "create", "till")
+
+
+def test_retire_beside_a_serving_process(
+    run: Run, open_catalog: Callable[[], Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.gallery.edge.EdgeGallery.__init__.__defaults__", (0.0,))
+    run("add", "tea", "1.jpg")
+    catalog = open_catalog()
+    assert recognize(catalog, jpeg(1)).matches
+    assert run("retire", "tea").output == ""
+    assert recognize(catalog, jpeg(1)).matches == []
+    assert run_pending(catalog) == 1  # which the serving process's worker does
+
+
+def test_the_command_is_installed() -> None:
+    result = subprocess.run([sys.executable, "-m", "catalog", "--help"], capture_output=True, text=True, check=True)
+    assert "recognizes its products by photo" in result.stdout
+    assert result.stderr == ""

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from catalog import enrollment, maintenance, products
+from catalog.catalog import Catalog
+from catalog.config import Settings
+from catalog.errors import ConfigError
+from catalog.products import Facts
+from embedder.bundle import RELEASED, Bundle, load_bundle
+from tests.support.pictures import jpeg
+from tests.support.served import environment, run
+
+BROKERS = {"redis": ("redis://127.0.0.1:6379/9", 6379), "amqp": ("amqp://guest:guest@127.0.0.1:5672//", 5672)}
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
+    url, port = BROKERS[request.param]
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        if probe.connect_ex(("127.0.0.1", port)):
+            pytest.skip(f"no {request.param} broker at 127.0.0.1:{port}")
+    return url
+
+
+@pytest.fixture
+def catalog_env(broker: str, tmp_path: Path) -> dict[str, str]:
+    """A catalog with one product, and nobody who has it open."""
+    env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_JOBS": broker}
+    catalog = Catalog.open(Settings.from_env(env))
+    products.create(catalog, Facts("A"), [enrollment.NewPhoto("a.jpg", jpeg(1))], actor="test")
+    catalog.close()
+    return environment(**env)
+
+
+@pytest.fixture
+def worker(catalog_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """A worker in a process of its own; called, it tells its log."""
+    log = tmp_path / "worker.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "catalog", "worker"], env=catalog_env, stdout=out, stderr=out)
+    try:
+        yield log.read_text
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_worker_reembeds_and_rolls_back(
+    catalog_env: dict[str, str], worker: Callable[[], str], other_bundle: Bundle
+) -> None:
+    first = load_bundle(RELEASED).id
+    for _ in range(10):  # until the worker listens
+        done = run(["reembed", "--quiet", "--bundle", str(other_bundle.path)], catalog_env)
+        if "No worker answers" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr + worker()
+    assert done.stdout == f"{first} -> {other_bundle.id}: 1 photos embedded, 1 searchable\n"
+    back = run(["reembed", "--quiet", "--rollback"], catalog_env)
+    assert back.returncode == 0 and back.stdout.startswith(f"{other_bundle.id} -> {first}:"), back.stderr
+    failed = run(["reembed", "--quiet", "--bundle", str(other_bundle.path.parent)], catalog_env)
+    assert failed.returncode == 1 and "is no model bundle" in failed.stderr, "the worker's own words"
+
+
+def test_without_a_worker_it_says_so(catalog_env: dict[str, str]) -> None:
+    done = run(["reembed", "--quiet"], catalog_env)
+    assert done.returncode == 1 and "No worker answers" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_dead_broker_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
+    for url in ("redis://127.0.0.1:1/0", "amqp://guest:secret-word@127.0.0.1:1//"):
+        env = environment(CATALOG_DATA=str(tmp_path), CATALOG_JOBS=url)
+        done = run(["reembed", "--quiet"], env)
+        assert done.returncode == 1 and "broker" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr and "secret-word" not in done.stderr
+
+
+def test_local_has_no_worker(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CATALOG_JOBS is local"):
+        maintenance.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto, outbox, photo_rows
+from catalog.errors import PhotoRejectedError
+from catalog.gallery import GalleryPoint
+from catalog.products import Facts
+from catalog.recognition import Match, decide, recognize
+from catalog.recognition.candidates import find
+from catalog.storage.tables import Enrollment, Photo, Product
+from embedder.bundle import Thresholds
+from embedder.inference import Look
+from tests.support.pictures import bad_files, jpeg
+
+
+def at(cosine: float, dim: int = 256) -> Any:
+    """A unit vector, float32 [dim], of this cosine to `at(1)`."""
+    vector = np.zeros(dim, np.float32)
+    vector[0], vector[1] = cosine, np.sqrt(1 - cosine**2)
+    return vector
+
+
+def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
+    """A product whose photos have vectors of these cosines to `at(1)`; the photos' hashes."""
+    live = catalog.live()
+    dim = live.embedder.bundle.dim
+    hashes = [uuid.uuid4().hex * 2 for _ in cosines]
+    product = Product(id=uuid.uuid4(), sku=sku, name=f"Name of {sku}")
+    ids = [photo_rows.photo_id(product.id, sha256) for sha256 in hashes]
+    with catalog.db.write() as session:
+        session.add(product)
+        for identity, sha256 in zip(ids, hashes, strict=True):
+            session.add(Photo(id=identity, product_id=product.id, sha256=sha256, bytes=1, width=9, height=9))
+        session.flush()
+        session.add_all(Enrollment(generation_id=live.generation_id, photo_id=identity) for identity in ids)
+    looks = {identity: Look(at(cosine, dim)) for identity, cosine in zip(ids, cosines, strict=True)}
+    assert outbox.apply_enrollments(catalog, live, looks) == len(ids)
+    return hashes
+
+
+def ask(catalog: Catalog) -> list[tuple[str, float]]:
+    live = catalog.live()
+    return [(m.sku, round(m.score, 3)) for m in find(catalog, live, at(1, live.embedder.bundle.dim))]
+
+
+def test_an_empty_catalog_knows_nothing(catalog: Catalog) -> None:
+    answer = recognize(catalog, jpeg(1))
+    assert (answer.decision, answer.matches) == ("unknown", [])
+    assert answer.bundle == catalog.live().embedder.bundle.id
+    assert answer.milliseconds > 0
+
+
+def test_a_product_counts_by_its_best_photo(catalog: Catalog) -> None:
+    a = put(catalog, "A", [0.5, 0.9, 0.7])
+    put(catalog, "B", [0.8, 0.85])
+    live = catalog.live()
+    best, second = find(catalog, live, at(1, live.embedder.bundle.dim))
+    assert (best.sku, best.name, best.photo) == ("A", "Name of A", a[1])
+    assert best.score == pytest.approx(0.9, abs=1e-5)
+    assert (second.sku, second.score) == ("B", pytest.approx(0.85, abs=1e-5))
+
+
+def test_five_best_first(catalog: Catalog) -> None:
+    for number in range(8):
+        put(catalog, f"S{number}", [0.1 * number, 0.1 * number - 0.05])
+    assert ask(catalog) == [("S7", 0.7), ("S6", 0.6), ("S5", 0.5), ("S4", 0.4), ("S3", 0.3)]
+
+
+def test_a_product_of_many_photos_does_not_hide_the_others(catalog: Catalog) -> None:
+    put(catalog, "many", [0.9] * 120)
+    for number in range(5):
+        put(catalog, f"S{number}", [0.1 * number])
+    assert ask(catalog) == [("many", 0.9), ("S4", 0.4), ("S3", 0.3), ("S2", 0.2), ("S1", 0.1)]
+
+
+def test_no_more_is_asked_for_than_there_is(catalog: Catalog, asked: list[int]) -> None:
+    put(catalog, "A", [0.9] * 60)
+    put(catalog, "B", [0.8] * 300)
+    assert ask(catalog) == [("A", 0.9), ("B", 0.8)]
+    assert asked == [50, 200]  # both products that there are
+
+
+def test_points_that_sql_does_not_know_are_not_answered(catalog: Catalog) -> None:
+    live = catalog.live()
+    dim = live.embedder.bundle.dim
+    put(catalog, "A", [0.3])
+    strays = [GalleryPoint(str(uuid.uuid4()), at(0.9, dim), "gone", str(uuid.uuid4())) for _ in range(60)]
+    catalog.gallery.upsert(live.collection, strays)
+    assert ask(catalog) == [("A", 0.3)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "decision"),
+    [
+        ([], "unknown"),
+        ([0.69], "unknown"),
+        ([0.69, 0.1], "unknown"),
+        ([0.70], "match"),
+        ([0.99, 0.97], "match"),
+        ([0.80, 0.70], "match"),
+        ([0.80, 0.7901], "ambiguous"),
+        ([0.80, 0.80], "ambiguous"),
+        ([0.70, 0.695, 0.1], "ambiguous"),
+    ],
+)
+def test_decisions(scores: list[float], decision: str) -> None:
+    matches = [Match(f"S{n}", "", score, "") for n, score in enumerate(scores)]
+    assert decide(matches, Thresholds(score=0.70, margin=0.01)) == decision
+
+
+@pytest.mark.parametrize("name", sorted(bad_files()))
+def test_a_photo_that_can_not_be_used(catalog: Catalog, name: str) -> None:
+    data, _, code = bad_files()[name]
+    with pytest.raises(PhotoRejectedError) as caught:
+        recognize(catalog, data)
+    assert (caught.value.code, caught.value.filename) == (code, "")
+    with pytest.raises(PhotoRejectedError, match=re.escape(name)):
+        recognize(catalog, data, filename=name)
+
+
+def test_the_contracts_form(catalog: Catalog) -> None:
+    products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], actor="anna")
+    answer = recognize(catalog, jpeg(1)).as_dict()
+    said = ["decision", "matches", "decided_by", "confidence", "barcodes", "bundle", "milliseconds", "id"]
+    assert list(answer) == said
+    assert answer["decision"] == "match"
+    assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
+    assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import products, transfer
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.errors import InvalidInputError
+from catalog.products import Facts
+from catalog.storage.photo_folder import FolderStore
+from catalog.transfer import sources
+from catalog.transfer.importing import Report
+from tests.support.pictures import jpeg
+
+#: SKU -> name, barcodes, active, hashes of photos.
+Contents = dict[str, tuple[Any, ...]]
+
+
+def fill(catalog: Catalog) -> None:
+    def create(facts: Facts, *photos: tuple[str, int]) -> None:
+        products.create(catalog, facts, [NewPhoto(name, jpeg(seed)) for name, seed in photos], actor="t", compare=False)
+
+    create(Facts("A", "=1+1", "@brand", "-x", ("4006381333931", "96385074")), ("1.jpg", 1), ("1.jpg", 2), ("1.JPG", 3))
+    create(Facts("Tee grün 1.5+", 'Grüner "Tee", 茶; groß', "Blatt"), ("grün|茶.jpg", 4))
+    own = {"origin": "=Assam", "Größe": "500 g", "a|b;c": "x\ty".replace("\t", " ")}
+    create(Facts("sets", variant_group="tea", labels=("store 12", "bakery"), attributes=own), ("1.jpg", 10))
+    create(Facts("odd"), ("../../etc/passwd", 5), ("", 6), ("con:<1>.png", 7), ("x" * 255, 8), (".jpg", 9))
+    create(Facts("gone", "'=quoted"), ("1.jpg", 1))
+    products.set_active(catalog, "gone", False, actor="t")
+
+
+def contents(catalog: Catalog) -> Contents:
+    found = {}
+    for sku in ("A", "Tee grün 1.5+", "odd", "gone", "sets"):
+        product = products.get(catalog, sku)
+        numbers = [barcode.gtin for barcode in product.barcodes]
+        hashes = {photo.sha256 for photo in product.photos}
+        more = (product.variant_group, [label.name for label in product.labels], product.attributes)
+        found[sku] = (product.name, product.brand, product.category, numbers, product.active, hashes, *more)
+    return found
+
+
+@pytest.fixture
+def empty(catalog: Catalog, tmp_path: Path) -> Callable[[], Catalog]:
+    """Another catalog, empty, on SQLite."""
+
+    def make() -> Catalog:
+        data = tmp_path / "other"
+        database = f"sqlite:///{data / 'catalog.db'}"
+        settings = replace(catalog.settings, data=data, database=database, gallery=f"edge:{data / 'gallery'}")
+        return Catalog.open(replace(settings, photos=f"file:{data / 'photos'}"))
+
+    return make
+
+
+@pytest.mark.parametrize("target", ["out", "out.zip"])
+def test_what_is_exported_can_be_imported(
+    catalog: Catalog, empty: Callable[[], Catalog], tmp_path: Path, target: str
+) -> None:
+    fill(catalog)
+    done = transfer.export(catalog, tmp_path / target)
+    assert (done.products, done.photos, done.errors) == (5, 11, [])
+    assert transfer.count(catalog) == 11
+    other = empty()
+    with transfer.opened(tmp_path / target) as source:
+        assert source.listed and source.photos == 11
+        assert transfer.check(other, source.items) == []
+        assert transfer.run(other, source.items, actor="t") == Report(products=5, photos=11)
+    assert contents(other) == contents(catalog)
+    # Into the catalog that it came from it changes nothing.
+    with transfer.opened(tmp_path / target) as source:
+        assert transfer.check(catalog, source.items) == []
+        assert transfer.run(catalog, source.items, actor="t") == Report(duplicates=11)
+    other.close()
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_names_stay_inside_and_apart(catalog: Catalog, tmp_path: Path) -> None:
+    fill(catalog)
+    transfer.export(catalog, tmp_path / "out")
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {"catalog.csv", "photos/odd/passwd.jpg", "photos/Tee grün 1.5+/grün_茶.jpg"} <= files
+    assert {name.lower() for name in files if name.startswith("photos/A/")} == {
+        "photos/a/1.jpg",
+        "photos/a/1-2.jpg",
+        "photos/a/1-3.jpg",
+    }
+    assert len(files) == 12
+    text = (tmp_path / "out" / "catalog.csv").read_text(encoding="utf-8-sig")
+    assert "\nA,'=1+1,'@brand,'-x," in text
+    assert "\ngone,''=quoted," in text
+
+
+def test_without_photos(catalog: Catalog, tmp_path: Path) -> None:
+    fill(catalog)
+    assert transfer.export(catalog, tmp_path / "out", photos=False).photos == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["catalog.csv"]
+    assert [item.photos for item in sources.from_csv(tmp_path / "out" / "catalog.csv").items] == [[]] * 5
+
+
+def test_nothing_is_overwritten(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert transfer.export(catalog, tmp_path / "out").products == 0  # an empty folder is no loss
+    (tmp_path / "out.zip").write_bytes(b"mine")
+    (tmp_path / "file").write_bytes(b"mine")
+    for name in ("out", "out.zip", "file"):
+        with pytest.raises(InvalidInputError, match="there already"):
+            transfer.export(catalog, tmp_path / name)
+    assert (tmp_path / "out.zip").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("target", ["out", "out.zip"])
+def test_an_export_that_fails_leaves_nothing(catalog: Catalog, tmp_path: Path, target: str) -> None:
+    fill(catalog)
+
+    def stop(photos: int) -> None:
+        raise KeyboardInterrupt
+
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        transfer.export(catalog, tmp_path / target, progress=stop)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_photo_that_was_lost_is_told(catalog: Catalog, tmp_path: Path) -> None:
+    fill(catalog)
+    lost = products.get(catalog, "Tee grün 1.5+").photos[0].sha256
+    assert isinstance(catalog.photos, FolderStore)
+    (catalog.photos.root / lost[:2] / lost[2:4] / lost).unlink()
+    done = transfer.export(catalog, tmp_path / "out")
+    assert (done.products, done.photos, len(done.errors)) == (5, 10, 1)
+    assert done.errors[0].startswith("Tee grün 1.5+: grün|茶.jpg: ")

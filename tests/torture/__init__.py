@@ -1,0 +1,1 @@
+"""Kills, contention and random sequences."""
