@@ -34,6 +34,7 @@ torture: .venv/dev ## Kill, contend and draw random sequences; MINUTES=15, SEED=
 lint: .venv/dev ## Style, imports and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: .venv/dev ## Let ruff format the code

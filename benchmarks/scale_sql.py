@@ -83,7 +83,7 @@ def product(number: int, rng: random.Random) -> dict[str, Any]:
 def fill(catalog: Catalog, count: int) -> None:
     """So many products, with their photos, enrollments and barcodes."""
     rng = random.Random(SEED)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.add(Generation(id=1, bundle_id="measured", bundle_name="", collection="measured", dim=256, live=True))
     for start in range(0, count, BLOCK):
         some = [product(number, rng) for number in range(start, min(count, start + BLOCK))]
@@ -106,7 +106,7 @@ def fill(catalog: Catalog, count: int) -> None:
             if photo["product_id"] in active
         ]
         numbers = [{"gtin": barcode(start + at), "product_id": one["id"]} for at, one in enumerate(some)]
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             for kind, rows in ((Product, some), (Photo, photos), (Enrollment, enrolled), (Barcode, numbers)):
                 session.execute(insert(kind), rows)
 
@@ -200,8 +200,8 @@ def measure(url: str, count: int) -> dict[str, Any]:
         began = time.perf_counter()
         fill(catalog, count)
         seconds = time.perf_counter() - began
-        if not catalog.db.is_sqlite:  # what its autovacuum does by itself, but after a minute
-            engine = catalog.db.engine.execution_options(isolation_level="AUTOCOMMIT")
+        if not catalog.database.is_sqlite:  # what its autovacuum does by itself, but after a minute
+            engine = catalog.database.engine.execution_options(isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 connection.execute(text("VACUUM ANALYZE"))
         load = os.getloadavg()[0]

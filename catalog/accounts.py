@@ -33,7 +33,7 @@ def add_user(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
     name = _checked_name(name)
     password_hash = _hashed(password)
     try:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             session.add(User(name=name, password_hash=password_hash))
             audit_log.record(session, actor, "user.add", name)
     except IntegrityError as error:
@@ -43,7 +43,7 @@ def add_user(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
 def set_password(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
     """Raises NotFoundError, or InvalidInputError for a short password."""
     password_hash = _hashed(password)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         user = session.scalar(select(User).where(User.name == name.strip())) if name.isprintable() else None
         if user is None:
             raise NotFoundError(f"There is no user {name!r}.")
@@ -53,7 +53,7 @@ def set_password(catalog: Catalog, name: str, password: str, *, actor: str) -> N
 
 def first_user(catalog: Catalog) -> tuple[str, str] | None:
     """On a catalog without users, make `admin` with a random password and return both; else None."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         if session.scalar(select(func.count()).select_from(User)):
             return None
     password = secrets.token_urlsafe(12)
@@ -68,7 +68,7 @@ def check_password(catalog: Catalog, name: str, password: str) -> User | None:
     """The user, or None when name or password is wrong or the user was switched off."""
     if not name.isprintable() or len(password) > MAX_PASSWORD:
         return None
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         user = session.scalar(select(User).where(User.name == name.strip()))
     dummy = _dummy()  # made by the first to sign in, whether the name is known or not
     try:
@@ -80,7 +80,7 @@ def check_password(catalog: Catalog, name: str, password: str) -> User | None:
 
 def find_user(catalog: Catalog, user_id: int) -> User | None:
     """An active user by id."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         user = session.get(User, user_id)
         return user if user and user.active else None
 
@@ -99,7 +99,7 @@ def add_key(catalog: Catalog, name: str, *, actor: str) -> NewKey:
     name = _checked_name(name)
     # 256 random bits: a plain hash is enough to keep, and fast enough to check at each request.
     key = "pc_" + secrets.token_urlsafe(32)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         row = ApiKey(name=name, prefix=key[:9], sha256=_hash(key))
         session.add(row)
         session.flush()
@@ -109,7 +109,7 @@ def add_key(catalog: Catalog, name: str, *, actor: str) -> NewKey:
 
 def revoke_key(catalog: Catalog, key_id: int, *, actor: str) -> None:
     """From now on the key opens nothing. Raises NotFoundError."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         row = session.get(ApiKey, key_id)
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
@@ -119,13 +119,13 @@ def revoke_key(catalog: Catalog, key_id: int, *, actor: str) -> None:
 
 def list_keys(catalog: Catalog) -> list[ApiKey]:
     """All keys, the newest first."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return list(session.scalars(select(ApiKey).order_by(ApiKey.id.desc())))
 
 
 def check_key(catalog: Catalog, key: str) -> ApiKey | None:
     """The key's row, or None when it is unknown or revoked."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.scalar(select(ApiKey).where(ApiKey.sha256 == _hash(key), ApiKey.revoked_at.is_(None)))
 
 

@@ -18,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import GalleryUnavailableError
-from catalog.gallery import Gallery
+from catalog.gallery import Gallery, open_gallery
 from embedder.bundle import RELEASED, Bundle, load_bundle
+from tests.support import catalogs
 
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
@@ -114,8 +115,9 @@ def open_catalog(env: dict[str, str]) -> Iterator[Callable[[], Catalog]]:
     opened: list[Catalog] = []
 
     def open_it() -> Catalog:
-        catalog = Catalog.open(Settings.from_env(env))
-        catalog.gallery = SwitchableGallery(catalog.gallery)
+        settings = Settings.from_env(env)
+        real = open_gallery(settings.gallery, api_key=settings.gallery_api_key, options=settings.gallery_options)
+        catalog = catalogs.open_catalog(settings, SwitchableGallery(real))
         opened.append(catalog)
         return catalog
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,11 +63,67 @@ def test_libraries_stay_in_their_place(library: str) -> None:
     assert {file for file in importers if not file.startswith(ONLY[library])} == set()
 
 
+def test_other_packages_import_a_face_only() -> None:
+    """Across sub-packages: what a face exports, or a module that it names. Commands import what they run, inside."""
+    wrong = []
+    for package in sorted(PACKAGES):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            own = path.relative_to(ROOT).parent.as_posix().replace("/", ".")
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (face := face_of(node.module or "")) and not is_in(own, face):
+                    wrong += [
+                        f"{path.relative_to(ROOT)}: from {node.module} import {alias.name}"
+                        for alias in node.names
+                        if not is_exported(face, node.module or "", alias.name)
+                    ]
+    assert wrong == []
+
+
+def face_of(module: str) -> str:
+    """The sub-package that a module is (in); "" for one at the top of its package."""
+    for face in (module, module.rpartition(".")[0]):
+        if face.count(".") == 1 and (ROOT / face.replace(".", "/") / "__init__.py").exists():
+            return face
+    return ""
+
+
+def is_in(own: str, face: str) -> bool:
+    return own == face or own.startswith((f"{face}.", "catalog.demo"))
+
+
+def is_exported(face: str, module: str, name: str) -> bool:
+    exports = vars(importlib.import_module(face)).get("__all__")
+    if exports is None:  # TensorFlow's packages, which import nothing, and those of the pages
+        return True
+    return name in exports if module == face else module.removeprefix(f"{face}.") in exports
+
+
+@pytest.mark.parametrize("package", ["catalog", "embedder", "embedder.training", "embedder.networks"])
+def test_these_packages_import_nothing_by_themselves(package: str) -> None:
+    face = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+    assert [node for node in face.body if not isinstance(node, ast.Expr)] == []
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a program of its own has loaded after this code."""
+    program = f"import sys; {code}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def test_the_command_line_loads_no_numpy() -> None:
+    """OpenBLAS is told its processor by a restart, which must come before NumPy is loaded."""
+    assert not {"numpy", "cv2", "sqlalchemy", "PIL"} & loaded_by("import catalog.cli")
+
+
+def test_ranking_loads_nothing() -> None:
+    assert not {"numpy", "cv2"} & loaded_by("import embedder.ranking")
+
+
 def test_serving_loads_no_training_library() -> None:
-    code = "import sys, web.__main__, catalog.cli, embedder.cli; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"tensorflow", "tensorflow_addons", "keras", "matplotlib"} & set(loaded)
-    assert not {"alembic", "spectree", "pydantic", "celery"} & set(loaded), "a start waits for none of these"
+    loaded = loaded_by("import web.__main__, catalog.cli, embedder.cli")
+    assert not {"tensorflow", "tensorflow_addons", "keras", "matplotlib"} & loaded
+    assert not {"alembic", "spectree", "pydantic", "celery"} & loaded, "a start waits for none of these"
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda path: path.name)

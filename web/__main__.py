@@ -21,10 +21,14 @@ log = logging.getLogger("web")
 
 def main() -> None:
     """Open the catalog and serve it until interrupted."""
-    parser = argparse.ArgumentParser(prog="catalog serve")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--threads", type=int, default=8)
+    parser = argparse.ArgumentParser(
+        prog="catalog serve",
+        description="Serve the admin pages and the POS API.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any that is free")
+    parser.add_argument("--threads", type=int, default=8, help="requests that are answered at once")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -43,7 +47,7 @@ def serve(host: str, port: int, threads: int) -> None:
     catalog = Catalog.open(settings)
     try:
         try:
-            catalog.live()  # loaded now, so that the first till does not wait for it
+            catalog.generations.ready()  # loaded now, so that the first till does not wait for it
         except GalleryUnavailableError as error:
             log.warning("%s Serving all the same; photos wait until it is back.", error)
         server = create_server(create_app(catalog, key), host=host, port=port, threads=threads, ident="catalog")

@@ -22,7 +22,7 @@ def alive() -> Response:
 def ready() -> Response:
     """Database, model and gallery answer; 503 and which one does not, otherwise."""
     try:
-        live = catalog().live()
+        live = catalog().generations.ready()
         points = catalog().gallery.count(live.collection)
         counted = products.counts(catalog())
     except CatalogError as error:

@@ -53,7 +53,7 @@ def check(catalog: Catalog, live: Live, sku: str, photos: Sequence[ReadPhoto], *
     Nothing speaks against a photo that the product has already: it is not added. `compare`: ask the gallery, too. When
     that is away, only what can be told without it is found: that is advice, and no reason to send people away.
     """
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         own = session.scalar(select(Product.id).where(Product.sku == sku))
         known = set(session.scalars(select(Photo.sha256).where(Photo.product_id == own)))
     pictures = list(live.embedder.map(_look, photos))
@@ -111,7 +111,7 @@ def _is_same(photo: ReadPhoto, cells: Cells, other: ReadPhoto, others: Cells) ->
 
 def _is_ready(catalog: Catalog, live: Live) -> bool:
     try:
-        catalog.make_ready(live)
+        catalog.generations.ensure_collection(live)
     except CatalogError as error:
         log.warning("photos are not compared with the gallery's: %s", error)
         return False

@@ -42,7 +42,7 @@ def same_file(catalog: Catalog, product: uuid.UUID | None, sha256: str) -> LookA
     mine = (Photo.sha256 == sha256) & Product.active
     if product is not None:
         mine &= Product.id != product
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         row = session.execute(select(Product.sku, Product.name).join(Photo).where(mine)).first()
     return LookAlike(row.sku, row.name, sha256, None) if row else None
 

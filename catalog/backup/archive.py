@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from catalog.durable_files import sync_folder
 from catalog.errors import CatalogError
 
 FORMAT = 1
@@ -140,11 +141,7 @@ def writing(target: Path) -> Iterator[Writer]:
                 with suppress(OSError):
                     partial.unlink()
                 raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(target.parent)
     except OSError as error:
         raise BackupFailedError(f"The backup can't be written to {target}: {error.strerror or error}.") from error
 

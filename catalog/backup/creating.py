@@ -50,7 +50,7 @@ def backup(catalog: Catalog, target: Path, progress: Progress = lambda done, tot
             )
 
     with archive.writing(target) as out, tempfile.TemporaryFile("w+", dir=target.parent) as hashes:
-        with catalog.db.snapshot() as connection:
+        with catalog.database.snapshot() as connection:
             schema = revision_of(connection)
             about = {"format": archive.FORMAT, "schema": schema, "made_at": now().isoformat()}
             out.add(archive.ABOUT, json.dumps(about).encode())

@@ -50,7 +50,7 @@ def restore(catalog: Catalog, source: Path, progress: Progress = lambda size: No
     and bundles are stored by their content. `progress` is told bytes: each of the file twice. Raises ArchiveError,
     NotEmptyError, StorageError, and OSError for a file that can't be read.
     """
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         _refuse_filled(session.connection())
     with source.open("rb") as file:
         manifest = archive.check(file, _accept, progress)
@@ -58,7 +58,7 @@ def restore(catalog: Catalog, source: Path, progress: Progress = lambda size: No
         with tempfile.TemporaryDirectory() as folder:
             _copy(catalog, file, Path(folder), progress)
             _keep_bundles(catalog, Path(folder))
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             counts = _load(session, file, manifest, progress)
             facts = {"products": counts.get("product", 0), "photos": counts.get("photo", 0)}
             audit_log.record(session, actor, "catalog.restore", source.name[:100], after=facts)

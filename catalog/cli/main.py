@@ -58,7 +58,7 @@ def main() -> None:
 def init() -> None:
     """Make or update the database and load the model; safe to repeat."""
     with opened() as catalog:
-        live = catalog.live()
+        live = catalog.generations.ready()
         click.echo(f"catalog in {catalog.settings.data}, model {live.embedder.bundle.id}")
 
 
@@ -141,16 +141,13 @@ def worker() -> None:
     maintenance.work(Settings.from_env())
 
 
-@main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
-@click.option("--threads", default=8, show_default=True)
-def serve(host: str, port: int, threads: int) -> None:
+@main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def serve(arguments: tuple[str, ...]) -> None:
     """Serve the admin pages and the POS API."""
-    # Replaced by the web package's own program: catalog/ knows nothing of Flask.
+    # Replaced by the web package's own program, which knows the options: catalog/ knows nothing of Flask.
     for name, value in openblas.environment().items():
         os.environ.setdefault(name, value)
-    arguments = ["--host", host, "--port", str(port), "--threads", str(threads)]
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
 
 

@@ -28,7 +28,8 @@ def add(
     from catalog.products import Facts
 
     with opened() as catalog:
-        catalog.live()  # says at once when another process holds the gallery, and a server's own page is the way
+        # Says at once when another process holds the gallery, and a server's own page is the way.
+        catalog.generations.ready()
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
         facts = Facts(sku, name, brand, category, barcodes)
         try:

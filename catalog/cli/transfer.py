@@ -37,7 +37,7 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
         if read.unread:
             click.echo(f"columns that are not read: {', '.join(read.unread)}", err=True)
         with opened() as catalog:
-            catalog.live()
+            catalog.generations.ready()
             strict = read.listed if skip_errors is None else not skip_errors
             if strict:
                 with tqdm(total=read.photos, unit="photo", desc="checked", disable=quiet) as bar:

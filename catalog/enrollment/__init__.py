@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from catalog.enrollment import backlog, outbox, photo_rows
 from catalog.enrollment.enrolling import catch_up, enroll, finds_itself
-from catalog.enrollment.outbox import look_at_stored, run_pending
+from catalog.enrollment.outbox import note_failures, run_pending
+from catalog.enrollment.stored_photos import extract_stored
 from catalog.enrollment.uploads import NewPhoto, ReadPhoto, Upload, read_photo, read_photos
 from catalog.enrollment.worker import Worker
 
@@ -16,8 +17,9 @@ __all__ = [
     "backlog",
     "catch_up",
     "enroll",
+    "extract_stored",
     "finds_itself",
-    "look_at_stored",
+    "note_failures",
     "outbox",
     "photo_rows",
     "read_photo",

@@ -33,7 +33,7 @@ def pending_pages(catalog: Catalog, only: Sequence[uuid.UUID] | None = None) -> 
         return
     last: uuid.UUID | None = None
     while True:
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             live = live_generation(session)
             query = select(Enrollment.photo_id).where(Enrollment.generation_id == (live.id if live else 0))
             if last is not None:

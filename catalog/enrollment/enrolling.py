@@ -24,7 +24,7 @@ def enroll(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> dic
     Never raises because gallery or database went away: the photos are safe, and the outbox goes on.
     """
     try:
-        catalog.make_ready(live)
+        catalog.generations.ensure_collection(live)
         outbox.apply_enrollments(catalog, live, looks)
         return {
             identity: "its own vector does not find it yet"
@@ -56,7 +56,7 @@ def catch_up(catalog: Catalog, photo_ids: Sequence[uuid.UUID] = ()) -> None:
     What fails stays pending for the outbox.
     """
     try:
-        outbox.apply_removals(catalog, catalog.live())
+        outbox.apply_removals(catalog, catalog.generations.ready())
         for start in range(0, len(photo_ids), outbox.CHUNK):
             outbox.run_pending(catalog, only=photo_ids[start : start + outbox.CHUNK])
     except GalleryLockedError:

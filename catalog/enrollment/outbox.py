@@ -15,12 +15,11 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select, text, u
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
-from catalog.errors import CatalogError, GalleryError
+from catalog.enrollment.stored_photos import extract_stored
+from catalog.errors import GalleryError
 from catalog.gallery import GalleryPoint
 from catalog.generations import Live
-from catalog.storage import feature_store
 from catalog.storage.tables import Enrollment, Photo, Product, Removal, now
-from embedder.errors import ImageError
 from embedder.inference import Look
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Lo
 
     Photos gone meanwhile are left out. Raises GalleryError; the photos then stay pending.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         rows = session.execute(
             select(Enrollment, Product.id, Product.sku)
             .join(Photo, Photo.id == Enrollment.photo_id)
@@ -65,11 +64,17 @@ def note_failure(
     catalog: Catalog, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
 ) -> None:
     """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
         hold_enrollments(session, mine)
         noted = {"attempts": Enrollment.attempts + attempts, "error": str(error)[:500]}
         session.execute(update(Enrollment).where(mine).values(noted))
+
+
+def note_failures(catalog: Catalog, generation_id: int, failures: Mapping[uuid.UUID, Exception]) -> None:
+    """Keep why photos can't be read, by id: each has one attempt more behind it."""
+    for photo_id, error in failures.items():
+        note_failure(catalog, generation_id, [photo_id], error, attempts=1)
 
 
 def hold_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
@@ -86,7 +91,7 @@ def hold_removals(session: Session, condition: ColumnElement[bool]) -> None:
 
 def apply_removals(catalog: Catalog, live: Live) -> int:
     """Delete from a generation what was deleted in SQL, up to 1,000 points; how many. Raises GalleryError."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         mine = Removal.generation_id == live.generation_id
         query = select(Removal.point_id).where(mine).order_by(Removal.point_id).limit(1000).with_for_update()
         points = session.scalars(query).all()
@@ -96,39 +101,13 @@ def apply_removals(catalog: Catalog, live: Live) -> int:
         return len(points)
 
 
-def look_at_stored(catalog: Catalog, live: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Look]:
-    """Photos of the store (SHA-256 by id) -> what a bundle sees in them; one that can't be read is logged and left out.
-
-    Details do not depend on the bundle: those that are kept are taken, the others made and kept.
-    """
-    looks: dict[uuid.UUID, Look] = {}
-
-    def one(sha256: str) -> Look | Exception:
-        try:
-            known = feature_store.kept(catalog.photos, sha256) if live.embedder.bundle.has_words else None
-            look = live.embedder.look(catalog.photos.get(sha256), known)
-        except (CatalogError, ImageError) as error:
-            return error
-        if known is None and look.details is not None:
-            feature_store.keep(catalog.photos, sha256, look.details)
-        return look
-
-    for photo_id, result in zip(photos, live.embedder.map(one, photos.values()), strict=True):
-        if isinstance(result, Exception):
-            log.error("photo %s can't be embedded: %s", photo_id, result)
-            note_failure(catalog, live.generation_id, [photo_id], result, attempts=1)
-        else:
-            looks[photo_id] = result
-    return looks
-
-
 def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:
     """Do what the live generation still owes, up to `limit` photos, or those of `only`; how many changes.
 
     Raises GalleryError, and the rest of what `Catalog.live` does.
     """
-    live = catalog.live()
-    with catalog.db.read() as session:
+    live = catalog.generations.ready()
+    with catalog.database.read() as session:
         pending = dict(session.execute(_pending(live, limit, only)).all())
         mine = Removal.generation_id == live.generation_id
         removals = session.scalar(select(func.count()).select_from(Removal).where(mine))
@@ -136,11 +115,13 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         done = apply_removals(catalog, live) if removals else 0
         if pending:
             catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
-            done += apply_enrollments(catalog, live, look_at_stored(catalog, live, pending))
+            looks, failures = extract_stored(catalog.photos, live, pending)
+            note_failures(catalog, live.generation_id, failures)
+            done += apply_enrollments(catalog, live, looks)
         return done
     except GalleryError as error:
         note_failure(catalog, live.generation_id, pending, error)
-        catalog.release(live.collection)  # if it was lost, the next run makes it anew
+        catalog.generations.release(live.collection)  # if it was lost, the next run makes it anew
         raise
 
 

@@ -46,7 +46,7 @@ class Worker:
                 if began >= trim_at:
                     # Until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
-                self._catalog.release_old()
+                self._catalog.generations.release_old()
                 worked = run_pending(self._catalog)
                 wait = 0.05 if worked else self._every
             except CatalogError as error:

@@ -21,8 +21,6 @@ WORDS_NAME = "words"
 PRODUCT = "product"
 """The payload's key that searches are filtered by; it is indexed."""
 
-PREFETCH = 2
-"""How many times its limit a shortlist takes of each kind: below that in both lists, nothing can come up in it."""
 CHUNK = 256
 """Points in one write: about 5 ms of a serving process's time, four times that with words, and well below a server's
 limit for one request."""

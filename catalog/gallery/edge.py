@@ -26,7 +26,6 @@ from catalog.errors import GalleryMismatchError
 from catalog.gallery.collection_schema import (
     CHUNK,
     PAGE,
-    PREFETCH,
     PRODUCT,
     VECTOR_NAME,
     WORDS_NAME,
@@ -38,7 +37,7 @@ from catalog.gallery.collection_schema import (
 from catalog.gallery.edge_disk import check_room
 from catalog.gallery.edge_shards import Shards
 from catalog.gallery.interface import GalleryPoint, Hit, Vector
-from embedder.ranking import RRF_K, RRF_WEIGHTS
+from embedder.ranking import PREFETCH, RRF_K, RRF_WEIGHTS
 
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector, PointId  # Only the stub has them.

@@ -26,6 +26,7 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
+from catalog.durable_files import sync_folder
 from catalog.errors import CatalogError, GalleryError, GalleryLockedError
 from catalog.gallery.collection_schema import (
     PRODUCT,
@@ -109,7 +110,7 @@ class Shards:
                 # Gone in one step: a process that is killed while it deletes leaves no half generation behind.
                 if folder.is_dir():
                     folder.rename(self._leftovers(generation)[1])
-                    _sync(self.root)
+                    sync_folder(self.root)
                 self._sweep(generation)
             finally:
                 _close(slot)
@@ -174,7 +175,7 @@ class Shards:
         shard.flush()
         shard.close()
         unfinished.rename(self.root / generation)
-        _sync(self.root)
+        sync_folder(self.root)
 
     def _add_words(self, generation: str) -> None:
         """Give a generation that was made before there were words the sparse vector for them.
@@ -193,10 +194,10 @@ class Shards:
         shard.flush()
         shard.close()
         for path in (unfinished, *unfinished.rglob("*")):
-            _sync(path)
+            sync_folder(path)
         folder.rename(replaced)
         unfinished.rename(folder)
-        _sync(self.root)
+        sync_folder(self.root)
         shutil.rmtree(replaced)
 
     def _there(self, generation: str) -> bool:
@@ -275,12 +276,3 @@ def _copy(source: str, target: str) -> None:
             else:
                 writer.write(block)
         writer.truncate()
-
-
-def _sync(path: Path) -> None:
-    """Make a file's content, or a rename inside a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

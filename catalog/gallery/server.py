@@ -13,7 +13,6 @@ from catalog.errors import GalleryError, GalleryMismatchError
 from catalog.gallery.collection_schema import (
     CHUNK,
     PAGE,
-    PREFETCH,
     PRODUCT,
     VECTOR_NAME,
     WORDS_NAME,
@@ -27,7 +26,7 @@ from catalog.gallery.collection_schema import (
 )
 from catalog.gallery.interface import GalleryPoint, Hit, Vector
 from catalog.gallery.server_connection import Connection, connect, refusal_of
-from embedder.ranking import RRF_K, RRF_WEIGHTS
+from embedder.ranking import PREFETCH, RRF_K, RRF_WEIGHTS
 
 if TYPE_CHECKING:
     from embedder.matching import Words

@@ -100,10 +100,10 @@ def examine(
 
     Raises NotFoundError for a SKU that is not there, and a GalleryError.
     """
-    live = catalog.live()
+    live = catalog.generations.ready()
     ids = _chosen(catalog, sku, sample)
     for start in range(0, len(ids), PAGE):
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
             page = session.scalars(query.options(selectinload(Product.photos))).all()
         for product in page:
@@ -126,7 +126,7 @@ def _chosen(catalog: Catalog, sku: str, sample: int | None) -> list[uuid.UUID]:
     query = select(Product.id, Product.sku).where(Product.active)
     if sku:
         query = query.where(Product.sku == known_form(sku))
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         # Ids are random: the first so many of them are a sample.
         rows = session.execute(query.order_by(Product.id).limit(sample)).all()
     if sku and not rows:
@@ -139,7 +139,7 @@ def _product(catalog: Catalog, live: Live, product: Product) -> Coverage:
     looks: dict[uuid.UUID, Look] = {}
     for start in range(0, len(photos), outbox.CHUNK):
         chunk = {photo.id: photo.sha256 for photo in photos[start : start + outbox.CHUNK]}
-        looks |= enrollment.look_at_stored(catalog, live, chunk)
+        looks |= enrollment.extract_stored(catalog.photos, live, chunk)[0]
     readable = [photo for photo in photos if photo.id in looks]
     asked = [_ask(catalog, live, product, photo, looks) for photo in readable] if len(readable) > 1 else []
     wrong = Counter(answer.sku for answer in asked if answer.sku != product.sku)

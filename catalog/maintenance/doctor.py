@@ -44,10 +44,10 @@ def examine(
 
 
 def _photos(catalog: Catalog, *, repair: bool, progress: Progress) -> Iterator[Finding]:
-    looks_twice = catalog.model().embedder.bundle.has_words
+    looks_twice = catalog.generations.live().embedder.bundle.has_words
     after = ""
     while True:
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             query = select(Photo.sha256, func.min(Product.sku)).join(Product).where(Photo.sha256 > after)
             rows = session.execute(query.group_by(Photo.sha256).order_by(Photo.sha256).limit(PAGE)).all()
         if not rows:
@@ -136,14 +136,14 @@ def _age(written: datetime) -> str:
 
 def _named(catalog: Catalog, hashes: Sequence[str]) -> set[str]:
     """Those that a photo has, or was cut from."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         found = set(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(hashes))))
         return found | set(session.scalars(select(Photo.original).where(Photo.original.in_(hashes))))
 
 
 def _deleted_lately(catalog: Catalog) -> set[str]:
     """Photos that a product lost by somebody's hand less than ORPHAN_AGE ago."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         taken = AuditEntry.action.startswith("photo.") | AuditEntry.action.in_(["product.merge", "product.purge"])
         lately = select(AuditEntry.before).where(taken, AuditEntry.at > now() - ORPHAN_AGE)
         lost = [before for before in session.scalars(lately) if before]

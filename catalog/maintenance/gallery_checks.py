@@ -59,13 +59,13 @@ def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery
     drops collections that no generation names. What can't be asked (another process holds it) is a finding as well.
     Raises DatabaseUnavailableError, or ConfigError for a live bundle that is broken.
     """
-    live = catalog.model()
+    live = catalog.generations.live()
     forgotten = _not_enrolled(catalog, repair=repair)
     if ask_gallery:
         yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans)
     yield from _enrolled(catalog, forgotten) if repair and ask_gallery else forgotten
     yield from _long_pending(catalog, repair=repair and ask_gallery)
-    catalog.release(live.collection)
+    catalog.generations.release(live.collection)
 
 
 def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool
     except GalleryError as error:
         yield Finding("gallery_not_asked", f"{error} The gallery was not looked at.")
         return
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         generations = list(session.scalars(select(Generation).order_by(Generation.live, Generation.id)))
     for name in sorted(set(there) - {generation.collection for generation in generations}):
         yield _orphaned_collection(catalog, name, remove=remove_orphans)
@@ -90,17 +90,17 @@ def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool
             advice = " `catalog rebuild` makes it anew." if generation.live else ""
             yield Finding("collection_broken", f"{error}{advice}", collection=generation.collection)
         finally:
-            catalog.release(generation.collection)  # a server that starts this moment needs it
+            catalog.generations.release(generation.collection)  # a server that starts this moment needs it
 
 
 def _not_enrolled(catalog: Catalog, *, repair: bool) -> list[Finding]:
     """Photos of active products that the live generation has no row of; with `repair` they are pending then."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         live = live_generation(session)
         ids = session.scalars(backlog.not_owed(live.id)).all() if live else []
         named = _named(session, ids)
     if repair and ids:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             live = live_generation(session, hold="change")
             if live:
                 backlog.owe_missing(session, live.id)
@@ -119,7 +119,7 @@ def _named(session: Session, ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, 
 
 
 def _long_pending(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         query = (
             select(Enrollment.photo_id, Product.sku, Enrollment.error, Enrollment.updated_at)
             .join(Photo, Photo.id == Enrollment.photo_id)
@@ -149,12 +149,12 @@ def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding
     ids = [uuid.UUID(finding.photo) for finding in findings]
     why = "the photo can't be read"
     try:
-        catalog.make_ready(catalog.model())
+        catalog.generations.ensure_collection(catalog.generations.live())
         for page in backlog.pending_pages(catalog, ids):
             enrollment.run_pending(catalog, only=page)
     except GalleryError as error:
         why = str(error)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         query = select(Enrollment.photo_id).join(Generation, Generation.id == Enrollment.generation_id)
         query = query.where(Generation.live, ~Enrollment.done)
         pages = (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))
@@ -170,7 +170,7 @@ def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Findin
     finding = Finding("collection_orphaned", "No generation of this catalog names this collection.", collection=name)
     if not remove:
         return finding
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         if session.scalar(select(Generation.id).where(Generation.collection == name)) is not None:
             return replace(finding, message="A re-embedding has just begun to make this collection.", mended=True)
     try:
@@ -187,7 +187,7 @@ def _generation(
     collection = generation.collection
     if not generation.live:
         try:
-            catalog.load(generation)
+            catalog.generations.load(generation)
         except ConfigError as error:
             yield Finding("bundle_missing", f"There is no way back to this generation. {error}", collection=collection)
     before = _rows(catalog, generation.id)
@@ -216,7 +216,7 @@ def _generation(
 
 def _rows(catalog: Catalog, generation_id: int) -> dict[str, _Row]:
     """Photos of active products that belong into a generation, by id."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         query = (
             select(Enrollment.photo_id, Product.sku, Enrollment.done, Enrollment.updated_at)
             .join(Photo, Photo.id == Enrollment.photo_id)
@@ -236,7 +236,7 @@ def _missing(
     after = _rows(catalog, generation.id)
     gone = sorted(i for i, row in before.items() if row.done and i not in points and after.get(i) == row)
     if repair and gone:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             mine = Enrollment.generation_id == generation.id
             for start in range(0, len(gone), PAGE):
                 page = mine & Enrollment.photo_id.in_([uuid.UUID(i) for i in gone[start : start + PAGE]])
@@ -261,12 +261,12 @@ def _orphans(
 ) -> Iterator[Finding]:
     """Points that no photo of an active product accounts for, whatever was added or deleted meanwhile."""
     mine = Removal.generation_id == generation.id
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         owed = {str(i) for i in session.scalars(select(Removal.point_id).where(mine))}
     suspects = sorted(points - before.keys() - _rows(catalog, generation.id).keys() - owed)
     for start in range(0, len(suspects), PAGE):
         page = suspects[start : start + PAGE]
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             named = {str(i): sku for i, sku, _ in _named(session, [uuid.UUID(i) for i in page])}
             active = _active(session, page)
         findings = [
@@ -299,7 +299,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
     The live row is held: who adds or restores one of these photos at this moment has either done it already, which is
     seen here, or takes the removal off again.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         live_generation(session, hold="change")
         still = sorted(set(ids) - _active(session, ids))
         points = [uuid.UUID(i) for i in still]
@@ -310,14 +310,14 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
         owed = set(session.scalars(select(Removal.point_id).where(known)))
         session.add_all(Removal(generation_id=generation.id, point_id=i) for i in points if i not in owed)
     if generation.live:
-        while outbox.apply_removals(catalog, catalog.model()):
+        while outbox.apply_removals(catalog, catalog.generations.live()):
             pass
 
 
 def _sampled(catalog: Catalog, live: Live, points: set[str]) -> Iterator[Finding]:
     """Some photos are embedded again: the vector and the words that they have in the gallery must be these."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         total = session.scalar(select(func.count()).select_from(Enrollment).where(mine)) or 0
         query = select(Photo.id, Photo.sha256, Product.sku).join(Product)
         query = query.where(exists().where(mine, Enrollment.photo_id == Photo.id)).order_by(Photo.id)
@@ -357,7 +357,7 @@ def _knows(catalog: Catalog, live: Live, identity: uuid.UUID, look: Look) -> boo
     hits = catalog.gallery.search(live.collection, look.vector, 1)
     if hits and hits[0].score > 1 - NEAR and enrollment.finds_itself(catalog, live, identity, look.vector):
         return True
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         row = session.get(Enrollment, (live.generation_id, identity))
         return row is None or not row.done
 
@@ -373,7 +373,7 @@ def _has_words(catalog: Catalog, live: Live, look: Look) -> bool:
 
 def _written_again(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
     """Make all photos of the live generation pending and enroll them: what a sample shows may be so of any."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         mine = Enrollment.generation_id == generation.id
         outbox.hold_enrollments(session, mine)
         session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
@@ -386,7 +386,7 @@ def _made_anew(catalog: Catalog, generation: Generation, finding: Finding) -> Fi
 
 
 def _all_enrolled(catalog: Catalog, finding: Finding) -> Finding:
-    catalog.make_ready(catalog.model())
+    catalog.generations.ensure_collection(catalog.generations.live())
     for ids in backlog.pending_pages(catalog):
         enrollment.run_pending(catalog, only=ids)
     left = list(backlog.pending_pages(catalog))

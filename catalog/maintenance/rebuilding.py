@@ -36,18 +36,18 @@ def rebuild(catalog: Catalog, progress: Progress = lambda done, total: None, *, 
     GalleryLockedError, before anything is changed, while another process has the embedded gallery open, and what
     `outbox.run_pending` does.
     """
-    live = catalog.model()
-    with catalog.db.read() as session:
+    live = catalog.generations.live()
+    with catalog.database.read() as session:
         generation = session.get_one(Generation, live.generation_id)
     empty(catalog, generation, actor=actor)
-    catalog.make_ready(live)
+    catalog.generations.ensure_collection(live)
     total, done = _count_pending(catalog, live.generation_id), 0
     for ids in pending_pages(catalog):
         enrollment.run_pending(catalog, only=ids)
         done += len(ids)
         progress(done, total)
     catalog.gallery.optimize(live.collection)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         mine = Enrollment.generation_id == live.generation_id
         query = select(Product.sku, Enrollment.error).join(Photo, Photo.product_id == Product.id)
         query = query.join(Enrollment, Enrollment.photo_id == Photo.id).where(mine, ~Enrollment.done)
@@ -64,7 +64,7 @@ def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
     `Catalog.make_ready` sees. Raises GalleryError, and ConflictError when the model is switched this moment.
     """
     mine = Enrollment.generation_id == generation.id
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         live = live_generation(session, hold="change")
         if generation.live and (live is None or live.id != generation.id):
             raise ConflictError("Another model was made the live one at this moment: try again.")
@@ -75,10 +75,10 @@ def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
         if generation.live:
             owe_missing(session, generation.id)
         audit_log.record(session, actor, "gallery.rebuild", generation.bundle_id)
-    catalog.release(generation.collection)
+    catalog.generations.release(generation.collection)
 
 
 def _count_pending(catalog: Catalog, generation_id: int) -> int:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         mine = Enrollment.generation_id == generation_id
         return session.scalar(select(func.count()).select_from(Enrollment).where(mine, outbox.PENDING)) or 0

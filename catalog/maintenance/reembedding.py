@@ -7,7 +7,7 @@ new one and the serving process the live one; the serving process sees the switc
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, func, select
@@ -22,6 +22,7 @@ from catalog.generations import Live, live_generation
 from catalog.storage import audit_log
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
 from embedder.bundle import Bundle
+from embedder.inference import Look
 
 #: Photos, at most, that must find themselves before the switch; enough to see a gallery that is broken as a whole.
 JUDGED = 200
@@ -57,13 +58,13 @@ def reembed(
     GalleryError, StorageError, or ConfigError for a bundle that can't be loaded.
     """
     # A new catalog first gets the model that it starts with. Its gallery is not opened: another process may hold it.
-    catalog.model()
-    return _build_and_switch(catalog, catalog.add_generation(bundle), progress, actor, action="model.switch")
+    catalog.generations.live()
+    return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
 
 
 def rollback(catalog: Catalog, progress: Progress = lambda done, total: None, *, actor: str = "cli") -> Switched:
     """Switch back to the generation before the live one, with what was added since. Raises NotFoundError."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         live = live_generation(session)
         previous = session.get(Generation, live.previous_id) if live and live.previous_id else None
     if previous is None:
@@ -72,15 +73,15 @@ def rollback(catalog: Catalog, progress: Progress = lambda done, total: None, *,
 
 
 def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, actor: str, *, action: str) -> Switched:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         live = live_generation(session)
         before = live.bundle_id if live else ""
     if target.live:
         # Nothing to switch; what is pending is the outbox's job, in the process that holds the gallery.
         return Switched(target.bundle_id, before, 0, 0, changed=False)
-    building = catalog.load(target)
+    building = catalog.generations.load(target)
     try:
-        catalog.make_ready(building)
+        catalog.generations.ensure_collection(building)
         built = _fill(catalog, building, progress)
         catalog.gallery.optimize(target.collection)
         while outbox.apply_removals(catalog, building):
@@ -91,7 +92,7 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
             built += _fill(catalog, building, progress)
         return Switched(target.bundle_id, before, built, total, changed=True)
     finally:
-        catalog.release(target.collection)
+        catalog.generations.release(target.collection)
 
 
 def _missing(session: Session, generation_id: int, limit: int, after: uuid.UUID | None = None) -> dict[uuid.UUID, str]:
@@ -115,12 +116,12 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
     done = unreadable = 0
     last: uuid.UUID | None = None
     while True:
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             photos = _missing(session, building.generation_id, 4 * outbox.CHUNK, last)
             total = _count(session)
         if not photos:
             break
-        looks = enrollment.look_at_stored(catalog, building, photos)
+        looks = _extract(catalog, building, photos)
         _owe(catalog, building, list(looks))
         done += outbox.apply_enrollments(catalog, building, looks)
         unreadable += len(photos) - len(looks)
@@ -131,11 +132,17 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
     return done
 
 
+def _extract(catalog: Catalog, building: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Look]:
+    looks, failures = enrollment.extract_stored(catalog.photos, building, photos)
+    enrollment.note_failures(catalog, building.generation_id, failures)
+    return looks
+
+
 def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
     """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
     mine = Enrollment.generation_id == building.generation_id
     try:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
             # Held until the rows are committed, so that a photo deleted this moment takes its row along.
             still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # in the order of who deletes several
@@ -148,12 +155,12 @@ def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
 
 def _judge(catalog: Catalog, building: Live) -> None:
     """Some photos, drawn evenly, are embedded once more and must find themselves at rank 1. Raises NotFitError."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         held = (Enrollment.generation_id == building.generation_id) & Enrollment.done
         query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
         rows = session.execute(query.order_by(Photo.id)).all()
     sample = dict(rows[:: max(1, -(-len(rows) // JUDGED))])
-    looks = enrollment.look_at_stored(catalog, building, sample)
+    looks = _extract(catalog, building, sample)
     lost = [i for i, look in looks.items() if not enrollment.finds_itself(catalog, building, i, look.vector)]
     if lost or len(looks) < len(sample):
         raise NotFitError(
@@ -167,7 +174,7 @@ def _switch(catalog: Catalog, building: Live, actor: str, action: str) -> int | 
 
     The live row is held for change, so no photo can be added between the check and the switch.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         live = live_generation(session, hold="change")
         target = session.get(Generation, building.generation_id)
         if target is None or live is None or _missing(session, building.generation_id, 1):
@@ -182,5 +189,5 @@ def _switch(catalog: Catalog, building: Live, actor: str, action: str) -> int | 
                 session, actor, action, target.bundle_id, {"live": live.bundle_id}, {"live": target.bundle_id}
             )
         # Released before the commit: whoever sees the switch finds the gallery free to open.
-        catalog.release(building.collection)
+        catalog.generations.release(building.collection)
         return _count(session)

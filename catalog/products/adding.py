@@ -94,7 +94,7 @@ def create(
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     if _exists(catalog, facts.sku):  # asked first for a quick answer, and again by the unique constraint
         raise SkuExistsError(f"The SKU {facts.sku!r} is in the catalog already.")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         barcode_owners.refuse_taken(session, facts.barcodes, facts.sku)
     return _add(catalog, facts, photos, actor=actor, new=True, compare=compare, strict=strict, source=source)
 
@@ -119,7 +119,7 @@ def add_photos(
 
 
 def _exists(catalog: Catalog, sku: str) -> bool:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.scalar(select(Product.id).where(Product.sku == sku)) is not None
 
 
@@ -137,7 +137,7 @@ def _add(
     began = time.perf_counter()
     if len(photos) > MAX_PHOTOS:
         raise InvalidInputError("photos", f"{len(photos)} photos at once; at most {MAX_PHOTOS} are possible.")
-    live = catalog.model()
+    live = catalog.generations.live()
     read = enrollment.read_photos(live.embedder, photos)
     checked = admission.check(catalog, live, facts.sku, read, compare=compare)
     if strict:
@@ -148,7 +148,7 @@ def _add(
         if photo.look.details is not None:
             feature_store.keep(catalog.photos, photo.sha256, photo.look.details)
     try:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             product = _product_to_fill(session, facts, new=new)
             before = None if new else {**audit_log.facts(product), "photos": len(product.photos)}
             known = {photo.id for photo in product.photos}

@@ -90,7 +90,7 @@ def claim(session: Session, product: Product, gtins: Sequence[str]) -> None:
 def add(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
     """Give a product one more barcode. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
     number = check(text)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         before = audit_log.facts(product)
         claim(session, product, [number])
@@ -101,7 +101,7 @@ def add(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
 def remove(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
     """Take a barcode from a product. Raises InvalidInputError, or NotFoundError when it does not have it."""
     number = check(text)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         barcode = next((barcode for barcode in product.barcodes if barcode.gtin == number), None)
         if barcode is None:
@@ -129,5 +129,5 @@ def found(session: Session, gtins: Sequence[str]) -> tuple[FoundBarcode, ...]:
 def look_up(catalog: Catalog, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
     """Whose these barcodes are. Raises InvalidInputError."""
     numbers = checked(texts)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return found(session, numbers)

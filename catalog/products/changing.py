@@ -29,7 +29,7 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
     """
     known_form(facts.sku)
     facts = check_facts(facts)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, facts.sku)
         if version is not None and product.version != version:
             raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
@@ -43,7 +43,7 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
 def set_labels(catalog: Catalog, sku: str, names: Sequence[str], *, actor: str) -> None:
     """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
     names = check_labels(names)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         before = audit_log.facts(product)
         put_labels(product, names)
@@ -53,7 +53,7 @@ def set_labels(catalog: Catalog, sku: str, names: Sequence[str], *, actor: str) 
 
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
     """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         if product.active == active:
             return
@@ -72,7 +72,7 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
 
 def get(catalog: Catalog, sku: str) -> Product:
     """A product with its photos, barcodes and labels. Raises NotFoundError."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
         product = session.scalar(select(Product).options(*whole).where(Product.sku == known_form(sku)))
         if product is None:
@@ -82,7 +82,7 @@ def get(catalog: Catalog, sku: str) -> Product:
 
 def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
     """Photos of a product that are not searchable yet, and the last error."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         rows = session.execute(
             select(Enrollment.photo_id, Enrollment.error)
             .join(Generation, Generation.id == Enrollment.generation_id)

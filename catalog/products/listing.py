@@ -71,7 +71,7 @@ class Filter:
 
 def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
     """Products in the order of their SKUs, after the SKU `after`, with their photos."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         condition, after = only.condition(session), _known(after)
         if replace(only, retired=False) == Filter():  # all of them: an index alone tells how many
             total, capped = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0, False
@@ -91,14 +91,14 @@ def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", lim
 def categories(catalog: Catalog) -> dict[str, int]:
     """The categories of active products, and how many products each has, in order."""
     query = select(Product.category, func.count()).where(Product.active, Product.category != "")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return dict(session.execute(query.group_by(Product.category).order_by(Product.category)).all())
 
 
 def labels(catalog: Catalog) -> dict[str, int]:
     """The labels of active products, and how many products each has, in order."""
     query = select(Label.name, func.count()).join(Product).where(Product.active)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return dict(session.execute(query.group_by(Label.name).order_by(Label.name)).all())
 
 
@@ -118,7 +118,7 @@ class Counts:
 
 def counts(catalog: Catalog) -> Counts:
     """Active products, their photos, and how many of these are not searchable yet."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
         # All photos without those of the retired products, which are few: at 300,000 photos a join of everything takes
         # 290 ms on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).

@@ -26,7 +26,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     """
     new = check_sku(new)
     try:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             product = held(session, sku)
             if version is not None and product.version != version:
                 raise ConflictError(f"The product {sku!r} was changed by somebody else in the meantime: look again.")
@@ -53,7 +53,7 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
     What `into` says of itself stays. Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError
     when the labels would be too many.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product, target = held_both(session, sku, into)
         before, after = _whole(product), _whole(target)
         gone = [photo.id for photo in product.photos]
@@ -81,7 +81,7 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
 
     Its photos' bytes stay in the store until `catalog doctor` removes what no product has. Raises NotFoundError.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         before = _whole(product)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])

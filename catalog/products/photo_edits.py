@@ -27,7 +27,7 @@ LEAST = 0.02
 
 def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
     """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         photo = photo_rows.photo_of(product, identity)
         before = {"photo": photo.sha256, "filename": photo.filename}
@@ -42,7 +42,7 @@ def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, acto
     Where that product has the same picture already, it stays one photo. Raises NotFoundError, or InvalidInputError when
     both are one product.
     """
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product, other = held_both(session, sku, to)
         photo = photo_rows.photo_of(product, identity)
         moved = photo_rows.copy(session, other, photo)
@@ -136,13 +136,13 @@ def _exchange(
     original: str | None = None,
     crop: Box | None = None,
 ) -> PhotoResult:
-    live = catalog.model()
+    live = catalog.generations.live()
     (read,) = enrollment.read_photos(live.embedder, [upload])
     (checked,) = admission.check(catalog, live, sku, [read], compare=False)
     catalog.photos.put(read.data)
     if read.look.details is not None:
         feature_store.keep(catalog.photos, read.sha256, read.look.details)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         product = held(session, sku)
         old = photo_rows.photo_of(product, identity)
         new = photo_rows.photo_id(product.id, read.sha256)

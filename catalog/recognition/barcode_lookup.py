@@ -32,12 +32,12 @@ def find_product(catalog: Catalog, data: bytes, products: frozenset[str] | None 
     Each product is named once; the list is empty when there is none. A catalog without barcodes looks at no photo.
     Raises ImageError for what is no usable photo.
     """
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
             return []
     read = barcodes.read_bytes(data)
     query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         rows = session.execute(query.where(Barcode.gtin.in_([each.gtin for each in read]), Product.active))
         known = {row.gtin: row for row in rows if products is None or str(row.id) in products}
     named: dict[str, ByBarcode] = {}

@@ -75,7 +75,9 @@ def find(
         try:
             hits = catalog.gallery.search(live.collection, vector, asked, products=products)
         except GalleryMismatchError:
-            catalog.release(live.collection)  # it was lost: the next request makes it anew, and the outbox fills it
+            catalog.generations.release(
+                live.collection
+            )  # it was lost: the next request makes it anew, and the outbox fills it
             raise
         last = len(hits) < asked or asked >= LAST_LOOK
         # The payload tells how many products these are, so that SQL is not asked before there are enough.
@@ -83,7 +85,7 @@ def find(
             matches = _known(catalog, hits, limit)
             if last or len(matches) >= limit:
                 return matches
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             limit = min(limit, session.scalar(select(func.count()).select_from(Product).where(HAS_PHOTOS)) or 0)
         asked *= 4
 
@@ -111,7 +113,7 @@ def facts_of(catalog: Catalog, hits: Sequence[Hit]) -> dict[str, Any]:
     for hit in hits:
         with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
             ids.append(uuid.UUID(hit.id))
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         rows = session.execute(
             select(Photo.id, Photo.sha256, Product.sku, Product.name)
             .join(Product, Product.id == Photo.product_id)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from catalog.recognition.barcode_lookup import ByBarcode
 from catalog.recognition.candidates import MAX_MATCHES, Match
+from embedder import ranking
 from embedder.bundle import Thresholds
 
-Decision = Literal["match", "ambiguous", "unknown"]
+Decision = ranking.Answer
 DecidedBy = Literal["embedding", "details", "barcode"]
 
 
@@ -28,13 +30,16 @@ def by_barcode(named: list[ByBarcode], seen: list[Match], by_sight: Decision) ->
 
 def decide(matches: list[Match], thresholds: Thresholds) -> Decision:
     """`unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`."""
-    if is_sure(matches, thresholds.score, thresholds.margin):
-        return "match"
-    return "ambiguous" if matches and matches[0].score >= thresholds.score else "unknown"
+    if not matches:
+        return "unknown"
+    return ranking.decide(matches[0].score, _margin(matches), thresholds.score, thresholds.margin)
 
 
 def is_sure(matches: list[Match], score: float, margin: float) -> bool:
     """Whether the first SKU has this score, and this margin over the second."""
-    if not matches or matches[0].score < score:
-        return False
-    return len(matches) < 2 or matches[0].score - matches[1].score >= margin
+    return bool(matches) and bool(ranking.is_match(matches[0].score, _margin(matches), score, margin))
+
+
+def _margin(matches: list[Match]) -> float:
+    """The first SKU's over the second; one that is alone has any margin."""
+    return matches[0].score - matches[1].score if len(matches) > 1 else math.inf

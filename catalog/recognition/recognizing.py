@@ -90,7 +90,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
     nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
     """
     began = time.perf_counter()
-    live = catalog.live()
+    live = catalog.generations.ready()
     bundle, settings = live.embedder.bundle, catalog.settings
     products = among.products(catalog)
 

@@ -17,6 +17,7 @@ from embedder.errors import ImageError
 from embedder.inference import Vectors
 from embedder.matching import Candidate, Details, Words, reranker, verify_many
 from embedder.matching.reranker import Weighed
+from embedder.ranking import Answer
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 class Looked:
     """The answer of a second look: matches, the most probable first, and the probability of the first."""
 
-    decision: reranker.Answer
+    decision: Answer
     matches: list[Match]
     confidence: float
 
@@ -52,7 +53,7 @@ def look(
     try:
         hits = catalog.gallery.shortlist(live.collection, vector, words, reranker.SHORTLIST, products=products)
     except GalleryMismatchError:
-        catalog.release(live.collection)  # as in candidates.find
+        catalog.generations.release(live.collection)  # as in candidates.find
         raise
     facts = facts_of(catalog, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]

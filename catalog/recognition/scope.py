@@ -26,7 +26,7 @@ class Among:
         """
         if not self.labels and not self.skus:
             return None
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             labelled = select(Label.name, Label.product_id, Product.active).join(Product)
             by_label = session.execute(labelled.where(Label.name.in_(self.labels))).all()
             named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(self.skus))

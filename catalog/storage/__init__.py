@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from catalog.storage import audit_log, database, durable_files, feature_store, product_rows, revision, tables
+from catalog.storage import audit_log, database, feature_store, product_rows, revision, tables
 from catalog.storage.answer_log import AnswerLog, Entry
 from catalog.storage.database import Database
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
@@ -18,7 +18,6 @@ __all__ = [
     "audit_log",
     "content_hash",
     "database",
-    "durable_files",
     "feature_store",
     "open_store",
     "product_rows",

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from catalog.durable_files import sync_folder, write_file
 from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
-from catalog.storage.durable_files import _sync_folder, _write
 from catalog.storage.photo_store import _ASIDE, StoredFile, _checked, _key, _stored, content_hash
 
 
@@ -28,9 +28,9 @@ class FolderStore:
         try:
             if _renewed(path, data):  # else it is not there, or was damaged and is mended by this
                 return sha256
-            _write(path, data, sync=True)
+            write_file(path, data, sync=True)
             for folder in (path.parent, path.parent.parent, self.root):  # the new names, too, outlive a power cut
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as error:
             raise StorageError(f"The photo can't be stored in {self.root}: {error.strerror or error}.") from error
         return sha256
@@ -54,7 +54,7 @@ class FolderStore:
     def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
         """Written beside and renamed."""
         try:
-            _write(self.root / f"{_key(sha256)}.{kind}", data, sync=False)
+            write_file(self.root / f"{_key(sha256)}.{kind}", data, sync=False)
         except OSError as error:
             raise StorageError(f"The {kind} of a photo can't be kept in {self.root}: {error.strerror}.") from error
 
@@ -108,7 +108,7 @@ class FolderStore:
             if not gone and aside.exists():
                 with suppress(FileExistsError):  # put anew meanwhile
                     os.link(aside, path)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             aside.unlink(missing_ok=True)
         if gone:
             for beside in path.parent.glob(f"{file.sha256}.*"):

@@ -50,7 +50,7 @@ def of(catalog: Catalog, items: Sequence[Item]) -> Known:
     skus = {sku for item in items if (sku := _form(item.facts.sku))}
     numbers = {number for item in items for text in item.facts.barcodes if (number := _gtin(text))}
     known = Known()
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         mine = Product.sku.in_(skus)
         for sku in session.scalars(select(Product.sku).where(mine)):
             known.photos[sku] = {}

@@ -76,7 +76,7 @@ def export(
 
 def count(catalog: Catalog) -> int:
     """Photos of all products, retired ones too."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.scalar(select(func.count()).select_from(Photo)) or 0
 
 
@@ -84,7 +84,7 @@ def _products(catalog: Catalog) -> Iterator[Product]:
     whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
     after = ""
     while True:
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             query = select(Product).options(*whole).where(Product.sku > after).order_by(Product.sku).limit(BATCH)
             batch = list(session.scalars(query))
         yield from batch
@@ -95,7 +95,7 @@ def _products(catalog: Catalog) -> Iterator[Product]:
 
 def _attributes(catalog: Catalog) -> list[str]:
     """The names of all attributes: each is a column."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return sorted({name for own in session.scalars(select(Product.attributes)) for name in own})
 
 

@@ -69,7 +69,7 @@ def run(
     """
     report = Report()
     _finish_pending(catalog)
-    live = catalog.model()
+    live = catalog.generations.live()
     refused: Item | None = None
     pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
     try:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedder import ranking
 from embedder.bundle import SecondLook, Thresholds
 from embedder.calibration import conditional_logit, fitting_thresholds, rates
 from embedder.calibration.rates import Known, Pair, Rates, SetRates, Unknown
@@ -71,7 +72,7 @@ class _Case:
 
     def has(self, score: float, margin: float) -> bool:
         """Whether the first look's first SKU has this score, and this margin over the second."""
-        return self.score >= score and self.margin >= margin
+        return bool(ranking.is_match(self.score, self.margin, score, margin))
 
     def matched(self, limits: Thresholds) -> str:
         """The SKU that the first look alone would match; "" when it would none."""
@@ -156,12 +157,13 @@ def shortlist(cosines: Floats, shared: Floats, allowed: npt.NDArray[np.bool_], l
     the catalog gives Qdrant.
     """
     places = np.flatnonzero(allowed)
-    near = places[np.argsort(-cosines[places], kind="stable")][: 2 * limit]
-    alike = places[np.argsort(-shared[places], kind="stable")][: 2 * limit]
+    most = ranking.PREFETCH * limit
+    near = places[np.argsort(-cosines[places], kind="stable")][:most]
+    alike = places[np.argsort(-shared[places], kind="stable")][:most]
     score: dict[int, float] = {}
-    for order, weight in ((near, 1.0), (alike[shared[alike] > 0], 1.001)):
+    for order, weight in zip((near, alike[shared[alike] > 0]), ranking.RRF_WEIGHTS, strict=True):
         for rank, place in enumerate(order.tolist()):
-            score[place] = score.get(place, 0.0) + weight / (rank + 2)
+            score[place] = score.get(place, 0.0) + weight / (rank + ranking.RRF_K)
     return sorted(score, key=lambda place: -score[place])[:limit]
 
 

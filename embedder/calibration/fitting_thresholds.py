@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedder import ranking
 from embedder.bundle import Thresholds
 from embedder.calibration.rates import HALF, Bools, Floats, Known, Rates, Unknown, even_weights
 from embedder.errors import DataError
@@ -49,7 +50,7 @@ def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rat
     """Rates by these thresholds, one for all or [queries]."""
     weight = asked.weight()
     high = asked.score >= score
-    match = high & (asked.margin >= margin)
+    match = ranking.is_match(asked.score, asked.margin, score, margin)
     known = (match & asked.right, match & ~asked.right, high & ~match, ~high)
     return Rates(
         Known(*(float(weight[which].sum()) for which in known)),
@@ -59,7 +60,7 @@ def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rat
 
 def _unknown(first: Floats, over: Floats, score: Floats | float, margin: Floats | float, weight: Floats) -> Unknown:
     high = first >= score
-    match = high & (over >= margin)
+    match = ranking.is_match(first, over, score, margin)
     return Unknown(*(float(weight[which].sum()) for which in (match, high & ~match, ~high)))
 
 

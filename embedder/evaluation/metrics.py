@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedder import ranking
+
 Floats = npt.NDArray[np.float32]
 #: Queries that are ranked at once: a table of all queries by all gallery photos may not fit into memory.
 CHUNK = 256
@@ -110,7 +112,7 @@ def decisions(answers: Answers, own: npt.NDArray[np.intp], *, score: float, marg
     `unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`.
     """
     seen = answers.score >= score
-    match = seen & (answers.margin >= margin)
+    match = ranking.is_match(answers.score, answers.margin, score, margin)
     return Shares(
         queries=len(own),
         match=float(match.mean()),

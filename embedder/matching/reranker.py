@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -21,9 +20,9 @@ from embedder.bundle import SecondLook
 from embedder.errors import BundleError
 from embedder.matching.local_features import Details
 from embedder.matching.verification import Match, covered
+from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
-Answer = Literal["match", "ambiguous", "unknown"]
 
 #: Of a SKU of the shortlist, in the order of the columns of `features`.
 FEATURES = {

@@ -41,7 +41,7 @@ def test_a_user_that_was_switched_off(catalog: Catalog) -> None:
     accounts.add_user(catalog, "anna", GOOD, actor="cli")
     user = accounts.check_password(catalog, "anna", GOOD)
     assert user is not None
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.execute(update(User).values(active=False))
     assert accounts.check_password(catalog, "anna", GOOD) is None
     assert accounts.find_user(catalog, user.id) is None
@@ -128,7 +128,7 @@ def test_no_secret_is_kept(catalog: Catalog) -> None:
     key = accounts.add_key(catalog, "till", actor="cli").key
     accounts.add_user(catalog, "anna", GOOD, actor="cli")
     accounts.set_password(catalog, "anna", "another battery", actor="cli")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         stored = [str(vars(row)) for table in (ApiKey, User, AuditEntry) for row in session.scalars(select(table))]
     for secret in (key, key[9:], GOOD, "another battery"):
         assert not any(secret in text for text in stored)
@@ -139,7 +139,7 @@ def test_accounts_are_in_the_audit_log(catalog: Catalog) -> None:
     accounts.set_password(catalog, "anna", GOOD, actor="anna")
     key = accounts.add_key(catalog, "till", actor="anna")
     accounts.revoke_key(catalog, key.id, actor="ben")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
         assert [(e.actor, e.action, e.subject) for e in entries] == [
             ("cli", "user.add", "anna"),

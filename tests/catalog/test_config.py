@@ -74,7 +74,7 @@ def test_the_gallery_is_opened_with_the_options(tmp_path: Path) -> None:
             "CATALOG_GALLERY_SHARDS": "2",
         }
         catalog = Catalog.open(Settings.from_env(env))
-        catalog.live()
+        catalog.generations.ready()
         catalog.close()
         (made,) = [message for call, message in server.calls if call == "Create"]
     assert made.shard_number == 2
@@ -137,7 +137,7 @@ def test_a_model_that_is_none(tmp_path: Path, model: str) -> None:
     env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_MODEL": str(tmp_path / model)}
     catalog = Catalog.open(Settings.from_env(env))
     with pytest.raises(ConfigError, match="CATALOG_MODEL"):
-        catalog.live()
+        catalog.generations.ready()
     catalog.close()
 
 

@@ -19,7 +19,7 @@ def fill(catalog: Catalog) -> None:
     create(catalog, "Ä-tea", 3, 4, name="Grüner Tee", brand="Müller", category="Tea")
     accounts.add_user(catalog, "anna", "correct horse", actor="test")
     accounts.add_key(catalog, "till 0", actor="test")
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         tea = session.scalars(select(Product).where(Product.sku == "Ä-tea")).one()
         tea.attributes = {"size": [330, "ml"], "note": "ä\u2028\n"}
         session.add(Barcode(gtin="04006381333931", product=tea))
@@ -37,7 +37,7 @@ def fill(catalog: Catalog) -> None:
 def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
     """All rows of all tables, but for what a restore is to change."""
     result: dict[str, list[dict[str, Any]]] = {}
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         for table in Base.metadata.sorted_tables:
             found = session.execute(select(table).order_by(*table.primary_key)).mappings()
             result[table.name] = [dict(row) for row in found]

@@ -28,13 +28,13 @@ def first(catalog: Catalog, seed: int) -> str:
 
 
 def rows(catalog: Catalog) -> dict[str, int]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         tables = (Product, Photo, Enrollment, Removal)
         return {table.__tablename__: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
 
 
 def points(catalog: Catalog) -> int:
-    return catalog.gallery.count(catalog.live().collection)
+    return catalog.gallery.count(catalog.generations.ready().collection)
 
 
 def create_each(catalog: Catalog, *seeds: int) -> None:

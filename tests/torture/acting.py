@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
@@ -21,55 +19,15 @@ from catalog.products import Facts, barcode_owners
 from catalog.recognition.candidates import find
 from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
-from embedder.inference import Embedder, Look, Vectors
-from embedder.matching import Details
+from tests.support import catalogs
 from tests.torture.model import BOX, Kept, Model, Op, number_of, photo
 
 ACTOR = "torture"
 
 
-class RememberingEmbedder(Embedder):
-    """The real embedder, that looks at the same bytes once only."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._looks: dict[str, Look] = {}
-        self._vectors: dict[str, Vectors] = {}
-
-    def look(self, data: bytes, known: Details | None = None) -> Look:
-        key = content_hash(data)
-        if key not in self._looks:
-            self._looks[key] = super().look(data, known)
-            self._vectors[key] = self._looks[key].vector
-        return self._looks[key]
-
-    def embed_bytes(self, data: bytes) -> Vectors:
-        key = content_hash(data)
-        if key not in self._vectors:
-            self._vectors[key] = super().embed_bytes(data)
-        return self._vectors[key]
-
-    def close(self) -> None:
-        """Stays open for the next catalog."""
-
-
-_EMBEDDERS: dict[str, RememberingEmbedder] = {}
-_LOADING = threading.Lock()
-
-
-class _Catalog(Catalog):
-    def _open_embedder(self, generation: Any) -> Embedder:
-        with _LOADING:
-            if generation.bundle_id not in _EMBEDDERS:
-                super()._open_embedder(generation).close()  # keeps the bundle, as ever
-                folder = self.settings.bundles / generation.bundle_id
-                _EMBEDDERS[generation.bundle_id] = RememberingEmbedder.open(folder)
-            return _EMBEDDERS[generation.bundle_id]
-
-
 def open_catalog(env: dict[str, str]) -> Catalog:
     """A catalog whose embedders outlive it, and remember what they saw."""
-    return _Catalog.open(Settings.from_env(env))
+    return catalogs.open_catalog(Settings.from_env(env))
 
 
 class Acting:
@@ -144,7 +102,7 @@ def _uploads(numbers: list[int]) -> list[NewPhoto]:
 
 def products_of(catalog: Catalog) -> list[Product]:
     """All products, with photos, barcodes and labels."""
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         parts = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
         query = select(Product).options(*parts)
         return list(session.scalars(query.order_by(Product.sku)))
@@ -174,8 +132,8 @@ def settle(catalog: Catalog) -> None:
 
 def owed(catalog: Catalog) -> int:
     """Changes that the live gallery does not have yet."""
-    mine = catalog.model().generation_id
-    with catalog.db.read() as session:
+    mine = catalog.generations.live().generation_id
+    with catalog.database.read() as session:
         pending = select(func.count()).select_from(Enrollment).where(Enrollment.generation_id == mine, ~Enrollment.done)
         removals = select(func.count()).select_from(Removal).where(Removal.generation_id == mine)
         return (session.scalar(pending) or 0) + (session.scalar(removals) or 0)
@@ -183,9 +141,9 @@ def owed(catalog: Catalog) -> int:
 
 def wrongs(catalog: Catalog) -> Iterator[str]:
     """What is not as it must be once the outbox has run: SQL, photo store and gallery against each other."""
-    live = catalog.live()
+    live = catalog.generations.ready()
     found = products_of(catalog)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         lost = session.scalars(select(Photo.id).where(Photo.product_id.not_in(select(Product.id)))).all()
     if lost or owed(catalog):
         yield f"{owed(catalog)} changes are owed to the gallery, {len(lost)} photos have no product"

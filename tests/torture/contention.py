@@ -56,7 +56,7 @@ def contend(env: dict[str, str], seed: int, rounds: int) -> Counter[str]:
         wrong.append(f"{tally['count: done']} changes were acknowledged, {counted} are there")
     wrong += list(acting.wrongs(catalog))
     for action, kind in AUDITED.items():
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             query = select(func.count()).where(AuditEntry.action == action, AuditEntry.actor == acting.ACTOR)
             logged = session.scalar(query)
         if logged != tally[f"{kind}: done"]:

@@ -35,9 +35,9 @@ a_name = st.sampled_from(["red", "green", "blue"])
 
 def empty(catalog: Catalog) -> None:
     """Take everything out, so that the next example begins with an empty catalog without making one."""
-    live = catalog.live()
+    live = catalog.generations.ready()
     catalog.gallery.delete(live.collection, sorted(catalog.gallery.ids(live.collection)))
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         for table in (Enrollment, Removal, AuditEntry, Product):
             session.execute(delete(table))
 
@@ -64,7 +64,7 @@ class Machine(RuleBasedStateMachine):
             assert self._audit() == before, f"{op} was refused, and is in the audit log"
 
     def _audit(self) -> int:
-        with self.catalog.db.read() as session:
+        with self.catalog.database.read() as session:
             return session.scalar(select(func.count()).select_from(AuditEntry)) or 0
 
     @rule(sku=a_sku, name=a_name, photos=some_photos, barcodes=st.lists(a_gtin, max_size=2, unique=True))
@@ -140,9 +140,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def lose_the_gallery(self) -> None:
         """Its folder is gone: the outbox makes it anew."""
-        live = self.catalog.live()
+        live = self.catalog.generations.ready()
         self.catalog.gallery.drop(live.collection)
-        self.catalog.release(live.collection)
+        self.catalog.generations.release(live.collection)
         acting.settle(self.catalog)
 
     @invariant()
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def who_is_recognized(self) -> None:
-        live = self.catalog.live()
+        live = self.catalog.generations.ready()
         parts = {number for kept in self.model.products.values() for number in kept.photos}
         for number in parts | set(PHOTOS):
             matches = find(self.catalog, live, live.embedder.embed_bytes(photo(number)))

@@ -19,6 +19,7 @@ from catalog.enrollment import Worker
 from catalog.errors import ConflictError, NotFoundError
 from catalog.gallery.edge import EdgeGallery
 from catalog.products import Facts
+from tests.support import catalogs
 from tests.torture.acting import Acting, state
 from tests.torture.model import GTINS
 from tests.torture.plans import draw
@@ -61,12 +62,13 @@ if __name__ == "__main__":
     settings = Settings.from_env()
     catalog = Catalog.open(settings)
     if len(sys.argv) > 4:
-        catalog.live()
+        catalog.generations.ready()
         worker = Worker(catalog, every=0.05)
         worker.start()
     else:  # the gallery is the other's; no need to wait for it at every change
-        catalog.gallery = EdgeGallery(Path(settings.gallery.removeprefix("edge:")), lock_wait=0)
-        catalog.model()
+        gallery = EdgeGallery(Path(settings.gallery.removeprefix("edge:")), lock_wait=0)
+        catalog = catalogs.with_gallery(catalog, gallery)
+        catalog.generations.live()
     print("open", flush=True)
     sys.stdin.readline()
     tally: Counter[str] = Counter()

@@ -29,19 +29,19 @@ def test_who_waits_for_the_outbox_holds_nothing_that_it_wants(postgres_url: str,
     """Rows are held in one order, so that a restore and an outbox at work never wait for each other (a deadlock)."""
     catalog = acting.open_catalog({"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_DATABASE": postgres_url})
     products.create(catalog, Facts("S1"), [NewPhoto(f"{n}", photo(n)) for n in range(3)], actor="anna")
-    generation = catalog.live().generation_id
+    generation = catalog.generations.ready().generation_id
     first, *others = sorted(each.id for each in products.get(catalog, "S1").photos)
-    with catalog.db.write() as session:  # in the table's own order the first one is the last
+    with catalog.database.write() as session:  # in the table's own order the first one is the last
         session.add_all(Removal(generation_id=generation, point_id=each) for each in others)
         session.flush()
         session.add(Removal(generation_id=generation, point_id=first))
 
     def restore() -> None:
-        with catalog.db.write() as session:
+        with catalog.database.write() as session:
             photo_rows.owe(session, held(session, "S1"), [*others, first])
 
     waiting = threading.Thread(target=restore)
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.scalars(select(Removal).where(Removal.point_id == first).with_for_update()).all()
         waiting.start()
         _until_somebody_waits(catalog)
@@ -57,7 +57,7 @@ def _until_somebody_waits(catalog: Catalog) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     while True:
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             if session.scalar(query):
                 return
         assert time.monotonic() < began + 30

@@ -66,7 +66,7 @@ def open_on(env: dict[str, str], disk: Disk, part: str) -> Catalog:
 
 
 def seen(catalog: Catalog) -> tuple[object, int]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return acting.state(catalog).products, session.scalar(select(func.count()).select_from(AuditEntry)) or 0
 
 
@@ -101,8 +101,8 @@ def test_a_change_is_made_whole_or_refused(env: dict[str, str], disk: Disk, part
     if how == FULL:
         disk.fill()
     else:  # Linux does that to a disk with errors; no file may be open for writing at that moment
-        catalog.release(catalog.live().collection)
-        catalog.db.close()
+        catalog.generations.release(catalog.generations.ready().collection)
+        catalog.database.close()
         disk.lock(on=True)
     refused = 0
     readable = (part, how) != ("database", READ_ONLY)  # SQLite's WAL needs a file to share memory by

@@ -18,6 +18,7 @@ from catalog.errors import CatalogError, GalleryError, GalleryUnavailableError
 from catalog.gallery import Gallery, GalleryPoint
 from catalog.gallery.server import ServerGallery
 from catalog.recognition import recognize
+from tests.support.catalogs import with_gallery
 from tests.torture import acting
 from tests.torture.acting import Acting
 from tests.torture.model import Model, Op, photo
@@ -72,7 +73,9 @@ def test_what_the_gallery_did_not_do_is_done_later(env: dict[str, str], how: str
     for sku, photos in (("S1", [1, 2, 3]), ("S2", [4, 5])):
         op = Op("create", sku, {"name": sku, "photos": photos, "barcodes": []})
         assert acts.perform(op) == model.apply(op) == ""
-    catalog.gallery = sick = Sick(catalog.gallery, how)
+    sick = Sick(catalog.gallery, how)
+    catalog = with_gallery(catalog, sick)
+    acts = Acting(catalog)
     for op in CHANGES:  # SQL is the truth: no change is refused, and no answer says what is gone
         assert acts.perform(op) == model.apply(op) == "", op
         assert acting.state(catalog).products == model.products
@@ -90,7 +93,7 @@ def test_what_the_gallery_did_not_do_is_done_later(env: dict[str, str], how: str
 def test_points_that_sql_does_not_know_are_not_answered(env: dict[str, str], stranger: str) -> None:
     catalog = acting.open_catalog({**env, "CATALOG_SECOND_LOOK": "off"})
     assert Acting(catalog).perform(Op("create", "S1", {"name": "S1", "photos": [1], "barcodes": []})) == ""
-    live = catalog.live()
+    live = catalog.generations.ready()
     search = catalog.gallery.search
 
     class Strange(Sick):
@@ -98,7 +101,7 @@ def test_points_that_sql_does_not_know_are_not_answered(env: dict[str, str], str
             hits = search(generation, *args, **options)
             return [type(hits[0])(stranger, "S9", str(uuid.uuid4()), 1.0), *hits]
 
-    catalog.gallery = Strange(catalog.gallery, "nothing")
+    catalog = with_gallery(catalog, Strange(catalog.gallery, "nothing"))
     assert [match.sku for match in recognize(catalog, photo(1)).matches] == ["S1"]
     assert live.collection in catalog.gallery.generations()
     catalog.close()
@@ -154,17 +157,16 @@ SERVERS = {
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_that_talks_nonsense_is_a_typed_error(env: dict[str, str], kind: str) -> None:
     catalog: Catalog = acting.open_catalog({**env, "CATALOG_SECOND_LOOK": "off"})
-    real = catalog.gallery
-    catalog.model()
+    catalog.generations.live()
     with SERVERS[kind]() as url:
-        catalog.gallery = sick = ServerGallery.open(url, None, ServerOptions(timeout=1, tries=2))
-        assert Acting(catalog).perform(Op("create", "S1", {"name": "S1", "photos": [1], "barcodes": []})) == ""
+        sick = ServerGallery.open(url, None, ServerOptions(timeout=1, tries=2))
+        asked = with_gallery(catalog, sick)
+        assert Acting(asked).perform(Op("create", "S1", {"name": "S1", "photos": [1], "barcodes": []})) == ""
         with pytest.raises(GalleryError):
-            recognize(catalog, photo(1))
+            recognize(asked, photo(1))
         with pytest.raises(CatalogError):
-            acting.settle(catalog)
+            acting.settle(asked)
         sick.close()
-    catalog.gallery = real
     acting.settle(catalog)
     assert list(acting.wrongs(catalog)) == []
     catalog.close()

@@ -27,7 +27,7 @@ def work(number: int, acting: Acting, plan: list[dict[str, object]]) -> None:
 if __name__ == "__main__":
     plans = json.load(sys.stdin)
     catalog = Catalog.open(Settings.from_env())
-    catalog.live()
+    catalog.generations.ready()
     worker = Worker(catalog, every=0.2)
     worker.start()
     print("open", flush=True)

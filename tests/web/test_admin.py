@@ -138,7 +138,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
     staff.send(f"{page}/active", {"active": "1"}, page=page)
     assert products.get(catalog, "WEB-P").active
 
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         mine = select(AuditEntry.actor, AuditEntry.action).where(AuditEntry.subject == "WEB-P").order_by(AuditEntry.id)
         rows = session.execute(mine).all()
     assert {actor for actor, _ in rows} == {NAME}

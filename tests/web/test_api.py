@@ -36,7 +36,7 @@ def ask(till: FlaskClient, data: bytes):
 
 def state(catalog: Catalog) -> tuple[int, int, int]:
     counts = products.counts(catalog)
-    return counts.products, counts.photos, catalog.gallery.count(catalog.live().collection)
+    return counts.products, counts.photos, catalog.gallery.count(catalog.generations.ready().collection)
 
 
 def problem(reply, status: int, code: str) -> dict[str, object]:
@@ -165,7 +165,7 @@ def test_retired_is_gone_from_the_next_answer(till: FlaskClient, catalog: Catalo
 def test_health(anybody: FlaskClient, catalog: Catalog) -> None:
     assert anybody.get("/health").get_json() == {"status": "ok"}
     ready = anybody.get("/health/ready").get_json()
-    assert ready["bundle"] == catalog.live().embedder.bundle.id
+    assert ready["bundle"] == catalog.generations.ready().embedder.bundle.id
     assert ready["gallery"] == ready["photos"] and ready["pending"] == 0
 
 

@@ -34,7 +34,7 @@ def test_an_answer_is_logged_by_the_name_of_the_key_and_takes_feedback(till: Fla
     answer = ask(till).get_json()
     assert judge(till, answer["id"], correct="true").status_code == 204
     assert judge(till, answer["id"], correct="false", sku="SET-72", note="no").status_code == 204
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         kept = session.get(RecognitionEntry, uuid.UUID(answer["id"]))
         assert (kept.asked_by, kept.sku, kept.decision) == ("key till of the tests", "SET-71", "match")
         said = session.scalars(select(Feedback).where(Feedback.recognition_id == kept.id).order_by(Feedback.id)).all()

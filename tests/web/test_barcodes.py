@@ -56,7 +56,7 @@ def test_what_was_read_is_kept_by_one_click(staff: Staff, catalog: Catalog) -> N
     shown = follow(staff, shown, "Keep it")
     assert of(catalog, sku) == [f"0{EAN13}", f"0{NOVEL}"]
     assert "Keep it" not in shown
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         mine = select(AuditEntry.action).where(AuditEntry.subject == sku, AuditEntry.actor == "anna")
         assert list(session.scalars(mine)).count("barcode.add") == 2
 

@@ -25,7 +25,7 @@ class AuditView(SignedInOnly, ModelView):  # type: ignore[misc]
     page_size = 50
 
     def __init__(self, catalog: Catalog, **kwargs: Any) -> None:
-        self._sessions = scoped_session(sessionmaker(catalog.db.engine))
+        self._sessions = scoped_session(sessionmaker(catalog.database.engine))
         with warnings.catch_warnings():
             # Flask-Admin 3 will want an extension of Flask's in place of a session; pyproject.toml keeps to 2.
             warnings.filterwarnings("ignore", "Passing a session object directly", DeprecationWarning)

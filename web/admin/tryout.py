@@ -38,7 +38,7 @@ class TryView(StaffView):
             if errors.wants_problem():
                 raise
             return str(self.render("pages/try.html", answer=None, problem=error)), errors.status_of(error)
-        shown = {"answer": answer, "thresholds": catalog().live().embedder.bundle.thresholds}
+        shown = {"answer": answer, "thresholds": catalog().generations.ready().embedder.bundle.thresholds}
         shown["shown"] = recognition.first_shown(answer)
         shown["picture"] = _picture(photos[0].data, answer)
         if "X-Requested-With" in request.headers:

@@ -45,7 +45,7 @@ def test_what_speaks_against_a_photo_is_kept_with_it_and_in_the_audit_log(catalo
     good, bad = added.photos
     rows = {photo.sha256: (photo.status, photo.warnings) for photo in products.get(catalog, "A").photos}
     assert rows == {good.sha256: ("accepted", []), bad.sha256: ("overruled", ["too_dark"])}
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "product.create")).one()
     assert entry.after and entry.after["overruled"] == {bad.sha256: ["too_dark"]}
 
@@ -110,7 +110,7 @@ def test_what_would_be_answered_as_another_product_is_said_with_how_close(catalo
     add(catalog, "A", encode(lone))
     near = encode(lone.transpose(Image.Transpose.FLIP_LEFT_RIGHT))  # no print agrees: SIFT sees no mirrored print
     (warning,) = add(catalog, "B", near).photos[0].warnings
-    score = catalog.model().embedder.bundle.thresholds.score
+    score = catalog.generations.live().embedder.bundle.thresholds.score
     assert (warning.code, warning.sku) == ("close_to_other", "A") and (warning.closeness or 0) >= score
     # The product's own photos are nearer to its next one: nothing to say.
     more = products.add_photos(catalog, "B", [NewPhoto("m.jpg", saved_again(near, 0.9, 80))], actor="test")

@@ -36,7 +36,7 @@ def test_every_table_is_in_it_and_every_column_can_be_written(catalog: Catalog, 
     with tarfile.open(out) as tar:
         manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
         in_it = {name.split("/")[1] for name in tar.getnames() if name.startswith("tables/")}
-    with catalog.db.engine.connect() as connection:
+    with catalog.database.engine.connect() as connection:
         there = set(inspect(connection).get_table_names()) - {"alembic_version"}
     assert set(manifest["rows"]) == there
     assert {name for name, count in manifest["rows"].items() if count} == in_it
@@ -55,7 +55,7 @@ def test_there_and_back_from_each_database_into_each(
     key = accounts.add_key(catalog, "till", actor="test").key
     maintenance.reembed(catalog, other_bundle)
     maintenance.rollback(catalog)
-    with catalog.db.write() as session:  # a row that refers to a later one of its table
+    with catalog.database.write() as session:  # a row that refers to a later one of its table
         first, second = session.scalars(select(Generation).order_by(Generation.id)).all()
         first.previous_id, second.previous_id = second.id, None
     before = content(catalog)
@@ -71,7 +71,7 @@ def test_there_and_back_from_each_database_into_each(
     assert (result.photos, result.left_out, result.rows) == (4, [], done.rows)
     assert sum(read) <= 2 * out.stat().st_size
     assert content(target) == before
-    with target.db.read() as session:
+    with target.database.read() as session:
         assert not any(session.scalars(select(Enrollment.done)))
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "catalog.restore")).one()
         assert (entry.subject, entry.after) == ("backup.tar", {"products": 3, "photos": 4})
@@ -86,7 +86,7 @@ def test_there_and_back_from_each_database_into_each(
     # New rows get numbers of their own, in each table that numbers them.
     accounts.add_user(target, "ben", "correct horse", actor="test")
     accounts.add_key(target, "till 2", actor="test")
-    with target.db.write() as session:
+    with target.database.write() as session:
         asked = session.scalars(select(RecognitionEntry.id)).one()
         session.add(Feedback(recognition_id=asked, actor="till", correct=True))
     create_each(target, 7)
@@ -111,7 +111,7 @@ def test_numbers_go_on_in_an_empty_table(catalog: Catalog, target: Catalog, out:
     backup(catalog, out)
     restore(target, out, actor="test")
     accounts.add_user(target, "anna", "correct horse", actor="test")
-    with target.db.read() as session:
+    with target.database.read() as session:
         assert session.scalars(select(User.id)).one() == 1
 
 
@@ -225,7 +225,7 @@ def test_where_it_can_not_be_written(catalog: Catalog, tmp_path: Path, env: dict
 
 
 def test_memory_does_not_grow_with_the_catalog(catalog: Catalog, target: Catalog, out: Path) -> None:
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.add_all(
             AuditEntry(actor="test", action="test", subject=str(number), after={"text": "x" * 2000})
             for number in range(20_000)

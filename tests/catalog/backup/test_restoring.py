@@ -26,7 +26,7 @@ from tests.support.steps import all_found, create_each
 def refused(target: Catalog, path: Path, match: str) -> None:
     with pytest.raises(ArchiveError, match=match):
         restore(target, path, actor="test")
-    with target.db.read() as session:
+    with target.database.read() as session:
         assert table_rows.filled(session.connection()) == {}
 
 
@@ -206,7 +206,7 @@ def test_a_catalog_that_holds_something_is_left_alone(catalog: Catalog, target: 
 def test_a_catalog_that_was_only_initialized_takes_a_backup(catalog: Catalog, target: Catalog, out: Path) -> None:
     create_each(target, 1)
     backup(target, out)
-    catalog.live()
+    catalog.generations.ready()
     restore(catalog, out, actor="test")
     assert maintenance.rebuild(catalog, actor="test").photos == 1
     assert all_found(catalog, 1)
@@ -230,7 +230,7 @@ def test_a_restore_that_fails_half_way_can_be_repeated(
     with pytest.raises(KeyboardInterrupt):
         restore(target, out, actor="test")
     assert "product" in calls
-    with target.db.read() as session:
+    with target.database.read() as session:
         assert table_rows.filled(session.connection()) == {}
     monkeypatch.undo()
     restore(target, out, actor="test")

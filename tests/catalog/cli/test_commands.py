@@ -235,7 +235,7 @@ def test_while_another_process_holds_the_gallery(
 ) -> None:
     monkeypatch.setattr("catalog.gallery.edge.EdgeGallery.__init__.__defaults__", (0.0,))  # don't wait for it
     run("add", "tea", "1.jpg")
-    open_catalog().live()
+    open_catalog().generations.ready()
     for command in (("recognize", "1.jpg"), ("add", "milk", "2.jpg"), ("recognize", "--json", "1.jpg")):
         assert "is open in another process (pid " in one_line(run(*command, status=1))
     # What needs no gallery still works.

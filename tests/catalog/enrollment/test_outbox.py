@@ -63,7 +63,7 @@ def test_the_first_photo_of_all_is_kept_while_the_gallery_is_away(catalog: Catal
 
 
 def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) -> None:
-    catalog.live()
+    catalog.generations.ready()
     catalog.gallery.on = False
     worker = Worker(catalog, every=0.5)
     worker.start()
@@ -78,7 +78,7 @@ def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) ->
 def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "UNKNOWN_WAIT", 0.05)
     failures = iter([RuntimeError("never seen"), RuntimeError("again")])
-    real = catalog.release_old
+    real = catalog.generations.release_old
 
     def fail() -> None:
         error = next(failures, None)
@@ -86,7 +86,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
             raise error
         real()
 
-    monkeypatch.setattr(catalog, "release_old", fail)
+    monkeypatch.setattr(catalog.generations, "release_old", fail)
     catalog.gallery.on = False
     create_each(catalog, 1)
     catalog.gallery.on = True
@@ -110,7 +110,7 @@ def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> Non
     wait_until(lambda: products.counts(again).pending == 0, 20)
     worker.stop()
     assert all_found(again, *range(39))
-    assert again.gallery.count(again.live().collection) == 39
+    assert again.gallery.count(again.generations.ready().collection) == 39
 
 
 @pytest.mark.parametrize("how", ["dropped elsewhere", "folder removed"])
@@ -120,8 +120,8 @@ def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, 
         shutil.rmtree(catalog.settings.data / "gallery")
     else:  # as another program can, on a server
         elsewhere = EdgeGallery(catalog.settings.data / "gallery")
-        catalog.gallery.release(catalog.live().collection)
-        elsewhere.drop(catalog.live().collection)
+        catalog.gallery.release(catalog.generations.ready().collection)
+        elsewhere.drop(catalog.generations.ready().collection)
         elsewhere.close()
     worker = Worker(catalog, every=0.05)
     worker.start()
@@ -133,7 +133,7 @@ def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, 
 
 def test_a_lost_gallery_is_noticed_by_a_query(catalog: Catalog) -> None:
     create_each(catalog, 1)
-    catalog.gallery.drop(catalog.live().collection)
+    catalog.gallery.drop(catalog.generations.ready().collection)
     with pytest.raises(GalleryMismatchError, match="has to be built first"):
         recognize(catalog, jpeg(1))
     while run_pending(catalog):
@@ -153,7 +153,7 @@ def test_a_damaged_photo_does_not_stop_the_others(catalog: Catalog) -> None:
         assert reason in next(iter(products.pending_photos(catalog, products.get(catalog, sku)).values()))
     for _ in range(outbox.ATTEMPTS):
         assert run_pending(catalog) == 0
-    with catalog.db.read() as session:  # no longer tried at each turn
+    with catalog.database.read() as session:  # no longer tried at each turn
         assert session.scalar(select(func.max(Enrollment.attempts))) == outbox.ATTEMPTS
 
 
@@ -175,7 +175,7 @@ def test_a_photo_that_failed_gets_another_chance(catalog: Catalog, monkeypatch: 
 def test_sending_the_photo_again_mends_it(catalog: Catalog) -> None:
     create_each(catalog, 1)
     stored_file(catalog, 1).write_bytes(b"damaged")
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.execute(update(Enrollment).values(done=False, attempts=99))
     added = products.add_photos(catalog, "S1", [NewPhoto("1.jpg", jpeg(1))], actor="anna")
     assert (added.photos[0].state, added.photos[0].duplicate) == ("searchable", True)
@@ -183,7 +183,7 @@ def test_sending_the_photo_again_mends_it(catalog: Catalog) -> None:
 
 
 def test_an_outage_is_not_the_photos_fault(catalog: Catalog) -> None:
-    catalog.live()
+    catalog.generations.ready()
     catalog.gallery.on = False
     create_each(catalog, 1)
     for _ in range(outbox.ATTEMPTS + 2):
@@ -200,7 +200,7 @@ def test_a_retired_product_owes_nothing(catalog: Catalog) -> None:
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
-    assert catalog.gallery.count(catalog.live().collection) == 1
+    assert catalog.gallery.count(catalog.generations.ready().collection) == 1
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_catalog: Callable[[], Catalog]) -> None:
@@ -220,8 +220,10 @@ def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_ca
         while run_pending(catalog):
             pass
         assert all_found(catalog, *acknowledged)
-        with catalog.db.read() as session:
+        with catalog.database.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
         assert products.counts(catalog).pending == 0
-        assert catalog.gallery.count(catalog.live().collection) == photos == products.counts(catalog).products
+        assert (
+            catalog.gallery.count(catalog.generations.ready().collection) == photos == products.counts(catalog).products
+        )
         catalog.close()

@@ -23,6 +23,7 @@ from catalog.generations import Live
 from catalog.maintenance import Finding, gallery_checks
 from catalog.storage.tables import AuditEntry, Enrollment, Generation, Photo, Product, Removal, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
+from tests.support.catalogs import with_gallery
 from tests.support.pictures import jpeg
 from tests.support.steps import all_found, create, create_each, points
 
@@ -63,7 +64,7 @@ def test_a_sound_gallery(filled: Catalog) -> None:
 
 
 def test_a_point_that_is_missing_is_made_again(filled: Catalog) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     filled.gallery.delete(live.collection, ids(filled, 2, 5))
     gone = [("point_missing", "S2"), ("point_missing", "S5")]
     assert found(filled) == [(*one, False) for one in gone]
@@ -74,7 +75,7 @@ def test_a_point_that_is_missing_is_made_again(filled: Catalog) -> None:
 
 
 def test_a_point_that_can_not_be_made_again_stays_a_finding(filled: Catalog) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     filled.gallery.delete(live.collection, ids(filled, 2))
     sha256 = products.get(filled, "S2").photos[0].sha256
     next((filled.settings.data / "photos").rglob(sha256)).unlink()
@@ -85,7 +86,7 @@ def test_a_point_that_can_not_be_made_again_stays_a_finding(filled: Catalog) -> 
 
 
 def test_points_that_nothing_accounts_for_are_removed(filled: Catalog) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     stranger, retired = str(uuid.uuid4()), ids(filled, 3)[0]
     products.set_active(filled, "S3", False, actor="anna")
     filled.gallery.upsert(live.collection, [copied(filled, live, stranger, 20), copied(filled, live, retired, 3)])
@@ -108,7 +109,7 @@ def test_a_product_that_comes_back_while_its_point_is_removed_keeps_it(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look and the removal somebody restores the product."""
-    live = filled.live()
+    live = filled.generations.ready()
     products.set_active(filled, "S3", False, actor="anna")
     filled.gallery.upsert(live.collection, [copied(filled, live, ids(filled, 3)[0], 3)])
     remove = gallery_checks._remove
@@ -120,14 +121,14 @@ def test_a_product_that_comes_back_while_its_point_is_removed_keeps_it(
     monkeypatch.setattr(gallery_checks, "_remove", late)
     assert found(filled, repair=True) == [("point_retired", "S3", True)]
     assert all_found(filled, *range(6))
-    with filled.db.read() as session:
+    with filled.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Removal)) == 0
 
 
 def test_a_photo_without_a_row_is_enrolled(filled: Catalog) -> None:
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         session.execute(delete(Enrollment).where(Enrollment.photo_id == uuid.UUID(ids(filled, 1)[0])))
-    filled.gallery.delete(filled.live().collection, ids(filled, 1))
+    filled.gallery.delete(filled.generations.ready().collection, ids(filled, 1))
     assert found(filled) == [("enrollment_missing", "S1", False)]
     assert found(filled, repair=True) == [("enrollment_missing", "S1", True)]
     assert all_found(filled, *range(6))
@@ -140,7 +141,7 @@ def test_pending_for_long_says_why(filled: Catalog) -> None:
     create(filled, "new", 31)
     filled.gallery.on = True
     before = now() - 2 * gallery_checks.LONG
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         late = products.get(filled, "late").photos[0].id
         session.execute(update(Enrollment).where(Enrollment.photo_id == late).values(updated_at=before))
     (one,) = findings(filled)
@@ -164,8 +165,8 @@ def test_a_photo_that_failed_repeatedly_is_pending_for_long(filled: Catalog) -> 
 
 
 def test_a_collection_that_was_lost(filled: Catalog) -> None:
-    live = filled.live()
-    filled.release(live.collection)
+    live = filled.generations.ready()
+    filled.generations.release(live.collection)
     filled.gallery.drop(live.collection)
     assert found(filled) == [("collection_missing", "", False)]
     assert live.collection not in filled.gallery.generations()  # a look changes nothing
@@ -175,8 +176,8 @@ def test_a_collection_that_was_lost(filled: Catalog) -> None:
 
 
 def test_a_collection_of_another_dimension(filled: Catalog) -> None:
-    live = filled.live()
-    filled.release(live.collection)
+    live = filled.generations.ready()
+    filled.generations.release(live.collection)
     filled.gallery.drop(live.collection)
     filled.gallery.create(live.collection, 32)
     (one,) = findings(filled)
@@ -185,18 +186,18 @@ def test_a_collection_of_another_dimension(filled: Catalog) -> None:
     assert found(filled, repair=True) == [("collection_mismatch", "", True)]
     assert all_found(filled, *range(6))
     assert found(filled) == []
-    with filled.db.read() as session:
+    with filled.database.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "gallery.rebuild")).one()
         assert (entry.actor, entry.subject) == ("doctor", live.embedder.bundle.id)
 
 
 def test_vectors_of_another_model_of_the_same_dimension(filled: Catalog, other_bundle: Bundle) -> None:
-    with filled.db.read() as session:
+    with filled.database.read() as session:
         live_row = session.scalars(select(Generation)).one()
-    other = filled.load(filled.add_generation(other_bundle))
-    live = filled.live()
+    other = filled.generations.load(filled.generations.add(other_bundle))
+    live = filled.generations.ready()
     assert other.embedder.bundle.dim == live.embedder.bundle.dim
-    with filled.db.read() as session:
+    with filled.database.read() as session:
         rows = session.execute(select(Photo.id, Photo.product_id)).all()
     skus = {identity: seed for seed in range(6) for identity in ids(filled, seed)}
     foreign = [
@@ -213,7 +214,7 @@ def test_vectors_of_another_model_of_the_same_dimension(filled: Catalog, other_b
 
 
 def test_one_damaged_vector_among_many_is_seen_when_it_is_drawn(filled: Catalog) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     vector = np.roll(live.embedder.embed_bytes(jpeg(4)), 7)
     filled.gallery.upsert(live.collection, [GalleryPoint(ids(filled, 4)[0], vector, "S4", "x")])
     (one,) = findings(filled)
@@ -222,9 +223,9 @@ def test_one_damaged_vector_among_many_is_seen_when_it_is_drawn(filled: Catalog)
 
 
 def test_points_without_words(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     fillers = unit_vectors(2 * gallery_checks.WORDS_LIMIT, live.embedder.bundle.dim)  # fewer come up by their vectors
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         product = session.scalars(select(Product).where(Product.sku == "S0")).one()
         for number in range(len(fillers)):
             photo = Photo(id=uuid.uuid4(), product=product, sha256=f"{number:064}", bytes=1, width=1, height=1)
@@ -275,7 +276,7 @@ def test_the_generation_before_is_looked_at_too(filled: Catalog, other_bundle: B
 
 
 def test_a_generation_whose_bundle_is_lost(filled: Catalog) -> None:
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         lost = Generation(bundle_id="0" * 12, bundle_name="lost", collection=collection_name("0" * 12), dim=256)
         session.add(lost)
     (one,) = findings(filled)
@@ -285,7 +286,7 @@ def test_a_generation_whose_bundle_is_lost(filled: Catalog) -> None:
 def test_collections_that_nothing_names(filled: Catalog) -> None:
     stray = collection_name("feedfeedfeed")
     filled.gallery.create(stray, 256)
-    filled.release(stray)
+    filled.generations.release(stray)
     assert found(filled, repair=True) == [("collection_orphaned", "", False)]
     assert found(filled, remove_orphans=True) == [("collection_orphaned", "", True)]
     assert stray not in filled.gallery.generations()
@@ -324,7 +325,7 @@ def test_beside_a_process_that_holds_the_embedded_gallery(
     filled: Catalog, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("catalog.gallery.edge.EdgeGallery.__init__.__defaults__", (0.0,))
-    filled.live()
+    filled.generations.ready()
 
     def run(*words: str) -> tuple[int, list[dict[str, object]]]:
         result = CliRunner().invoke(main, ["doctor", "--quiet", "--json", *words], env=env)
@@ -351,7 +352,7 @@ def test_a_database_that_is_away_is_status_2(env: dict[str, str]) -> None:
 
 
 def test_a_broken_collection_is_told_and_not_touched(open_catalog: Callable[[], Catalog], filled: Catalog) -> None:
-    live = filled.live()
+    live = filled.generations.ready()
     filled.close()
     config = filled.settings.data / "gallery" / live.collection / "edge_config.json"
     config.write_text("{")
@@ -367,9 +368,9 @@ def test_long_is_longer_than_a_photo_rests() -> None:
 
 def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
     server = ServerGallery(QdrantClient(":memory:"))
-    catalog.gallery = server
+    catalog = with_gallery(catalog, server)
     create_each(catalog, *range(4))
-    live = catalog.live()
+    live = catalog.generations.ready()
     assert found(catalog) == []
     server.delete(live.collection, ids(catalog, 2))
     server.upsert(live.collection, [copied(catalog, live, str(uuid.uuid4()), 20)])

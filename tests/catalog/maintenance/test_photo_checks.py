@@ -126,7 +126,7 @@ def test_orphaned_files_are_told_with_their_age_and_only_take_space(filled: Cata
 def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
     cut = orphan(filled, 8, 30)
     os.utime(stored(filled, 1), (0, 0))
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         found = session.scalars(select(Photo).join(Product).where(Product.sku == "A"))
         photos = {photo.sha256: photo for photo in found}
         photos[stored(filled, 2).name].original = cut.name
@@ -134,7 +134,7 @@ def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its
     products.delete_photo(filled, "A", gone, actor="anna")
     assert list(maintenance.examine(filled, remove_orphans=True)) == []
     assert stored(filled, 1).exists()
-    with filled.db.write() as session:
+    with filled.database.write() as session:
         session.execute(update(AuditEntry).values(at=now() - 2 * photo_checks.ORPHAN_AGE))
     os.utime(stored(filled, 1, f".{feature_store.KIND}"), (0, 0))
     assert [one.sha256 for one in maintenance.examine(filled, remove_orphans=True)] == [stored(filled, 1).name]

@@ -21,18 +21,18 @@ from tests.support.steps import all_found, create, create_each, points
 
 
 def pending(catalog: Catalog) -> int:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.scalar(select(func.count()).select_from(Enrollment).where(~Enrollment.done)) or 0
 
 
 def test_the_gallery_is_what_sql_and_the_photos_say(catalog: Catalog) -> None:
     create_each(catalog, *range(4))
-    live = catalog.live()
+    live = catalog.generations.ready()
     products.set_active(catalog, "S3", False, actor="anna")
     stranger = np.eye(live.embedder.bundle.dim, dtype=np.float32)[0]
     catalog.gallery.upsert(live.collection, [GalleryPoint(str(uuid.uuid4()), stranger, "X", "x")])
     forgotten = products.get(catalog, "S1").photos[0].id
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.execute(delete(Enrollment).where(Enrollment.photo_id == forgotten))
     seen: list[tuple[int, int]] = []
     result = maintenance.rebuild(catalog, lambda done, total: seen.append((done, total)), actor="anna")
@@ -41,7 +41,7 @@ def test_the_gallery_is_what_sql_and_the_photos_say(catalog: Catalog) -> None:
     assert points(catalog) == 3
     assert all_found(catalog, 0, 1, 2)
     assert list(maintenance.examine(catalog)) == []
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "gallery.rebuild")).one()
         assert (entry.actor, entry.subject) == ("anna", live.embedder.bundle.id)
 
@@ -66,7 +66,7 @@ def test_photos_that_can_not_be_read_are_named_and_the_others_are_there(catalog:
 def test_a_broken_collection_is_made_anew(open_catalog: Callable[[], Catalog], env: dict[str, str]) -> None:
     catalog = open_catalog()
     create_each(catalog, 1, 2)
-    live = catalog.live()
+    live = catalog.generations.ready()
     catalog.close()
     (catalog.settings.data / "gallery" / live.collection / "edge_config.json").write_text("{")
     result = CliRunner().invoke(main, ["rebuild", "--quiet"], env=env)
@@ -111,7 +111,7 @@ def test_kill_9_at_any_moment(env: dict[str, str], open_catalog: Callable[[], Ca
     with spawn("rebuilding", moment, env=env) as child:
         assert child.wait(60) == -9
     catalog = open_catalog()
-    catalog.live()  # what a server's start does, and then its outbox
+    catalog.generations.ready()  # what a server's start does, and then its outbox
     assert pending(catalog) == (3 if moment == "photo" else 4)
     while enrollment.run_pending(catalog):
         pass

@@ -29,7 +29,7 @@ FIRST = load_bundle(RELEASED)
 
 
 def live_id(catalog: Catalog) -> str:
-    return catalog.live().embedder.bundle.id
+    return catalog.generations.ready().embedder.bundle.id
 
 
 def ids_of(catalog: Catalog, *seeds: int) -> set[str]:
@@ -63,7 +63,7 @@ def test_a_switch_and_the_way_back(catalog: Catalog, other_bundle: Bundle) -> No
     ]
     with pytest.raises(NotFoundError, match="go back"):
         maintenance.rollback(catalog)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entries = session.scalars(select(AuditEntry).where(AuditEntry.action.startswith("model.")))
         assert [(e.actor, e.action, e.subject, e.before, e.after) for e in entries] == [
             ("anna", "model.switch", other_bundle.id, {"live": FIRST.id}, {"live": other_bundle.id}),
@@ -96,7 +96,7 @@ def test_no_way_back_from_the_first(catalog: Catalog) -> None:
     for _ in range(2):
         with pytest.raises(NotFoundError):
             maintenance.rollback(catalog)
-        catalog.live()
+        catalog.generations.ready()
 
 
 def test_what_changes_while_it_is_built(
@@ -131,7 +131,7 @@ def test_what_changes_while_it_is_built(
     assert all_found(catalog, 2, 4, 5, 10, 11)
     there = ids_of(catalog, 2, 4, 5, 10, 11)
     assert points(catalog, other_bundle) == points(catalog, FIRST) == there
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Removal)) == 0
         done = select(Enrollment.generation_id, func.count()).where(Enrollment.done).group_by(Enrollment.generation_id)
         assert {count for _, count in session.execute(done)} == {5}
@@ -189,7 +189,7 @@ def test_a_gallery_that_finds_nothing_is_not_switched_to(
 def test_a_lost_old_gallery_is_built_anew_on_the_way_back(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1, 2)
     maintenance.reembed(catalog, other_bundle)
-    catalog.release_old()
+    catalog.generations.release_old()
     catalog.gallery.drop(f"sku-gallery-{FIRST.id}")
     assert maintenance.rollback(catalog).photos == 2
     assert all_found(catalog, 1, 2)
@@ -198,17 +198,17 @@ def test_a_lost_old_gallery_is_built_anew_on_the_way_back(catalog: Catalog, othe
 def test_a_query_is_compared_with_its_own_model_only(catalog: Catalog, other_bundle: Bundle) -> None:
     """Two models of equal dimension: a request that began before the switch still asks the gallery of its model."""
     create_each(catalog, 1, 2)
-    began = catalog.live()
+    began = catalog.generations.ready()
     maintenance.reembed(catalog, other_bundle)
     create_each(catalog, 3)
-    assert catalog.live().embedder.bundle.dim == began.embedder.bundle.dim
+    assert catalog.generations.ready().embedder.bundle.dim == began.embedder.bundle.dim
     vectors = {seed: began.embedder.embed_bytes(jpeg(seed)) for seed in (1, 2, 3)}
     for seed in (1, 2):
         hit = catalog.gallery.search(began.collection, vectors[seed], 1)[0]
         assert hit.sku == f"S{seed}"
         assert hit.score == pytest.approx(1, abs=1e-3)
     assert catalog.gallery.search(began.collection, vectors[3], 1)[0].sku != "S3"
-    assert catalog.live().collection != began.collection
+    assert catalog.generations.ready().collection != began.collection
 
 
 def test_an_add_that_began_before_the_switch_is_not_lost(
@@ -238,7 +238,7 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
     create_each(catalog, 1)
     released = threading.Event()
     adding = threading.Thread(target=create_each, args=(catalog, 2))
-    release = catalog.release
+    release = catalog.generations.release
 
     def slow(collection: str) -> None:  # the last step inside the switch's transaction
         if not released.is_set():
@@ -247,7 +247,7 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
             time.sleep(0.5)
         release(collection)
 
-    monkeypatch.setattr(catalog, "release", slow)
+    monkeypatch.setattr(catalog.generations, "release", slow)
     maintenance.reembed(catalog, other_bundle)
     adding.join()
     while run_pending(catalog):
@@ -295,7 +295,7 @@ def test_kill_9_while_it_is_built(
     catalog = open_catalog()
     assert live_id(catalog) == FIRST.id
     assert all_found(catalog, *range(8))
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Generation)) == 2
     result = maintenance.reembed(catalog, other_bundle)
     assert result.total == 8
@@ -342,7 +342,7 @@ def test_a_serving_process_goes_on(
     while run_pending(catalog):
         pass
     assert all_found(catalog, *range(6), *added)
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         live = live_generation(session)
     assert live is not None
     assert live.bundle_id == FIRST.id

@@ -21,7 +21,7 @@ from tests.support.steps import create, first, points, rows, shots
 
 
 def audit(catalog: Catalog) -> list[tuple[str, str, str, Any, Any]]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
         return [(e.actor, e.action, e.subject, e.before, e.after) for e in entries]
 
@@ -80,7 +80,7 @@ def test_a_sku_is_taken_once(catalog: Catalog) -> None:
 
 
 def test_two_create_the_same_sku_at_once(catalog: Catalog) -> None:
-    catalog.live()
+    catalog.generations.ready()
     start = threading.Barrier(4)
 
     def attempt(seed: int) -> str:
@@ -290,7 +290,7 @@ def test_variants_labels_and_attributes(catalog: Catalog) -> None:
 
 
 def fill(catalog: Catalog, *facts: Facts) -> None:
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         for each in facts:
             product = Product(sku=each.sku, photos=[], labels=[])
             describe(product, each)

@@ -33,7 +33,7 @@ def of(catalog: Catalog, sku: str) -> list[str]:
 
 
 def audited(catalog: Catalog) -> list[tuple[str, str, Any, Any]]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
         return [
             (e.actor, e.action, e.before and e.before["barcodes"], e.after and e.after["barcodes"]) for e in entries

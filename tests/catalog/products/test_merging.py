@@ -22,7 +22,7 @@ EAN, OTHER = "4006381333931", "96385074"
 
 
 def audit(catalog: Catalog) -> list[tuple[str, str]]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return [(e.action, e.subject) for e in session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
 
 
@@ -37,7 +37,7 @@ def test_a_renamed_product_keeps_all_and_answers_by_its_new_sku(catalog: Catalog
         products.get(catalog, "A")
     assert [first(catalog, seed) for seed in (1, 2, 3)] == ["A-new", "A-new", "B"]
     assert products.counts(catalog).pending == 0
-    live = catalog.live()
+    live = catalog.generations.ready()
     hits = catalog.gallery.search(live.collection, live.embedder.embed_bytes(jpeg(1)), 3)
     assert {hit.sku for hit in hits} == {"A-new", "B"}  # the gallery says it, too
     assert audit(catalog)[-1] == ("product.rename", "A-new")
@@ -76,7 +76,7 @@ def test_two_skus_become_one(catalog: Catalog) -> None:
     barcode_owners.add(catalog, "A", EAN, actor="anna")
     barcode_owners.add(catalog, "B", OTHER, actor="anna")
     answer = uuid.uuid4()
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         owner = products.get(catalog, "A").id
         facts = {"decision": "match", "decided_by": "embedding", "bundle_id": "x", "milliseconds": 1.0}
         session.add(RecognitionEntry(id=answer, product_id=owner, sku="A", **facts))
@@ -90,7 +90,7 @@ def test_two_skus_become_one(catalog: Catalog) -> None:
     assert [first(catalog, seed) for seed in (1, 2, 3)] == ["B"] * 3
     assert points(catalog) == 3
     assert rows(catalog) == {"product": 1, "photo": 3, "enrollment": 3, "removal": 0}
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         assert session.get(RecognitionEntry, answer).product_id == product.id
     assert audit(catalog)[-1] == ("product.merge", "B")
 
@@ -162,7 +162,7 @@ def test_a_purged_product_is_gone_for_good(catalog: Catalog) -> None:
     assert recognize(catalog, jpeg(2)).matches[0].sku == "B"
     with pytest.raises(NotFoundError):
         products.purge(catalog, "A", actor="anna")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
         assert (entry.action, entry.subject, entry.after) == ("product.purge", "A", None)
         assert (entry.before["name"], entry.before["barcodes"], len(entry.before["photos"])) == (

@@ -30,7 +30,7 @@ def ids(catalog: Catalog, sku: str) -> list[uuid.UUID]:
 
 
 def last_audit(catalog: Catalog) -> AuditEntry:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.query(AuditEntry).order_by(AuditEntry.id.desc()).first()
 
 
@@ -201,6 +201,6 @@ def test_nothing_changes_when_the_store_is_full(catalog: Catalog, edit: str, mon
     with pytest.raises(CatalogError, match="No space left"):
         EDITS[edit](catalog, "A", added.photos[0].id)
     monkeypatch.undo()
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         assert [photo.id for photo in session.query(Photo)] == [added.photos[0].id]
     assert first(catalog, 1) == "A"

@@ -31,12 +31,12 @@ def at(cosine: float, dim: int = 256) -> Any:
 
 def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
     """A product whose photos have vectors of these cosines to `at(1)`; the photos' hashes."""
-    live = catalog.live()
+    live = catalog.generations.ready()
     dim = live.embedder.bundle.dim
     hashes = [uuid.uuid4().hex * 2 for _ in cosines]
     product = Product(id=uuid.uuid4(), sku=sku, name=f"Name of {sku}")
     ids = [photo_rows.photo_id(product.id, sha256) for sha256 in hashes]
-    with catalog.db.write() as session:
+    with catalog.database.write() as session:
         session.add(product)
         for identity, sha256 in zip(ids, hashes, strict=True):
             session.add(Photo(id=identity, product_id=product.id, sha256=sha256, bytes=1, width=9, height=9))
@@ -48,21 +48,21 @@ def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
 
 
 def ask(catalog: Catalog) -> list[tuple[str, float]]:
-    live = catalog.live()
+    live = catalog.generations.ready()
     return [(m.sku, round(m.score, 3)) for m in find(catalog, live, at(1, live.embedder.bundle.dim))]
 
 
 def test_an_empty_catalog_knows_nothing(catalog: Catalog) -> None:
     answer = recognize(catalog, jpeg(1))
     assert (answer.decision, answer.matches) == ("unknown", [])
-    assert answer.bundle == catalog.live().embedder.bundle.id
+    assert answer.bundle == catalog.generations.ready().embedder.bundle.id
     assert answer.milliseconds > 0
 
 
 def test_a_product_counts_by_its_best_photo(catalog: Catalog) -> None:
     a = put(catalog, "A", [0.5, 0.9, 0.7])
     put(catalog, "B", [0.8, 0.85])
-    live = catalog.live()
+    live = catalog.generations.ready()
     best, second = find(catalog, live, at(1, live.embedder.bundle.dim))
     assert (best.sku, best.name, best.photo) == ("A", "Name of A", a[1])
     assert best.score == pytest.approx(0.9, abs=1e-5)
@@ -90,7 +90,7 @@ def test_no_more_is_asked_for_than_there_is(catalog: Catalog, asked: list[int]) 
 
 
 def test_points_that_sql_does_not_know_are_not_answered(catalog: Catalog) -> None:
-    live = catalog.live()
+    live = catalog.generations.ready()
     dim = live.embedder.bundle.dim
     put(catalog, "A", [0.3])
     strays = [GalleryPoint(str(uuid.uuid4()), at(0.9, dim), "gone", str(uuid.uuid4())) for _ in range(60)]

@@ -202,7 +202,7 @@ def test_retired_and_deleted_are_gone_from_the_next_answer(filled: Catalog) -> N
 def test_words_come_back_with_a_gallery_that_was_lost(filled: Catalog, open_catalog: Callable[[], Catalog]) -> None:
     from catalog import enrollment
 
-    live = filled.live()
+    live = filled.generations.ready()
     filled.gallery.drop(live.collection)
     filled.close()
     again = open_catalog()

@@ -20,7 +20,7 @@ from tests.support.steps import create, create_each
 
 
 def logged(catalog: Catalog) -> list[RecognitionEntry]:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return list(session.scalars(select(RecognitionEntry).order_by(RecognitionEntry.at)))
 
 
@@ -110,7 +110,7 @@ def test_a_dead_database_loses_no_entry(catalog: Catalog, monkeypatch: pytest.Mo
     def dead(*_: object) -> None:
         raise DatabaseUnavailableError("away")
 
-    monkeypatch.setattr(catalog.db, "write", dead)
+    monkeypatch.setattr(catalog.database, "write", dead)
     with pytest.raises(DatabaseUnavailableError):
         catalog.answers.flush()
     monkeypatch.undo()
@@ -123,7 +123,7 @@ def test_what_people_say_of_an_answer(catalog: Catalog) -> None:
     found = recognize(catalog, jpeg(1), asked_by="till")
     catalog.answers.judge(found.id, correct=True, actor="key till")  # though it was not yet written
     catalog.answers.judge(found.id, correct=False, sku=" S2 ", note="the other flavor", actor="anna")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         said = session.scalars(select(Feedback).order_by(Feedback.id)).all()
     assert [(one.recognition_id, one.actor, one.correct, one.sku, one.note) for one in said] == [
         (found.id, "key till", True, "", ""),
@@ -140,7 +140,7 @@ def test_feedback_that_can_not_be(catalog: Catalog) -> None:
         catalog.answers.judge(found.id, correct=False, sku="B", actor="till")
     with pytest.raises(InvalidInputError):
         catalog.answers.judge(found.id, correct=False, note="x" * 501, actor="till")
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         assert session.scalars(select(Feedback)).all() == []
 
 

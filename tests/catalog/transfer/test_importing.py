@@ -35,7 +35,7 @@ def load(catalog: Catalog, root: Path) -> Report:
 
 
 def entries(catalog: Catalog) -> int:
-    with catalog.db.read() as session:
+    with catalog.database.read() as session:
         return session.scalar(select(func.count()).select_from(AuditEntry)) or 0
 
 
@@ -217,7 +217,7 @@ def test_a_killed_import_goes_on_where_it_ended(
     assert report == Report(products=10 - kept // 2, photos=20 - kept, duplicates=kept)
     assert len(looked) == len(set(looked)) == 20 - kept  # what is there is only hashed
     assert products.counts(catalog) == listing.Counts(10, 20, 0)
-    assert catalog.gallery.count(catalog.live().collection) == 20
+    assert catalog.gallery.count(catalog.generations.ready().collection) == 20
 
 
 def test_what_a_killed_import_left_pending_is_done_first(
@@ -236,11 +236,11 @@ def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: P
     write(tmp_path / "in", *((f"S{seed}/1.jpg", seed) for seed in range(4)))
 
     def switch(photos: int) -> None:
-        if catalog.model().embedder.bundle.id != other_bundle.id:
+        if catalog.generations.live().embedder.bundle.id != other_bundle.id:
             maintenance.reembed(catalog, other_bundle)
 
     transfer.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
-    live = catalog.live()
+    live = catalog.generations.ready()
     assert live.embedder.bundle.id == other_bundle.id
     assert catalog.gallery.count(live.collection) == 4
     assert recognize(catalog, jpeg(3)).matches[0].score > 0.99

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 
-def _write(path: Path, data: bytes, *, sync: bool) -> None:
-    """A whole file or none, whatever happens; with `sync`, its content outlives a power cut."""
+def write_file(path: Path, data: bytes, *, sync: bool) -> None:
+    """A whole file or none, whatever happens; with `sync`, its content outlives a power cut. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = None
     try:
@@ -25,7 +25,8 @@ def _write(path: Path, data: bytes, *, sync: bool) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Let the names in a folder outlive a power cut, too. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
