@@ -30,7 +30,7 @@ from decoding import save
 from catalog.demo import camera
 from catalog.demo.products import products
 from embedder import images
-from embedder.bundle import RELEASED, load_bundle, write_bundle
+from embedder.bundle import RELEASED, BundleParts, load_bundle, write_bundle
 from embedder.inference import Embedder
 from embedder.networks.backbones import BACKBONES, build_backbone
 from embedder.networks.embedding_network import build_embedder
@@ -146,7 +146,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 model = export.to_litert(network, size)
                 facts = {"name": name, "version": "0", "dim": DIM, "size": size, "views": ("whole",)}
-                embedder = Embedder(write_bundle(Path(folder) / "bundle", model, **facts))
+                embedder = Embedder(write_bundle(Path(folder) / "bundle", BundleParts(model, **facts)))
                 for row in compare(name, network, embedder, photos):
                     rows.append(row)
                     print_row(row)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embedder import datasets, evaluation
-from embedder.bundle import load_bundle, write_bundle
+from embedder.bundle import BundleParts, load_bundle, write_bundle
 from embedder.datasets import Photos, split_references
 from embedder.evaluation.protocols import Protocol
 from embedder.inference import Embedder
@@ -33,7 +33,9 @@ def frozen(start: str, size: int, dim: int, folder: Path) -> Path:
     name, _, arrays = start.partition("=")
     network = embedding_network.build_embedder(backbones.build_backbone(name, arrays), "pooled", dim, size)
     out = folder / name
-    write_bundle(out, export.to_litert(network, size), name=f"{name}, frozen", version="0", dim=dim, size=size)
+    write_bundle(
+        out, BundleParts(export.to_litert(network, size), name=f"{name}, frozen", version="0", dim=dim, size=size)
+    )
     return out
 
 

@@ -115,7 +115,7 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
     """What is asked, by name; each draws its own value."""
 
     def listed(search: str = "", *, after: str = "", **only: Any) -> products.Page:
-        return products.list_page(catalog, products.Filter(search, **only), after=after, limit=PAGE)
+        return products.list_page(catalog.database, products.Filter(search, **only), after=after, limit=PAGE)
 
     def any_sku(rng: random.Random) -> str:
         return sku(rng.randrange(count))
@@ -132,7 +132,7 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
         "of a category": lambda rng: listed(category=rng.choice(CATEGORIES)),
         "with fewer than 3 photos": lambda rng: listed(few_photos=3),
         "never recognized": lambda rng: listed(never_recognized=True),
-        "counts": lambda rng: products.counts(catalog),
+        "counts": lambda rng: products.counts(catalog.database),
     }
 
 

@@ -12,9 +12,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
-from catalog.storage import audit_log
+from catalog.storage import Database, audit_log
 from catalog.storage.tables import ApiKey, User, now
 
 #: Characters. The upper bound keeps a request from making the server hash megabytes.
@@ -28,22 +27,22 @@ def _dummy() -> str:
     return _hasher.hash(secrets.token_hex(16))
 
 
-def add_user(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
+def add_user(database: Database, name: str, password: str, *, actor: str) -> None:
     """Raises InvalidInputError for an empty name or a short password, ConflictError for a name that is taken."""
     name = _checked_name(name)
     password_hash = _hashed(password)
     try:
-        with catalog.database.write() as session:
+        with database.write() as session:
             session.add(User(name=name, password_hash=password_hash))
             audit_log.record(session, actor, "user.add", name)
     except IntegrityError as error:
         raise ConflictError(f"There is a user {name!r} already.") from error
 
 
-def set_password(catalog: Catalog, name: str, password: str, *, actor: str) -> None:
+def set_password(database: Database, name: str, password: str, *, actor: str) -> None:
     """Raises NotFoundError, or InvalidInputError for a short password."""
     password_hash = _hashed(password)
-    with catalog.database.write() as session:
+    with database.write() as session:
         user = session.scalar(select(User).where(User.name == name.strip())) if name.isprintable() else None
         if user is None:
             raise NotFoundError(f"There is no user {name!r}.")
@@ -51,24 +50,24 @@ def set_password(catalog: Catalog, name: str, password: str, *, actor: str) -> N
         audit_log.record(session, actor, "user.password", user.name)
 
 
-def first_user(catalog: Catalog) -> tuple[str, str] | None:
+def first_user(database: Database) -> tuple[str, str] | None:
     """On a catalog without users, make `admin` with a random password and return both; else None."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         if session.scalar(select(func.count()).select_from(User)):
             return None
     password = secrets.token_urlsafe(12)
     try:
-        add_user(catalog, "admin", password, actor="first start")
+        add_user(database, "admin", password, actor="first start")
     except ConflictError:  # another process started at the same moment
         return None
     return "admin", password
 
 
-def check_password(catalog: Catalog, name: str, password: str) -> User | None:
+def check_password(database: Database, name: str, password: str) -> User | None:
     """The user, or None when name or password is wrong or the user was switched off."""
     if not name.isprintable() or len(password) > MAX_PASSWORD:
         return None
-    with catalog.database.read() as session:
+    with database.read() as session:
         user = session.scalar(select(User).where(User.name == name.strip()))
     dummy = _dummy()  # made by the first to sign in, whether the name is known or not
     try:
@@ -78,9 +77,9 @@ def check_password(catalog: Catalog, name: str, password: str) -> User | None:
     return user if user and user.active else None
 
 
-def find_user(catalog: Catalog, user_id: int) -> User | None:
+def find_user(database: Database, user_id: int) -> User | None:
     """An active user by id."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         user = session.get(User, user_id)
         return user if user and user.active else None
 
@@ -94,12 +93,12 @@ class NewKey:
     key: str
 
 
-def add_key(catalog: Catalog, name: str, *, actor: str) -> NewKey:
+def add_key(database: Database, name: str, *, actor: str) -> NewKey:
     """Make a till's key. Raises InvalidInputError for a name that can't be one."""
     name = _checked_name(name)
     # 256 random bits: a plain hash is enough to keep, and fast enough to check at each request.
     key = "pc_" + secrets.token_urlsafe(32)
-    with catalog.database.write() as session:
+    with database.write() as session:
         row = ApiKey(name=name, prefix=key[:9], sha256=_hash(key))
         session.add(row)
         session.flush()
@@ -107,9 +106,9 @@ def add_key(catalog: Catalog, name: str, *, actor: str) -> NewKey:
         return NewKey(row.id, name, key)
 
 
-def revoke_key(catalog: Catalog, key_id: int, *, actor: str) -> None:
+def revoke_key(database: Database, key_id: int, *, actor: str) -> None:
     """From now on the key opens nothing. Raises NotFoundError."""
-    with catalog.database.write() as session:
+    with database.write() as session:
         row = session.get(ApiKey, key_id)
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
@@ -117,15 +116,15 @@ def revoke_key(catalog: Catalog, key_id: int, *, actor: str) -> None:
         audit_log.record(session, actor, "key.revoke", row.name, before={"prefix": row.prefix})
 
 
-def list_keys(catalog: Catalog) -> list[ApiKey]:
+def list_keys(database: Database) -> list[ApiKey]:
     """All keys, the newest first."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         return list(session.scalars(select(ApiKey).order_by(ApiKey.id.desc())))
 
 
-def check_key(catalog: Catalog, key: str) -> ApiKey | None:
+def check_key(database: Database, key: str) -> ApiKey | None:
     """The key's row, or None when it is unknown or revoked."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         return session.scalar(select(ApiKey).where(ApiKey.sha256 == _hash(key), ApiKey.revoked_at.is_(None)))
 
 

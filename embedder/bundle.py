@@ -149,20 +149,23 @@ def check_place(path: Path) -> None:
         raise BundleError(f"{path} exists and is no model bundle: it is left alone.")
 
 
-def write_bundle(
-    path: Path,
-    model: bytes,
-    *,
-    name: str,
-    version: str,
-    dim: int,
-    size: int,
-    views: tuple[str, ...] = VIEWS,
-    thresholds: Thresholds | None = None,
-    training: dict[str, Any] | None = None,
-    words: bytes | None = None,
-    second_look: SecondLook | None = None,
-) -> Bundle:
+@dataclass(frozen=True)
+class BundleParts:
+    """What a bundle is made of; `model` and `words` are the bytes of their files, the rest is as in Bundle."""
+
+    model: bytes
+    name: str
+    version: str
+    dim: int
+    size: int
+    views: tuple[str, ...] = VIEWS
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    training: dict[str, Any] = field(default_factory=dict)
+    words: bytes | None = None
+    second_look: SecondLook | None = None
+
+
+def write_bundle(path: Path, parts: BundleParts) -> Bundle:
     """Write a bundle into a new folder, or in the place of an older bundle: never a half of each.
 
     The new folder is complete before it takes the old one's name; a process killed between the two renames leaves the
@@ -176,21 +179,21 @@ def write_bundle(
         os.rename(old, path)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    files = {MODEL_FILE: model} | ({} if words is None else {WORDS_FILE: words})
+    files = {MODEL_FILE: parts.model} | ({} if parts.words is None else {WORDS_FILE: parts.words})
     for file, content in files.items():
         (fresh / file).write_bytes(content)
     meta: dict[str, Any] = {
         "format": FORMAT,
-        "name": name,
-        "version": version,
-        "dim": dim,
+        "name": parts.name,
+        "version": parts.version,
+        "dim": parts.dim,
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
-        "preprocessing": {"fit": FIT, "size": size, "views": list(views)},
-        "thresholds": vars(thresholds or Thresholds()),
-        "training": training or {},
+        "preprocessing": {"fit": FIT, "size": parts.size, "views": list(parts.views)},
+        "thresholds": vars(parts.thresholds),
+        "training": parts.training,
     }
-    if second_look is not None:
-        meta["second_look"] = vars(second_look)
+    if parts.second_look is not None:
+        meta["second_look"] = vars(parts.second_look)
     meta["sha256"] = _hash_meta(meta)
     (fresh / META_FILE).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if path.exists():
@@ -223,8 +226,7 @@ def rewrite_bundle(
     if words is None and old.words_path is not None:
         words = old.words_path.read_bytes()
         second_look = second_look or old.second_look
-    return write_bundle(
-        path,
+    parts = BundleParts(
         old.model_path.read_bytes(),
         name=old.name,
         version=old.version,
@@ -236,3 +238,4 @@ def rewrite_bundle(
         words=words,
         second_look=second_look,
     )
+    return write_bundle(path, parts)

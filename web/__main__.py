@@ -64,7 +64,7 @@ def serve(host: str, port: int, threads: int) -> None:
 
 
 def _greet(catalog: Catalog, host: str, port: int) -> None:
-    first = accounts.first_user(catalog)
+    first = accounts.first_user(catalog.database)
     if first:
         print(f"First start: sign in as {first[0]} with the password {first[1]} (shown this once).")
     where = "localhost" if is_loopback(host) else host

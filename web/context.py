@@ -8,7 +8,7 @@ from flask_login import current_user
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from embedder.barcodes import gtin
 
 
@@ -37,6 +37,11 @@ def flag(name: str) -> bool:
     if value not in ("", "0", "1", "false", "true"):
         raise InvalidInputError(name, f"{name} is true or false, not {value!r}.")
     return value in ("1", "true")
+
+
+def by_staff(*, strict: bool) -> Intake:
+    """How photos of whoever is signed in come in; `strict`: one with a warning is asked about first."""
+    return Intake(actor(), "staff", check="refuse" if strict else "report")
 
 
 def actor() -> str:

@@ -24,7 +24,7 @@ def ready() -> Response:
     try:
         live = catalog().generations.ready()
         points = catalog().gallery.count(live.collection)
-        counted = products.counts(catalog())
+        counted = products.counts(catalog().database)
     except CatalogError as error:
         return errors.problem(503, error.code, "Not ready", str(error))
     return jsonify(

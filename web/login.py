@@ -27,7 +27,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 @manager.user_loader  # type: ignore[untyped-decorator]
 def _load(user_id: str) -> SignedIn | None:
-    user = accounts.find_user(catalog(), int(user_id)) if user_id.isdigit() else None
+    user = accounts.find_user(catalog().database, int(user_id)) if user_id.isdigit() else None
     return SignedIn(user.id, user.name) if user else None
 
 
@@ -46,7 +46,7 @@ def sign_in() -> str | Response | tuple[str, int]:
     if request.method == "GET":
         return render_template("pages/login.html", name="", error="")
     name = request.form.get("name", "")
-    user = accounts.check_password(catalog(), name, request.form.get("password", ""))
+    user = accounts.check_password(catalog().database, name, request.form.get("password", ""))
     if user is None:
         return render_template("pages/login.html", name=name, error="Name or password is wrong."), 401
     login_user(SignedIn(user.id, user.name))

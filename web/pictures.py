@@ -35,7 +35,7 @@ def show(sha256: str) -> Response:
 @login_required  # type: ignore[untyped-decorator]
 def compare(sha256: str, other: str) -> Response:
     """Two stored photos side by side, and what of their details agrees."""
-    return _answer(lambda: to_jpeg(recognition.stored_picture(catalog(), sha256, other)), sha256, other)
+    return _answer(lambda: to_jpeg(recognition.stored_picture(catalog().photos, sha256, other)), sha256, other)
 
 
 def _answer(make: Callable[[], bytes], *names: str) -> Response:

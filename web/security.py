@@ -51,7 +51,7 @@ def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
             return errors.problem(
                 401, "key_missing", "No key", "Send the header Authorization: Bearer KEY; staff make keys under Keys."
             )
-        row = accounts.check_key(catalog(), key.strip())
+        row = accounts.check_key(catalog().database, key.strip())
         if row is None:
             return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
         g.key_name = row.name

@@ -132,7 +132,7 @@ class _Comparison:
     def run(self, asks: bool) -> tuple[list[PhotoWarning], LookAlike | None]:
         """Same picture, same pack, close to another. `asks`: the gallery, too. Never raises a CatalogError."""
         try:
-            like = lookalikes.same_file(self.catalog, self.own, self.photo.sha256)
+            like = lookalikes.same_file(self.catalog.database, self.own, self.photo.sha256)
             if like is not None:
                 return [self._same_picture(like.sku, like.name, like.photo, 1.0)], like
             return self._ask() if asks else ([], None)
@@ -155,7 +155,7 @@ class _Comparison:
 
     def _find_same(self, hits: Sequence[Hit]) -> PhotoWarning | None:
         near = sorted((hit for hit in hits if hit.score >= NEAR), key=lambda hit: -hit.score)[:NEAREST]
-        facts = candidates.facts_of(self.catalog, near)
+        facts = candidates.facts_of(self.catalog.database, near)
         for hit in near:
             row = facts.get(hit.id)
             if row is not None and self._shows_same(row):

@@ -13,7 +13,7 @@ from catalog.catalog import Catalog
 from catalog.errors import CatalogError
 from catalog.gallery import Hit
 from catalog.recognition.candidates import facts_of
-from catalog.storage import feature_store
+from catalog.storage import Database, PhotoStore, feature_store
 from catalog.storage.tables import Photo, Product
 from embedder.errors import ImageError
 from embedder.inference import Look
@@ -37,12 +37,12 @@ class LookAlike:
     points: int | None
 
 
-def same_file(catalog: Catalog, product: uuid.UUID | None, sha256: str) -> LookAlike | None:
+def same_file(database: Database, product: uuid.UUID | None, sha256: str) -> LookAlike | None:
     """Another active product that has this very file; `product` is the photo's own, None before it exists."""
     mine = (Photo.sha256 == sha256) & Product.active
     if product is not None:
         mine &= Product.id != product
-    with catalog.database.read() as session:
+    with database.read() as session:
         row = session.execute(select(Product.sku, Product.name).join(Photo).where(mine)).first()
     return LookAlike(row.sku, row.name, sha256, None) if row else None
 
@@ -55,15 +55,15 @@ def same_pack(catalog: Catalog, product: uuid.UUID | None, look: Look, listed: S
     if not look.details:
         return None
     hits = [hit for hit in listed if hit.product != str(product)][:COMPARED]
-    facts = facts_of(catalog, hits)
-    return _best(catalog, look.details, [row for hit in hits if (row := facts.get(hit.id))])
+    facts = facts_of(catalog.database, hits)
+    return _best(catalog.photos, look.details, [row for hit in hits if (row := facts.get(hit.id))])
 
 
-def _best(catalog: Catalog, new: Details, rows: Sequence[Row[Any]]) -> LookAlike | None:
+def _best(photos: PhotoStore, new: Details, rows: Sequence[Row[Any]]) -> LookAlike | None:
     found = []
     for row in rows:
         try:
-            match = verify(new, feature_store.of_photo(catalog.photos, row.sha256))
+            match = verify(new, feature_store.of_photo(photos, row.sha256))
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             continue
         if match.inliers >= POINTS and match.area >= AREA:

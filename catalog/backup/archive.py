@@ -28,6 +28,7 @@ from typing import IO, Any, BinaryIO
 
 from catalog.durable_files import sync_folder
 from catalog.errors import CatalogError
+from catalog.progress import Steps
 
 FORMAT = 1
 ABOUT, MANIFEST = "about.json", "manifest.json"
@@ -156,7 +157,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise BackupFailedError(f"Another process is writing {path} right now.")
 
 
-def check(file: BinaryIO, accept: Callable[[dict[str, Any]], None], progress: Callable[[int], None]) -> dict[str, Any]:
+def check(file: BinaryIO, accept: Callable[[dict[str, Any]], None], steps: Steps) -> dict[str, Any]:
     """Read all of a backup and return its manifest. Raises ArchiveError unless every byte is what was written.
 
     `accept` is given what about.json says, before anything else is read.
@@ -180,7 +181,7 @@ def check(file: BinaryIO, accept: Callable[[dict[str, Any]], None], progress: Ca
             digest = hashlib.sha256()
             while block := member.read(_BLOCK):
                 digest.update(block)
-                progress(len(block))
+                steps.advance(len(block))
             contents.note(name, digest.hexdigest(), size)
     if manifest is None:
         raise ArchiveError("The backup is not whole: its end is missing.")

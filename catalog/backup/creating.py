@@ -15,12 +15,12 @@ from catalog.backup import archive, table_rows
 from catalog.backup.archive import BackupFailedError, Writer
 from catalog.catalog import Catalog
 from catalog.errors import NotFoundError, PhotoDamagedError
+from catalog.progress import Progress, Steps, no_progress
+from catalog.storage import PhotoStore
 from catalog.storage.database import revision_of
 from catalog.storage.tables import Generation, Photo, now
 from embedder.bundle import META_FILE, Bundle, load_bundle
 from embedder.errors import BundleError
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class BackedUp:
     left_out: list[str]
 
 
-def backup(catalog: Catalog, target: Path, progress: Progress = lambda done, total: None) -> BackedUp:
+def backup(catalog: Catalog, target: Path, progress: Progress = no_progress) -> BackedUp:
     """Write a backup to `target`, in the place of an older one.
 
     The rows are those of one moment. Photos never change and are removed a day after their rows at the earliest
-    (doctor.ORPHAN_AGE), so that they can be copied after it. A photo or bundle that is missing or damaged is left out
-    and named; such a backup never takes the place of a file that may still hold it. Raises BackupFailedError,
-    StorageError and DatabaseUnavailableError; `target` is then as it was.
+    (photo_checks.ORPHAN_AGE), so that they can be copied after it. A photo or bundle that is missing or damaged is left
+    out and named; such a backup never takes the place of a file that may still hold it. `progress` counts photos.
+    Raises BackupFailedError, StorageError and DatabaseUnavailableError; `target` is then as it was.
     """
     left_out: list[str] = []
 
@@ -63,7 +63,7 @@ def backup(catalog: Catalog, target: Path, progress: Progress = lambda done, tot
                 leave_out(f"The model bundle {bundle_id} is missing or damaged")
             else:
                 _add_bundle(out, bundle)
-        _add_photos(catalog, out, hashes, leave_out, lambda done: progress(done, total))
+        _add_photos(catalog.photos, out, hashes, leave_out, Steps(progress, total))
         out.finish({"rows": counts, "left_out": left_out})
         return BackedUp(counts, out.contents.photos, left_out)
 
@@ -93,19 +93,19 @@ def _list_photos(connection: Connection, hashes: IO[str]) -> int:
 
 
 def _add_photos(
-    catalog: Catalog, out: Writer, hashes: IO[str], leave_out: Callable[[str], None], progress: Callable[[int], None]
+    photos: PhotoStore, out: Writer, hashes: IO[str], leave_out: Callable[[str], None], steps: Steps
 ) -> None:
     hashes.seek(0)
-    for number, line in enumerate(hashes, 1):
+    for line in hashes:
         sha256 = line.rstrip("\n?")
         try:
-            out.add(f"photos/{sha256}", catalog.photos.get(sha256))
+            out.add(f"photos/{sha256}", photos.get(sha256))
         except NotFoundError as error:
             if not line.endswith("?\n"):
                 leave_out(str(error).rstrip("."))
         except PhotoDamagedError as error:
             leave_out(str(error).rstrip("."))
-        progress(number)
+        steps.advance()
 
 
 def _kept(catalog: Catalog, bundle_id: str) -> Bundle | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,14 +17,13 @@ from catalog.backup.archive import ArchiveError
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError
 from catalog.generations import keep_bundle
-from catalog.storage import audit_log
+from catalog.progress import Progress, Steps, no_progress
+from catalog.storage import PhotoStore, audit_log
 from catalog.storage.database import alembic_config
 from catalog.storage.revision import ROWS_FIT_SINCE
 from catalog.storage.tables import Enrollment, Generation, now
 from embedder.bundle import load_bundle
 from embedder.errors import BundleError
-
-Progress = Callable[[int], None]
 
 
 class NotEmptyError(ConflictError):
@@ -43,23 +41,24 @@ class Restored:
     left_out: list[str]
 
 
-def restore(catalog: Catalog, source: Path, progress: Progress = lambda size: None, *, actor: str) -> Restored:
+def restore(catalog: Catalog, source: Path, progress: Progress = no_progress, *, actor: str) -> Restored:
     """Check a backup, then copy its photos and bundles, then its rows in one transaction; all photos are pending.
 
     Whatever happens before the end of that transaction, the catalog stays empty, and the same can be done again: photos
-    and bundles are stored by their content. `progress` is told bytes: each of the file twice. Raises ArchiveError,
+    and bundles are stored by their content. `progress` counts bytes: each of the file twice. Raises ArchiveError,
     NotEmptyError, StorageError, and OSError for a file that can't be read.
     """
     with catalog.database.read() as session:
         _refuse_filled(session.connection())
+    steps = Steps(progress, 2 * source.stat().st_size)
     with source.open("rb") as file:
-        manifest = archive.check(file, _accept, progress)
+        manifest = archive.check(file, _accept, steps)
         _refuse_unknown(manifest)
         with tempfile.TemporaryDirectory() as folder:
-            _copy(catalog, file, Path(folder), progress)
+            _copy(catalog.photos, file, Path(folder), steps)
             _keep_bundles(catalog, Path(folder))
         with catalog.database.write() as session:
-            counts = _load(session, file, manifest, progress)
+            counts = _load(session, file, manifest, steps)
             facts = {"products": counts.get("product", 0), "photos": counts.get("photo", 0)}
             audit_log.record(session, actor, "catalog.restore", source.name[:100], after=facts)
     return Restored(counts, manifest["contents"]["photos"]["count"], manifest["left_out"])
@@ -104,19 +103,19 @@ def _refuse_filled(connection: Connection) -> None:
         )
 
 
-def _copy(catalog: Catalog, file: BinaryIO, folder: Path, progress: Progress) -> None:
+def _copy(photos: PhotoStore, file: BinaryIO, folder: Path, steps: Steps) -> None:
     """Photos into the store, files of bundles into a folder for each."""
     for member in archive.members(file):
         kind, _, rest = member.name.partition("/")
         if kind == "photos":
-            if catalog.photos.put(member.read()) != rest:
+            if photos.put(member.read()) != rest:
                 raise ArchiveError(f"The photo {rest[:12]} was changed while the backup was read.")
-            progress(member.size)
+            steps.advance(member.size)
         elif kind == "bundles":
             path = folder / rest
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(member.read())
-            progress(member.size)
+            steps.advance(member.size)
 
 
 def _keep_bundles(catalog: Catalog, folder: Path) -> None:
@@ -130,7 +129,7 @@ def _keep_bundles(catalog: Catalog, folder: Path) -> None:
         keep_bundle(bundle, catalog.settings.bundles)
 
 
-def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], progress: Progress) -> dict[str, int]:
+def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], steps: Steps) -> dict[str, int]:
     """All rows; how many of each table. Raises NotEmptyError when somebody was faster, and ArchiveError."""
     connection = session.connection()
     table_rows.hold_all(connection)
@@ -145,7 +144,7 @@ def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], progress: 
             if member.name.startswith("tables/"):
                 table = member.name.split("/")[1]
                 counts[table] += table_rows.load(connection, known[table], member.read(), pending.get(table, {}))
-                progress(member.size)
+                steps.advance(member.size)
     except StatementError as error:
         if isinstance(error, OperationalError | InterfaceError):  # the database's fault, not the row's
             raise

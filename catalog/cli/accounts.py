@@ -20,7 +20,7 @@ def user_add(name: str, password: str) -> None:
     from catalog import accounts
 
     with opened() as catalog:
-        accounts.add_user(catalog, name, password, actor=ACTOR)
+        accounts.add_user(catalog.database, name, password, actor=ACTOR)
 
 
 @user.command("password")
@@ -31,7 +31,7 @@ def user_password(name: str, password: str) -> None:
     from catalog import accounts
 
     with opened() as catalog:
-        accounts.set_password(catalog, name, password, actor=ACTOR)
+        accounts.set_password(catalog.database, name, password, actor=ACTOR)
 
 
 @click.group()
@@ -46,7 +46,7 @@ def key_create(name: str) -> None:
     from catalog import accounts
 
     with opened() as catalog:
-        click.echo(accounts.add_key(catalog, name, actor=ACTOR).key)
+        click.echo(accounts.add_key(catalog.database, name, actor=ACTOR).key)
 
 
 @key.command("list")
@@ -55,7 +55,7 @@ def key_list() -> None:
     from catalog import accounts
 
     with opened() as catalog:
-        for row in accounts.list_keys(catalog):
+        for row in accounts.list_keys(catalog.database):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
             click.echo(f"{row.id}\t{row.prefix}...\t{row.name}\t{state}")
 
@@ -67,4 +67,4 @@ def key_revoke(key_id: int) -> None:
     from catalog import accounts
 
     with opened() as catalog:
-        accounts.revoke_key(catalog, key_id, actor=ACTOR)
+        accounts.revoke_key(catalog.database, key_id, actor=ACTOR)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
-from catalog.cli.session import opened
+from catalog.cli.session import opened, progress_bar
 
 if TYPE_CHECKING:
     from catalog.maintenance import Coverage
@@ -25,18 +24,16 @@ PAIRS = 10
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def coverage(sku: str, sample: int | None, as_json: bool, quiet: bool) -> None:
     """Ask each photo for the others of its product: which products are found, which need another photo, and of what."""
-    from catalog.maintenance.coverage import confused, count, examine
+    from catalog.maintenance.coverage import confused, examine
 
     found = []
-    with opened() as catalog:
-        total = count(catalog, sku=sku, sample=sample)
-        with tqdm(total=total, unit="product", disable=quiet) as bar:
-            for one in examine(catalog, sku=sku, sample=sample, progress=bar.update):
-                found.append(one)
-                if as_json:
-                    click.echo(json.dumps(one.as_dict()))
-        if not as_json:
-            _table(found, confused(found))
+    with opened() as catalog, progress_bar("product", quiet) as progress:
+        for one in examine(catalog, sku=sku, sample=sample, progress=progress):
+            found.append(one)
+            if as_json:
+                click.echo(json.dumps(one.as_dict()))
+    if not as_json:
+        _table(found, confused(found))
 
 
 def _table(found: Sequence[Coverage], pairs: Sequence[tuple[str, str, int]]) -> None:

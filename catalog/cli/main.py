@@ -19,11 +19,11 @@ from catalog.cli import accounts, coverage, maintenance, products, transfer
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
+from catalog.storage import PhotoStore
 from embedder import openblas
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
-    from catalog.catalog import Catalog
     from catalog.recognition import Recognition
 
 PhotoPath = click.Path(path_type=Path)
@@ -107,7 +107,7 @@ def recognize(
                 code = error.code if isinstance(error, PhotoRejectedError) else "unreadable"
                 found = {"error": code, "detail": getattr(error, "strerror", None) or str(error)}
             if explain and "error" not in found:
-                _draw(catalog, data, answer, explain)
+                _draw(catalog.photos, data, answer, explain)
             if as_json:
                 click.echo(json.dumps({"photo": str(path), **found}))
             elif "error" in found:
@@ -120,10 +120,10 @@ def recognize(
         sys.exit(1)
 
 
-def _draw(catalog: Catalog, data: bytes, answer: Recognition, out: Path) -> None:
+def _draw(photos: PhotoStore, data: bytes, answer: Recognition, out: Path) -> None:
     from catalog.recognition import answer_picture
 
-    picture = answer_picture(catalog, data, answer)
+    picture = answer_picture(photos, data, answer)
     if picture is None:
         click.echo(f"nothing to draw: no details decided, so {out} is not written", err=True)
         return

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
-from catalog.cli.session import ACTOR, opened
+from catalog.cli.session import ACTOR, opened, progress_bar
 from catalog.config import Settings
 from catalog.errors import DatabaseUnavailableError
 from embedder import openblas
@@ -35,7 +32,7 @@ def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
-    with _bar(quiet) as progress:
+    with progress_bar("photo", quiet) as progress:
         result = maintenance.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
@@ -58,17 +55,17 @@ def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, 
     be looked at.
     """
     openblas.restart_told()
-    from catalog import maintenance, products
+    from catalog import maintenance
 
     found: list[Finding] = []
     try:
-        with opened() as catalog, tqdm(total=products.counts(catalog).photos, unit="photo", disable=quiet) as bar:
+        with opened() as catalog, progress_bar("photo", quiet) as progress:
             for finding in maintenance.examine(
                 catalog,
                 repair=repair,
                 remove_orphans=remove_orphans,
                 ask_gallery=not no_gallery,
-                progress=bar.update,
+                progress=progress,
             ):
                 found.append(finding)
                 line = f"{finding.subject}: {'mended: ' if finding.mended else ''}{finding.message}"
@@ -91,7 +88,7 @@ def rebuild(quiet: bool) -> None:
     openblas.restart_told()
     from catalog import maintenance
 
-    with opened() as catalog, _bar(quiet) as progress:
+    with opened() as catalog, progress_bar("photo", quiet) as progress:
         result = maintenance.rebuild(catalog, progress, actor=ACTOR)
     for sku, error in result.pending:
         click.echo(f"{sku}: pending: {error}", err=True)
@@ -110,7 +107,7 @@ def backup(out: Path, quiet: bool) -> None:
     """
     from catalog import backup as backups
 
-    with opened() as catalog, _bar(quiet) as progress:
+    with opened() as catalog, progress_bar("photo", quiet) as progress:
         result = backups.backup(catalog, out, progress)
     _tell_left_out(result.left_out)
     click.echo(f"{out}: {result.rows['product']} products, {result.photos} photo files")
@@ -128,8 +125,8 @@ def restore(archive: Path, quiet: bool) -> None:
     """
     from catalog import backup
 
-    with opened() as catalog, tqdm(total=2 * archive.stat().st_size, unit="B", unit_scale=True, disable=quiet) as bar:
-        result = backup.restore(catalog, archive, bar.update, actor=ACTOR)
+    with opened() as catalog, progress_bar("B", quiet) as progress:
+        result = backup.restore(catalog, archive, progress, actor=ACTOR)
     _tell_left_out(result.left_out)
     click.echo(
         f"{result.rows['product']} products, {result.photos} photo files restored. The gallery is not in a backup: "
@@ -140,15 +137,3 @@ def restore(archive: Path, quiet: bool) -> None:
 def _tell_left_out(what: list[str]) -> None:
     for line in what:
         click.echo(f"not in the backup: {line}", err=True)
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of photos, that is told how many are done and of how many."""
-    with tqdm(unit="photo", disable=quiet) as bar:
-
-        def reach(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield reach

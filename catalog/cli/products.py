@@ -9,6 +9,7 @@ import click
 
 from catalog.cli.session import ACTOR, opened
 from catalog.errors import PhotoQuestionableError
+from catalog.products import Intake
 
 
 @click.command()
@@ -33,7 +34,9 @@ def add(
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
         facts = Facts(sku, name, brand, category, barcodes)
         try:
-            added = products.create(catalog, facts, uploads, actor=ACTOR, strict=strict, source="cli")
+            added = products.create(
+                catalog, facts, uploads, Intake(ACTOR, "cli", check="refuse" if strict else "report")
+            )
         except PhotoQuestionableError as error:
             for other in error.rejected[1:]:  # the first is the error itself
                 click.echo(f"catalog: {other}", err=True)
@@ -66,7 +69,7 @@ def list_(search: str, in_set: str, group: str, **only: Any) -> None:
     with opened() as catalog:
         after = ""
         while True:
-            page = products.list_page(catalog, chosen, after=after, limit=500)
+            page = products.list_page(catalog.database, chosen, after=after, limit=500)
             for product in page.products:
                 click.echo(f"{product.sku}\t{product.name}\t{len(product.photos)} photos")
             if page.next_key is None:
@@ -135,4 +138,4 @@ def label(sku: str, names: tuple[str, ...]) -> None:
     from catalog import products
 
     with opened() as catalog:
-        products.set_labels(catalog, sku, names, actor=ACTOR)
+        products.set_labels(catalog.database, sku, names, actor=ACTOR)

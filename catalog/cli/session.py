@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from catalog.config import Settings
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+    from catalog.progress import Progress
 
 #: Who did it, in the audit log.
 ACTOR = "cli"
@@ -25,3 +28,15 @@ def opened() -> Iterator[Catalog]:
         yield catalog
     finally:
         catalog.close()
+
+
+@contextmanager
+def progress_bar(unit: str, quiet: bool, doing: str | None = None) -> Iterator[Progress]:
+    """A bar on the terminal that is told how many units are done and of how many; units of "B" are bytes."""
+    with tqdm(unit=unit, unit_scale=unit == "B", desc=doing, disable=quiet) as bar:
+
+        def reach(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield reach

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
-from catalog.cli.session import ACTOR, opened
+from catalog.cli.session import ACTOR, opened, progress_bar
 from embedder import openblas
 
 
@@ -40,8 +39,8 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
             catalog.generations.ready()
             strict = read.listed if skip_errors is None else not skip_errors
             if strict:
-                with tqdm(total=read.photos, unit="photo", desc="checked", disable=quiet) as bar:
-                    errors = transfer.check(catalog, read.items, bar.update)
+                with progress_bar("photo", quiet, "checked") as progress:
+                    errors = transfer.check(catalog.database, read.items, progress)
                 if errors:
                     for line in errors:
                         click.echo(line, err=True)
@@ -49,8 +48,8 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
                         f"nothing was imported: {len(errors)} errors; --skip-errors imports the rest of it", err=True
                     )
                     sys.exit(1)
-            with tqdm(total=read.photos, unit="photo", disable=quiet) as bar:
-                report = transfer.run(catalog, read.items, actor=ACTOR, progress=bar.update)
+            with progress_bar("photo", quiet) as progress:
+                report = transfer.run(catalog, read.items, actor=ACTOR, progress=progress)
     for line in report.errors:
         click.echo(f"left out: {line}", err=True)
     click.echo(
@@ -73,8 +72,8 @@ def export(target: Path, photos: bool, quiet: bool) -> None:
     """
     from catalog import transfer
 
-    with opened() as catalog, tqdm(total=transfer.count(catalog), unit="photo", disable=quiet) as bar:
-        done = transfer.export(catalog, target, photos=photos, progress=bar.update)
+    with opened() as catalog, progress_bar("photo", quiet) as progress:
+        done = transfer.export(catalog, target, photos=photos, progress=progress)
     for line in done.errors:
         click.echo(f"left out: {line}", err=True)
     click.echo(f"{done.products} products and {done.photos} photos in {target}")

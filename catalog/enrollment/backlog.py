@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
-from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.generations import live_generation
+from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Photo, Product
 
 
@@ -26,14 +26,14 @@ def owe_missing(session: Session, generation_id: int) -> None:
     session.add_all(Enrollment(generation_id=generation_id, photo_id=identity) for identity in ids)
 
 
-def pending_pages(catalog: Catalog, only: Sequence[uuid.UUID] | None = None) -> Iterator[Sequence[uuid.UUID]]:
+def pending_pages(database: Database, only: Sequence[uuid.UUID] | None = None) -> Iterator[Sequence[uuid.UUID]]:
     """Ids of photos that the live generation owes (all, or those of `only`), each once, a few at a time."""
     if only is not None:
         yield from (only[start : start + outbox.CHUNK] for start in range(0, len(only), outbox.CHUNK))
         return
     last: uuid.UUID | None = None
     while True:
-        with catalog.database.read() as session:
+        with database.read() as session:
             live = live_generation(session)
             query = select(Enrollment.photo_id).where(Enrollment.generation_id == (live.id if live else 0))
             if last is not None:

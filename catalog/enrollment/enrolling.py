@@ -33,7 +33,7 @@ def enroll(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> dic
         }
     except (GalleryError, DatabaseUnavailableError) as error:
         with suppress(DatabaseUnavailableError):
-            outbox.note_failure(catalog, live.generation_id, looks, error)
+            outbox.note_failure(catalog.database, live.generation_id, looks, error)
         return dict.fromkeys(looks, str(error))
 
 

@@ -19,6 +19,7 @@ from catalog.enrollment.stored_photos import extract_stored
 from catalog.errors import GalleryError
 from catalog.gallery import GalleryPoint
 from catalog.generations import Live
+from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Photo, Product, Removal, now
 from embedder.inference import Look
 
@@ -61,20 +62,20 @@ def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Lo
 
 
 def note_failure(
-    catalog: Catalog, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
+    database: Database, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
 ) -> None:
     """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
-    with catalog.database.write() as session:
+    with database.write() as session:
         mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
         hold_enrollments(session, mine)
         noted = {"attempts": Enrollment.attempts + attempts, "error": str(error)[:500]}
         session.execute(update(Enrollment).where(mine).values(noted))
 
 
-def note_failures(catalog: Catalog, generation_id: int, failures: Mapping[uuid.UUID, Exception]) -> None:
+def note_failures(database: Database, generation_id: int, failures: Mapping[uuid.UUID, Exception]) -> None:
     """Keep why photos can't be read, by id: each has one attempt more behind it."""
     for photo_id, error in failures.items():
-        note_failure(catalog, generation_id, [photo_id], error, attempts=1)
+        note_failure(database, generation_id, [photo_id], error, attempts=1)
 
 
 def hold_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
@@ -116,11 +117,11 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         if pending:
             catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
             looks, failures = extract_stored(catalog.photos, live, pending)
-            note_failures(catalog, live.generation_id, failures)
+            note_failures(catalog.database, live.generation_id, failures)
             done += apply_enrollments(catalog, live, looks)
         return done
     except GalleryError as error:
-        note_failure(catalog, live.generation_id, pending, error)
+        note_failure(catalog.database, live.generation_id, pending, error)
         catalog.generations.release(live.collection)  # if it was lost, the next run makes it anew
         raise
 

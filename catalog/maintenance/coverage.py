@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -23,15 +23,15 @@ from catalog.errors import CatalogError
 from catalog.gallery import Hit
 from catalog.generations import Live
 from catalog.normalization import known_form, no_product
+from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import Match, candidates, is_sure
-from catalog.storage import feature_store
+from catalog.storage import Database, PhotoStore, feature_store
 from catalog.storage.tables import Photo, Product
 from embedder.errors import ImageError
 from embedder.inference import Look
 from embedder.matching import Candidate, Details, reranker, verify_many
 
 Code = Literal["no_photo", "one_photo", "not_found", "one_view", "close_no_print", "poor_photos"]
-Progress = Callable[[int], None]
 
 #: Products that are read from SQL at a time.
 PAGE = 100
@@ -94,26 +94,22 @@ class _Answer:
 
 
 def examine(
-    catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = lambda products: None
+    catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = no_progress
 ) -> Iterator[Coverage]:
     """Every active product by SKU, or one, or a sample of so many, the same each time while the catalog is.
 
-    Raises NotFoundError for a SKU that is not there, and a GalleryError.
+    `progress` counts products. Raises NotFoundError for a SKU that is not there, and a GalleryError.
     """
     live = catalog.generations.ready()
-    ids = _chosen(catalog, sku, sample)
+    ids = _chosen(catalog.database, sku, sample)
+    steps = Steps(progress, len(ids))
     for start in range(0, len(ids), PAGE):
         with catalog.database.read() as session:
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
             page = session.scalars(query.options(selectinload(Product.photos))).all()
         for product in page:
             yield _product(catalog, live, product)
-            progress(1)
-
-
-def count(catalog: Catalog, *, sku: str = "", sample: int | None = None) -> int:
-    """How many products `examine` looks at. Raises NotFoundError."""
-    return len(_chosen(catalog, sku, sample))
+            steps.advance()
 
 
 def confused(found: Sequence[Coverage]) -> list[tuple[str, str, int]]:
@@ -122,11 +118,11 @@ def confused(found: Sequence[Coverage]) -> list[tuple[str, str, int]]:
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
-def _chosen(catalog: Catalog, sku: str, sample: int | None) -> list[uuid.UUID]:
+def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]:
     query = select(Product.id, Product.sku).where(Product.active)
     if sku:
         query = query.where(Product.sku == known_form(sku))
-    with catalog.database.read() as session:
+    with database.read() as session:
         # Ids are random: the first so many of them are a sample.
         rows = session.execute(query.order_by(Product.id).limit(sample)).all()
     if sku and not rows:
@@ -162,7 +158,7 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     ]
     own.sort(key=lambda match: -match.score)
     more = len(product.photos)  # which may all be nearer than any other product's
-    near = _others(catalog, product, catalog.gallery.search(live.collection, look.vector, more + OTHERS))
+    near = _others(catalog.database, product, catalog.gallery.search(live.collection, look.vector, more + OTHERS))
     best = {match.sku: match for match in sorted([*own, *near], key=lambda match: match.score)}
     first = sorted(best.values(), key=lambda match: -match.score)
     other = next((match for match in first if match.sku != product.sku), None)
@@ -177,8 +173,8 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     except (CatalogError, ImageError):  # it was deleted meanwhile, or lost
         return _Answer(photo, answered, other, told_apart=False)
     hits = catalog.gallery.shortlist(live.collection, look.vector, words, more + reranker.SHORTLIST)
-    listed = [*first[: reranker.MATCHES], *own[: reranker.SHORTLIST], *_others(catalog, product, hits)]
-    weighing = _compare(catalog, found, list({match.photo: match for match in listed}.values()))
+    listed = [*first[: reranker.MATCHES], *own[: reranker.SHORTLIST], *_others(catalog.database, product, hits)]
+    weighing = _compare(catalog.photos, found, list({match.photo: match for match in listed}.values()))
     told_apart = reranker.agrees([one for one in weighing if one.sku == product.sku])
     weighed = reranker.weigh(weights, weighing)
     if reranker.agrees(weighing) and reranker.is_guess(weights, weighed):
@@ -186,17 +182,17 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     return _Answer(photo, answered, other, told_apart)
 
 
-def _others(catalog: Catalog, product: Product, hits: Sequence[Hit]) -> list[Match]:
+def _others(database: Database, product: Product, hits: Sequence[Hit]) -> list[Match]:
     others = [hit for hit in hits if hit.product != str(product.id)]
-    facts = candidates.facts_of(catalog, others)
+    facts = candidates.facts_of(database, others)
     return [Match(row.sku, row.name, hit.score, row.sha256) for hit in others if (row := facts.get(hit.id))]
 
 
-def _compare(catalog: Catalog, asked: Details, matches: Sequence[Match]) -> list[Candidate]:
+def _compare(photos: PhotoStore, asked: Details, matches: Sequence[Match]) -> list[Candidate]:
     known = []
     for match in matches:
         try:
-            known.append((match, feature_store.of_photo(catalog.photos, match.photo)))
+            known.append((match, feature_store.of_photo(photos, match.photo)))
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             continue
     agreements = verify_many(asked, [reference for _, reference in known], reranker.THREADS)

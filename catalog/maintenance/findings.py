@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,8 +31,6 @@ Kind = Literal[
 WASTE: frozenset[Kind] = frozenset({"file_orphaned", "file_unfinished", "collection_orphaned"})
 #: A part that could not be looked at.
 NOT_ASKED: frozenset[Kind] = frozenset({"photos_not_asked", "gallery_not_asked"})
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)

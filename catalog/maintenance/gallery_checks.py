@@ -24,7 +24,7 @@ from catalog.errors import (
 from catalog.generations import Live, live_generation
 from catalog.maintenance import rebuilding
 from catalog.maintenance.findings import Finding
-from catalog.storage import feature_store
+from catalog.storage import Database, feature_store
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal, now
 from embedder.errors import ImageError
 from embedder.inference import Look
@@ -60,7 +60,7 @@ def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery
     Raises DatabaseUnavailableError, or ConfigError for a live bundle that is broken.
     """
     live = catalog.generations.live()
-    forgotten = _not_enrolled(catalog, repair=repair)
+    forgotten = _not_enrolled(catalog.database, repair=repair)
     if ask_gallery:
         yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans)
     yield from _enrolled(catalog, forgotten) if repair and ask_gallery else forgotten
@@ -93,14 +93,14 @@ def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool
             catalog.generations.release(generation.collection)  # a server that starts this moment needs it
 
 
-def _not_enrolled(catalog: Catalog, *, repair: bool) -> list[Finding]:
+def _not_enrolled(database: Database, *, repair: bool) -> list[Finding]:
     """Photos of active products that the live generation has no row of; with `repair` they are pending then."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         live = live_generation(session)
         ids = session.scalars(backlog.not_owed(live.id)).all() if live else []
         named = _named(session, ids)
     if repair and ids:
-        with catalog.database.write() as session:
+        with database.write() as session:
             live = live_generation(session, hold="change")
             if live:
                 backlog.owe_missing(session, live.id)
@@ -150,7 +150,7 @@ def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding
     why = "the photo can't be read"
     try:
         catalog.generations.ensure_collection(catalog.generations.live())
-        for page in backlog.pending_pages(catalog, ids):
+        for page in backlog.pending_pages(catalog.database, ids):
             enrollment.run_pending(catalog, only=page)
     except GalleryError as error:
         why = str(error)
@@ -190,7 +190,7 @@ def _generation(
             catalog.generations.load(generation)
         except ConfigError as error:
             yield Finding("bundle_missing", f"There is no way back to this generation. {error}", collection=collection)
-    before = _rows(catalog, generation.id)
+    before = _rows(catalog.database, generation.id)
     wrong = None
     if not there:
         if any(row.done for row in before.values()):
@@ -206,7 +206,7 @@ def _generation(
     if not there:
         return
     points = catalog.gallery.ids(collection)
-    missing = _missing(catalog, generation, before, points, repair=repair)
+    missing = _missing(catalog.database, generation, before, points, repair=repair)
     yield from _enrolled(catalog, missing) if repair and generation.live else missing
     yield from _orphans(catalog, generation, before, points, repair=repair)
     if generation.live and generation.id == live.generation_id:
@@ -214,9 +214,9 @@ def _generation(
             yield _written_again(catalog, generation, finding) if repair else finding
 
 
-def _rows(catalog: Catalog, generation_id: int) -> dict[str, _Row]:
+def _rows(database: Database, generation_id: int) -> dict[str, _Row]:
     """Photos of active products that belong into a generation, by id."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         query = (
             select(Enrollment.photo_id, Product.sku, Enrollment.done, Enrollment.updated_at)
             .join(Photo, Photo.id == Enrollment.photo_id)
@@ -227,16 +227,16 @@ def _rows(catalog: Catalog, generation_id: int) -> dict[str, _Row]:
 
 
 def _missing(
-    catalog: Catalog, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
+    database: Database, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
 ) -> list[Finding]:
     """Photos that were done before the points were listed, are done still, and are not among them.
 
     With `repair` they are pending then.
     """
-    after = _rows(catalog, generation.id)
+    after = _rows(database, generation.id)
     gone = sorted(i for i, row in before.items() if row.done and i not in points and after.get(i) == row)
     if repair and gone:
-        with catalog.database.write() as session:
+        with database.write() as session:
             mine = Enrollment.generation_id == generation.id
             for start in range(0, len(gone), PAGE):
                 page = mine & Enrollment.photo_id.in_([uuid.UUID(i) for i in gone[start : start + PAGE]])
@@ -263,7 +263,7 @@ def _orphans(
     mine = Removal.generation_id == generation.id
     with catalog.database.read() as session:
         owed = {str(i) for i in session.scalars(select(Removal.point_id).where(mine))}
-    suspects = sorted(points - before.keys() - _rows(catalog, generation.id).keys() - owed)
+    suspects = sorted(points - before.keys() - _rows(catalog.database, generation.id).keys() - owed)
     for start in range(0, len(suspects), PAGE):
         page = suspects[start : start + PAGE]
         with catalog.database.read() as session:
@@ -387,9 +387,9 @@ def _made_anew(catalog: Catalog, generation: Generation, finding: Finding) -> Fi
 
 def _all_enrolled(catalog: Catalog, finding: Finding) -> Finding:
     catalog.generations.ensure_collection(catalog.generations.live())
-    for ids in backlog.pending_pages(catalog):
+    for ids in backlog.pending_pages(catalog.database):
         enrollment.run_pending(catalog, only=ids)
-    left = list(backlog.pending_pages(catalog))
+    left = list(backlog.pending_pages(catalog.database))
     if not left:
         return replace(finding, mended=True)
     return replace(finding, message=f"{finding.message} Made anew, but {sum(map(len, left))} photos are pending.")

@@ -13,7 +13,8 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import CatalogError, ConfigError
 from catalog.maintenance import reembedding
-from catalog.maintenance.reembedding import Progress, Switched
+from catalog.maintenance.reembedding import Switched
+from catalog.progress import Progress, no_progress
 from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
 
@@ -59,10 +60,6 @@ def run_reembed(
     return Switched(**answer)
 
 
-def _no_progress(done: int, total: int) -> None:
-    """Nobody watches."""
-
-
 def _reembed(settings: Settings, bundle: Path | None, rollback: bool, actor: str, progress: Progress) -> Switched:
     catalog = Catalog.open(settings)
     try:
@@ -97,7 +94,7 @@ def make_app(settings: Settings) -> Any:
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def task(bundle: str | None, rollback: bool, actor: str) -> dict[str, Any]:
         try:
-            return asdict(_reembed(settings, Path(bundle) if bundle else None, rollback, actor, _no_progress))
+            return asdict(_reembed(settings, Path(bundle) if bundle else None, rollback, actor, no_progress))
         except (CatalogError, EmbedderError, OSError) as error:
             return {"error": str(error)}
 

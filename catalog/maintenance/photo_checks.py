@@ -1,13 +1,137 @@
 """Is all there that a catalog needs to answer? What is missing is found, and what can be made again is.
 
-Here the photos and what is kept beside them; doctor_gallery.py compares SQL with the gallery.
+Here the photos and what is kept beside them; gallery_checks.py compares SQL with the gallery.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy import func, select
+
+from catalog.catalog import Catalog
+from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
+from catalog.maintenance.findings import Finding
+from catalog.progress import Progress, Steps
+from catalog.storage import Database, StoredFile, feature_store
+from catalog.storage.tables import AuditEntry, Photo, Product, now
+from embedder.errors import ImageError
 
 #: Photos that are asked of SQL at a time.
 PAGE = 500
 #: A photo that is being added has its bytes before its row, and one that was deleted by mistake may be wanted back.
 ORPHAN_AGE = timedelta(days=1)
+
+
+def check_photos(catalog: Catalog, *, repair: bool, progress: Progress) -> Iterator[Finding]:
+    """Every photo of every product, and its local features where the live model looks twice. Raises StorageError."""
+    looks_twice = catalog.generations.live().embedder.bundle.has_words
+    with catalog.database.read() as session:
+        steps = Steps(progress, session.scalar(select(func.count(Photo.sha256.distinct()))) or 0)
+    after = ""
+    while True:
+        with catalog.database.read() as session:
+            query = select(Photo.sha256, func.min(Product.sku)).join(Product).where(Photo.sha256 > after)
+            rows = session.execute(query.group_by(Photo.sha256).order_by(Photo.sha256).limit(PAGE)).all()
+        if not rows:
+            return
+        for sha256, sku in rows:
+            found = _examine_photo(catalog, sha256, sku, looks_twice=looks_twice, repair=repair)
+            if found is not None:
+                yield found
+            steps.advance()
+        after = rows[-1][0]
+
+
+def _examine_photo(catalog: Catalog, sha256: str, sku: str, *, looks_twice: bool, repair: bool) -> Finding | None:
+    """Raises StorageError when the store does not answer."""
+    try:
+        catalog.photos.get(sha256)
+    except NotFoundError as error:
+        # Not one that was deleted, and removed, since the page was read.
+        return Finding("photo_missing", str(error), sku, sha256) if _named(catalog.database, [sha256]) else None
+    except PhotoDamagedError as error:
+        return Finding("photo_damaged", str(error), sku, sha256)
+    if not looks_twice or feature_store.kept(catalog.photos, sha256) is not None:
+        return None
+    finding = Finding("details_missing", f"The details of photo {sha256[:12]} are missing or damaged.", sku, sha256)
+    if not repair:
+        return finding
+    try:
+        feature_store.of_photo(catalog.photos, sha256)
+    except ImageError as error:
+        return Finding("photo_damaged", str(error), sku, sha256)
+    return replace(finding, mended=feature_store.kept(catalog.photos, sha256) is not None)
+
+
+def check_files(catalog: Catalog, *, remove: bool) -> Iterator[Finding]:
+    """Files of the store that no photo accounts for. Raises StorageError when they can't be listed."""
+    waiting: list[list[StoredFile]] = []
+    for _, files in groupby(catalog.photos.files(), key=lambda file: file.sha256 or file.name):
+        waiting.append(list(files))
+        if len(waiting) == PAGE:
+            yield from _orphans(catalog, waiting, remove=remove)
+            waiting = []
+    yield from _orphans(catalog, waiting, remove=remove)
+
+
+def _orphans(catalog: Catalog, groups: Sequence[Sequence[StoredFile]], *, remove: bool) -> Iterator[Finding]:
+    named = _named(catalog.database, [files[0].sha256 for files in groups])
+    lately = _deleted_lately(catalog.database)
+    for files in groups:
+        # What was put last: a photo that came again after years is as new as its last put.
+        file = max(files, key=lambda one: one.written)
+        if file.sha256 in named:
+            if remove and any(one.name.endswith(".aside") for one in files):
+                catalog.photos.remove(file, lambda written: False)  # a look at it was killed: it is put back
+            continue
+        if file.sha256 in lately or _too_young(file.written):
+            continue
+        finding = Finding(
+            "file_orphaned" if file.sha256 else "file_unfinished",
+            f"No photo of the catalog accounts for {file.name} in the photo store, {_age(file.written)} old.",
+            sha256=file.sha256,
+        )
+        if remove:
+            finding = _removed(catalog, file, finding)
+        yield finding
+
+
+def _removed(catalog: Catalog, file: StoredFile, finding: Finding) -> Finding:
+    def unused(written: datetime) -> bool:
+        # A photo that is put again is young from then on, before its row is there.
+        return not _too_young(written) and not _named(catalog.database, [file.sha256])
+
+    try:
+        gone = catalog.photos.remove(file, unused)
+    except StorageError as error:
+        return replace(finding, message=f"{finding.message} {error}")
+    return replace(finding, mended=True, message=finding.message if gone else f"{finding.message} It is in use now.")
+
+
+def _too_young(written: datetime) -> bool:
+    return written > now() - ORPHAN_AGE
+
+
+def _age(written: datetime) -> str:
+    return f"{(now() - written).days} days"
+
+
+def _named(database: Database, hashes: Sequence[str]) -> set[str]:
+    """Those that a photo has, or was cut from."""
+    with database.read() as session:
+        found = set(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(hashes))))
+        return found | set(session.scalars(select(Photo.original).where(Photo.original.in_(hashes))))
+
+
+def _deleted_lately(database: Database) -> set[str]:
+    """Photos that a product lost by somebody's hand less than ORPHAN_AGE ago."""
+    with database.read() as session:
+        taken = AuditEntry.action.startswith("photo.") | AuditEntry.action.in_(["product.merge", "product.purge"])
+        lately = select(AuditEntry.before).where(taken, AuditEntry.at > now() - ORPHAN_AGE)
+        lost = [before for before in session.scalars(lately) if before]
+    purged = [sha256 for before in lost for sha256 in before.get("photos", ())]
+    return {str(sha256) for sha256 in (*purged, *(before["photo"] for before in lost if "photo" in before))}

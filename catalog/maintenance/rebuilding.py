@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -13,10 +12,9 @@ from catalog.enrollment import outbox
 from catalog.enrollment.backlog import owe_missing, pending_pages
 from catalog.errors import ConflictError
 from catalog.generations import live_generation
-from catalog.storage import audit_log
+from catalog.progress import Progress, no_progress
+from catalog.storage import Database, audit_log
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Rebuilt:
     pending: list[tuple[str, str]]
 
 
-def rebuild(catalog: Catalog, progress: Progress = lambda done, total: None, *, actor: str) -> Rebuilt:
+def rebuild(catalog: Catalog, progress: Progress = no_progress, *, actor: str) -> Rebuilt:
     """Drop the live collection, make every photo pending, and enroll all.
 
     Killed at any moment, the rest is pending: the outbox of a serving process goes on with it, another rebuild begins
@@ -41,8 +39,8 @@ def rebuild(catalog: Catalog, progress: Progress = lambda done, total: None, *, 
         generation = session.get_one(Generation, live.generation_id)
     empty(catalog, generation, actor=actor)
     catalog.generations.ensure_collection(live)
-    total, done = _count_pending(catalog, live.generation_id), 0
-    for ids in pending_pages(catalog):
+    total, done = _count_pending(catalog.database, live.generation_id), 0
+    for ids in pending_pages(catalog.database):
         enrollment.run_pending(catalog, only=ids)
         done += len(ids)
         progress(done, total)
@@ -78,7 +76,7 @@ def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
     catalog.generations.release(generation.collection)
 
 
-def _count_pending(catalog: Catalog, generation_id: int) -> int:
-    with catalog.database.read() as session:
+def _count_pending(database: Database, generation_id: int) -> int:
+    with database.read() as session:
         mine = Enrollment.generation_id == generation_id
         return session.scalar(select(func.count()).select_from(Enrollment).where(mine, outbox.PENDING)) or 0

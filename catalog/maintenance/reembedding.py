@@ -7,7 +7,7 @@ new one and the serving process the live one; the serving process sees the switc
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, func, select
@@ -19,7 +19,8 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, NotFoundError
 from catalog.generations import Live, live_generation
-from catalog.storage import audit_log
+from catalog.progress import Progress, no_progress
+from catalog.storage import Database, audit_log
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
 from embedder.bundle import Bundle
 from embedder.inference import Look
@@ -45,12 +46,7 @@ class Switched:
     changed: bool
 
 
-Progress = Callable[[int, int], None]
-
-
-def reembed(
-    catalog: Catalog, bundle: Bundle, progress: Progress = lambda done, total: None, *, actor: str = "cli"
-) -> Switched:
+def reembed(catalog: Catalog, bundle: Bundle, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
     """Build the bundle's gallery from the stored photos and switch to it.
 
     Photos added or deleted meanwhile are caught up with before the switch, in its very transaction. When anything
@@ -62,7 +58,7 @@ def reembed(
     return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
 
 
-def rollback(catalog: Catalog, progress: Progress = lambda done, total: None, *, actor: str = "cli") -> Switched:
+def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
     """Switch back to the generation before the live one, with what was added since. Raises NotFoundError."""
     with catalog.database.read() as session:
         live = live_generation(session)
@@ -122,7 +118,7 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
         if not photos:
             break
         looks = _extract(catalog, building, photos)
-        _owe(catalog, building, list(looks))
+        _owe(catalog.database, building, list(looks))
         done += outbox.apply_enrollments(catalog, building, looks)
         unreadable += len(photos) - len(looks)
         last = max(photos)
@@ -134,15 +130,15 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
 
 def _extract(catalog: Catalog, building: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Look]:
     looks, failures = enrollment.extract_stored(catalog.photos, building, photos)
-    enrollment.note_failures(catalog, building.generation_id, failures)
+    enrollment.note_failures(catalog.database, building.generation_id, failures)
     return looks
 
 
-def _owe(catalog: Catalog, building: Live, ids: Sequence[uuid.UUID]) -> None:
+def _owe(database: Database, building: Live, ids: Sequence[uuid.UUID]) -> None:
     """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
     mine = Enrollment.generation_id == building.generation_id
     try:
-        with catalog.database.write() as session:
+        with database.write() as session:
             there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
             # Held until the rows are committed, so that a photo deleted this moment takes its row along.
             still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # in the order of who deletes several

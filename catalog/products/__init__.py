@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from catalog.products import barcode_owners
-from catalog.products.adding import Added, PhotoResult, add_photos, create
+from catalog.products.adding import Added, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.facts import Facts, check_facts
+from catalog.products.intake import Intake, PhotoResult
 from catalog.products.listing import Filter, Page, categories, counts, labels, list_page
 from catalog.products.merging import merge, purge, rename
 from catalog.products.photo_edits import crop_photo, delete_photo, move_photo, replace_photo, uncrop_photo
@@ -16,6 +17,7 @@ __all__ = [
     "Facts",
     "Filter",
     "FoundBarcode",
+    "Intake",
     "Page",
     "PhotoResult",
     "add_photos",

@@ -9,9 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from catalog.catalog import Catalog
 from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, NotFoundError
-from catalog.storage import audit_log
+from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import held
 from catalog.storage.tables import Barcode, Product
 from embedder import barcodes
@@ -87,10 +86,10 @@ def claim(session: Session, product: Product, gtins: Sequence[str]) -> None:
         raise ConflictError("The barcodes were changed by somebody else just now; try again.") from error
 
 
-def add(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
+def add(database: Database, sku: str, text: str, *, actor: str) -> None:
     """Give a product one more barcode. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
     number = check(text)
-    with catalog.database.write() as session:
+    with database.write() as session:
         product = held(session, sku)
         before = audit_log.facts(product)
         claim(session, product, [number])
@@ -98,10 +97,10 @@ def add(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
             audit_log.record(session, actor, "barcode.add", product.sku, before, audit_log.facts(product))
 
 
-def remove(catalog: Catalog, sku: str, text: str, *, actor: str) -> None:
+def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
     """Take a barcode from a product. Raises InvalidInputError, or NotFoundError when it does not have it."""
     number = check(text)
-    with catalog.database.write() as session:
+    with database.write() as session:
         product = held(session, sku)
         barcode = next((barcode for barcode in product.barcodes if barcode.gtin == number), None)
         if barcode is None:
@@ -126,8 +125,8 @@ def found(session: Session, gtins: Sequence[str]) -> tuple[FoundBarcode, ...]:
     return tuple(FoundBarcode(number, known.get(number, "")) for number in gtins)
 
 
-def look_up(catalog: Catalog, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
+def look_up(database: Database, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
     """Whose these barcodes are. Raises InvalidInputError."""
     numbers = checked(texts)
-    with catalog.database.read() as session:
+    with database.read() as session:
         return found(session, numbers)

@@ -16,12 +16,12 @@ from catalog.normalization import known_form, no_product
 from catalog.products import barcode_owners
 from catalog.products.facts import Facts, check_facts, check_labels, describe
 from catalog.products.facts import set_labels as put_labels
-from catalog.storage import audit_log
+from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import held
 from catalog.storage.tables import Enrollment, Generation, Product
 
 
-def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor: str) -> None:
+def change(database: Database, facts: Facts, *, version: int | None = None, actor: str) -> None:
     """New facts of a product; its barcodes are added to those that it has.
 
     `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
@@ -29,7 +29,7 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
     """
     known_form(facts.sku)
     facts = check_facts(facts)
-    with catalog.database.write() as session:
+    with database.write() as session:
         product = held(session, facts.sku)
         if version is not None and product.version != version:
             raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
@@ -40,10 +40,10 @@ def change(catalog: Catalog, facts: Facts, *, version: int | None = None, actor:
             audit_log.record(session, actor, "product.change", product.sku, before, audit_log.facts(product))
 
 
-def set_labels(catalog: Catalog, sku: str, names: Sequence[str], *, actor: str) -> None:
+def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str) -> None:
     """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
     names = check_labels(names)
-    with catalog.database.write() as session:
+    with database.write() as session:
         product = held(session, sku)
         before = audit_log.facts(product)
         put_labels(product, names)
@@ -70,9 +70,9 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
     enrollment.catch_up(catalog, ids if active else [])
 
 
-def get(catalog: Catalog, sku: str) -> Product:
+def get(database: Database, sku: str) -> Product:
     """A product with its photos, barcodes and labels. Raises NotFoundError."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
         product = session.scalar(select(Product).options(*whole).where(Product.sku == known_form(sku)))
         if product is None:
@@ -80,9 +80,9 @@ def get(catalog: Catalog, sku: str) -> Product:
         return product
 
 
-def pending_photos(catalog: Catalog, product: Product) -> dict[uuid.UUID, str]:
+def pending_photos(database: Database, product: Product) -> dict[uuid.UUID, str]:
     """Photos of a product that are not searchable yet, and the last error."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         rows = session.execute(
             select(Enrollment.photo_id, Enrollment.error)
             .join(Generation, Generation.id == Enrollment.generation_id)

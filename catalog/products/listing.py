@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from catalog.catalog import Catalog
 from catalog.enrollment.outbox import PENDING
 from catalog.normalization import plain
 from catalog.products import barcode_owners
+from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
 
 #: Products of a search that are counted.
@@ -69,9 +69,9 @@ class Filter:
         return and_(*parts)
 
 
-def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
+def list_page(database: Database, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
     """Products in the order of their SKUs, after the SKU `after`, with their photos."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         condition, after = only.condition(session), _known(after)
         if replace(only, retired=False) == Filter():  # all of them: an index alone tells how many
             total, capped = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0, False
@@ -88,17 +88,17 @@ def list_page(catalog: Catalog, only: Filter = Filter(), *, after: str = "", lim
     return Page(found[:limit], found[limit - 1].sku if more else None, total, capped)
 
 
-def categories(catalog: Catalog) -> dict[str, int]:
+def categories(database: Database) -> dict[str, int]:
     """The categories of active products, and how many products each has, in order."""
     query = select(Product.category, func.count()).where(Product.active, Product.category != "")
-    with catalog.database.read() as session:
+    with database.read() as session:
         return dict(session.execute(query.group_by(Product.category).order_by(Product.category)).all())
 
 
-def labels(catalog: Catalog) -> dict[str, int]:
+def labels(database: Database) -> dict[str, int]:
     """The labels of active products, and how many products each has, in order."""
     query = select(Label.name, func.count()).join(Product).where(Product.active)
-    with catalog.database.read() as session:
+    with database.read() as session:
         return dict(session.execute(query.group_by(Label.name).order_by(Label.name)).all())
 
 
@@ -116,9 +116,9 @@ class Counts:
     pending: int
 
 
-def counts(catalog: Catalog) -> Counts:
+def counts(database: Database) -> Counts:
     """Active products, their photos, and how many of these are not searchable yet."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
         # All photos without those of the retired products, which are few: at 300,000 photos a join of everything takes
         # 290 ms on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).

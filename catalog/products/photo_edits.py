@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from catalog import admission, enrollment
+from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, photo_rows
 from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
 from catalog.products import changing
-from catalog.products.adding import PhotoResult
-from catalog.storage import audit_log, feature_store
+from catalog.products.intake import Intake, PhotoResult, enroll_photos, photo_result, read_batch
+from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import held, held_both
 from catalog.storage.tables import Photo
 from embedder import images
@@ -59,8 +60,8 @@ def replace_photo(catalog: Catalog, sku: str, identity: uuid.UUID, new: NewPhoto
 
     Raises NotFoundError, PhotoRejectedError or StorageError; then nothing changed.
     """
-    _known(catalog, sku, identity)
-    return _exchange(catalog, sku, identity, new, actor=actor, action="photo.replace")
+    _known(catalog.database, sku, identity)
+    return _exchange(catalog, sku, identity, new, _Edit("photo.replace"), actor=actor)
 
 
 def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, actor: str) -> PhotoResult:
@@ -70,7 +71,7 @@ def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, act
     from the whole. Raises NotFoundError, StorageError, InvalidInputError for a box that is none, PhotoRejectedError
     when too little would be left; then nothing changed.
     """
-    photo = _known(catalog, sku, identity)
+    photo = _known(catalog.database, sku, identity)
     box = within(tuple(photo.crop or WHOLE), _checked(box))
     whole = photo.original or photo.sha256
     try:
@@ -78,7 +79,7 @@ def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, act
     except ImageError as error:
         raise PhotoRejectedError(error.code, photo.filename, str(error)) from error
     upload = NewPhoto(photo.filename, part)
-    return _exchange(catalog, sku, identity, upload, actor=actor, action="photo.crop", original=whole, crop=box)
+    return _exchange(catalog, sku, identity, upload, _Edit("photo.crop", whole, box), actor=actor)
 
 
 def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> PhotoResult:
@@ -86,11 +87,11 @@ def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str)
 
     Raises NotFoundError, StorageError, or ConflictError for one that is whole.
     """
-    photo = _known(catalog, sku, identity)
+    photo = _known(catalog.database, sku, identity)
     if photo.original is None:
         raise ConflictError("This photo is whole: nothing was cut from it.")
     upload = NewPhoto(photo.filename, catalog.photos.get(photo.original))
-    return _exchange(catalog, sku, identity, upload, actor=actor, action="photo.uncrop")
+    return _exchange(catalog, sku, identity, upload, _Edit("photo.uncrop"), actor=actor)
 
 
 def within(outer: Sequence[float], inner: Box) -> Box:
@@ -121,27 +122,25 @@ def _checked(box: Box) -> Box:
     return box
 
 
-def _known(catalog: Catalog, sku: str, identity: uuid.UUID) -> Photo:
-    return photo_rows.photo_of(changing.get(catalog, sku), identity)
+def _known(database: Database, sku: str, identity: uuid.UUID) -> Photo:
+    return photo_rows.photo_of(changing.get(database, sku), identity)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """What is done to a photo: its word for the audit log; `crop`: the part of the photo `original` that counts."""
+
+    action: str
+    original: str | None = None
+    crop: Box | None = None
 
 
 def _exchange(
-    catalog: Catalog,
-    sku: str,
-    identity: uuid.UUID,
-    upload: NewPhoto,
-    *,
-    actor: str,
-    action: str,
-    original: str | None = None,
-    crop: Box | None = None,
+    catalog: Catalog, sku: str, identity: uuid.UUID, upload: NewPhoto, edit: _Edit, *, actor: str
 ) -> PhotoResult:
-    live = catalog.generations.live()
-    (read,) = enrollment.read_photos(live.embedder, [upload])
-    (checked,) = admission.check(catalog, live, sku, [read], compare=False)
-    catalog.photos.put(read.data)
-    if read.look.details is not None:
-        feature_store.keep(catalog.photos, read.sha256, read.look.details)
+    batch = read_batch(catalog, sku, [upload], Intake(actor, check="off", read_barcodes=False))
+    (read,), (checked,) = batch.photos, batch.checks
+    crop = list(edit.crop) if edit.crop else None
     with catalog.database.write() as session:
         product = held(session, sku)
         old = photo_rows.photo_of(product, identity)
@@ -150,27 +149,15 @@ def _exchange(
         if not duplicate:
             row = photo_rows.insert(session, product, new, read, checked.codes)
             row.source, row.created_at = old.source, old.created_at  # it keeps its place among the others
-            row.original, row.crop = original, list(crop) if crop else None
+            row.original, row.crop = edit.original, crop
         if new != identity:
             photo_rows.drop(session, product, [identity])
             session.flush()
             photo_rows.owe(session, product, [new])
-            audit_log.record(
-                session,
-                actor,
-                action,
-                product.sku,
-                {"photo": old.sha256, "filename": old.filename, "crop": old.crop},
-                {"photo": read.sha256, "filename": read.filename, "crop": list(crop) if crop else None},
-            )
+            before = {"photo": old.sha256, "filename": old.filename, "crop": old.crop}
+            after = {"photo": read.sha256, "filename": read.filename, "crop": crop}
+            audit_log.record(session, actor, edit.action, product.sku, before, after)
         active = product.active
-    reasons = enrollment.enroll(catalog, live, {new: read.look}) if active else {new: "the product is retired"}
+    reasons = enroll_photos(catalog, batch.live, {new: read.look}, active=active)
     enrollment.catch_up(catalog)
-    return PhotoResult(
-        new,
-        read.filename,
-        read.sha256,
-        "pending" if new in reasons else "searchable",
-        duplicate=duplicate,
-        reason=reasons.get(new, ""),
-    )
+    return photo_result(new, read, reasons, duplicate=duplicate)

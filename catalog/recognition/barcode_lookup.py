@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select
 
-from catalog.catalog import Catalog
+from catalog.storage import Database
 from catalog.storage.tables import Barcode, Product
 from embedder import barcodes
 
@@ -25,19 +25,19 @@ class ByBarcode:
     place: barcodes.Place
 
 
-def find_product(catalog: Catalog, data: bytes, products: frozenset[str] | None = None) -> list[ByBarcode]:
+def find_product(database: Database, data: bytes, products: frozenset[str] | None = None) -> list[ByBarcode]:
     """The bytes of a query photo -> the active products that have a barcode on it, the largest barcode first.
 
     `products`: of these alone, by their ids.
     Each product is named once; the list is empty when there is none. A catalog without barcodes looks at no photo.
     Raises ImageError for what is no usable photo.
     """
-    with catalog.database.read() as session:
+    with database.read() as session:
         if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
             return []
     read = barcodes.read_bytes(data)
     query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
-    with catalog.database.read() as session:
+    with database.read() as session:
         rows = session.execute(query.where(Barcode.gtin.in_([each.gtin for each in read]), Product.active))
         known = {row.gtin: row for row in rows if products is None or str(row.id) in products}
     named: dict[str, ByBarcode] = {}

@@ -14,6 +14,7 @@ from catalog.catalog import Catalog
 from catalog.errors import GalleryMismatchError
 from catalog.gallery import Hit
 from catalog.generations import Live
+from catalog.storage import Database
 from catalog.storage.tables import Photo, Product
 from embedder.inference import Vectors
 from embedder.matching import Details, reranker
@@ -82,7 +83,7 @@ def find(
         last = len(hits) < asked or asked >= LAST_LOOK
         # The payload tells how many products these are, so that SQL is not asked before there are enough.
         if last or len({hit.product for hit in hits}) >= limit:
-            matches = _known(catalog, hits, limit)
+            matches = _known(catalog.database, hits, limit)
             if last or len(matches) >= limit:
                 return matches
         with catalog.database.read() as session:
@@ -90,15 +91,15 @@ def find(
         asked *= 4
 
 
-def _known(catalog: Catalog, hits: list[Hit], limit: int) -> list[Match]:
+def _known(database: Database, hits: list[Hit], limit: int) -> list[Match]:
     """Hits, best first -> the best photo that SQL knows of each active product, at most `limit`."""
     best: dict[str, Hit] = {}
     for hit in hits:
         best.setdefault(hit.product, hit)
     few = list(best.values())[: 2 * limit]
-    facts = facts_of(catalog, few)
+    facts = facts_of(database, few)
     if len(facts) < len(few):  # some are gone and their points not yet: a product may have another photo that is there
-        facts, few = facts_of(catalog, hits), hits
+        facts, few = facts_of(database, hits), hits
     matches: dict[str, Match] = {}
     for hit in few:
         row = facts.get(hit.id)
@@ -107,13 +108,13 @@ def _known(catalog: Catalog, hits: list[Hit], limit: int) -> list[Match]:
     return list(matches.values())[:limit]
 
 
-def facts_of(catalog: Catalog, hits: Sequence[Hit]) -> dict[str, Any]:
+def facts_of(database: Database, hits: Sequence[Hit]) -> dict[str, Any]:
     """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id."""
     ids = []
     for hit in hits:
         with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
             ids.append(uuid.UUID(hit.id))
-    with catalog.database.read() as session:
+    with database.read() as session:
         rows = session.execute(
             select(Photo.id, Photo.sha256, Product.sku, Product.name)
             .join(Product, Product.id == Photo.product_id)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
-from catalog.catalog import Catalog
 from catalog.recognition.candidates import Match
 from catalog.recognition.recognizing import Recognition
-from catalog.storage import feature_store
+from catalog.storage import PhotoStore, feature_store
 from embedder import images, matching
 from embedder.matching import verify
 
@@ -20,7 +19,7 @@ def first_shown(answer: Recognition) -> Match | None:
     return next((match for match in answer.matches if match.evidence), None)
 
 
-def answer_picture(catalog: Catalog, data: bytes, answer: Recognition) -> Image.Image | None:
+def answer_picture(photos: PhotoStore, data: bytes, answer: Recognition) -> Image.Image | None:
     """A query photo (the bytes of its file) beside the reference photo of `first_shown`; None without such a match.
 
     Raises NotFoundError or StorageError when the reference photo can't be read.
@@ -29,15 +28,15 @@ def answer_picture(catalog: Catalog, data: bytes, answer: Recognition) -> Image.
     if shown is None or shown.evidence is None or answer.details is None:
         return None
     query = images.decode(data, want=SIDE)
-    reference = images.decode(catalog.photos.get(shown.evidence.photo), want=SIDE)
+    reference = images.decode(photos.get(shown.evidence.photo), want=SIDE)
     return matching.draw(query, reference, answer.details, shown.evidence.details, shown.evidence.agreement)
 
 
-def stored_picture(catalog: Catalog, sha256: str, other: str) -> Image.Image:
+def stored_picture(photos: PhotoStore, sha256: str, other: str) -> Image.Image:
     """Two stored photos side by side, and what of their details agrees.
 
     Raises NotFoundError or StorageError when one can't be read, embedder.errors.ImageError when one can't be decoded.
     """
-    here, there = (feature_store.of_photo(catalog.photos, one) for one in (sha256, other))
-    query, reference = (images.decode(catalog.photos.get(one), want=SIDE) for one in (sha256, other))
+    here, there = (feature_store.of_photo(photos, one) for one in (sha256, other))
+    query, reference = (images.decode(photos.get(one), want=SIDE) for one in (sha256, other))
     return matching.draw(query, reference, here, there, verify(here, there))

@@ -92,7 +92,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
     began = time.perf_counter()
     live = catalog.generations.ready()
     bundle, settings = live.embedder.bundle, catalog.settings
-    products = among.products(catalog)
+    products = among.products(catalog.database)
 
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
         return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, **more)
@@ -101,7 +101,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
         vector = live.embedder.embed_bytes(data)
         matches = find(catalog, live, vector, products=products)
         alone = decide(matches, bundle.thresholds)
-        if named := barcode_lookup.find_product(catalog, data, products):
+        if named := barcode_lookup.find_product(catalog.database, data, products):
             numbers = tuple(each.gtin for each in named)
             decision, matches = by_barcode(named, matches, alone)
             return answer(decision, matches, decided_by="barcode", barcodes=numbers)
@@ -113,20 +113,9 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
         details, words = live.embedder.second_look(data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
-    deadline = began + settings.second_look_ms / 1000
+    query = reranking.Query(vector, details, words, products, began + settings.second_look_ms / 1000)
     matched = matches[0].sku if alone == "match" else ""
-    looked = reranking.look(
-        catalog,
-        live,
-        weights,
-        matches,
-        vector,
-        details,
-        words,
-        matched=matched,
-        deadline=deadline,
-        products=products,
-    )
+    looked = reranking.look(catalog, live, weights, matches, query, matched=matched)
     if looked is None:
         return answer(alone, matches)
     return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)

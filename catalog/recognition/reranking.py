@@ -11,7 +11,7 @@ from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryMismatchError
 from catalog.generations import Live
 from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_of
-from catalog.storage import feature_store
+from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import SecondLook
 from embedder.errors import ImageError
 from embedder.inference import Vectors
@@ -31,43 +31,48 @@ class Looked:
     confidence: float
 
 
-def look(
-    catalog: Catalog,
-    live: Live,
-    weights: SecondLook,
-    first: Sequence[Match],
-    vector: Vectors,
-    found: Details,
-    words: Words,
-    *,
-    matched: str,
-    deadline: float,
-    products: frozenset[str] | None = None,
-) -> Looked | None:
-    """Decide by details among what the first look found and what shares print with the photo; None: no details agree.
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A photo that is asked about: its vector float32 [dim], its local features, and their visual words.
 
-    `vector` float32 [dim], `found` and `words` are the query's; `matched` is the SKU that the first look alone would
-    match, or ""; `deadline` is a moment of time.perf_counter: what is not looked at until then is not considered;
-    `products`: among these alone, by their ids. Raises a GalleryError.
+    `products`: among these alone, by their ids (None: all). `deadline` is a moment of time.perf_counter: what is not
+    looked at until then is not considered.
+    """
+
+    vector: Vectors
+    features: Details
+    words: Words
+    products: frozenset[str] | None
+    deadline: float
+
+
+def look(
+    catalog: Catalog, live: Live, weights: SecondLook, first: Sequence[Match], query: Query, *, matched: str
+) -> Looked | None:
+    """Decide by local features among what the first look found and what shares print with the photo.
+
+    `matched` is the SKU that the first look alone would match, or "". None: no features agree. Raises a GalleryError.
     """
     try:
-        hits = catalog.gallery.shortlist(live.collection, vector, words, reranker.SHORTLIST, products=products)
+        hits = catalog.gallery.shortlist(
+            live.collection, query.vector, query.words, reranker.SHORTLIST, products=query.products
+        )
     except GalleryMismatchError:
         catalog.generations.release(live.collection)  # as in candidates.find
         raise
-    facts = facts_of(catalog, hits)
+    facts = facts_of(catalog.database, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
     # The nearest photo of each product that the vector finds is looked at in any case, and before all else.
     photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
     seen: dict[Candidate, Match] = {}
     weighed: list[Weighed] = []
     for start in range(0, len(photos), reranker.BATCH):
-        if seen and time.perf_counter() >= deadline:
+        if seen and time.perf_counter() >= query.deadline:
             log.info("the second look ended after %d of %d photos: its time was over", len(seen), len(photos))
             break
         batch = photos[start : start + reranker.BATCH]
-        references = [_read(catalog, photo.photo) for photo in batch]
-        agreements = verify_many(found, references, reranker.THREADS)
+        references = [_read(catalog.photos, photo.photo) for photo in batch]
+        agreements = verify_many(query.features, references, reranker.THREADS)
         for photo, reference, agreement in zip(batch, references, agreements, strict=True):
             seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
         weighed = reranker.weigh(weights, list(seen))
@@ -81,9 +86,9 @@ def look(
     return Looked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 
 
-def _read(catalog: Catalog, sha256: str) -> Details:
+def _read(photos: PhotoStore, sha256: str) -> Details:
     try:
-        return feature_store.of_photo(catalog.photos, sha256)
+        return feature_store.of_photo(photos, sha256)
     except (CatalogError, ImageError) as error:  # a photo that was lost answers by its vector alone
         log.warning("photo %s can't be looked at: %s", sha256[:12], error)
         return Details.empty()

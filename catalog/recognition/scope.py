@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError
+from catalog.storage import Database
 from catalog.storage.tables import Label, Product
 
 
@@ -18,7 +18,7 @@ class Among:
     labels: tuple[str, ...] = ()
     skus: tuple[str, ...] = ()
 
-    def products(self, catalog: Catalog) -> frozenset[str] | None:
+    def products(self, database: Database) -> frozenset[str] | None:
         """The ids of the active ones; None: all products, when neither labels nor SKUs are named.
 
         Raises InvalidInputError for a label that no product has, or a SKU that is not in the catalog: a till that asks
@@ -26,7 +26,7 @@ class Among:
         """
         if not self.labels and not self.skus:
             return None
-        with catalog.database.read() as session:
+        with database.read() as session:
             labelled = select(Label.name, Label.product_id, Product.active).join(Product)
             by_label = session.execute(labelled.where(Label.name.in_(self.labels))).all()
             named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(self.skus))

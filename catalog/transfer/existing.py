@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from catalog.catalog import Catalog
 from catalog.enrollment.outbox import PENDING
 from catalog.errors import InvalidInputError
 from catalog.normalization import check_sku
 from catalog.products import barcode_owners
+from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer.sources import Item
 from embedder.barcodes import gtin
@@ -32,25 +32,25 @@ class Known:
     owners: dict[str, str] = field(default_factory=dict)
 
 
-def in_batches(catalog: Catalog, items: Iterable[Item]) -> Iterator[tuple[Item, Known]]:
+def in_batches(database: Database, items: Iterable[Item]) -> Iterator[tuple[Item, Known]]:
     """Items, each with what is known of it and of its neighbours."""
     batch: list[Item] = []
     for item in items:
         batch.append(item)
         if len(batch) == BATCH:
-            known = of(catalog, batch)
+            known = of(database, batch)
             yield from ((one, known) for one in batch)
             batch = []
-    known = of(catalog, batch)
+    known = of(database, batch)
     yield from ((one, known) for one in batch)
 
 
-def of(catalog: Catalog, items: Sequence[Item]) -> Known:
+def of(database: Database, items: Sequence[Item]) -> Known:
     """What there is of these items."""
     skus = {sku for item in items if (sku := _form(item.facts.sku))}
     numbers = {number for item in items for text in item.facts.barcodes if (number := _gtin(text))}
     known = Known()
-    with catalog.database.read() as session:
+    with database.read() as session:
         mine = Product.sku.in_(skus)
         for sku in session.scalars(select(Product.sku).where(mine)):
             known.photos[sku] = {}

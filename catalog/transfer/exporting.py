@@ -8,7 +8,7 @@ import secrets
 import shutil
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from sqlalchemy.orm import selectinload
 
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
+from catalog.progress import Progress, Steps, no_progress
+from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
 from catalog.transfer import product_csv
 from catalog.transfer.sources import LIST
@@ -40,21 +42,21 @@ class Exported:
     errors: list[str] = field(default_factory=list)
 
 
-def export(
-    catalog: Catalog, target: Path, *, photos: bool = True, progress: Callable[[int], None] = lambda photos: None
-) -> Exported:
+def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Progress = no_progress) -> Exported:
     """Write all products, retired ones too, to the folder or zip (`.zip`) `target`; it is there whole or not at all.
 
-    Without `photos` their column is empty. A product's photos that have one name get numbers. Raises InvalidInputError
-    for a target that is there already (an empty folder may be), and OSError when it can't be written.
+    Without `photos` their column is empty. A product's photos that have one name get numbers. `progress` counts
+    photos. Raises InvalidInputError for a target that is there already (an empty folder may be), and OSError when it
+    can't be written.
     """
     done = Exported()
-    attributes = _attributes(catalog)
+    steps = Steps(progress, count(catalog.database))
+    attributes = _attributes(catalog.database)
     header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
     lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel knows UTF-8 by its byte-order mark only
     with _writer(target) as out:
-        for product in _products(catalog):
-            names = list(_photos(catalog, product, out, done)) if photos else []
+        for product in _products(catalog.database):
+            names = list(_photos(catalog.photos, product, out, done)) if photos else []
             cells = {
                 "sku": product.sku,
                 "name": product.name,
@@ -69,22 +71,22 @@ def export(
             own = [str(product.attributes.get(name, "")) for name in attributes]
             lines += product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
             done.products += 1
-            progress(len(product.photos))
+            steps.advance(len(product.photos))
         out.write(LIST, bytes(lines))
     return done
 
 
-def count(catalog: Catalog) -> int:
+def count(database: Database) -> int:
     """Photos of all products, retired ones too."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         return session.scalar(select(func.count()).select_from(Photo)) or 0
 
 
-def _products(catalog: Catalog) -> Iterator[Product]:
+def _products(database: Database) -> Iterator[Product]:
     whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
     after = ""
     while True:
-        with catalog.database.read() as session:
+        with database.read() as session:
             query = select(Product).options(*whole).where(Product.sku > after).order_by(Product.sku).limit(BATCH)
             batch = list(session.scalars(query))
         yield from batch
@@ -93,17 +95,17 @@ def _products(catalog: Catalog) -> Iterator[Product]:
         after = batch[-1].sku
 
 
-def _attributes(catalog: Catalog) -> list[str]:
+def _attributes(database: Database) -> list[str]:
     """The names of all attributes: each is a column."""
-    with catalog.database.read() as session:
+    with database.read() as session:
         return sorted({name for own in session.scalars(select(Product.attributes)) for name in own})
 
 
-def _photos(catalog: Catalog, product: Product, out: _Writer, done: Exported) -> Iterator[str]:
+def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported) -> Iterator[str]:
     used: set[str] = set()
     for photo in product.photos:
         try:
-            data = catalog.photos.get(photo.sha256)
+            data = photos.get(photo.sha256)
         except (NotFoundError, StorageError) as error:
             done.errors.append(f"{product.sku}: {photo.filename}: {error}")
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -21,8 +21,9 @@ from catalog.errors import (
 )
 from catalog.generations import Live
 from catalog.normalization import check_sku
-from catalog.products import Facts, barcode_owners, check_facts
-from catalog.storage import content_hash
+from catalog.products import Facts, Intake, barcode_owners, check_facts
+from catalog.progress import Progress, Steps, no_progress
+from catalog.storage import Database, content_hash
 from catalog.transfer import existing
 from catalog.transfer.existing import Known
 from catalog.transfer.sources import Item, PhotoFile
@@ -59,28 +60,28 @@ class _Part:
 _Looked = bool | str | ReadPhoto
 
 
-def run(
-    catalog: Catalog, items: Iterable[Item], *, actor: str, progress: Callable[[int], None] = lambda photos: None
-) -> Report:
+def run(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progress = no_progress) -> Report:
     """Import items one product at a time; a broken photo or product is reported and does not stop the others.
 
     Products that are there keep their facts, and get what they lack of photos and barcodes. Photos of the next products
-    are looked at while the former are written. Raises what database and photo store do when they fail.
+    are looked at while the former are written. `progress` counts photos. Raises what database and photo store do when
+    they fail.
     """
     report = Report()
+    steps = Steps(progress, sum(len(item.photos) for item in items))
     _finish_pending(catalog)
     live = catalog.generations.live()
     refused: Item | None = None
     pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
     try:
-        for part, looked in _read_ahead(live, pool, _parts(existing.in_batches(catalog, items))):
+        for part, looked in _read_ahead(live, pool, _parts(existing.in_batches(catalog.database, items))):
             if part.item is not refused:
                 try:
                     _import_part(catalog, part, looked, report, actor)
                 except (InvalidInputError, BarcodeTakenError) as error:
                     refused = part.item
                     report.errors.append(f"{part.item.source}: {error}")
-            progress(len(part.photos))
+            steps.advance(len(part.photos))
     finally:
         pool.shutdown(cancel_futures=True)
     return report
@@ -150,25 +151,27 @@ def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: R
         if item.active:  # what is retired waits for nothing
             report.pending += sum(photo.state == "pending" for photo in added.photos)
     elif part.has is not None:
-        _add_barcodes(catalog, facts, part.known, actor)
+        _add_barcodes(catalog.database, facts, part.known, actor)
     if not item.active and (new or part.has is not None):
         products.set_active(catalog, facts.sku, False, actor=actor)
 
 
-def _add_barcodes(catalog: Catalog, facts: Facts, there: Known, actor: str) -> None:
+def _add_barcodes(database: Database, facts: Facts, there: Known, actor: str) -> None:
     for number in facts.barcodes:
         if there.owners.get(number) != facts.sku:
-            barcode_owners.add(catalog, facts.sku, number, actor=actor)
+            barcode_owners.add(database, facts.sku, number, actor=actor)
 
 
 def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.Added:
     # Barcodes on the photos are not read: nobody is there to say whether to keep them.
     try:
         for number in facts.barcodes:
-            barcode_owners.add(catalog, facts.sku, number, actor=actor)
-        return products.add_photos(catalog, facts.sku, photos, actor=actor, compare=False, source="import")
+            barcode_owners.add(catalog.database, facts.sku, number, actor=actor)
+        return products.add_photos(
+            catalog, facts.sku, photos, Intake(actor, "import", check="off", read_barcodes=False)
+        )
     except NotFoundError:
         try:
-            return products.create(catalog, facts, photos, actor=actor, compare=False, source="import")
+            return products.create(catalog, facts, photos, Intake(actor, "import", check="off", read_barcodes=False))
         except SkuExistsError:  # somebody else made it just now
             return _add(catalog, facts, photos, actor)

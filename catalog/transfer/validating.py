@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError
 from catalog.normalization import check_sku
 from catalog.products import Facts, check_facts
-from catalog.storage import content_hash
+from catalog.progress import Progress, Steps, no_progress
+from catalog.storage import Database, content_hash
 from catalog.transfer import existing
 from catalog.transfer.existing import Known
 from catalog.transfer.sources import Item, PhotoFile
@@ -25,20 +25,21 @@ SIDE = 1
 AGREED = ("name", "brand", "category", "variant_group")
 
 
-def check(catalog: Catalog, items: Sequence[Item], progress: Callable[[int], None] = lambda photos: None) -> list[str]:
+def check(database: Database, items: Sequence[Item], progress: Progress = no_progress) -> list[str]:
     """All that is wrong with a source, by line: facts, barcodes, contradictions, photos. Nothing is changed.
 
-    Photos that the catalog has already are not decoded. Raises what the database does.
+    Photos that the catalog has already are not decoded. `progress` counts photos. Raises what the database does.
     """
     errors: list[str] = []
     across = _Across()
+    steps = Steps(progress, sum(len(item.photos) for item in items))
     with ThreadPoolExecutor(thread_name_prefix="check") as pool:
-        for item, there in existing.in_batches(catalog, items):
+        for item, there in existing.in_batches(database, items):
             wrong = [*item.errors, *_facts(item), *_photos(item, there, pool)]
             if not wrong:
                 wrong = list(across.contradictions(item, there))
             errors += [f"{item.source}: {each}" for each in wrong]
-            progress(len(item.photos))
+            steps.advance(len(item.photos))
     return errors
 
 

@@ -67,12 +67,14 @@ def export_trainer(
     config, log = trainer.config, epoch_log.read_log(trainer.work)
     made = bundle.write_bundle(
         out,
-        to_litert(trainer.serving_network(), config.size),
-        name=name or config.backbone,
-        version=version,
-        dim=config.dim,
-        size=config.size,
-        training={**_facts(trainer, log), "notes": list(notes)},
+        bundle.BundleParts(
+            to_litert(trainer.serving_network(), config.size),
+            name=name or config.backbone,
+            version=version,
+            dim=config.dim,
+            size=config.size,
+            training={**_facts(trainer, log), "notes": list(notes)},
+        ),
     )
     epoch_log.draw_curves(log, out / model_card.CURVES_FILE)
     model_card.write_card(made)

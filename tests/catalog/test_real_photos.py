@@ -46,4 +46,4 @@ def test_grocery_store(groceries: Catalog, record_property: Callable[[str, objec
         record_property(name, round(value, 4))
     print(f"{len(queries)} queries: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     assert figures["top1"] >= TOP1
-    assert products.counts(groceries) == listing.Counts(81, report.photos, 0)
+    assert products.counts(groceries.database) == listing.Counts(81, report.photos, 0)

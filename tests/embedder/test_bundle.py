@@ -19,7 +19,7 @@ MODEL = b"not a network, but bytes all the same"
 
 def write(path: Path, **changes: Any) -> Bundle:
     facts: dict[str, Any] = {"name": "tiny", "version": "1", "dim": 8, "size": 32}
-    return bundle.write_bundle(path, changes.pop("model", MODEL), **{**facts, **changes})
+    return bundle.write_bundle(path, bundle.BundleParts(changes.pop("model", MODEL), **{**facts, **changes}))
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from embedder import cli, model_card
-from embedder.bundle import Bundle, Thresholds, load_bundle, write_bundle
+from embedder.bundle import Bundle, BundleParts, Thresholds, load_bundle, write_bundle
 from embedder.calibration.calibrating_thresholds import Calibration, Fold, Strangers
 from embedder.calibration.rates import Known, Rates, SetRates, Unknown
 from embedder.training import epoch_log
@@ -60,9 +60,10 @@ YOUNGER: dict[str, Any] = {
 }
 
 
-def made(path: Path, training: dict[str, Any], thresholds: Thresholds | None = None) -> Bundle:
+def made(path: Path, training: dict[str, Any], thresholds: Thresholds = Thresholds()) -> Bundle:
     return write_bundle(
-        path, b"model", name="packs", version="4", dim=64, size=160, training=training, thresholds=thresholds
+        path,
+        BundleParts(b"model", name="packs", version="4", dim=64, size=160, training=training, thresholds=thresholds),
     )
 
 

@@ -17,8 +17,8 @@ def fill(catalog: Catalog) -> None:
     """Something in every table."""
     create_each(catalog, 1, 2)
     create(catalog, "Ä-tea", 3, 4, name="Grüner Tee", brand="Müller", category="Tea")
-    accounts.add_user(catalog, "anna", "correct horse", actor="test")
-    accounts.add_key(catalog, "till 0", actor="test")
+    accounts.add_user(catalog.database, "anna", "correct horse", actor="test")
+    accounts.add_key(catalog.database, "till 0", actor="test")
     with catalog.database.write() as session:
         tea = session.scalars(select(Product).where(Product.sku == "Ä-tea")).one()
         tea.attributes = {"size": [330, "ml"], "note": "ä\u2028\n"}

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Added, Facts
+from catalog.products import Added, Facts, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 from tests.support.pictures import jpeg
@@ -18,7 +18,7 @@ def shots(*seeds: int) -> list[NewPhoto]:
 
 
 def create(catalog: Catalog, sku: str, *seeds: int, **facts: str) -> Added:
-    return products.create(catalog, Facts(sku, **facts), shots(*seeds), actor="anna")
+    return products.create(catalog, Facts(sku, **facts), shots(*seeds), Intake("anna"))
 
 
 def first(catalog: Catalog, seed: int) -> str:

@@ -15,7 +15,7 @@ from catalog.config import Settings
 from catalog.enrollment import NewPhoto, enrolling
 from catalog.errors import CatalogError
 from catalog.maintenance.findings import WASTE
-from catalog.products import Facts, barcode_owners
+from catalog.products import Facts, Intake, barcode_owners
 from catalog.recognition.candidates import find
 from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
@@ -46,13 +46,13 @@ class Acting:
 
     def create(self, sku: str, name: str, photos: list[int], barcodes: list[str]) -> None:
         facts = Facts(sku, name, barcodes=tuple(barcodes))
-        products.create(self.catalog, facts, _uploads(photos), actor=ACTOR, compare=False)
+        products.create(self.catalog, facts, _uploads(photos), Intake(ACTOR, check="off", read_barcodes=False))
 
     def add_photos(self, sku: str, photos: list[int]) -> None:
-        products.add_photos(self.catalog, sku, _uploads(photos), actor=ACTOR, compare=False)
+        products.add_photos(self.catalog, sku, _uploads(photos), Intake(ACTOR, check="off", read_barcodes=False))
 
     def change(self, sku: str, name: str) -> None:
-        products.change(self.catalog, Facts(sku, name), actor=ACTOR)
+        products.change(self.catalog.database, Facts(sku, name), actor=ACTOR)
 
     def set_active(self, sku: str, active: bool) -> None:
         products.set_active(self.catalog, sku, active, actor=ACTOR)
@@ -61,13 +61,13 @@ class Acting:
         products.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
 
     def add_barcode(self, sku: str, gtin: str) -> None:
-        barcode_owners.add(self.catalog, sku, gtin, actor=ACTOR)
+        barcode_owners.add(self.catalog.database, sku, gtin, actor=ACTOR)
 
     def remove_barcode(self, sku: str, gtin: str) -> None:
-        barcode_owners.remove(self.catalog, sku, gtin, actor=ACTOR)
+        barcode_owners.remove(self.catalog.database, sku, gtin, actor=ACTOR)
 
     def set_labels(self, sku: str, labels: list[str]) -> None:
-        products.set_labels(self.catalog, sku, labels, actor=ACTOR)
+        products.set_labels(self.catalog.database, sku, labels, actor=ACTOR)
 
     def rename(self, sku: str, new: str) -> None:
         products.rename(self.catalog, sku, new, actor=ACTOR)
@@ -92,7 +92,7 @@ class Acting:
 
     def photo_id(self, sku: str, number: int) -> uuid.UUID:
         """The id of a product's photo; one that nobody has when the product does not have it."""
-        found = products.get(self.catalog, sku).photos
+        found = products.get(self.catalog.database, sku).photos
         return next((each.id for each in found if each.sha256 == content_hash(photo(number))), uuid.uuid4())
 
 

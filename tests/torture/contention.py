@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from catalog import products
 from catalog.enrollment import NewPhoto
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
 from tests.support.served import environment
 from tests.torture import acting
@@ -29,7 +29,7 @@ def contend(env: dict[str, str], seed: int, rounds: int) -> Counter[str]:
     """Let them; how each change ended. Raises AssertionError with all that is wrong."""
     env = environment(**env, CATALOG_SECOND_LOOK="off")
     catalog = acting.open_catalog(env)
-    products.create(catalog, Facts(COUNTER, "0"), [NewPhoto("c.jpg", photo(max(PHOTOS) + 1))], actor="contention")
+    products.create(catalog, Facts(COUNTER, "0"), [NewPhoto("c.jpg", photo(max(PHOTOS) + 1))], Intake("contention"))
     catalog.close()
     with _spawn(env, 0, seed, rounds, "worker") as first, _spawn(env, 1, seed, rounds) as second:
         for rival in (first, second):
@@ -51,7 +51,7 @@ def contend(env: dict[str, str], seed: int, rounds: int) -> Counter[str]:
             assert rival.wait(60) == 0
     for number in PHOTOS:
         photo(number)
-    counted = int(products.get(catalog, COUNTER).name)
+    counted = int(products.get(catalog.database, COUNTER).name)
     if counted != tally["count: done"]:
         wrong.append(f"{tally['count: done']} changes were acknowledged, {counted} are there")
     wrong += list(acting.wrongs(catalog))

@@ -58,8 +58,8 @@ class World:
         self.importing: dict[str, list[int]] = {}
         self.imported = Model()
         with self._opened() as catalog:
-            accounts.add_user(catalog, asking.NAME, asking.PASSWORD, actor="torture")
-            self.key = accounts.add_key(catalog, "torture", actor="torture").key
+            accounts.add_user(catalog.database, asking.NAME, asking.PASSWORD, actor="torture")
+            self.key = accounts.add_key(catalog.database, "torture", actor="torture").key
         self.signed: tuple[dict[str, str], str] | None = None
 
     def kill(self, kind: str) -> None:

@@ -82,8 +82,8 @@ class Machine(RuleBasedStateMachine):
     @rule(sku=a_sku, name=a_name)
     def change_what_is_no_longer_the_newest(self, sku: str, name: str) -> None:
         try:
-            version = products.get(self.catalog, sku).version
-            products.change(self.catalog, Facts(sku, name), version=version - 1, actor="torture")
+            version = products.get(self.catalog.database, sku).version
+            products.change(self.catalog.database, Facts(sku, name), version=version - 1, actor="torture")
         except CatalogError as error:
             assert error.code == ("conflict" if sku in self.model.products else "not_found")
         else:
@@ -156,7 +156,7 @@ class Machine(RuleBasedStateMachine):
             (Filter(label=label), lambda kept: kept.active and label in kept.labels),
             (Filter(few_photos=2), lambda kept: kept.active and len(kept.photos) < 2),
         ):
-            listed = [each.sku for each in products.list_page(self.catalog, only).products]
+            listed = [each.sku for each in products.list_page(self.catalog.database, only).products]
             assert listed == sorted(sku for sku, kept in self.model.products.items() if wanted(kept)), only
 
     @invariant()

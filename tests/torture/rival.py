@@ -48,8 +48,8 @@ def work(catalog: Catalog, chance: random.Random, rounds: int, tally: Counter[st
 def count(catalog: Catalog) -> str:
     """One more, if nobody was faster."""
     try:
-        seen = products.get(catalog, COUNTER)
-        products.change(catalog, Facts(COUNTER, str(int(seen.name) + 1)), version=seen.version, actor="rival")
+        seen = products.get(catalog.database, COUNTER)
+        products.change(catalog.database, Facts(COUNTER, str(int(seen.name) + 1)), version=seen.version, actor="rival")
     except NotFoundError:
         return "count: none"
     except ConflictError:

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, photo_rows
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage.product_rows import held
 from catalog.storage.tables import Removal
 from tests.torture import acting
@@ -28,9 +28,9 @@ def test_nothing_is_overwritten_unseen(env: dict[str, str]) -> None:
 def test_who_waits_for_the_outbox_holds_nothing_that_it_wants(postgres_url: str, tmp_path: Path) -> None:
     """Rows are held in one order, so that a restore and an outbox at work never wait for each other (a deadlock)."""
     catalog = acting.open_catalog({"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_DATABASE": postgres_url})
-    products.create(catalog, Facts("S1"), [NewPhoto(f"{n}", photo(n)) for n in range(3)], actor="anna")
+    products.create(catalog, Facts("S1"), [NewPhoto(f"{n}", photo(n)) for n in range(3)], Intake("anna"))
     generation = catalog.generations.ready().generation_id
-    first, *others = sorted(each.id for each in products.get(catalog, "S1").photos)
+    first, *others = sorted(each.id for each in products.get(catalog.database, "S1").photos)
     with catalog.database.write() as session:  # in the table's own order the first one is the last
         session.add_all(Removal(generation_id=generation, point_id=each) for each in others)
         session.flush()

@@ -20,7 +20,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """One app on the embedded default; tests keep apart by their SKUs."""
     data: Path = tmp_path_factory.mktemp("web")
     catalog = Catalog.open(Settings.from_env({"CATALOG_DATA": str(data)}))
-    accounts.add_user(catalog, NAME, PASSWORD, actor="test")
+    accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
     yield create_app(catalog, "a key for tests only, long enough")
     catalog.close()
 
@@ -33,7 +33,7 @@ def catalog(app: Flask) -> Catalog:
 
 @pytest.fixture(scope="session")
 def key(catalog: Catalog) -> str:
-    return accounts.add_key(catalog, "till of the tests", actor="test").key
+    return accounts.add_key(catalog.database, "till of the tests", actor="test").key
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from catalog import enrollment, products
 from catalog.catalog import Catalog
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
 from tests.support import pictures
 from tests.support.staff import NAME, PASSWORD, csrf_of
@@ -72,7 +72,7 @@ def test_add_shows_each_photo_searchable(staff, catalog: Catalog) -> None:
     assert reply.status_code == 201
     assert text(reply).count("✓ searchable") == 3 and re.search(r"3 photos in \d+ ms", text(reply))
     assert "<b>" not in reply.get_data(as_text=True), "a name is text, never markup"
-    assert len(products.get(catalog, "WEB-1").photos) == 3
+    assert len(products.get(catalog.database, "WEB-1").photos) == 3
     shown = text(staff.get("/products/?search=web-1"))
     assert "WEB-1" in shown and "3 photos" in shown
 
@@ -87,20 +87,20 @@ def test_the_script_gets_a_part_or_a_problem(staff) -> None:
 @pytest.mark.parametrize("name", pictures.bad_files())
 def test_bad_files_give_a_form_message(staff, catalog: Catalog, name: str) -> None:
     data, status, _ = pictures.bad_files()[name]
-    before = products.counts(catalog)
+    before = products.counts(catalog.database)
     form = {"sku": "WEB-BAD", "name": "kept on the form", "photos": [photo(121), (io.BytesIO(data), name)]}
     reply = staff.send("/add/", form)
     assert reply.status_code == status and name in text(reply)
     assert 'value="kept on the form"' in reply.get_data(as_text=True), "nothing typed is lost"
-    assert products.counts(catalog) == before
+    assert products.counts(catalog.database) == before
 
 
 @pytest.mark.parametrize("sku", ["", "A" * 10_000, "../../etc/passwd"])
 def test_bad_skus_give_a_form_message(staff, catalog: Catalog, sku: str) -> None:
-    before = products.counts(catalog)
+    before = products.counts(catalog.database)
     reply = staff.send("/add/", {"sku": sku, "photos": [photo(131)]})
     assert reply.status_code == 422 and "SKU" in text(reply)
-    assert products.counts(catalog) == before
+    assert products.counts(catalog.database) == before
 
 
 def test_no_file_chosen(staff) -> None:
@@ -119,24 +119,24 @@ def test_try_a_photo(staff) -> None:
 def test_product_page_changes(staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "WEB-P", "photos": [photo(151), photo(152)]})
     page = "/products/WEB-P"
-    version = products.get(catalog, "WEB-P").version
+    version = products.get(catalog.database, "WEB-P").version
     staff.send(f"{page}/facts", {"name": "Renamed", "brand": "B", "category": "C", "version": version}, page=page)
-    assert products.get(catalog, "WEB-P").name == "Renamed"
+    assert products.get(catalog.database, "WEB-P").name == "Renamed"
     staff.send(f"{page}/facts", {"name": "Too late", "version": version}, page=page)
-    assert products.get(catalog, "WEB-P").name == "Renamed"
+    assert products.get(catalog.database, "WEB-P").name == "Renamed"
     assert "changed by somebody else" in text(staff.get(page))
 
     staff.send(f"{page}/photos", {"photos": [photo(152), photo(153)]}, page=page)
     assert "1 photos added and searchable" in text(staff.get(page)), "the second was there already"
-    first = products.get(catalog, "WEB-P").photos[0]
+    first = products.get(catalog.database, "WEB-P").photos[0]
     staff.send(f"{page}/photos/{first.id}/delete", {}, page=page)
-    assert len(products.get(catalog, "WEB-P").photos) == 2
+    assert len(products.get(catalog.database, "WEB-P").photos) == 2
 
     staff.send(f"{page}/active", {"active": "0"}, page=page)
     assert "WEB-P" not in text(staff.get("/products/?search=WEB-P")).replace("“WEB-P”", "")
     assert "WEB-P" in text(staff.get("/products/?search=WEB-P&retired=1"))
     staff.send(f"{page}/active", {"active": "1"}, page=page)
-    assert products.get(catalog, "WEB-P").active
+    assert products.get(catalog.database, "WEB-P").active
 
     with catalog.database.read() as session:
         mine = select(AuditEntry.actor, AuditEntry.action).where(AuditEntry.subject == "WEB-P").order_by(AuditEntry.id)
@@ -156,7 +156,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
 def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
     for number in range(50):
         upload = enrollment.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))
-        products.create(catalog, Facts(f"PAGE-{number:02}"), [upload], actor="test")
+        products.create(catalog, Facts(f"PAGE-{number:02}"), [upload], Intake("test"))
     seen: list[str] = []
     target = "/products/?search=PAGE-"
     while target:
@@ -169,7 +169,7 @@ def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
 
 def test_thumbnails(staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "WEB-T", "photos": [photo(161)]})
-    sha256 = products.get(catalog, "WEB-T").photos[0].sha256
+    sha256 = products.get(catalog.database, "WEB-T").photos[0].sha256
     reply = staff.get(f"/photos/{sha256}/thumbnail")
     assert reply.content_type == "image/jpeg" and "immutable" in reply.headers["Cache-Control"]
     assert staff.get(f"/photos/{'0' * 64}/thumbnail").status_code == 404

@@ -35,7 +35,7 @@ def ask(till: FlaskClient, data: bytes):
 
 
 def state(catalog: Catalog) -> tuple[int, int, int]:
-    counts = products.counts(catalog)
+    counts = products.counts(catalog.database)
     return counts.products, counts.photos, catalog.gallery.count(catalog.generations.ready().collection)
 
 
@@ -141,10 +141,10 @@ def test_keys(anybody: FlaskClient, catalog: Catalog, path: str) -> None:
         problem(reply, 401, "key_missing")
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
     problem(anybody.post(path, headers={"Authorization": "Bearer pc_wrong"}), 401, "key_unknown")
-    made = accounts.add_key(catalog, "soon gone", actor="test")
+    made = accounts.add_key(catalog.database, "soon gone", actor="test")
     headers = {"Authorization": f"Bearer {made.key}"}
     assert anybody.post(path, headers=headers).status_code == 422, "the key opens, the request is empty"
-    accounts.revoke_key(catalog, made.id, actor="test")
+    accounts.revoke_key(catalog.database, made.id, actor="test")
     problem(anybody.post(path, headers=headers), 401, "key_unknown")
 
 

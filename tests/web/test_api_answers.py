@@ -10,7 +10,7 @@ from sqlalchemy import select
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage.tables import Feedback, RecognitionEntry
 from tests.support.pictures import jpeg
 
@@ -19,7 +19,7 @@ from tests.support.pictures import jpeg
 def stock(catalog: Catalog) -> None:
     for seed, label in ((71, "bakery"), (72, "kiosk")):
         facts = Facts(f"SET-{seed}", labels=(label,))
-        products.create(catalog, facts, [NewPhoto(f"{seed}.jpg", jpeg(seed))], actor="test")
+        products.create(catalog, facts, [NewPhoto(f"{seed}.jpg", jpeg(seed))], Intake("test"))
 
 
 def ask(till: FlaskClient, query: str = ""):

@@ -25,7 +25,7 @@ def files(*photos: bytes) -> list[tuple[io.BytesIO, str]]:
 
 
 def of(catalog: Catalog, sku: str) -> list[str]:
-    return [barcode.gtin for barcode in products.get(catalog, sku).barcodes]
+    return [barcode.gtin for barcode in products.get(catalog.database, sku).barcodes]
 
 
 def follow(staff: Staff, html: str, button: str) -> str:
@@ -104,7 +104,7 @@ def test_more_photos_lead_to_what_was_read_from_them(staff: Staff) -> None:
 
 def test_a_change_needs_the_token_of_the_page(staff: Staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "BAR-CSRF", "photos": files(pictures.jpeg(641))})
-    barcode_owners.add(catalog, "BAR-CSRF", "4000417025005", actor="test")
+    barcode_owners.add(catalog.database, "BAR-CSRF", "4000417025005", actor="test")
     for target in ("barcodes", "barcodes/04000417025005/remove"):
         reply = staff.client.post(f"/products/BAR-CSRF/{target}", data={"barcode": "4000417025005"})
         assert reply.status_code == 400

@@ -15,7 +15,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import NotFoundError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from tests.support.drawn import DRAWN, front, small_and_turned
 from tests.support.pictures import encode, jpeg, picture
 
@@ -24,8 +24,8 @@ PACK = DRAWN[9]
 
 @pytest.fixture(scope="module")
 def known(catalog: Catalog) -> str:
-    products.create(catalog, Facts("PROOF-1", "Proven"), [NewPhoto("front.jpg", front(PACK))], actor="test")
-    return products.get(catalog, "PROOF-1").photos[0].sha256
+    products.create(catalog, Facts("PROOF-1", "Proven"), [NewPhoto("front.jpg", front(PACK))], Intake("test"))
+    return products.get(catalog.database, "PROOF-1").photos[0].sha256
 
 
 @pytest.mark.parametrize("script", [False, True])
@@ -58,10 +58,10 @@ def test_a_new_photo_of_a_known_pack_is_asked_about_then_said_and_both_are_shown
     assert asked.status_code == 422 and asked.mimetype == "text/html" and "Save anyway" in question
     assert "the same pack as Proven (PROOF-1)" in question and f'src="/photos/{known}/thumbnail"' in question
     with pytest.raises(NotFoundError):
-        products.get(catalog, "PROOF-2")  # it was only asked
+        products.get(catalog.database, "PROOF-2")  # it was only asked
     reply = staff.send("/add/", {**form, "photos": again()}, script=True)
     html = reply.get_data(as_text=True)
-    (kept,) = products.get(catalog, "PROOF-2").photos
+    (kept,) = products.get(catalog.database, "PROOF-2").photos
     assert (kept.status, kept.warnings) == ("overruled", ["same_pack"])
     assert reply.status_code == 201 and "is in the catalog as" in html and "PROOF-1" in html
     address = re.search(r'src="(/photos/[0-9a-f]+/compare/[0-9a-f]+)"', html)
@@ -103,7 +103,7 @@ def test_strict_refuses_what_something_speaks_against_and_lists_all_of_it(
     found = {photo["filename"]: [warning["code"] for warning in photo["warnings"]] for photo in said["photos"]}
     assert found == {"same.jpg": ["same_picture"], "pack.jpg": ["same_pack"]}
     with pytest.raises(NotFoundError):
-        products.get(catalog, "PROOF-4")
+        products.get(catalog.database, "PROOF-4")
     assert send("perhaps").get_json(force=True)["field"] == "strict"
     assert send("false").status_code == 201
 
@@ -118,12 +118,12 @@ def test_the_form_without_a_script_asks_and_keeps_what_was_typed(staff, catalog:
 
 def test_the_product_page_asks_its_script_and_shows_what_was_overruled(staff, catalog: Catalog) -> None:
     dark = encode(picture(7).point(lambda value: value * 0.2))
-    products.create(catalog, Facts("PROOF-6", "Dark"), [NewPhoto("1.jpg", jpeg(6))], actor="test")
+    products.create(catalog, Facts("PROOF-6", "Dark"), [NewPhoto("1.jpg", jpeg(6))], Intake("test"))
     page = "/products/PROOF-6"
     form = {"photos": (io.BytesIO(dark), "dark.jpg")}
     asked = staff.send(f"{page}/photos", form, page=page, script=True, anyway=False)
     assert asked.status_code == 422 and "too dark" in asked.get_data(as_text=True)
-    assert len(products.get(catalog, "PROOF-6").photos) == 1
+    assert len(products.get(catalog.database, "PROOF-6").photos) == 1
     form = {"photos": (io.BytesIO(dark), "dark.jpg")}
     assert staff.send(f"{page}/photos", form, page=page, script=True).status_code == 302
     assert '<span class="state wait">too dark</span>' in staff.get(page).get_data(as_text=True)

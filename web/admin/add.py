@@ -10,7 +10,7 @@ from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import Facts
 from web import errors
 from web.admin.base import StaffView
-from web.context import actor, catalog, facts, uploads
+from web.context import by_staff, catalog, facts, uploads
 
 Page = str | tuple[str, int]
 
@@ -29,7 +29,7 @@ class AddView(StaffView):
         given = facts(request.form.get("sku", ""))
         try:
             strict = "anyway" not in request.form
-            added = products.create(catalog(), given, uploads("photos"), actor=actor(), strict=strict, source="staff")
+            added = products.create(catalog(), given, uploads("photos"), by_staff(strict=strict))
         except PhotoQuestionableError as error:
             if errors.wants_problem():
                 return render_template("parts/questions.html", problem=error), errors.status_of(error)

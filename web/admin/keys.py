@@ -24,7 +24,7 @@ class KeysView(StaffView):
     def add(self) -> str | Response:
         """Make a key and show it."""
         try:
-            made = accounts.add_key(catalog(), request.form.get("name", ""), actor=actor())
+            made = accounts.add_key(catalog().database, request.form.get("name", ""), actor=actor())
         except InvalidInputError as error:
             flash(str(error), "danger")
             return redirect(url_for("keys.index"))
@@ -33,9 +33,9 @@ class KeysView(StaffView):
     @expose("/<int:key_id>/revoke", methods=["POST"])
     def revoke(self, key_id: int) -> Response:
         """From now on it opens nothing."""
-        accounts.revoke_key(catalog(), key_id, actor=actor())
+        accounts.revoke_key(catalog().database, key_id, actor=actor())
         flash("The key is revoked.", "success")
         return redirect(url_for("keys.index"))
 
     def _page(self, made: accounts.NewKey | None) -> str:
-        return str(self.render("pages/keys.html", keys=accounts.list_keys(catalog()), made=made))
+        return str(self.render("pages/keys.html", keys=accounts.list_keys(catalog().database), made=made))

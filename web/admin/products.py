@@ -14,7 +14,7 @@ from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import barcode_owners
 from web import errors
 from web.admin.base import SignedInOnly
-from web.context import actor, catalog, facts, uploads
+from web.context import actor, by_staff, catalog, facts, uploads
 
 PAGE = 48
 
@@ -28,12 +28,12 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         search, after = request.args.get("search", ""), request.args.get("after", "")
         retired = request.args.get("retired") == "1"
         only = products.Filter(search, retired=retired)
-        page = products.list_page(catalog(), only, after=after, limit=PAGE)
+        page = products.list_page(catalog().database, only, after=after, limit=PAGE)
         return str(
             self.render(
                 "pages/products.html",
                 page=page,
-                counts=products.counts(catalog()),
+                counts=products.counts(catalog().database),
                 search=search,
                 after=after,
                 retired=retired,
@@ -43,16 +43,18 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
     @expose("/<sku>")
     def show(self, sku: str) -> str:
         """One product, its photos and what is pending; barcodes that were just read from its photos to keep."""
-        product = products.get(catalog(), sku)
-        pending = products.pending_photos(catalog(), product)
-        found = barcode_owners.look_up(catalog(), request.args.getlist("read"))
+        product = products.get(catalog().database, sku)
+        pending = products.pending_photos(catalog().database, product)
+        found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
         return str(self.render("pages/product.html", product=product, pending=pending, found=found))
 
     @expose("/<sku>/facts", methods=["POST"])
     def change(self, sku: str) -> Response:
         """New name, brand, category."""
         version = request.form.get("version", type=int)
-        return _done(sku, "Saved.", lambda: products.change(catalog(), facts(sku), version=version, actor=actor()))
+        return _done(
+            sku, "Saved.", lambda: products.change(catalog().database, facts(sku), version=version, actor=actor())
+        )
 
     @expose("/<sku>/photos", methods=["POST"])
     def add_photos(self, sku: str) -> Response | tuple[str, int]:
@@ -62,7 +64,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         read: list[str] = []
 
         def add() -> str:
-            added = products.add_photos(catalog(), sku, uploads("photos"), actor=actor(), strict=strict, source="staff")
+            added = products.add_photos(catalog(), sku, uploads("photos"), by_staff(strict=strict))
             read.extend(found.gtin for found in added.barcodes_found)
             fresh = sum(not photo.duplicate for photo in added.photos)
             if not added.searchable:
@@ -94,7 +96,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         return _done(
             sku,
             "The barcode is kept.",
-            lambda: barcode_owners.add(catalog(), sku, form.get("barcode", ""), actor=actor()),
+            lambda: barcode_owners.add(catalog().database, sku, form.get("barcode", ""), actor=actor()),
             form.getlist("read"),
         )
 
@@ -102,7 +104,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
     def remove_barcode(self, sku: str, number: str) -> Response:
         """Take a barcode away."""
         done = "The barcode is removed."
-        return _done(sku, done, lambda: barcode_owners.remove(catalog(), sku, number, actor=actor()))
+        return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
 
     @expose("/<sku>/active", methods=["POST"])
     def set_active(self, sku: str) -> Response:

@@ -49,7 +49,7 @@ class TryView(StaffView):
 def _picture(data: bytes, answer: Recognition) -> str | None:
     """Why, as the address of a picture that holds itself: a photo that was tried is kept nowhere."""
     try:
-        drawn = recognition.answer_picture(catalog(), data, answer)
+        drawn = recognition.answer_picture(catalog().photos, data, answer)
     except CatalogError:  # the reference photo was lost: the answer stands
         return None
     return f"data:image/jpeg;base64,{b64encode(to_jpeg(drawn)).decode()}" if drawn else None

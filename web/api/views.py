@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from catalog import products
 from catalog.errors import InvalidInputError
 from catalog.products import Added as AddedProduct
+from catalog.products import Intake
 from catalog.recognition import Among
 from catalog.recognition import recognize as recognize_photo
 from web.context import catalog, facts, flag, uploads
@@ -72,7 +73,10 @@ def create_product() -> Response:
     """
     given = facts(request.form.get("sku", ""))
     added = products.create(
-        catalog(), given, uploads("photos"), actor=f"key {g.key_name}", strict=flag("strict"), source="api"
+        catalog(),
+        given,
+        uploads("photos"),
+        Intake(f"key {g.key_name}", "api", check="refuse" if flag("strict") else "report"),
     )
     response = jsonify(added_dict(added))
     response.status_code = 201

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,17 +11,17 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import PhotoQuestionableError
-from catalog.products import Added, listing
+from catalog.products import Added, Intake, listing
 from catalog.products.adding import Facts
 from catalog.storage.tables import AuditEntry
 from tests.support.drawn import DRAWN, front
 from tests.support.pictures import encode, jpeg, picture
 
 
-def add(catalog: Catalog, sku: str, *photos: bytes, strict: bool = False, compare: bool = True) -> Added:
+def add(catalog: Catalog, sku: str, *photos: bytes, check: Any = "report") -> Added:
     uploads = [NewPhoto(f"{place}.jpg", data) for place, data in enumerate(photos)]
     facts = Facts(sku, f"Name of {sku}")
-    return products.create(catalog, facts, uploads, actor="test", strict=strict, compare=compare)
+    return products.create(catalog, facts, uploads, Intake("test", check=check, read_barcodes=check != "off"))
 
 
 def codes(added: Added) -> list[list[str]]:
@@ -43,7 +44,7 @@ def test_what_speaks_against_a_photo_is_kept_with_it_and_in_the_audit_log(catalo
     added = add(catalog, "A", jpeg(1), dark(2))
     assert codes(added) == [[], ["too_dark"]]
     good, bad = added.photos
-    rows = {photo.sha256: (photo.status, photo.warnings) for photo in products.get(catalog, "A").photos}
+    rows = {photo.sha256: (photo.status, photo.warnings) for photo in products.get(catalog.database, "A").photos}
     assert rows == {good.sha256: ("accepted", []), bad.sha256: ("overruled", ["too_dark"])}
     with catalog.database.read() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "product.create")).one()
@@ -52,24 +53,24 @@ def test_what_speaks_against_a_photo_is_kept_with_it_and_in_the_audit_log(catalo
 
 def test_strict_refuses_before_anything_is_written_and_names_every_photo(catalog: Catalog) -> None:
     with pytest.raises(PhotoQuestionableError) as caught:
-        add(catalog, "A", dark(2), jpeg(1), jpeg(3, (80, 60)), strict=True)
+        add(catalog, "A", dark(2), jpeg(1), jpeg(3, (80, 60)), check="refuse")
     error = caught.value
     assert error.code == "photo_questionable" and error.filename == "0.jpg"
     assert [(one.filename, [w.code for w in one.warnings]) for one in error.rejected] == [
         ("0.jpg", ["too_dark"]),
         ("2.jpg", ["too_small"]),
     ]
-    assert products.counts(catalog) == listing.Counts(0, 0, 0)
+    assert products.counts(catalog.database) == listing.Counts(0, 0, 0)
     with pytest.raises(FileNotFoundError):
         catalog.photos.root.joinpath(error.sha256[:2]).stat()  # type: ignore[attr-defined]  # the test's is a folder
-    assert add(catalog, "A", jpeg(1), strict=True).searchable
+    assert add(catalog, "A", jpeg(1), check="refuse").searchable
 
 
 def test_a_picture_saved_again_is_found_on_its_product_and_on_another(catalog: Catalog) -> None:
     for place in range(3):
         add(catalog, f"P{place}", front(DRAWN[place]))
     again = saved_again(front(DRAWN[1]))
-    own = products.add_photos(catalog, "P1", [NewPhoto("again.jpg", again)], actor="test")
+    own = products.add_photos(catalog, "P1", [NewPhoto("again.jpg", again)], Intake("test"))
     (warning,) = own.photos[0].warnings
     assert (warning.code, warning.sku) == ("same_picture", "P1") and "adds nothing" in warning.message
     other = add(catalog, "OTHER", saved_again(front(DRAWN[2])))
@@ -83,7 +84,7 @@ def test_the_same_file_elsewhere_is_found_and_a_photo_sent_again_is_no_question(
     added = add(catalog, "B", jpeg(1))
     (warning,) = added.photos[0].warnings
     assert (warning.code, warning.sku, warning.closeness) == ("same_picture", "A", 1.0)
-    again = products.add_photos(catalog, "B", [NewPhoto("1.jpg", jpeg(1))], actor="test", strict=True)
+    again = products.add_photos(catalog, "B", [NewPhoto("1.jpg", jpeg(1))], Intake("test", check="refuse"))
     assert again.photos[0].duplicate and again.photos[0].warnings == ()
 
 
@@ -113,7 +114,7 @@ def test_what_would_be_answered_as_another_product_is_said_with_how_close(catalo
     score = catalog.generations.live().embedder.bundle.thresholds.score
     assert (warning.code, warning.sku) == ("close_to_other", "A") and (warning.closeness or 0) >= score
     # The product's own photos are nearer to its next one: nothing to say.
-    more = products.add_photos(catalog, "B", [NewPhoto("m.jpg", saved_again(near, 0.9, 80))], actor="test")
+    more = products.add_photos(catalog, "B", [NewPhoto("m.jpg", saved_again(near, 0.9, 80))], Intake("test"))
     assert {warning.sku for warning in more.photos[0].warnings} == {"B"}
 
 
@@ -133,4 +134,4 @@ def test_without_the_gallery_only_what_can_be_told_is_and_the_photo_is_kept(cata
 
 def test_an_import_keeps_the_quality_and_asks_nothing(catalog: Catalog) -> None:
     add(catalog, "A", jpeg(1))
-    assert codes(add(catalog, "B", jpeg(1), dark(2), compare=False)) == [[], ["too_dark"]]
+    assert codes(add(catalog, "B", jpeg(1), dark(2), check="off")) == [[], ["too_dark"]]

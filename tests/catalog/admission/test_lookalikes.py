@@ -7,13 +7,15 @@ import pytest
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Added, Facts
+from catalog.products import Added, Facts, Intake
 from tests.support.drawn import DRAWN, front
 from tests.support.pictures import jpeg
 
 
-def add(catalog: Catalog, sku: str, data: bytes, **options: Any) -> Added:
-    return products.create(catalog, Facts(sku, f"Name of {sku}"), [NewPhoto("p.jpg", data)], actor="test", **options)
+def add(catalog: Catalog, sku: str, data: bytes, check: Any = "report") -> Added:
+    return products.create(
+        catalog, Facts(sku, f"Name of {sku}"), [NewPhoto("p.jpg", data)], Intake("test", check=check)
+    )
 
 
 def test_the_same_file_under_another_sku_is_said(catalog: Catalog) -> None:
@@ -31,12 +33,12 @@ def test_the_same_pack_in_another_picture_is_said_with_how_much_agrees(catalog: 
     assert like.sku == "P2"
     assert like.points is not None and like.points >= 30
     # It is said, and not refused.
-    assert products.get(catalog, "again").photos
+    assert products.get(catalog.database, "again").photos
 
 
 def test_a_products_own_photos_and_retired_products_are_not_look_alikes(catalog: Catalog) -> None:
     add(catalog, "A", front(DRAWN[1]))
-    more = products.add_photos(catalog, "A", [NewPhoto("2.jpg", front(DRAWN[1], 15))], actor="test")
+    more = products.add_photos(catalog, "A", [NewPhoto("2.jpg", front(DRAWN[1], 15))], Intake("test"))
     assert more.photos[0].like is None
     products.set_active(catalog, "A", False, actor="test")
     assert add(catalog, "B", front(DRAWN[1], 30)).photos[0].like is None
@@ -45,7 +47,7 @@ def test_a_products_own_photos_and_retired_products_are_not_look_alikes(catalog:
 
 def test_an_import_does_not_compare(catalog: Catalog) -> None:
     add(catalog, "A", jpeg(1))
-    assert add(catalog, "B", jpeg(1), compare=False).photos[0].like is None
+    assert add(catalog, "B", jpeg(1), check="off").photos[0].like is None
 
 
 def test_a_gallery_that_is_away_costs_the_advice_and_nothing_else(catalog: Catalog) -> None:

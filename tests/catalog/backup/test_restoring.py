@@ -169,8 +169,8 @@ def test_a_backup_of_an_older_schema(catalog: Catalog, target: Catalog, out: Pat
         )
 
     restore(target, tampered(out, out.with_name("older.tar"), older), actor="test")
-    photo = products.get(target, "S1").photos[0]
-    assert (photo.status, photo.warnings, photo.crop, products.get(target, "S1").attributes) == (
+    photo = products.get(target.database, "S1").photos[0]
+    assert (photo.status, photo.warnings, photo.crop, products.get(target.database, "S1").attributes) == (
         "accepted",
         [],
         None,
@@ -183,7 +183,7 @@ def test_a_backup_of_a_schema_that_does_not_fit_any_more(
 ) -> None:
     backup(catalog, out)
     copy = tampered(out, out.with_name("older.tar"), lambda name, data: data.replace(HEAD.encode(), b"0001"))
-    monkeypatch.setattr("catalog.restore.ROWS_FIT_SINCE", "0002")
+    monkeypatch.setattr("catalog.backup.restoring.ROWS_FIT_SINCE", "0002")
     refused(target, copy, "too old")
 
 
@@ -194,9 +194,9 @@ def test_a_catalog_that_holds_something_is_left_alone(catalog: Catalog, target: 
     if what == "product":
         create_each(catalog, 2)
     elif what == "user":
-        accounts.first_user(catalog)
+        accounts.first_user(catalog.database)
     else:
-        accounts.add_key(catalog, "till", actor="test")
+        accounts.add_key(catalog.database, "till", actor="test")
     before = content(catalog)
     with pytest.raises(NotEmptyError, match="not empty"):
         restore(catalog, out, actor="test")

@@ -215,17 +215,17 @@ def test_users(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     assert "already" in one_line(run("user", "add", "anna", "--password", "correct horse", status=1))
     assert "10 to 1000 characters" in one_line(run("user", "add", "cleo", "--password", "short", status=1))
     catalog = open_catalog()
-    assert accounts.check_password(catalog, "anna", "correct horse") is not None
-    assert accounts.check_password(catalog, "ben", "another battery") is not None
+    assert accounts.check_password(catalog.database, "anna", "correct horse") is not None
+    assert accounts.check_password(catalog.database, "ben", "another battery") is not None
 
 
 def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     key = run("key", "create", "till 1").stdout.strip()
     assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive\n"
     catalog = open_catalog()
-    assert accounts.check_key(catalog, key) is not None
+    assert accounts.check_key(catalog.database, key) is not None
     run("key", "revoke", "1")
-    assert accounts.check_key(catalog, key) is None
+    assert accounts.check_key(catalog.database, key) is None
     assert "\trevoked 20" in run("key", "list").stdout
     assert "no key 7" in one_line(run("key", "revoke", "7", status=1))
 

@@ -15,7 +15,7 @@ from catalog.enrollment import NewPhoto, Worker, outbox, run_pending
 from catalog.enrollment import worker as worker_module
 from catalog.errors import GalleryMismatchError, GalleryUnavailableError
 from catalog.gallery.edge import EdgeGallery
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import Enrollment, Photo
 from tests.support.pictures import jpeg
@@ -32,17 +32,17 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> float:
 
 
 def stored_file(catalog: Catalog, seed: int) -> Path:
-    sha256 = products.get(catalog, f"S{seed}").photos[0].sha256
+    sha256 = products.get(catalog.database, f"S{seed}").photos[0].sha256
     return next((catalog.settings.data / "photos").rglob(sha256))
 
 
 def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     create_each(catalog, 1)
     catalog.gallery.on = False
-    added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], actor="anna")
+    added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], Intake("anna"))
     assert [(photo.state, photo.reason) for photo in added.photos] == [("pending", "The gallery is switched off.")]
     assert not added.searchable
-    assert products.counts(catalog).pending == 1
+    assert products.counts(catalog.database).pending == 1
     with pytest.raises(GalleryUnavailableError):
         recognize(catalog, jpeg(2))
     with pytest.raises(GalleryUnavailableError):
@@ -51,7 +51,7 @@ def test_a_photo_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
     assert run_pending(catalog) == 1
     assert run_pending(catalog) == 0
     assert all_found(catalog, 1, 2)
-    assert products.counts(catalog).pending == 0
+    assert products.counts(catalog.database).pending == 0
 
 
 def test_the_first_photo_of_all_is_kept_while_the_gallery_is_away(catalog: Catalog) -> None:
@@ -70,7 +70,7 @@ def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) ->
     create_each(catalog, 1)
     time.sleep(1.2)  # the worker tries meanwhile, and waits longer each time
     catalog.gallery.on = True
-    assert wait_until(lambda: products.counts(catalog).pending == 0, 5) < 5
+    assert wait_until(lambda: products.counts(catalog.database).pending == 0, 5) < 5
     worker.stop()
     assert all_found(catalog, 1)
 
@@ -92,7 +92,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
     catalog.gallery.on = True
     worker = Worker(catalog, every=0.01)
     worker.start()
-    wait_until(lambda: products.counts(catalog).pending == 0, 5)
+    wait_until(lambda: products.counts(catalog.database).pending == 0, 5)
     worker.stop()
 
 
@@ -104,10 +104,10 @@ def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> Non
     shutil.rmtree(catalog.settings.data / "gallery")
     again = open_catalog()
     assert recognize(again, jpeg(1)).matches == []
-    assert products.counts(again).pending == 39
+    assert products.counts(again.database).pending == 39
     worker = Worker(again, every=0.05)
     worker.start()
-    wait_until(lambda: products.counts(again).pending == 0, 20)
+    wait_until(lambda: products.counts(again.database).pending == 0, 20)
     worker.stop()
     assert all_found(again, *range(39))
     assert again.gallery.count(again.generations.ready().collection) == 39
@@ -126,7 +126,7 @@ def test_a_gallery_that_is_lost_while_it_is_open_is_made_anew(catalog: Catalog, 
     worker = Worker(catalog, every=0.05)
     worker.start()
     create_each(catalog, 3)
-    wait_until(lambda: products.counts(catalog).pending == 0, 10)
+    wait_until(lambda: products.counts(catalog.database).pending == 0, 10)
     worker.stop()
     assert all_found(catalog, 1, 2, 3)
 
@@ -150,7 +150,9 @@ def test_a_damaged_photo_does_not_stop_the_others(catalog: Catalog) -> None:
     assert run_pending(catalog, limit=4) + run_pending(catalog, limit=4) + run_pending(catalog, limit=4) == 4
     assert all_found(catalog, 2, 3, 4, 5)
     for sku, reason in (("S0", "damaged"), ("S1", "not in the store")):
-        assert reason in next(iter(products.pending_photos(catalog, products.get(catalog, sku)).values()))
+        assert reason in next(
+            iter(products.pending_photos(catalog.database, products.get(catalog.database, sku)).values())
+        )
     for _ in range(outbox.ATTEMPTS):
         assert run_pending(catalog) == 0
     with catalog.database.read() as session:  # no longer tried at each turn
@@ -177,7 +179,7 @@ def test_sending_the_photo_again_mends_it(catalog: Catalog) -> None:
     stored_file(catalog, 1).write_bytes(b"damaged")
     with catalog.database.write() as session:
         session.execute(update(Enrollment).values(done=False, attempts=99))
-    added = products.add_photos(catalog, "S1", [NewPhoto("1.jpg", jpeg(1))], actor="anna")
+    added = products.add_photos(catalog, "S1", [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
     assert (added.photos[0].state, added.photos[0].duplicate) == ("searchable", True)
     assert stored_file(catalog, 1).read_bytes() == jpeg(1)
 
@@ -222,8 +224,10 @@ def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_ca
         assert all_found(catalog, *acknowledged)
         with catalog.database.read() as session:
             photos = session.scalar(select(func.count()).select_from(Photo))
-        assert products.counts(catalog).pending == 0
+        assert products.counts(catalog.database).pending == 0
         assert (
-            catalog.gallery.count(catalog.generations.ready().collection) == photos == products.counts(catalog).products
+            catalog.gallery.count(catalog.generations.ready().collection)
+            == photos
+            == products.counts(catalog.database).products
         )
         catalog.close()

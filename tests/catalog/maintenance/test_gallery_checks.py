@@ -43,7 +43,7 @@ def found(catalog: Catalog, **options: bool) -> list[tuple[str, str, bool]]:
 
 
 def ids(catalog: Catalog, *seeds: int) -> list[str]:
-    return [str(photo.id) for seed in seeds for photo in products.get(catalog, f"S{seed}").photos]
+    return [str(photo.id) for seed in seeds for photo in products.get(catalog.database, f"S{seed}").photos]
 
 
 def unit_vectors(count: int, dim: int) -> Vector:
@@ -59,7 +59,7 @@ def copied(catalog: Catalog, live: Live, identity: str, seed: int) -> GalleryPoi
 
 def test_a_sound_gallery(filled: Catalog) -> None:
     products.set_active(filled, "S3", False, actor="anna")
-    products.delete_photo(filled, "S4", products.get(filled, "S4").photos[0].id, actor="anna")
+    products.delete_photo(filled, "S4", products.get(filled.database, "S4").photos[0].id, actor="anna")
     assert found(filled) == []
 
 
@@ -77,7 +77,7 @@ def test_a_point_that_is_missing_is_made_again(filled: Catalog) -> None:
 def test_a_point_that_can_not_be_made_again_stays_a_finding(filled: Catalog) -> None:
     live = filled.generations.ready()
     filled.gallery.delete(live.collection, ids(filled, 2))
-    sha256 = products.get(filled, "S2").photos[0].sha256
+    sha256 = products.get(filled.database, "S2").photos[0].sha256
     next((filled.settings.data / "photos").rglob(sha256)).unlink()
     kinds = [("photo_missing", "S2", False), ("point_missing", "S2", False)]
     assert found(filled) == kinds
@@ -142,7 +142,7 @@ def test_pending_for_long_says_why(filled: Catalog) -> None:
     filled.gallery.on = True
     before = now() - 2 * gallery_checks.LONG
     with filled.database.write() as session:
-        late = products.get(filled, "late").photos[0].id
+        late = products.get(filled.database, "late").photos[0].id
         session.execute(update(Enrollment).where(Enrollment.photo_id == late).values(updated_at=before))
     (one,) = findings(filled)
     assert (one.kind, one.sku, one.mended) == ("pending_long", "late", False)
@@ -155,7 +155,7 @@ def test_a_photo_that_failed_repeatedly_is_pending_for_long(filled: Catalog) -> 
     filled.gallery.on = False
     create(filled, "late", 30)
     filled.gallery.on = True
-    late = products.get(filled, "late").photos[0]
+    late = products.get(filled.database, "late").photos[0]
     next((filled.settings.data / "photos").rglob(late.sha256)).unlink()
     for _ in range(outbox.ATTEMPTS):
         assert enrollment.run_pending(filled, only=[late.id]) == 0
@@ -234,7 +234,9 @@ def test_points_without_words(filled: Catalog, monkeypatch: pytest.MonkeyPatch) 
             session.add(Enrollment(generation_id=live.generation_id, photo_id=photo.id, done=True))
         new = [str(photo.id) for photo in product.photos if photo.bytes == 1]
     wordless = [
-        GalleryPoint(i, live.embedder.embed_bytes(jpeg(seed)), f"S{seed}", str(products.get(filled, f"S{seed}").id))
+        GalleryPoint(
+            i, live.embedder.embed_bytes(jpeg(seed)), f"S{seed}", str(products.get(filled.database, f"S{seed}").id)
+        )
         for seed in (2, 3)
         for i in ids(filled, seed)
     ]
@@ -315,7 +317,7 @@ def test_what_changes_while_the_points_are_listed_is_no_finding(
 
 
 def test_a_gallery_that_is_away_is_not_asked_and_the_rest_is(filled: Catalog) -> None:
-    sha256 = products.get(filled, "S2").photos[0].sha256
+    sha256 = products.get(filled.database, "S2").photos[0].sha256
     next((filled.settings.data / "photos").rglob(sha256)).unlink()
     filled.gallery.on = False
     assert found(filled) == [("gallery_not_asked", "", False), ("photo_missing", "S2", False)]
@@ -337,7 +339,7 @@ def test_beside_a_process_that_holds_the_embedded_gallery(
     assert "is open in another process (pid " in str(one["message"])
     assert "--no-gallery" in str(one["message"])
     assert run("--no-gallery") == (0, [])
-    sha256 = products.get(filled, "S2").photos[0].sha256
+    sha256 = products.get(filled.database, "S2").photos[0].sha256
     next((filled.settings.data / "photos").rglob(sha256)).unlink()
     status, said = run()
     assert (status, {one["kind"] for one in said}) == (1, {"gallery_not_asked", "photo_missing"})

@@ -12,7 +12,7 @@ from catalog import enrollment, maintenance, products
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
 from tests.support.served import environment, run
@@ -36,7 +36,7 @@ def catalog_env(broker: str, tmp_path: Path) -> dict[str, str]:
     """A catalog with one product, and nobody who has it open."""
     env = {"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_JOBS": broker}
     catalog = Catalog.open(Settings.from_env(env))
-    products.create(catalog, Facts("A"), [enrollment.NewPhoto("a.jpg", jpeg(1))], actor="test")
+    products.create(catalog, Facts("A"), [enrollment.NewPhoto("a.jpg", jpeg(1))], Intake("test"))
     catalog.close()
     return environment(**env)
 

@@ -15,7 +15,7 @@ from catalog.catalog import Catalog
 from catalog.cli import main
 from catalog.enrollment import NewPhoto
 from catalog.maintenance import photo_checks
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage import feature_store
 from catalog.storage.tables import AuditEntry, Photo, Product, now
 from tests.support.pictures import jpeg
@@ -25,7 +25,7 @@ from tests.support.pictures import jpeg
 def filled(catalog: Catalog) -> Catalog:
     for sku, seeds in (("A", (1, 2)), ("B", (2, 3))):  # photo 2 is of both
         photos = [NewPhoto(f"{seed}.jpg", jpeg(seed)) for seed in seeds]
-        products.create(catalog, Facts(sku), photos, actor="test")
+        products.create(catalog, Facts(sku), photos, Intake("test"))
     return catalog
 
 
@@ -41,9 +41,9 @@ def found(catalog: Catalog, **options: bool) -> list[tuple[str, str, bool]]:
 
 
 def test_a_sound_catalog_gives_no_finding_and_every_photo_is_looked_at_once(filled: Catalog) -> None:
-    looked: list[int] = []
-    assert not list(maintenance.examine(filled, progress=looked.append))
-    assert looked == [1, 1, 1]
+    looked: list[tuple[int, int]] = []
+    assert not list(maintenance.examine(filled, progress=lambda done, total: looked.append((done, total))))
+    assert looked == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_what_is_missing_is_found_and_details_are_made_again(filled: Catalog) -> None:
@@ -153,7 +153,7 @@ def test_a_photo_that_is_added_again_while_it_is_removed_is_not_lost(
     def late(*arguments: Any) -> bool:
         put.append(filled.photos.put(jpeg(8)))
         gone: bool = remove(*arguments)
-        products.create(filled, Facts("C"), [NewPhoto("8.jpg", jpeg(8))], actor="test")
+        products.create(filled, Facts("C"), [NewPhoto("8.jpg", jpeg(8))], Intake("test"))
         return gone
 
     monkeypatch.setattr(filled.photos, "remove", late)

@@ -31,7 +31,7 @@ def test_the_gallery_is_what_sql_and_the_photos_say(catalog: Catalog) -> None:
     products.set_active(catalog, "S3", False, actor="anna")
     stranger = np.eye(live.embedder.bundle.dim, dtype=np.float32)[0]
     catalog.gallery.upsert(live.collection, [GalleryPoint(str(uuid.uuid4()), stranger, "X", "x")])
-    forgotten = products.get(catalog, "S1").photos[0].id
+    forgotten = products.get(catalog.database, "S1").photos[0].id
     with catalog.database.write() as session:
         session.execute(delete(Enrollment).where(Enrollment.photo_id == forgotten))
     seen: list[tuple[int, int]] = []
@@ -54,7 +54,7 @@ def test_an_empty_catalog(catalog: Catalog) -> None:
 
 def test_photos_that_can_not_be_read_are_named_and_the_others_are_there(catalog: Catalog, env: dict[str, str]) -> None:
     create_each(catalog, *range(3))
-    sha256 = products.get(catalog, "S1").photos[0].sha256
+    sha256 = products.get(catalog.database, "S1").photos[0].sha256
     next((catalog.settings.data / "photos").rglob(sha256)).unlink()
     catalog.close()
     result = CliRunner().invoke(main, ["rebuild", "--quiet"], env=env)

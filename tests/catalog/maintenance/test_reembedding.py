@@ -17,7 +17,7 @@ from catalog.errors import GalleryUnavailableError, NotFoundError
 from catalog.generations import live_generation
 from catalog.maintenance import reembedding
 from catalog.maintenance.reembedding import NotFitError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry, Enrollment, Generation, Removal
 from embedder.bundle import RELEASED, Bundle, load_bundle
@@ -33,7 +33,7 @@ def live_id(catalog: Catalog) -> str:
 
 
 def ids_of(catalog: Catalog, *seeds: int) -> set[str]:
-    return {str(photo.id) for seed in seeds for photo in products.get(catalog, f"S{seed}").photos}
+    return {str(photo.id) for seed in seeds for photo in products.get(catalog.database, f"S{seed}").photos}
 
 
 def points(catalog: Catalog, bundle: Bundle) -> set[str]:
@@ -110,7 +110,7 @@ def test_what_changes_while_it_is_built(
         if next(turns) == 0:
             create_each(catalog, 10)
             products.set_active(catalog, "S0", False, actor="anna")
-            products.delete_photo(catalog, "S1", products.get(catalog, "S1").photos[0].id, actor="anna")
+            products.delete_photo(catalog, "S1", products.get(catalog.database, "S1").photos[0].id, actor="anna")
             products.set_active(catalog, "S2", False, actor="anna")
             products.set_active(catalog, "S2", True, actor="anna")
             assert all_found(catalog, 2, 3, 10)  # the live one goes on
@@ -120,7 +120,7 @@ def test_what_changes_while_it_is_built(
     def late(judged: Catalog, building: object) -> None:
         judge(judged, building)  # type: ignore[arg-type]
         create_each(catalog, 11)
-        products.delete_photo(catalog, "S3", products.get(catalog, "S3").photos[0].id, actor="anna")
+        products.delete_photo(catalog, "S3", products.get(catalog.database, "S3").photos[0].id, actor="anna")
 
     monkeypatch.setattr(reembedding, "_judge", late)
     result = maintenance.reembed(catalog, other_bundle, meanwhile)
@@ -141,7 +141,7 @@ def test_what_changes_while_it_is_built(
 
 def test_a_photo_that_can_not_be_read_stops_the_switch(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, *range(5))
-    sha256 = products.get(catalog, "S2").photos[0].sha256
+    sha256 = products.get(catalog.database, "S2").photos[0].sha256
     file = next((catalog.settings.data / "photos").rglob(sha256))
     whole = file.read_bytes()
     file.unlink()
@@ -223,7 +223,7 @@ def test_an_add_that_began_before_the_switch_is_not_lost(
         return put(data)
 
     monkeypatch.setattr(catalog.photos, "put", late)
-    added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], actor="anna")
+    added = products.create(catalog, Facts("S2"), [NewPhoto("2.jpg", jpeg(2))], Intake("anna"))
     assert added.photos[0].state == "pending"
     while run_pending(catalog):
         pass
@@ -254,7 +254,7 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
         pass
     assert live_id(catalog) == other_bundle.id
     assert all_found(catalog, 1, 2)
-    assert products.counts(catalog).pending == 0
+    assert products.counts(catalog.database).pending == 0
 
 
 def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundle) -> None:

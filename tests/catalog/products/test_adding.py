@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, run_pending
 from catalog.errors import CatalogError, ConflictError, NotFoundError, SkuExistsError
-from catalog.products import Added, Facts, listing
+from catalog.products import Added, Facts, Intake, listing
 from catalog.products.facts import describe
 from catalog.recognition import recognize
 from catalog.storage import content_hash
@@ -39,26 +39,26 @@ def test_a_product_is_searchable_when_create_returns(catalog: Catalog) -> None:
         assert answer.matches[0].sku == "tea-1"
         assert answer.matches[0].score == pytest.approx(1, abs=1e-3)
     assert points(catalog) == 5
-    product = products.get(catalog, "tea-1")
+    product = products.get(catalog.database, "tea-1")
     assert (product.brand, product.category, product.active, product.version) == ("Leaf", "Tea", True, 1)
     assert {photo.id for photo in product.photos} == {photo.id for photo in added.photos}
     assert {(photo.width, photo.height, photo.bytes) for photo in product.photos} == {
         (320, 240, len(jpeg(seed))) for seed in (1, 2, 3, 4)
     }
-    assert products.pending_photos(catalog, product) == {}
+    assert products.pending_photos(catalog.database, product) == {}
 
 
 def test_photos_of_unusual_kinds_are_accepted(catalog: Catalog) -> None:
     odd = odd_files(1)
-    added = products.create(catalog, Facts("odd"), [NewPhoto(name, data) for name, data in odd.items()], actor="anna")
+    added = products.create(catalog, Facts("odd"), [NewPhoto(name, data) for name, data in odd.items()], Intake("anna"))
     assert added.searchable
-    sizes = {photo.filename: (photo.width, photo.height) for photo in products.get(catalog, "odd").photos}
+    sizes = {photo.filename: (photo.width, photo.height) for photo in products.get(catalog.database, "odd").photos}
     assert sizes == dict.fromkeys(odd, (320, 240))
 
 
 def test_the_same_photo_is_one_photo(catalog: Catalog) -> None:
     assert len(create(catalog, "A", 1, 1, 2).photos) == 2
-    again = products.add_photos(catalog, "A", shots(1, 3), actor="anna")
+    again = products.add_photos(catalog, "A", shots(1, 3), Intake("anna"))
     assert [(p.duplicate, p.state) for p in again.photos] == [(True, "searchable"), (False, "searchable")]
     assert not again.created
     assert rows(catalog) == {"product": 1, "photo": 3, "enrollment": 3, "removal": 0}
@@ -87,13 +87,13 @@ def test_two_create_the_same_sku_at_once(catalog: Catalog) -> None:
         photos = shots(seed)
         start.wait()
         try:
-            return products.create(catalog, Facts("A", f"by {seed}"), photos, actor="anna").name
+            return products.create(catalog, Facts("A", f"by {seed}"), photos, Intake("anna")).name
         except SkuExistsError:
             return ""
 
     with ThreadPoolExecutor(4) as pool:
         winners = [name for name in pool.map(attempt, range(4)) if name]
-    assert winners == [products.get(catalog, "A").name]
+    assert winners == [products.get(catalog.database, "A").name]
     assert rows(catalog) == {"product": 1, "photo": 1, "enrollment": 1, "removal": 0}
     assert points(catalog) == 1
 
@@ -102,7 +102,7 @@ def test_many_add_photos_to_one_product_at_once(catalog: Catalog) -> None:
     create(catalog, "A", 0)
 
     def attempt(seed: int) -> Added:
-        return products.add_photos(catalog, "A", shots(seed, seed + 1), actor="anna")
+        return products.add_photos(catalog, "A", shots(seed, seed + 1), Intake("anna"))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(added.searchable for added in pool.map(attempt, range(1, 9)))
@@ -112,21 +112,21 @@ def test_many_add_photos_to_one_product_at_once(catalog: Catalog) -> None:
 
 def test_photos_for_a_product_that_is_not_there(catalog: Catalog) -> None:
     with pytest.raises(NotFoundError, match="'A'"):
-        products.add_photos(catalog, "A", shots(1), actor="anna")
+        products.add_photos(catalog, "A", shots(1), Intake("anna"))
     with pytest.raises(NotFoundError):
         catalog.photos.get(content_hash(jpeg(1)))
 
 
 def test_change(catalog: Catalog) -> None:
     create(catalog, "A", 1, name="old")
-    products.change(catalog, Facts("A", "new", "brand", "category"), version=1, actor="ben")
-    product = products.get(catalog, "A")
+    products.change(catalog.database, Facts("A", "new", "brand", "category"), version=1, actor="ben")
+    product = products.get(catalog.database, "A")
     assert (product.name, product.brand, product.category, product.version) == ("new", "brand", "category", 2)
     assert recognize(catalog, jpeg(1)).matches[0].name == "new"
     with pytest.raises(ConflictError):
-        products.change(catalog, Facts("A", "too late"), version=1, actor="anna")
-    products.change(catalog, Facts("A", "whatever it was"), actor="anna")
-    assert products.get(catalog, "A").name == "whatever it was"
+        products.change(catalog.database, Facts("A", "too late"), version=1, actor="anna")
+    products.change(catalog.database, Facts("A", "whatever it was"), actor="anna")
+    assert products.get(catalog.database, "A").name == "whatever it was"
 
 
 def test_of_two_changes_of_one_version_one_wins(catalog: Catalog) -> None:
@@ -134,14 +134,14 @@ def test_of_two_changes_of_one_version_one_wins(catalog: Catalog) -> None:
 
     def attempt(name: str) -> str:
         try:
-            products.change(catalog, Facts("A", name), version=1, actor=name)
+            products.change(catalog.database, Facts("A", name), version=1, actor=name)
             return name
         except ConflictError:
             return ""
 
     with ThreadPoolExecutor(4) as pool:
         winners = [name for name in pool.map(attempt, "abcd") if name]
-    assert winners == [products.get(catalog, "A").name]
+    assert winners == [products.get(catalog.database, "A").name]
 
 
 def test_a_retired_product_is_gone_and_comes_back(catalog: Catalog) -> None:
@@ -150,11 +150,11 @@ def test_a_retired_product_is_gone_and_comes_back(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="anna")
     assert first(catalog, 1) == "B"
     assert points(catalog) == 1
-    assert [p.sku for p in products.list_page(catalog).products] == ["B"]
-    assert [p.sku for p in products.list_page(catalog, products.Filter(retired=True)).products] == ["A"]
-    added = products.add_photos(catalog, "A", shots(4), actor="anna")
+    assert [p.sku for p in products.list_page(catalog.database).products] == ["B"]
+    assert [p.sku for p in products.list_page(catalog.database, products.Filter(retired=True)).products] == ["A"]
+    added = products.add_photos(catalog, "A", shots(4), Intake("anna"))
     assert (added.photos[0].state, added.photos[0].reason) == ("pending", "the product is retired")
-    assert products.counts(catalog).pending == 0
+    assert products.counts(catalog.database).pending == 0
     products.set_active(catalog, "A", True, actor="anna")
     assert [first(catalog, seed) for seed in (1, 2, 4)] == ["A", "A", "A"]
     assert points(catalog) == 4
@@ -184,7 +184,7 @@ def test_retired_and_back_while_the_gallery_is_away(catalog: Catalog) -> None:
     assert rows(catalog)["removal"] == 0
     run_pending(catalog)
     assert first(catalog, 1) == first(catalog, 2) == "A"
-    assert products.counts(catalog).pending == 0
+    assert products.counts(catalog.database).pending == 0
 
 
 def test_a_deleted_photo_is_gone(catalog: Catalog) -> None:
@@ -204,7 +204,7 @@ def test_deleted_and_added_again_while_the_gallery_is_away(catalog: Catalog) -> 
     added = create(catalog, "A", 1, 2)
     catalog.gallery.on = False
     products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
-    again = products.add_photos(catalog, "A", shots(1), actor="anna")
+    again = products.add_photos(catalog, "A", shots(1), Intake("anna"))
     assert again.photos[0].id == added.photos[0].id
     assert again.photos[0].state == "pending"
     catalog.gallery.on = True
@@ -218,7 +218,7 @@ def test_deleted_and_added_again_while_the_gallery_is_away(catalog: Catalog) -> 
 def test_added_and_deleted_while_the_gallery_is_away(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     catalog.gallery.on = False
-    added = products.add_photos(catalog, "A", shots(2), actor="anna")
+    added = products.add_photos(catalog, "A", shots(2), Intake("anna"))
     products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
@@ -245,10 +245,10 @@ def test_retire_and_restore_in_a_row_from_many_threads(catalog: Catalog) -> None
 
 def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
-    products.add_photos(catalog, "A", shots(2, 3), actor="ben")
-    products.add_photos(catalog, "A", shots(1), actor="ben")  # nothing new
-    products.change(catalog, Facts("A", "new"), actor="cleo")
-    products.change(catalog, Facts("A", "new"), actor="cleo")  # nothing new
+    products.add_photos(catalog, "A", shots(2, 3), Intake("ben"))
+    products.add_photos(catalog, "A", shots(1), Intake("ben"))  # nothing new
+    products.change(catalog.database, Facts("A", "new"), actor="cleo")
+    products.change(catalog.database, Facts("A", "new"), actor="cleo")  # nothing new
     products.set_active(catalog, "A", False, actor="dan")
     products.set_active(catalog, "A", False, actor="dan")  # nothing new
     products.set_active(catalog, "A", True, actor="x" * 300)
@@ -273,19 +273,19 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
 
 def test_variants_labels_and_attributes(catalog: Catalog) -> None:
     said = Facts("A", variant_group="tea", labels=("store 12", " bakery ", "", "bakery"), attributes={"g": " 500 "})
-    products.create(catalog, said, shots(1), actor="anna")
-    product = products.get(catalog, "A")
+    products.create(catalog, said, shots(1), Intake("anna"))
+    product = products.get(catalog.database, "A")
     assert (product.variant_group, [label.name for label in product.labels]) == ("tea", ["bakery", "store 12"])
     assert (product.attributes, product.version) == ({"g": "500"}, 1)
-    products.change(catalog, Facts("A", "Tea"), actor="ben")  # says nothing of them
-    assert [label.name for label in products.get(catalog, "A").labels] == ["bakery", "store 12"]
-    seen = products.get(catalog, "A").version
-    products.change(catalog, Facts("A", "Tea", labels=("kiosk",)), version=seen, actor="ben")
-    assert [label.name for label in products.get(catalog, "A").labels] == ["kiosk"]
+    products.change(catalog.database, Facts("A", "Tea"), actor="ben")  # says nothing of them
+    assert [label.name for label in products.get(catalog.database, "A").labels] == ["bakery", "store 12"]
+    seen = products.get(catalog.database, "A").version
+    products.change(catalog.database, Facts("A", "Tea", labels=("kiosk",)), version=seen, actor="ben")
+    assert [label.name for label in products.get(catalog.database, "A").labels] == ["kiosk"]
     with pytest.raises(ConflictError):  # labels alone make a version, too
-        products.change(catalog, Facts("A", "Tea", labels=("bakery",)), version=seen, actor="cleo")
-    products.change(catalog, Facts("A", "Tea", variant_group="", labels=(), attributes={}), actor="ben")
-    product = products.get(catalog, "A")
+        products.change(catalog.database, Facts("A", "Tea", labels=("bakery",)), version=seen, actor="cleo")
+    products.change(catalog.database, Facts("A", "Tea", variant_group="", labels=(), attributes={}), actor="ben")
+    product = products.get(catalog.database, "A")
     assert (product.variant_group, product.labels, product.attributes) == ("", [], {})
 
 
@@ -298,20 +298,20 @@ def fill(catalog: Catalog, *facts: Facts) -> None:
 
 
 def skus(catalog: Catalog, search: str) -> list[str]:
-    return [product.sku for product in products.list_page(catalog, products.Filter(search)).products]
+    return [product.sku for product in products.list_page(catalog.database, products.Filter(search)).products]
 
 
 def test_pages_by_key(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number:03}", "n") for number in range(25)))
     seen, after = [], ""
     for total in (10, 10, 5):
-        page = products.list_page(catalog, after=after, limit=10)
+        page = products.list_page(catalog.database, after=after, limit=10)
         assert (len(page.products), page.total) == (total, 25)
         seen += [product.sku for product in page.products]
         after = page.next_key or "end"
     assert after == "end"
     assert seen == [f"S{number:03}" for number in range(25)]
-    assert products.list_page(catalog, limit=25).next_key is None
+    assert products.list_page(catalog.database, limit=25).next_key is None
 
 
 def test_search(catalog: Catalog) -> None:
@@ -330,13 +330,13 @@ def test_search(catalog: Catalog) -> None:
 
 def test_a_search_that_finds_many_is_counted_to_a_thousand(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number:04}", "tea" if number % 2 else "coffee") for number in range(2100)))
-    page = products.list_page(catalog, products.Filter("TEA"), limit=10)
+    page = products.list_page(catalog.database, products.Filter("TEA"), limit=10)
     assert (page.total, page.capped, page.next_key) == (1000, True, "S0019")
-    page = products.list_page(catalog, products.Filter("tea"), after="S2089", limit=10)
+    page = products.list_page(catalog.database, products.Filter("tea"), after="S2089", limit=10)
     assert ([product.sku for product in page.products][-1], page.next_key) == ("S2099", None)
-    page = products.list_page(catalog, products.Filter("S209"), after="S2097", limit=10)
+    page = products.list_page(catalog.database, products.Filter("S209"), after="S2097", limit=10)
     assert ([product.sku for product in page.products], page.total, page.capped) == (["S2098", "S2099"], 10, False)
-    assert products.list_page(catalog).total == 2100
+    assert products.list_page(catalog.database).total == 2100
 
 
 def test_counts(catalog: Catalog) -> None:
@@ -345,21 +345,21 @@ def test_counts(catalog: Catalog) -> None:
     create(catalog, "C", 4)
     products.set_active(catalog, "C", False, actor="anna")
     catalog.gallery.on = False
-    added = products.add_photos(catalog, "A", shots(5), actor="anna")
-    assert products.counts(catalog) == listing.Counts(products=2, photos=4, pending=1)
-    assert products.pending_photos(catalog, products.get(catalog, "A")) == {
+    added = products.add_photos(catalog, "A", shots(5), Intake("anna"))
+    assert products.counts(catalog.database) == listing.Counts(products=2, photos=4, pending=1)
+    assert products.pending_photos(catalog.database, products.get(catalog.database, "A")) == {
         added.photos[0].id: "The gallery is switched off."
     }
 
 
 def narrowed(catalog: Catalog, **only: Any) -> str:
-    return "".join(product.sku for product in products.list_page(catalog, products.Filter(**only)).products)
+    return "".join(product.sku for product in products.list_page(catalog.database, products.Filter(**only)).products)
 
 
 def test_lists_are_narrowed(catalog: Catalog) -> None:
     for sku, group, names, seeds in (("A", "tea", ("x",), (1, 2)), ("B", "tea", ("x", "y"), (3,)), ("C", "", (), (4,))):
         facts = Facts(sku, category="Drinks" if group else "Food", variant_group=group, labels=names)
-        products.create(catalog, facts, shots(*seeds), actor="anna")
+        products.create(catalog, facts, shots(*seeds), Intake("anna"))
     products.set_active(catalog, "C", False, actor="anna")
     expected: list[tuple[dict[str, Any], str]] = [
         ({}, "AB"),
@@ -373,5 +373,5 @@ def test_lists_are_narrowed(catalog: Catalog) -> None:
         ({"never_recognized": True}, "AB"),
     ]
     assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
-    assert products.categories(catalog) == {"Drinks": 2}
-    assert products.labels(catalog) == {"x": 2, "y": 1}
+    assert products.categories(catalog.database) == {"Drinks": 2}
+    assert products.labels(catalog.database) == {"x": 2, "y": 1}

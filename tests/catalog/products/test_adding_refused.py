@@ -10,7 +10,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError, NotFoundError, PhotoRejectedError, StorageError
 from catalog.normalization import check_sku
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage import content_hash
 from tests.support.pictures import bad_files, jpeg
 from tests.support.steps import create, points, rows, shots
@@ -37,24 +37,24 @@ def test_what_a_sku_may_not_be(sku: str) -> None:
 
 def test_a_sku_has_one_form(catalog: Catalog) -> None:
     create(catalog, "Cafe\u0301", 1)  # as a Mac spells a folder
-    assert products.get(catalog, "Caf\u00e9").sku == "Caf\u00e9"
-    assert products.get(catalog, "Cafe\u0301").sku == "Caf\u00e9"
+    assert products.get(catalog.database, "Caf\u00e9").sku == "Caf\u00e9"
+    assert products.get(catalog.database, "Cafe\u0301").sku == "Caf\u00e9"
 
 
 def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
     photo = shots(1)
     calls: list[Callable[[str], object]] = [
-        lambda sku: products.get(catalog, sku),
-        lambda sku: products.add_photos(catalog, sku, photo, actor="anna"),
+        lambda sku: products.get(catalog.database, sku),
+        lambda sku: products.add_photos(catalog, sku, photo, Intake("anna")),
         lambda sku: products.set_active(catalog, sku, False, actor="anna"),
         lambda sku: products.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
-        lambda sku: products.change(catalog, Facts(sku, "name"), actor="anna"),
+        lambda sku: products.change(catalog.database, Facts(sku, "name"), actor="anna"),
     ]
     for sku in BAD_SKUS:
         for call in calls:
             with pytest.raises(NotFoundError):
                 call(sku)
-        assert products.list_page(catalog, products.Filter(sku), after=sku).products == []
+        assert products.list_page(catalog.database, products.Filter(sku), after=sku).products == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
 )
 def test_facts_that_can_not_be(catalog: Catalog, facts: Facts, field: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        products.create(catalog, facts, shots(1), actor="anna")
+        products.create(catalog, facts, shots(1), Intake("anna"))
     assert caught.value.field == field
     assert rows(catalog)["product"] == 0
 
@@ -90,8 +90,8 @@ def test_too_few_and_too_many_photos(catalog: Catalog, count: int) -> None:
     create(catalog, "A", 1)
     uploads = [NewPhoto(f"{n}.jpg", b"not looked at") for n in range(count)]
     for call in (
-        lambda: products.create(catalog, Facts("B"), uploads, actor="anna"),
-        lambda: products.add_photos(catalog, "A", uploads, actor="anna"),
+        lambda: products.create(catalog, Facts("B"), uploads, Intake("anna")),
+        lambda: products.add_photos(catalog, "A", uploads, Intake("anna")),
     ):
         with pytest.raises(InvalidInputError) as caught:
             call()
@@ -106,8 +106,8 @@ def test_a_bad_file_among_good_ones_writes_nothing(catalog: Catalog, name: str) 
     uploads = [*shots(2), NewPhoto(name, data), *shots(3)]
     before = rows(catalog)
     for call in (
-        lambda: products.create(catalog, Facts("A"), uploads, actor="anna"),
-        lambda: products.add_photos(catalog, "there", uploads, actor="anna"),
+        lambda: products.create(catalog, Facts("A"), uploads, Intake("anna")),
+        lambda: products.add_photos(catalog, "there", uploads, Intake("anna")),
     ):
         with pytest.raises(PhotoRejectedError, match=name) as caught:
             call()
@@ -121,7 +121,7 @@ def test_a_bad_file_among_good_ones_writes_nothing(catalog: Catalog, name: str) 
 def test_all_bad_files_are_named(catalog: Catalog) -> None:
     bad = bad_files()
     with pytest.raises(PhotoRejectedError) as caught:
-        products.create(catalog, Facts("A"), [NewPhoto(n, data) for n, (data, _, _) in bad.items()], actor="anna")
+        products.create(catalog, Facts("A"), [NewPhoto(n, data) for n, (data, _, _) in bad.items()], Intake("anna"))
     assert {(each.filename, each.code) for each in caught.value.rejected} == {
         (n, code) for n, (_, _, code) in bad.items()
     }
@@ -129,8 +129,8 @@ def test_all_bad_files_are_named(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize("filename", ["", "a\x00\x1b[31m\ud800.jpg", "../../etc/passwd", "x" * 300])
 def test_a_file_name_is_only_a_name(catalog: Catalog, filename: str) -> None:
-    products.create(catalog, Facts("A"), [NewPhoto(filename, jpeg(1))], actor="anna")
-    stored = products.get(catalog, "A").photos[0].filename
+    products.create(catalog, Facts("A"), [NewPhoto(filename, jpeg(1))], Intake("anna"))
+    stored = products.get(catalog.database, "A").photos[0].filename
     assert len(stored) <= 255
     assert stored.isprintable()
 

@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import BarcodeTakenError, InvalidInputError, NotFoundError
-from catalog.products import Added, Facts, FoundBarcode, barcode_owners
+from catalog.products import Added, Facts, FoundBarcode, Intake, barcode_owners
 from catalog.recognition import barcode_lookup
 from catalog.storage import content_hash
 from catalog.storage.tables import AuditEntry
@@ -25,11 +25,11 @@ GTIN, GTIN_OTHER = "0" + EAN13, "0" + OTHER
 
 
 def add(catalog: Catalog, sku: str, data: bytes, *numbers: str) -> Added:
-    return products.create(catalog, Facts(sku, barcodes=numbers), [NewPhoto("photo.jpg", data)], actor="anna")
+    return products.create(catalog, Facts(sku, barcodes=numbers), [NewPhoto("photo.jpg", data)], Intake("anna"))
 
 
 def of(catalog: Catalog, sku: str) -> list[str]:
-    return [barcode.gtin for barcode in products.get(catalog, sku).barcodes]
+    return [barcode.gtin for barcode in products.get(catalog.database, sku).barcodes]
 
 
 def audited(catalog: Catalog) -> list[tuple[str, str, Any, Any]]:
@@ -44,7 +44,7 @@ def test_a_person_gives_barcodes(catalog: Catalog) -> None:
     added = add(catalog, "A", jpeg(1), "4 006381 333931", UPCA, "0" + UPCA)
     assert added.barcodes == (f"00{UPCA}", GTIN), "one form, every one once"
     assert of(catalog, "A") == [f"00{UPCA}", GTIN]
-    products.change(catalog, Facts("A", "A", barcodes=(EAN8, EAN13)), actor="ben")
+    products.change(catalog.database, Facts("A", "A", barcodes=(EAN8, EAN13)), actor="ben")
     assert of(catalog, "A") == [f"000000{EAN8}", f"00{UPCA}", GTIN]
     assert audited(catalog) == [
         ("anna", "product.create", None, [f"00{UPCA}", GTIN]),
@@ -57,15 +57,15 @@ def test_a_barcode_that_is_none_writes_nothing(catalog: Catalog, wrong: str) -> 
     create(catalog, "there", 1)
     for call in (
         lambda: add(catalog, "A", jpeg(2), EAN13, wrong),
-        lambda: products.change(catalog, Facts("there", "new name", barcodes=(EAN13, wrong)), actor="anna"),
-        lambda: barcode_owners.add(catalog, "there", wrong, actor="anna"),
-        lambda: barcode_owners.remove(catalog, "there", wrong, actor="anna"),
+        lambda: products.change(catalog.database, Facts("there", "new name", barcodes=(EAN13, wrong)), actor="anna"),
+        lambda: barcode_owners.add(catalog.database, "there", wrong, actor="anna"),
+        lambda: barcode_owners.remove(catalog.database, "there", wrong, actor="anna"),
     ):
         with pytest.raises(InvalidInputError) as caught:
             call()
         assert caught.value.field == "barcode"
     assert rows(catalog)["product"] == 1
-    assert (products.get(catalog, "there").name, of(catalog, "there")) == ("there", [])
+    assert (products.get(catalog.database, "there").name, of(catalog, "there")) == ("there", [])
 
 
 def test_more_barcodes_than_anybody_has(catalog: Catalog) -> None:
@@ -80,14 +80,14 @@ def test_a_barcode_belongs_to_one_product(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="anna")  # a retired product can come back
     for call in (
         lambda: add(catalog, "C", jpeg(3), EAN8, EAN13),
-        lambda: products.change(catalog, Facts("B", "new name", barcodes=(EAN8, EAN13)), actor="anna"),
-        lambda: barcode_owners.add(catalog, "B", EAN13, actor="anna"),
+        lambda: products.change(catalog.database, Facts("B", "new name", barcodes=(EAN8, EAN13)), actor="anna"),
+        lambda: barcode_owners.add(catalog.database, "B", EAN13, actor="anna"),
     ):
         with pytest.raises(BarcodeTakenError, match=f"{EAN13} belongs to the product 'A'") as caught:
             call()
         assert (caught.value.gtin, caught.value.sku, caught.value.code) == (GTIN, "A", "barcode_taken")
     assert rows(catalog)["product"] == 2
-    assert (products.get(catalog, "B").name, of(catalog, "B")) == ("B", [])
+    assert (products.get(catalog.database, "B").name, of(catalog, "B")) == ("B", [])
     with pytest.raises(NotFoundError):
         catalog.photos.get(content_hash(jpeg(3)))
 
@@ -95,17 +95,17 @@ def test_a_barcode_belongs_to_one_product(catalog: Catalog) -> None:
 def test_adding_and_removing(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     create(catalog, "B", 2)
-    barcode_owners.add(catalog, "A", EAN13, actor="ben")
-    barcode_owners.add(catalog, "A", GTIN, actor="ben")  # nothing new
+    barcode_owners.add(catalog.database, "A", EAN13, actor="ben")
+    barcode_owners.add(catalog.database, "A", GTIN, actor="ben")  # nothing new
     with pytest.raises(NotFoundError, match=EAN13):
-        barcode_owners.remove(catalog, "B", EAN13, actor="ben")
-    barcode_owners.remove(catalog, "A", f"0{EAN13}", actor="cleo")
+        barcode_owners.remove(catalog.database, "B", EAN13, actor="ben")
+    barcode_owners.remove(catalog.database, "A", f"0{EAN13}", actor="cleo")
     assert of(catalog, "A") == []
-    barcode_owners.add(catalog, "B", EAN13, actor="dan")
+    barcode_owners.add(catalog.database, "B", EAN13, actor="dan")
     assert of(catalog, "B") == [GTIN]
     for call in (barcode_owners.add, barcode_owners.remove):
         with pytest.raises(NotFoundError):
-            call(catalog, "no such", EAN13, actor="dan")
+            call(catalog.database, "no such", EAN13, actor="dan")
     assert audited(catalog)[2:] == [
         ("ben", "barcode.add", [], [GTIN]),
         ("cleo", "barcode.remove", [GTIN], []),
@@ -122,7 +122,7 @@ def test_of_many_who_claim_the_same_barcodes_one_gets_them(catalog: Catalog) -> 
         start.wait()
         mine = (EAN13, EAN8) if number % 2 else (EAN8, EAN13)
         try:
-            products.change(catalog, Facts(f"S{number}", "won", barcodes=mine), actor="anna")
+            products.change(catalog.database, Facts(f"S{number}", "won", barcodes=mine), actor="anna")
             return f"S{number}"
         except BarcodeTakenError as error:
             assert error.sku != f"S{number}"
@@ -134,7 +134,7 @@ def test_of_many_who_claim_the_same_barcodes_one_gets_them(catalog: Catalog) -> 
     for seed in range(4):
         won = f"S{seed}" in winners
         assert of(catalog, f"S{seed}") == ([f"000000{EAN8}", GTIN] if won else [])
-        assert (products.get(catalog, f"S{seed}").name == "won") is won, "all of a change, or nothing"
+        assert (products.get(catalog.database, f"S{seed}").name == "won") is won, "all of a change, or nothing"
 
 
 def test_search_by_barcode(catalog: Catalog) -> None:
@@ -142,7 +142,7 @@ def test_search_by_barcode(catalog: Catalog) -> None:
     create(catalog, "B", 2)
 
     def found(search: str) -> list[str]:
-        return [product.sku for product in products.list_page(catalog, products.Filter(search)).products]
+        return [product.sku for product in products.list_page(catalog.database, products.Filter(search)).products]
 
     for search in (UPCA, f"0{UPCA}", " 0 36000 29145 2 "):
         assert found(search) == ["A"]
@@ -161,7 +161,7 @@ def test_barcodes_on_photos_are_told_and_not_kept(catalog: Catalog) -> None:
             NewPhoto("4.jpg", jpeg(4)),
             NewPhoto("5.jpg", photo(5, "2012345678903")),  # of a shop's own scales
         ],
-        actor="anna",
+        Intake("anna"),
     )
     assert sorted(added.barcodes_found, key=lambda found: found.gtin) == [
         FoundBarcode(f"000000{EAN8}", "A"),
@@ -171,11 +171,13 @@ def test_barcodes_on_photos_are_told_and_not_kept(catalog: Catalog) -> None:
     assert [found.printed for found in added.barcodes_found if not found.sku] == [EAN13]
     assert added.searchable
     assert of(catalog, "A") == [f"000000{EAN8}"]
-    again = products.add_photos(catalog, "owner", [NewPhoto("1.jpg", photo(1, EAN13))], actor="anna")
+    again = products.add_photos(catalog, "owner", [NewPhoto("1.jpg", photo(1, EAN13))], Intake("anna"))
     assert again.barcodes_found == (FoundBarcode(GTIN, ""),)
-    unread = products.add_photos(catalog, "owner", [NewPhoto("1.jpg", photo(1, EAN13))], actor="a", compare=False)
+    unread = products.add_photos(
+        catalog, "owner", [NewPhoto("1.jpg", photo(1, EAN13))], Intake("a", check="off", read_barcodes=False)
+    )
     assert unread.barcodes_found == ()
-    assert barcode_owners.look_up(catalog, [OTHER, EAN13]) == (
+    assert barcode_owners.look_up(catalog.database, [OTHER, EAN13]) == (
         FoundBarcode(GTIN_OTHER, "owner"),
         FoundBarcode(GTIN, ""),
     )
@@ -183,20 +185,20 @@ def test_barcodes_on_photos_are_told_and_not_kept(catalog: Catalog) -> None:
 
 def test_a_photo_names_the_product_by_its_barcode(catalog: Catalog) -> None:
     query = encode(pack(1, bars(EAN13, width=240), bars(OTHER, width=400), angle=10), quality=80)
-    assert barcode_lookup.find_product(catalog, query) == []
-    products.create(catalog, Facts("A", "Pen", barcodes=(EAN13, EAN8)), shots(1), actor="anna")
-    (found,) = barcode_lookup.find_product(catalog, query)
+    assert barcode_lookup.find_product(catalog.database, query) == []
+    products.create(catalog, Facts("A", "Pen", barcodes=(EAN13, EAN8)), shots(1), Intake("anna"))
+    (found,) = barcode_lookup.find_product(catalog.database, query)
     assert (found.sku, found.name, found.gtin) == ("A", "Pen", GTIN)
     xs, ys = zip(*found.place, strict=True)
     assert len(found.place) == 4 and 0 < min(xs) < max(xs) < 0.5 and 0.3 < min(ys) < max(ys) < 0.7
     add(catalog, "B", jpeg(2), OTHER)
-    assert [each.sku for each in barcode_lookup.find_product(catalog, query)] == ["B", "A"], "the larger first"
+    assert [each.sku for each in barcode_lookup.find_product(catalog.database, query)] == ["B", "A"], "the larger first"
     both = encode(pack(2, bars(EAN8, "EAN-8"), bars(EAN13)), quality=80)
-    assert [each.sku for each in barcode_lookup.find_product(catalog, both)] == ["A"], "each product once"
-    assert barcode_lookup.find_product(catalog, jpeg(1)) == []
+    assert [each.sku for each in barcode_lookup.find_product(catalog.database, both)] == ["A"], "each product once"
+    assert barcode_lookup.find_product(catalog.database, jpeg(1)) == []
     products.set_active(catalog, "B", False, actor="anna")
-    assert [each.sku for each in barcode_lookup.find_product(catalog, query)] == ["A"]
-    barcode_owners.remove(catalog, "A", EAN13, actor="anna")
-    assert barcode_lookup.find_product(catalog, query) == []
+    assert [each.sku for each in barcode_lookup.find_product(catalog.database, query)] == ["A"]
+    barcode_owners.remove(catalog.database, "A", EAN13, actor="anna")
+    assert barcode_lookup.find_product(catalog.database, query) == []
     with pytest.raises(ImageError):
-        barcode_lookup.find_product(catalog, bad_files()["half.jpg"][0])
+        barcode_lookup.find_product(catalog.database, bad_files()["half.jpg"][0])

@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, run_pending
 from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError, PhotoRejectedError
-from catalog.products import Facts, photo_edits
+from catalog.products import Facts, Intake, photo_edits
 from catalog.recognition import recognize
 from catalog.storage import content_hash
 from catalog.storage.tables import AuditEntry, Photo
@@ -22,11 +22,11 @@ LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 
 
 def hashes(catalog: Catalog, sku: str) -> list[str]:
-    return [photo.sha256 for photo in products.get(catalog, sku).photos]
+    return [photo.sha256 for photo in products.get(catalog.database, sku).photos]
 
 
 def ids(catalog: Catalog, sku: str) -> list[uuid.UUID]:
-    return [photo.id for photo in products.get(catalog, sku).photos]
+    return [photo.id for photo in products.get(catalog.database, sku).photos]
 
 
 def last_audit(catalog: Catalog) -> AuditEntry:
@@ -71,7 +71,9 @@ def test_a_photo_moves_to_a_retired_product_and_back(catalog: Catalog) -> None:
     products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
     assert recognize(catalog, jpeg(1)).matches[0].score < 0.999
     assert points(catalog) == 1
-    moved = next(photo.id for photo in products.get(catalog, "B").photos if photo.sha256 == content_hash(jpeg(1)))
+    moved = next(
+        photo.id for photo in products.get(catalog.database, "B").photos if photo.sha256 == content_hash(jpeg(1))
+    )
     products.move_photo(catalog, "B", moved, "A", actor="anna")
     assert ids(catalog, "A")[0] == added.photos[0].id
     assert first(catalog, 1) == "A"
@@ -119,11 +121,11 @@ def test_a_photo_that_can_not_be_used_replaces_none(catalog: Catalog, name: str)
 
 def test_only_a_part_of_a_photo_counts_and_the_whole_comes_back(catalog: Catalog) -> None:
     whole = both(1, 2)
-    added = products.create(catalog, Facts("A"), [NewPhoto("two.png", whole)], actor="anna")
+    added = products.create(catalog, Facts("A"), [NewPhoto("two.png", whole)], Intake("anna"))
     create(catalog, "B", 3)
     cropped = products.crop_photo(catalog, "A", added.photos[0].id, RIGHT, actor="anna")
     assert cropped.state == "searchable"
-    (photo,) = products.get(catalog, "A").photos
+    (photo,) = products.get(catalog.database, "A").photos
     assert (photo.original, photo.crop, photo.width, photo.height) == (content_hash(whole), list(RIGHT), 320, 240)
     part = Image.open(io.BytesIO(catalog.photos.get(photo.sha256)))
     assert part.size == (320, 240)
@@ -131,11 +133,11 @@ def test_only_a_part_of_a_photo_counts_and_the_whole_comes_back(catalog: Catalog
     assert before.score < 0.9 and (best.sku, best.score) == ("A", pytest.approx(1, abs=0.03))
     # A part of the part is cut from the whole, and is kept as such.
     products.crop_photo(catalog, "A", cropped.id, LEFT, actor="anna")
-    (photo,) = products.get(catalog, "A").photos
+    (photo,) = products.get(catalog.database, "A").photos
     assert (photo.original, photo.crop, photo.width) == (content_hash(whole), [0.5, 0.0, 0.75, 1.0], 160)
     back = products.uncrop_photo(catalog, "A", photo.id, actor="anna")
     assert back.id == added.photos[0].id
-    (photo,) = products.get(catalog, "A").photos
+    (photo,) = products.get(catalog.database, "A").photos
     assert (photo.original, photo.crop, photo.sha256) == (None, None, content_hash(whole))
     assert rows(catalog) == {"product": 2, "photo": 2, "enrollment": 2, "removal": 0}
     assert points(catalog) == 2
@@ -197,7 +199,7 @@ def test_nothing_changes_when_the_store_is_full(catalog: Catalog, edit: str, mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("catalog.photos.os.replace", full)
+    monkeypatch.setattr("catalog.durable_files.os.replace", full)
     with pytest.raises(CatalogError, match="No space left"):
         EDITS[edit](catalog, "A", added.photos[0].id)
     monkeypatch.undo()

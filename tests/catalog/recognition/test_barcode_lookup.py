@@ -10,7 +10,7 @@ from PIL import Image
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import Match, recognize
 from catalog.recognition.barcode_lookup import ByBarcode
 from catalog.recognition.decision import by_barcode
@@ -33,7 +33,7 @@ def shown(*codes: str, photo: bytes | None = None) -> bytes:
 def filled(catalog: Catalog) -> Catalog:
     for sku, place, codes in (("TEA", 0, (TEA,)), ("COFFEE", 3, (COFFEE,)), ("BARE", 5, ())):
         facts = Facts(sku, f"Name of {sku}", barcodes=codes)
-        products.create(catalog, facts, [NewPhoto("f.jpg", front(DRAWN[place]))], actor="test")
+        products.create(catalog, facts, [NewPhoto("f.jpg", front(DRAWN[place]))], Intake("test"))
     return catalog
 
 

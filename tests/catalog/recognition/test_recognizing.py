@@ -13,7 +13,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, outbox, photo_rows
 from catalog.errors import PhotoRejectedError
 from catalog.gallery import GalleryPoint
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import Match, decide, recognize
 from catalog.recognition.candidates import find
 from catalog.storage.tables import Enrollment, Photo, Product
@@ -128,7 +128,7 @@ def test_a_photo_that_can_not_be_used(catalog: Catalog, name: str) -> None:
 
 
 def test_the_contracts_form(catalog: Catalog) -> None:
-    products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], actor="anna")
+    products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
     answer = recognize(catalog, jpeg(1)).as_dict()
     said = ["decision", "matches", "decided_by", "confidence", "barcodes", "bundle", "milliseconds", "id"]
     assert list(answer) == said

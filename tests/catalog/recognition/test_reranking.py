@@ -19,7 +19,7 @@ from catalog.demo import camera
 from catalog.demo.products import products as drawn_products
 from catalog.enrollment import NewPhoto
 from catalog.errors import StorageError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import Recognition, recognize, reranking
 from catalog.storage import feature_store
 from embedder import matching
@@ -40,7 +40,7 @@ def reference(place: int) -> bytes:
 def filled(catalog: Catalog) -> Catalog:
     with_settings(catalog, second_look_ms=60_000)  # a machine that is busy must not change what is tested
     for place, product in enumerate(DRAWN[:8]):
-        products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", reference(place))], actor="test")
+        products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", reference(place))], Intake("test"))
     return catalog
 
 
@@ -50,7 +50,7 @@ def with_settings(catalog: Catalog, **changes: Any) -> Catalog:
 
 
 def details_file(catalog: Catalog, place: int) -> Path:
-    (photo,) = products.get(catalog, DRAWN[place].sku).photos
+    (photo,) = products.get(catalog.database, DRAWN[place].sku).photos
     (path,) = (catalog.settings.data / "photos").rglob(f"{photo.sha256}.{feature_store.KIND}")
     return path
 
@@ -77,7 +77,7 @@ def test_answers_say_in_json_what_they_rest_on(filled: Catalog) -> None:
     assert found["decided_by"] == "details"
     assert 0.7 < found["confidence"] <= 1
     best = found["matches"][0]
-    (photo,) = products.get(filled, DRAWN[3].sku).photos
+    (photo,) = products.get(filled.database, DRAWN[3].sku).photos
     assert best["evidence"]["photo"] == photo.sha256
     assert best["evidence"]["points"] > found["matches"][1].get("points", 0)
     alone = recognize(filled, jpeg(3)).as_dict()
@@ -110,7 +110,7 @@ def test_a_family_is_told_apart_by_the_line_that_differs(catalog: Catalog) -> No
     assert len(members) >= 3, name
     for place in members:
         photo = NewPhoto("front.jpg", front(everything[place]))
-        products.create(catalog, Facts(everything[place].sku), [photo], actor="test")
+        products.create(catalog, Facts(everything[place].sku), [photo], Intake("test"))
     for place in members:
         shot = encode(camera.query(everything[place], 0), quality=88)
         answer = recognize(catalog, shot)
@@ -158,7 +158,7 @@ def test_a_store_that_takes_no_details_takes_the_product_all_the_same(
 
     with monkeypatch.context() as during:
         during.setattr(catalog.photos, "put_beside", full)
-        added = products.create(catalog, Facts("A"), [NewPhoto("a.jpg", reference(0))], actor="test")
+        added = products.create(catalog, Facts("A"), [NewPhoto("a.jpg", reference(0))], Intake("test"))
         assert added.searchable
         assert first(recognize(catalog, query(0)))[1] == "A"
     assert not list((catalog.settings.data / "photos").rglob("*.details-*"))

@@ -6,7 +6,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.products import Facts, barcode_owners
+from catalog.products import Facts, Intake, barcode_owners
 from catalog.recognition import Among, barcode_lookup, recognize
 from tests.support.drawn import DRAWN, front, small_and_turned
 from tests.support.pictures import jpeg
@@ -20,7 +20,7 @@ def skus(catalog: Catalog, seed: int, among: Among) -> list[str]:
 def test_a_till_is_answered_from_its_own_set(catalog: Catalog) -> None:
     create_each(catalog, 1, 2, 3, 4)
     for sku, names in (("S1", ["bakery"]), ("S2", ["bakery", "kiosk"]), ("S3", ["kiosk"])):
-        products.set_labels(catalog, sku, names, actor="anna")
+        products.set_labels(catalog.database, sku, names, actor="anna")
     assert skus(catalog, 1, Among())[0] == "S1"
     assert skus(catalog, 1, Among(labels=("bakery",)))[0] == "S1"
     assert set(skus(catalog, 1, Among(labels=("bakery",)))) == {"S1", "S2"}
@@ -32,7 +32,7 @@ def test_a_till_is_answered_from_its_own_set(catalog: Catalog) -> None:
 
 def test_a_set_whose_products_are_retired_is_empty_and_no_error(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
-    products.set_labels(catalog, "S1", ["bakery"], actor="anna")
+    products.set_labels(catalog.database, "S1", ["bakery"], actor="anna")
     products.set_active(catalog, "S1", False, actor="anna")
     assert skus(catalog, 1, Among(labels=("bakery",))) == []
 
@@ -47,15 +47,15 @@ def test_a_set_that_there_is_not(catalog: Catalog) -> None:
 
 def test_many_neighbours_outside_of_the_set_hide_none_of_it(catalog: Catalog) -> None:
     # 60 photos of one product are nearer than the only one of the set: more than the first search asks for.
-    products.create(catalog, Facts("many"), shots(*range(100, 150)), actor="anna")
-    products.add_photos(catalog, "many", shots(*range(150, 160)), actor="anna", compare=False)
+    products.create(catalog, Facts("many"), shots(*range(100, 150)), Intake("anna"))
+    products.add_photos(catalog, "many", shots(*range(150, 160)), Intake("anna", check="off", read_barcodes=False))
     create(catalog, "one", 1)
     assert skus(catalog, 100, Among(skus=("one",))) == ["one"]
 
 
 def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
     for product in DRAWN[:3]:
-        products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", front(product))], actor="anna")
+        products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", front(product))], Intake("anna"))
     photo = small_and_turned(DRAWN[0])
     everything = recognize(catalog, photo)
     assert (everything.matches[0].sku, everything.decided_by) == (DRAWN[0].sku, "details")
@@ -67,13 +67,13 @@ def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
 
 def test_a_barcode_of_another_set_does_not_decide(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
-    barcode_owners.add(catalog, "S1", "4006381333931", actor="anna")
-    assert barcode_lookup.find_product(catalog, jpeg(1), frozenset()) == []
+    barcode_owners.add(catalog.database, "S1", "4006381333931", actor="anna")
+    assert barcode_lookup.find_product(catalog.database, jpeg(1), frozenset()) == []
 
 
 def test_of_a_set_no_more_is_asked_for_than_it_has(catalog: Catalog, asked: list[int]) -> None:
-    products.create(catalog, Facts("many"), shots(*range(100, 150)), actor="anna", compare=False)
-    products.add_photos(catalog, "many", shots(*range(150, 160)), actor="anna", compare=False)
+    products.create(catalog, Facts("many"), shots(*range(100, 150)), Intake("anna", check="off", read_barcodes=False))
+    products.add_photos(catalog, "many", shots(*range(150, 160)), Intake("anna", check="off", read_barcodes=False))
     create_each(catalog, 1, 2)
     asked.clear()  # adding photos searches, too
     assert skus(catalog, 100, Among(skus=("many",))) == ["many"]

@@ -51,7 +51,9 @@ def test_answers_are_kept_with_what_they_named(catalog: Catalog) -> None:
     assert (kept.sku, kept.score, kept.bundle_id) == ("S1", pytest.approx(1, abs=1e-3), found.bundle)
     assert kept.milliseconds == found.milliseconds
     assert abs(kept.at - now()) < timedelta(minutes=1)
-    assert [p.sku for p in products.list_page(catalog, products.Filter(never_recognized=True)).products] == ["S2"]
+    assert [p.sku for p in products.list_page(catalog.database, products.Filter(never_recognized=True)).products] == [
+        "S2"
+    ]
 
 
 def test_an_answer_that_named_nobody(catalog: Catalog) -> None:

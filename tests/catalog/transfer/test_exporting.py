@@ -11,7 +11,7 @@ from catalog import products, transfer
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.storage.photo_folder import FolderStore
 from catalog.transfer import sources
 from catalog.transfer.importing import Report
@@ -23,7 +23,12 @@ Contents = dict[str, tuple[Any, ...]]
 
 def fill(catalog: Catalog) -> None:
     def create(facts: Facts, *photos: tuple[str, int]) -> None:
-        products.create(catalog, facts, [NewPhoto(name, jpeg(seed)) for name, seed in photos], actor="t", compare=False)
+        products.create(
+            catalog,
+            facts,
+            [NewPhoto(name, jpeg(seed)) for name, seed in photos],
+            Intake("t", check="off", read_barcodes=False),
+        )
 
     create(Facts("A", "=1+1", "@brand", "-x", ("4006381333931", "96385074")), ("1.jpg", 1), ("1.jpg", 2), ("1.JPG", 3))
     create(Facts("Tee grün 1.5+", 'Grüner "Tee", 茶; groß', "Blatt"), ("grün|茶.jpg", 4))
@@ -37,7 +42,7 @@ def fill(catalog: Catalog) -> None:
 def contents(catalog: Catalog) -> Contents:
     found = {}
     for sku in ("A", "Tee grün 1.5+", "odd", "gone", "sets"):
-        product = products.get(catalog, sku)
+        product = products.get(catalog.database, sku)
         numbers = [barcode.gtin for barcode in product.barcodes]
         hashes = {photo.sha256 for photo in product.photos}
         more = (product.variant_group, [label.name for label in product.labels], product.attributes)
@@ -65,16 +70,16 @@ def test_what_is_exported_can_be_imported(
     fill(catalog)
     done = transfer.export(catalog, tmp_path / target)
     assert (done.products, done.photos, done.errors) == (5, 11, [])
-    assert transfer.count(catalog) == 11
+    assert transfer.count(catalog.database) == 11
     other = empty()
     with transfer.opened(tmp_path / target) as source:
         assert source.listed and source.photos == 11
-        assert transfer.check(other, source.items) == []
+        assert transfer.check(other.database, source.items) == []
         assert transfer.run(other, source.items, actor="t") == Report(products=5, photos=11)
     assert contents(other) == contents(catalog)
     # Into the catalog that it came from it changes nothing.
     with transfer.opened(tmp_path / target) as source:
-        assert transfer.check(catalog, source.items) == []
+        assert transfer.check(catalog.database, source.items) == []
         assert transfer.run(catalog, source.items, actor="t") == Report(duplicates=11)
     other.close()
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -118,7 +123,7 @@ def test_nothing_is_overwritten(catalog: Catalog, tmp_path: Path) -> None:
 def test_an_export_that_fails_leaves_nothing(catalog: Catalog, tmp_path: Path, target: str) -> None:
     fill(catalog)
 
-    def stop(photos: int) -> None:
+    def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     before = sorted(tmp_path.iterdir())
@@ -129,7 +134,7 @@ def test_an_export_that_fails_leaves_nothing(catalog: Catalog, tmp_path: Path, t
 
 def test_a_photo_that_was_lost_is_told(catalog: Catalog, tmp_path: Path) -> None:
     fill(catalog)
-    lost = products.get(catalog, "Tee grün 1.5+").photos[0].sha256
+    lost = products.get(catalog.database, "Tee grün 1.5+").photos[0].sha256
     assert isinstance(catalog.photos, FolderStore)
     (catalog.photos.root / lost[:2] / lost[2:4] / lost).unlink()
     done = transfer.export(catalog, tmp_path / "out")

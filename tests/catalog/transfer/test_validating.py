@@ -12,7 +12,7 @@ from tests.support.pictures import bad_files, encode, jpeg, odd_files, picture
 
 def check(catalog: Catalog, path: Path) -> list[str]:
     with transfer.opened(path) as source:
-        return transfer.check(catalog, source.items)
+        return transfer.check(catalog.database, source.items)
 
 
 def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> 
     for error, (line, words) in zip(errors, expected, strict=True):
         assert error.startswith(f"{path}:{line}: ")
         assert words in error
-    assert products.counts(catalog).products == 1
+    assert products.counts(catalog.database).products == 1
 
 
 def test_what_is_right_is_let_pass(catalog: Catalog, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from embedder import evaluation
-from embedder.bundle import RELEASED, Thresholds, load_bundle, write_bundle
+from embedder.bundle import RELEASED, BundleParts, Thresholds, load_bundle, write_bundle
 from embedder.errors import DataError
 from embedder.evaluation import protocols
 from embedder.inference import Embedder
@@ -231,12 +231,14 @@ def test_narrowed_to_what_a_training_left_out(shapes: Path, tmp_path: Path) -> N
     """Of several sets together: SKUs of another set are passed over."""
     made = write_bundle(
         tmp_path / "bundle",
-        (RELEASED / "model.tflite").read_bytes(),
-        name="held",
-        version="1",
-        dim=256,
-        size=192,
-        training={"left_out": ["green-bar", "of-another-set", "red-square"]},
+        BundleParts(
+            (RELEASED / "model.tflite").read_bytes(),
+            name="held",
+            version="1",
+            dim=256,
+            size=192,
+            training={"left_out": ["green-bar", "of-another-set", "red-square"]},
+        ),
     )
     protocol = protocols.few_references(shapes, 3, made.path)
     assert list(protocol.known) == ["green-bar", "red-square"]

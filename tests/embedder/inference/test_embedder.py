@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from embedder import images
-from embedder.bundle import RELEASED, load_bundle, write_bundle
+from embedder.bundle import RELEASED, BundleParts, load_bundle, write_bundle
 from embedder.errors import BundleError, ImageError
 from embedder.inference import Embedder
 
@@ -59,7 +59,7 @@ def test_files_keep_their_order_and_tell_their_errors(released: Embedder, shapes
 def test_vector_of_a_photo_is_the_mean_of_its_views(views: tuple[str, ...], shapes: Path, tmp_path: Path) -> None:
     old = load_bundle(RELEASED)
     shape = {"dim": old.dim, "size": old.size, "views": views}
-    made = write_bundle(tmp_path / "b", old.model_path.read_bytes(), name="n", version="1", **shape)
+    made = write_bundle(tmp_path / "b", BundleParts(old.model_path.read_bytes(), name="n", version="1", **shape))
     embedder = Embedder(made, workers=2)
     photo = next(shapes.rglob("*.png")).read_bytes()
     picture = images.decode(photo)
@@ -81,13 +81,13 @@ def test_bytes_that_are_no_photo(released: Embedder) -> None:
 def test_model_that_is_not_what_the_bundle_says(tmp_path: Path, changes: dict[str, int]) -> None:
     old = load_bundle(RELEASED)
     shape = {"dim": old.dim, "size": old.size, **changes}
-    made = write_bundle(tmp_path / "b", old.model_path.read_bytes(), name="lie", version="1", **shape)
+    made = write_bundle(tmp_path / "b", BundleParts(old.model_path.read_bytes(), name="lie", version="1", **shape))
     with pytest.raises(BundleError, match="takes"):
         Embedder(made, workers=1)
 
 
 def test_model_that_is_no_model(tmp_path: Path) -> None:
-    made = write_bundle(tmp_path / "b", b"TFL3 it is not", name="text", version="1", dim=8, size=32)
+    made = write_bundle(tmp_path / "b", BundleParts(b"TFL3 it is not", name="text", version="1", dim=8, size=32))
     with pytest.raises(BundleError, match="no LiteRT model"):
         Embedder(made, workers=1)
 

@@ -9,11 +9,11 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import NewPhoto
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from tests.support.pictures import jpeg
 
 if __name__ == "__main__":
     catalog = Catalog.open(Settings.from_env())
     for seed in count(int(sys.argv[1])):
-        added = products.create(catalog, Facts(f"S{seed}"), [NewPhoto("photo.jpg", jpeg(seed))], actor="adding")
+        added = products.create(catalog, Facts(f"S{seed}"), [NewPhoto("photo.jpg", jpeg(seed))], Intake("adding"))
         print(seed, added.searchable, flush=True)

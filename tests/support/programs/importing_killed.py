@@ -13,12 +13,10 @@ from catalog.config import Settings
 from catalog.transfer import sources
 
 if __name__ == "__main__":
-    left = int(sys.argv[2])
+    most = int(sys.argv[2])
 
-    def count(photos: int) -> None:
-        global left
-        left -= photos
-        if left <= 0:
+    def count(done: int, total: int) -> None:
+        if done >= most:
             os.kill(os.getpid(), signal.SIGKILL)
 
     catalog = Catalog.open(Settings.from_env())

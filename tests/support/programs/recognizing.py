@@ -14,7 +14,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import NewPhoto, Worker
-from catalog.products import Facts
+from catalog.products import Facts, Intake
 from catalog.recognition import recognize
 from tests.support.pictures import jpeg
 
@@ -35,7 +35,7 @@ if __name__ == "__main__":
             print(answer.bundle, answer.matches[0].sku == f"S{seed}", flush=True)
             if turn % 20 == 19:
                 new = 1000 + turn
-                products.create(catalog, Facts(f"S{new}"), [NewPhoto("photo.jpg", jpeg(new))], actor="recognizing")
+                products.create(catalog, Facts(f"S{new}"), [NewPhoto("photo.jpg", jpeg(new))], Intake("recognizing"))
                 print("added", new, flush=True)
         except Exception as error:
             print("error", repr(error), flush=True)

@@ -1,0 +1,99 @@
+"""How photos come into a product, whether it is new, gets more of them, or has one exchanged."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from catalog import admission, enrollment
+from catalog.admission import Checked, LookAlike
+from catalog.catalog import Catalog
+from catalog.enrollment import ReadPhoto, Upload
+from catalog.errors import PhotoWarning
+from catalog.generations import Live
+from catalog.products import barcode_owners
+from catalog.storage import feature_store
+from embedder.inference import Look
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Who brings photos, and what is done with them before they are accepted.
+
+    `source` is kept with the photos: how they came. `check`: "report" says when a photo is in the catalog already or
+    near to another product, "refuse" raises PhotoQuestionableError for a photo with a warning, and "off" compares it
+    with no other photo: only what it shows by itself (too dark, blurred) is then kept. `read_barcodes`: say which
+    barcodes the photos show.
+    """
+
+    actor: str
+    source: str = ""
+    check: Literal["off", "report", "refuse"] = "report"
+    read_barcodes: bool = True
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What became of one photo.
+
+    `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
+    safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
+    already. `like`: another product's photo that shows the same pack. `details`: how many local features it has, None
+    where the model has no visual words. `warnings`: about the photo, which was accepted all the same.
+    """
+
+    id: uuid.UUID
+    filename: str
+    sha256: str
+    state: Literal["searchable", "pending"]
+    duplicate: bool = False
+    reason: str = ""
+    like: LookAlike | None = None
+    details: int | None = None
+    warnings: tuple[PhotoWarning, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Photos that were read by the live model and checked, and whose bytes are safe; `barcodes`: read from them."""
+
+    live: Live
+    photos: list[ReadPhoto]
+    checks: list[Checked]
+    barcodes: list[str]
+
+
+def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: Intake) -> Batch:
+    """Read and check photos that are to be added to a product, then store them.
+
+    Raises PhotoRejectedError before anything is stored, and StorageError.
+    """
+    live = catalog.generations.live()
+    photos = enrollment.read_photos(live.embedder, uploads)
+    checks = admission.check(catalog, live, sku, photos, compare=intake.check != "off")
+    if intake.check == "refuse":
+        admission.refuse(photos, checks)
+    raw = [photo.data for photo in photos]
+    barcodes = barcode_owners.read_photos(live.embedder, raw) if intake.read_barcodes else []
+    for photo in photos:
+        catalog.photos.put(photo.data)
+        if photo.look.details is not None:
+            feature_store.keep(catalog.photos, photo.sha256, photo.look.details)
+    return Batch(live, photos, checks, barcodes)
+
+
+def enroll_photos(
+    catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look], *, active: bool
+) -> dict[uuid.UUID, str]:
+    """Enroll committed photos of a product: ids of those that are pending, and why. Never raises for a dead gallery."""
+    if not active:
+        return dict.fromkeys(looks, "the product is retired")
+    return enrollment.enroll(catalog, live, looks)
+
+
+def photo_result(identity: uuid.UUID, photo: ReadPhoto, reasons: Mapping[uuid.UUID, str], **more: Any) -> PhotoResult:
+    """The result of a photo that was committed; `reasons` are those of `enroll_photos`, `more` its other fields."""
+    state: Literal["searchable", "pending"] = "pending" if identity in reasons else "searchable"
+    return PhotoResult(identity, photo.filename, photo.sha256, state, reason=reasons.get(identity, ""), **more)
