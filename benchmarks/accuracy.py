@@ -15,7 +15,7 @@ from embedder import datasets
 from embedder.bundle import RELEASED, load_bundle
 from embedder.datasets import Photos, split_references
 from embedder.evaluation import embed_photos
-from embedder.evaluation.metrics import sku_scores, top_shares
+from embedder.evaluation.metrics import sku_scores, top_k_accuracy
 from embedder.inference import Embedder
 
 
@@ -55,7 +55,7 @@ def main() -> None:
         for embedder in embedders:
             known, asked = embed_photos(embedder, gallery), embed_photos(embedder, queries)
             scores, names = sku_scores(asked.vectors, known.vectors, known.skus)
-            shares.append(top_shares(scores, names, asked.skus)[0])
+            shares.append(top_k_accuracy(scores, names, asked.skus)[0])
         sizes = f"{len(known.skus):8} {len(asked.skus):8}"
         print(f"{name:40} {sizes}  " + "  ".join(f"{share:12.3f}" for share in shares))
 

@@ -121,26 +121,26 @@ def of_saved(paths: Sequence[Path]) -> dict[str, float]:
     hits: Counter[str] = Counter()
     for path in paths:
         data = path.read_bytes()
-        cells, own = matching.cells_of_photo(data), matching.from_photo(data, matching.REFERENCE)
+        cells, own = matching.color_grid_of_photo(data), matching.extract(data, matching.REFERENCE)
         for name, (share, jpeg) in SAVED.items():
             again = saved_again(data, share, jpeg)
-            new = matching.cells(images.decode(again, want=quality.SIDE))
-            hits[name] += matching.is_same(new, cells, matching.from_photo(again, matching.REFERENCE), own)
+            new = matching.color_grid(images.decode(again, want=quality.SIDE))
+            hits[name] += matching.is_same_picture(new, cells, matching.extract(again, matching.REFERENCE), own)
     return {name: round(hits[name] / len(paths), 3) for name in SAVED}
 
 
 def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
     """How many pairs of different photos are found the same picture: by their cells, then by their details, too."""
-    cells = np.stack([matching.cells_of_photo(path.read_bytes()) for path in paths])
+    cells = np.stack([matching.color_grid_of_photo(path.read_bytes()) for path in paths])
     flat = cells.reshape(len(cells), -1)
     by_cells, both = 0, 0
     for place in range(len(paths)):
         apart = np.abs(flat[place + 1 :] - flat[place]).mean(axis=1)
         for other in np.flatnonzero(apart < near_duplicates.MEAN) + place + 1:
-            if matching.is_same(cells[place], cells[other]):
+            if matching.is_same_picture(cells[place], cells[other]):
                 by_cells += 1
-                pair = [matching.from_photo(paths[one].read_bytes(), matching.REFERENCE) for one in (place, other)]
-                both += matching.is_same(cells[place], cells[other], *pair)
+                pair = [matching.extract(paths[one].read_bytes(), matching.REFERENCE) for one in (place, other)]
+                both += matching.is_same_picture(cells[place], cells[other], *pair)
     return {"pairs": len(paths) * (len(paths) - 1) // 2, "by colors": by_cells, "by colors and details": both}
 
 

@@ -63,7 +63,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], bar: float, quality: i
 def alone(picture: Image.Image) -> list[str]:
     """What zxing-cpp reads by itself."""
     found = zxingcpp.read_barcodes(picture.convert("L"), formats=FORMATS)
-    return [gtin.parse(each.text) for each in found]
+    return [gtin.parse_gtin(each.text) for each in found]
 
 
 def ours(picture: Image.Image) -> list[str]:

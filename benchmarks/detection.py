@@ -29,7 +29,7 @@ from second_look import cover_photos, flat, pack_photos
 
 from embedder import images, matching
 from embedder.datasets import Photos
-from embedder.matching import QUERY, REFERENCE, Details, local_features, verify_many
+from embedder.matching import QUERY, REFERENCE, LocalFeatures, local_features, verify_many
 from embedder.matching.local_features import CONTRAST, LAYERS, STEP
 
 GOAL_MS = 25
@@ -120,7 +120,7 @@ def shrink(picture: Image.Image, side: int) -> Any:
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
 
 
-def find(picture: Image.Image, way: Way) -> Details:
+def find(picture: Image.Image, way: Way) -> LocalFeatures:
     grey = shrink(picture, way.side)
     sift = way.sift()
     if way.described is None:
@@ -132,13 +132,15 @@ def find(picture: Image.Image, way: Way) -> Details:
         grow = wide.shape[1] / grey.shape[1]
         keypoints, found = sift.compute(wide, [moved(point, grow, way) for point in detect(grey, way)])
     if not keypoints:
-        return Details(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), grey.shape[1], grey.shape[0])
+        return LocalFeatures(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), grey.shape[1], grey.shape[0])
     order = np.argsort([-point.response for point in keypoints], kind="stable")[: way.count]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
     points[:, :3] *= way.unit / side
     height, width = (round(edge * way.unit / way.side) for edge in grey.shape)
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
-    return Details((steps * STEP).astype(np.float32), local_features.root(np.asarray(found)[order]), width, height)
+    return LocalFeatures(
+        (steps * STEP).astype(np.float32), local_features.root(np.asarray(found)[order]), width, height
+    )
 
 
 def detect(grey: Any, way: Way) -> Sequence[Any]:
@@ -164,7 +166,7 @@ def moved(point: Any, grow: float, way: Way) -> Any:
 def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
     """Share of the asked photos whose own SKU has the most inliers; with inliers of the right one and of others."""
 
-    def found(path: Path, way: Way) -> Details:
+    def found(path: Path, way: Way) -> LocalFeatures:
         return find(images.decode(path.read_bytes(), want=way.want), way)
 
     references = [(sku, found(path, way.of_references)) for sku, paths in known.items() for path in paths]
@@ -202,7 +204,7 @@ def milliseconds(ways: dict[str, Way], photos: Sequence[bytes], rounds: int) -> 
 def is_same(raw: bytes) -> bool:
     """Whether AS_IT_IS finds in a photo what embedder/matching/local_features.py does."""
     looks = ((Way(), QUERY), (Way().of_references, REFERENCE))
-    pairs = [(find(images.decode(raw, want=way.want), way), matching.from_photo(raw, sight)) for way, sight in looks]
+    pairs = [(find(images.decode(raw, want=way.want), way), matching.extract(raw, sight)) for way, sight in looks]
     return all(
         np.array_equal(one.points, other.points) and np.array_equal(one.descriptors, other.descriptors)
         for one, other in pairs

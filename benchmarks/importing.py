@@ -52,7 +52,7 @@ def main() -> None:
         run("again", root / "in", len(taken), {"CATALOG_DATA": str(root / "second")})
         embedder = Embedder.open(RELEASED)
         data = [path.read_bytes() for path in taken[:50]]
-        for name, call in (("check", lambda raw: images.decode(raw, want=1)), ("look", embedder.look)):
+        for name, call in (("check", lambda raw: images.decode(raw, want=1)), ("look", embedder.extract_reference)):
             began = time.process_time()
             for raw in data:
                 call(raw)

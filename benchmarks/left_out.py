@@ -77,7 +77,7 @@ def main() -> None:
             if not options.json:
                 print(f"\n{label}, {embedder.bundle.size} px\n{'':38} top-1  top-5    mAP  AUROC  with margin")
             for name, protocol in protocols(options.data, left_out):
-                figures = evaluation.run(embedder, protocol).figures
+                figures = evaluation.evaluate_protocol(embedder, protocol).figures
                 away = figures.rejection
                 assert away is not None and figures.mean_average_precision is not None
                 row = (figures.top1, figures.top5, figures.mean_average_precision, away.auroc, away.auroc_margin)

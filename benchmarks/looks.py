@@ -70,7 +70,7 @@ def measure(name: str, known: Photos, queries: Photos, bundle: str | None, most:
         settings = Settings.from_env({"CATALOG_DATA": folder} | ({"CATALOG_MODEL": bundle} if bundle else {}))
         catalog = Catalog.open(settings)
         items = [transfer.Item(Facts(sku), list(paths), sku) for sku, paths in known.items()]
-        transfer.run(catalog, items, actor="benchmark")
+        transfer.import_items(catalog, items, actor="benchmark")
         count = sum(map(len, known.values()))
         found = {mode: ask(catalog, asked, mode) for mode in ("off", "auto")}
         gone = set(sorted({sku for sku, _ in asked})[::2])

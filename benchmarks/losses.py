@@ -53,10 +53,11 @@ def main() -> None:
         embedder = Embedder.open(out)
         left = set(embedder.bundle.training["left_out"])
         trained = {sku: paths for sku, paths in queries.items() if sku not in left}
-        seen = evaluation.run(embedder, protocols.Protocol(gallery, trained, ""))
+        seen = evaluation.evaluate_protocol(embedder, protocols.Protocol(gallery, trained, ""))
         both = {sku: paths + queries.get(sku, []) for sku, paths in gallery.items() if sku in left}
         one, three = (
-            evaluation.run(embedder, protocols.Protocol(*split_references(both, count), "")).figures for count in (1, 3)
+            evaluation.evaluate_protocol(embedder, protocols.Protocol(*split_references(both, count), "")).figures
+            for count in (1, 3)
         )
         assert seen.figures.rejection and three.rejection
         shares = (seen.figures.top1, seen.figures.rejection.auroc, one.top1, three.top1, three.rejection.auroc)

@@ -34,7 +34,7 @@ from verification import enroll, shortlist
 from catalog.gallery.edge import EdgeGallery
 from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, from_bytes, reranker, to_bytes, verify_many
+from embedder.matching import QUERY, REFERENCE, LocalFeatures, Vocabulary, from_bytes, reranker, to_bytes, verify_many
 from embedder.matching.verification import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES
 
 #: How many times faster at the most references, and how far its top-1 may be from the plain way's.
@@ -42,7 +42,7 @@ GOAL, GOAL_TOP1 = 50, 0.02
 SIZES = {100: 40, 1000: 40, 10_000: 6}
 
 
-def flann_inliers(query: Details, reference: Details) -> int:
+def flann_inliers(query: LocalFeatures, reference: LocalFeatures) -> int:
     if len(query) < MIN_INLIERS or len(reference) < MIN_INLIERS:
         return 0
     matcher = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": 32})
@@ -58,16 +58,16 @@ def flann_inliers(query: Details, reference: Details) -> int:
     return int(mask.sum()) if found is not None else 0
 
 
-def plainly(asked: Details, references: Sequence[Details]) -> int:
+def plainly(asked: LocalFeatures, references: Sequence[LocalFeatures]) -> int:
     """The place of the reference with the most inliers."""
     with ThreadPoolExecutor(reranker.THREADS) as pool:
         return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
 
 
 def second_look(
-    gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: Details, files: Sequence[Path]
+    gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: LocalFeatures, files: Sequence[Path]
 ) -> int:
-    places = shortlist(gallery, vector, vocabulary.words(asked))
+    places = shortlist(gallery, vector, vocabulary.encode(asked))
     matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], reranker.THREADS)
     return places[max(range(len(places)), key=lambda at: matches[at].inliers)]
 

@@ -25,8 +25,8 @@ from common.covers import read_covers
 from PIL import Image
 
 from embedder import datasets, images
-from embedder.matching import QUERY, REFERENCE, Details, Match, verify_many
-from embedder.matching.local_features import Sight, find
+from embedder.matching import QUERY, REFERENCE, Agreement, LocalFeatures, verify_many
+from embedder.matching.local_features import DetectorSettings, detect
 
 #: Both packs of one photo must have more inliers than any other.
 TWO = "two in one photo, both first"
@@ -35,7 +35,7 @@ TWO = "two in one photo, both first"
 Answers = list[tuple[int, Places]]
 
 
-def spread(found: Details, cell: int, most: int, count: int) -> Details:
+def spread(found: LocalFeatures, cell: int, most: int, count: int) -> LocalFeatures:
     """The strongest of the details, but of each square of the picture only so many before the others had theirs."""
     held: dict[tuple[int, ...], int] = {}
     late = []
@@ -43,23 +43,23 @@ def spread(found: Details, cell: int, most: int, count: int) -> Details:
         held[square] = held.get(square, 0) + 1
         late.append(held[square] > most)
     order = np.sort(np.argsort(late, kind="stable")[:count])
-    return Details(found.points[order], found.descriptors[order], found.width, found.height)
+    return LocalFeatures(found.points[order], found.descriptors[order], found.width, found.height)
 
 
-def astray(corners: Places, right: Places, query: Details) -> float:
+def astray(corners: Places, right: Places, query: LocalFeatures) -> float:
     """Corners [4, 2], in shares of the photo: their mean distance from the right ones, in shares of the diagonal."""
     size = (query.width, query.height)
     diagonal = np.hypot(*((right[2] - right[0]) * size))
     return float(np.hypot(*((corners - right) * size).T).mean() / diagonal)
 
 
-def affine_outline(match: Match, query: Details, reference: Details) -> Places:
+def affine_outline(match: Agreement, query: LocalFeatures, reference: LocalFeatures) -> Places:
     width, height = reference.width, reference.height
     corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)])
     return corners @ match.transform.T / (query.width, query.height)
 
 
-def row(name: str, queries: list[tuple[Details, Answers]], references: list[Details]) -> str:
+def row(name: str, queries: list[tuple[LocalFeatures, Answers]], references: list[LocalFeatures]) -> str:
     """Queries, each with its right references and where their corners are, in shares of the photo -> a table's row."""
     first, inliers, wrong, off, affine = [], [], [], [], []
     for query, answers in queries:
@@ -94,16 +94,16 @@ def main() -> None:
     covers = read_covers(options.data / "dvd-covers", options.covers)
     others = datasets.find_photos(options.data / "grocery-store" / "val" / "Packages")
     grounds = [images.decode(paths[0].read_bytes()) for paths in others.values()]
-    closely = Sight(options.reference_side, REFERENCE.count)
-    references = [find(cover.reference, closely) for cover in covers]
+    closely = DetectorSettings(options.reference_side, REFERENCE.count)
+    references = [detect(cover.reference, closely) for cover in covers]
 
-    def look(photo: Image.Image) -> Details:
+    def look(photo: Image.Image) -> LocalFeatures:
         if options.spread is None:
-            return find(photo, Sight(options.side, options.keypoints))
-        many = find(photo, Sight(options.side, 4 * options.keypoints))
+            return detect(photo, DetectorSettings(options.side, options.keypoints))
+        many = detect(photo, DetectorSettings(options.side, 4 * options.keypoints))
         return spread(many, *options.spread, options.keypoints)
 
-    def ask(name: str, place: int) -> tuple[Details, Answers]:
+    def ask(name: str, place: int) -> tuple[LocalFeatures, Answers]:
         cover = covers[place]
         if name == TWO:
             other = (place + 1) % len(covers)

@@ -65,7 +65,7 @@ def sku(number: int) -> str:
 
 def barcode(number: int) -> str:
     digits = f"400{number:09d}"
-    return gtin.parse(f"{digits}{gtin.check_digit(digits)}")
+    return gtin.parse_gtin(f"{digits}{gtin.check_digit(digits)}")
 
 
 def product(number: int, rng: random.Random) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
         "search: a SKU's start": lambda rng: listed(any_sku(rng)[:5]),
         "search: a word of a name": lambda rng: listed(rng.choice(NOUNS).lower()),
         "search: a category": lambda rng: listed(rng.choice(CATEGORIES)),
-        "search: a barcode": lambda rng: listed(gtin.printed(barcode(rng.randrange(count)))),
+        "search: a barcode": lambda rng: listed(gtin.printed_gtin(barcode(rng.randrange(count)))),
         "search: nothing is found": lambda rng: listed(f"Xylophon {rng.randrange(1000)}"),
         "retired, first page": lambda rng: listed(retired=True),
         "of a category": lambda rng: listed(category=rng.choice(CATEGORIES)),

@@ -32,8 +32,8 @@ def draw_proof(sku: str, path: Path) -> None:
     """A pack in a hand, and why it was recognized."""
     product = next(product for product in products() if product.sku == sku)
     query, reference = camera.query(product, 1), camera.reference(product, 0)
-    here, there = local_features.find(query, matching.QUERY), local_features.find(reference, matching.REFERENCE)
-    path.write_bytes(matching.to_jpeg(matching.draw(query, reference, here, there, verify(here, there))))
+    here, there = local_features.detect(query, matching.QUERY), local_features.detect(reference, matching.REFERENCE)
+    path.write_bytes(matching.to_jpeg(matching.draw_agreement(query, reference, here, there, verify(here, there))))
 
 
 def send(page: Any, asked: Path | None = None) -> None:

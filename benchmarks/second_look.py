@@ -34,15 +34,15 @@ from embedder.inference import Embedder
 from embedder.matching import (
     QUERY,
     REFERENCE,
-    Details,
+    LocalFeatures,
+    VisualWords,
     Vocabulary,
-    Words,
+    extract,
     from_bytes,
-    from_photo,
     to_bytes,
     verify_many,
 )
-from embedder.matching.local_features import Sight
+from embedder.matching.local_features import DetectorSettings
 
 #: Read by OpenBLAS when NumPy is imported: the processor to compute for.
 KERNEL = "OPENBLAS_CORETYPE"
@@ -54,19 +54,21 @@ class Side:
 
     skus: list[str]
     vectors: Any
-    details: list[Details]
-    words: list[Words]
+    details: list[LocalFeatures]
+    words: list[VisualWords]
 
 
-def read(embedder: Embedder, vocabulary: Vocabulary, photos: Photos, sight: Sight, times: list[float]) -> Side:
+def read(
+    embedder: Embedder, vocabulary: Vocabulary, photos: Photos, sight: DetectorSettings, times: list[float]
+) -> Side:
     skus, paths = flat(photos)
 
-    def one(path: Path) -> tuple[Any, Details, Words]:
+    def one(path: Path) -> tuple[Any, LocalFeatures, VisualWords]:
         raw = path.read_bytes()
         vector = embedder.embed_bytes(raw)
         began = time.thread_time()
-        details = from_photo(raw, sight)
-        words = vocabulary.words(details)
+        details = extract(raw, sight)
+        words = vocabulary.encode(details)
         times.append(1000 * (time.thread_time() - began))
         return vector, details, words
 
@@ -91,17 +93,17 @@ def pack_photos(data: Path) -> tuple[Photos, Photos]:
     return iconic, {sku: paths for sku, paths in val.items() if sku in iconic}
 
 
-def read_details(paths: Sequence[Path], sight: Sight, cache: Path | None = None) -> list[Details]:
+def read_details(paths: Sequence[Path], sight: DetectorSettings, cache: Path | None = None) -> list[LocalFeatures]:
     """The details of photo files; kept for the next run in the folder `cache`, if any, which suits one details.py."""
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
 
-    def one(path: Path) -> Details:
+    def one(path: Path) -> LocalFeatures:
         raw = path.read_bytes()
         kept = cache / f"{hashlib.sha256(raw).hexdigest()}-{sight.side}-{sight.count}" if cache else None
         if kept and kept.exists():
             return from_bytes(kept.read_bytes())
-        details = from_photo(raw, sight)
+        details = extract(raw, sight)
         if kept:
             kept.write_bytes(to_bytes(details))
         return details
@@ -119,15 +121,20 @@ def open_with_words(bundle: Path) -> tuple[Embedder, Vocabulary]:
 
 
 def read_side(
-    embedder: Embedder, vocabulary: Vocabulary, skus: list[str], paths: Sequence[Path], sight: Sight, cache: Path | None
+    embedder: Embedder,
+    vocabulary: Vocabulary,
+    skus: list[str],
+    paths: Sequence[Path],
+    sight: DetectorSettings,
+    cache: Path | None,
 ) -> Side:
     """As `read`, by the cache; nothing is timed."""
     vectors = np.stack([vector for _, vector in embedder.embed_files(paths)])
     details = read_details(paths, sight, cache)
-    return Side(skus, vectors, details, [vocabulary.words(one) for one in details])
+    return Side(skus, vectors, details, [vocabulary.encode(one) for one in details])
 
 
-def word_scores(known: Sequence[Words], asked: Sequence[Words], count: int) -> Any:
+def word_scores(known: Sequence[VisualWords], asked: Sequence[VisualWords], count: int) -> Any:
     """Products of the sparse vectors, weighed by IDF as Qdrant does -> [queries, references]."""
     rows = np.zeros((len(known), count), np.float32)
     for row, words in zip(rows, known, strict=True):

@@ -29,7 +29,7 @@ from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
 from embedder import datasets
 from embedder.bundle import RELEASED
-from embedder.matching import QUERY, REFERENCE, Words, reranker
+from embedder.matching import QUERY, REFERENCE, VisualWords, reranker
 
 GOAL_MS, GOAL_MB = 10.0, 1000
 SIZES = (2900, 20000, 47553)
@@ -41,14 +41,14 @@ SEED = 1
 GENERATION = collection_name("measured")
 
 
-def mixed(one: Words, other: Words, rng: np.random.Generator) -> Words:
+def mixed(one: VisualWords, other: VisualWords, rng: np.random.Generator) -> VisualWords:
     """Half of the words of each, as many as they have."""
     halves = [np.sort(rng.permutation(len(words))[: (len(words) + 1) // 2]) for words in (one, other)]
     indexes = np.concatenate([one.indexes[halves[0]], other.indexes[halves[1]]])
     values = np.concatenate([one.values[halves[0]], other.values[halves[1]]])
     indexes, places = np.unique(indexes, return_index=True)
     values = values[places]
-    return Words(indexes, values / max(float(np.linalg.norm(values)), 1e-12))
+    return VisualWords(indexes, values / max(float(np.linalg.norm(values)), 1e-12))
 
 
 def unit(count: int, seed: int) -> Any:
@@ -56,7 +56,7 @@ def unit(count: int, seed: int) -> Any:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def drawn_points(real: Sequence[Words], count: int) -> Iterator[GalleryPoint]:
+def drawn_points(real: Sequence[VisualWords], count: int) -> Iterator[GalleryPoint]:
     rng = np.random.default_rng(SEED)
     for at, vector in enumerate(unit(count, SEED)):
         words = real[at] if at < len(real) else mixed(*(real[place] for place in rng.integers(len(real), size=2)), rng)
@@ -69,7 +69,7 @@ def memory(kind: str = "VmRSS") -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(kind))
 
 
-def build(folder: Path, real: Sequence[Words], count: int) -> dict[str, float]:
+def build(folder: Path, real: Sequence[VisualWords], count: int) -> dict[str, float]:
     """Write a gallery of so many points -> seconds it took."""
     gallery = EdgeGallery(folder)
     gallery.create(GENERATION, DIM)
@@ -93,7 +93,7 @@ def optimize(folder: Path) -> dict[str, float]:
     return {"optimize_seconds": round(seconds, 1)}
 
 
-def ask(folder: Path, asked: Sequence[Words], rounds: int) -> dict[str, Any]:
+def ask(folder: Path, asked: Sequence[VisualWords], rounds: int) -> dict[str, Any]:
     """Open a gallery in this fresh process and ask it: first answer, medians, disk, memory."""
     before = memory()
     vectors = unit(len(asked), SEED + 1)
@@ -116,7 +116,7 @@ def ask(folder: Path, asked: Sequence[Words], rounds: int) -> dict[str, Any]:
 
 
 def in_turns(
-    gallery: EdgeGallery | ServerGallery, vectors: Any, asked: Sequence[Words], rounds: int
+    gallery: EdgeGallery | ServerGallery, vectors: Any, asked: Sequence[VisualWords], rounds: int
 ) -> dict[str, float]:
     taken: dict[str, list[float]] = {"fused_ms": [], "vector_ms": []}
     for vector, words in zip(vectors, asked, strict=True):
@@ -134,7 +134,7 @@ def in_turns(
     }
 
 
-def local(real: Sequence[Words], count: int, asked: Sequence[Words], rounds: int) -> dict[str, Any]:
+def local(real: Sequence[VisualWords], count: int, asked: Sequence[VisualWords], rounds: int) -> dict[str, Any]:
     """The same of qdrant-client's local mode."""
     gallery = ServerGallery(QdrantClient(":memory:"))
     gallery.create(GENERATION, DIM)
@@ -159,8 +159,8 @@ def main() -> None:
     pictures, shots = cover_photos(options.data)
     others = (options.data / "grocery-store" / "train", options.data / "grozi-in-store", options.data / "luma-apparel")
     known = flat(pictures)[1] + [path for folder in others for path in flat(datasets.find_photos(folder))[1]]
-    real = [vocabulary.words(one) for one in read_details(known[: options.limit], REFERENCE, options.cache)]
-    asked = [vocabulary.words(one) for one in read_details(flat(shots)[1][: options.limit], QUERY, options.cache)]
+    real = [vocabulary.encode(one) for one in read_details(known[: options.limit], REFERENCE, options.cache)]
+    asked = [vocabulary.encode(one) for one in read_details(flat(shots)[1][: options.limit], QUERY, options.cache)]
     rows = []
     print(f"{LIMIT} hits; {len(real)} real photos, others drawn; goals: fused {GOAL_MS:.0f} ms, below {GOAL_MB} MB")
     for size in options.sizes:

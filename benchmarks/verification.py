@@ -28,7 +28,7 @@ from second_look import Side, alone, blas_kernel, cover_photos, flat, kernels, o
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
 from embedder import datasets
-from embedder.bundle import RELEASED, SecondLook
+from embedder.bundle import RELEASED, RerankerWeights
 from embedder.matching import QUERY, REFERENCE, Candidate, from_bytes, reranker, to_bytes, verify_many
 
 GOAL_MS = 30
@@ -78,7 +78,7 @@ def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds:
     return {"kernel": blas_kernel(), **medians}
 
 
-def early(asked: Side, known: Side, lists: list[list[int]], look: SecondLook | None) -> Iterator[dict[str, Any]]:
+def early(asked: Side, known: Side, lists: list[list[int]], look: RerankerWeights | None) -> Iterator[dict[str, Any]]:
     """What the first candidates of each query settle, by inliers and by the decision, and how many wrongly."""
     verified = []
     for vector, details, places in zip(asked.vectors, asked.details, lists, strict=True):
@@ -108,8 +108,8 @@ def by_inliers(candidates: list[Candidate], least: int) -> str | None:
     return best.sku if best.match.inliers >= least else None
 
 
-def by_decision(candidates: list[Candidate], look: SecondLook) -> str | None:
-    weighed = reranker.weigh(look, candidates)
+def by_decision(candidates: list[Candidate], look: RerankerWeights) -> str | None:
+    weighed = reranker.rank(look, candidates)
     return weighed[0].sku if reranker.is_settled(weighed) else None
 
 

@@ -27,9 +27,9 @@ from decoding import kept, save
 from second_look import alone, blas_kernel, cover_photos, flat, read_details, recall, word_scores
 
 from embedder import datasets
-from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, Words
-from embedder.matching.local_features import Sight
-from embedder.matching.vocabulary_learning import grouped, learn
+from embedder.matching import QUERY, REFERENCE, LocalFeatures, VisualWords, Vocabulary
+from embedder.matching.local_features import DetectorSettings
+from embedder.matching.vocabulary_learning import grouped, train_vocabulary
 
 Assign = Callable[[Any], Any]
 
@@ -43,11 +43,11 @@ WORD_BYTES = 8
 SEED = 1
 
 
-def sparse(assigned: Any, counted: Any) -> Words:
+def sparse(assigned: Any, counted: Any) -> VisualWords:
     """As Vocabulary.words does it, with another way to count."""
     indexes, counts = np.unique(assigned, return_counts=True)
     values = counted(counts.astype(np.float32))
-    return Words(indexes.astype(np.uint32), values / max(float(np.linalg.norm(values)), 1e-12))
+    return VisualWords(indexes.astype(np.uint32), values / max(float(np.linalg.norm(values)), 1e-12))
 
 
 def nearest(centres: Any, soft: int, chunk: int = 64) -> Assign:
@@ -75,13 +75,13 @@ def vocabulary(pool: Any, size: int, cache: Path | None) -> Vocabulary:
     kept = cache / f"words-{size}.npy" if cache else None
     if kept and kept.exists():
         return grouped(np.load(kept))
-    learned: Vocabulary = alone(learn, pool, size)
+    learned: Vocabulary = alone(train_vocabulary, pool, size)
     if kept:
         np.save(kept, learned.centres)
     return learned
 
 
-def assigned(assign: Assign, photos: Sequence[Details]) -> tuple[list[Any], float]:
+def assigned(assign: Assign, photos: Sequence[LocalFeatures]) -> tuple[list[Any], float]:
     """The words of each photo's descriptors, int64 [n] or [n, soft], and the median milliseconds a photo."""
     found, times = [], []
     for photo in photos:
@@ -108,7 +108,7 @@ def main() -> None:
     options = parser.parse_args()
     data, rng = options.data, np.random.default_rng(SEED)
 
-    def details(sight: Sight, *folders: Path) -> list[Details]:
+    def details(sight: DetectorSettings, *folders: Path) -> list[LocalFeatures]:
         return read_details(flat(datasets.find_photos(*folders))[1][: options.limit], sight, options.cache)
 
     learned_from = details(QUERY, data / "grozi-in-store", data / "luma-apparel")

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveModel:
     """A model at work: its row in SQL, its collection in the gallery, its embedder."""
 
     generation_id: int
@@ -56,7 +56,7 @@ class Generations:
         self._ready: set[str] = set()  # collections that were found or made since this process started
         self._lock = threading.RLock()
 
-    def live(self) -> Live:
+    def live(self) -> LiveModel:
         """The live model, asked of SQL each time: another process may have switched it a moment ago.
 
         The gallery is not asked, so photos can be accepted while it is away. A catalog that never had a model starts
@@ -66,22 +66,22 @@ class Generations:
             row = live_generation(session)
         return self.load(row or self._first_generation())
 
-    def ready(self) -> Live:
+    def ready(self) -> LiveModel:
         """The live model, and its collection is there. Raises like `live`, and GalleryError."""
         live = self.live()
         self.ensure_collection(live)
         return live
 
-    def load(self, generation: Generation) -> Live:
+    def load(self, generation: Generation) -> LiveModel:
         """A generation and its embedder, which is loaded once. Raises ConfigError."""
         embedder = self._embedders.get(generation.bundle_id)
         if embedder is None:
             with self._lock:
                 embedder = self._embedders.get(generation.bundle_id) or self._open_embedder(generation)
                 self._embedders[generation.bundle_id] = embedder
-        return Live(generation.id, generation.collection, embedder)
+        return LiveModel(generation.id, generation.collection, embedder)
 
-    def ensure_collection(self, live: Live) -> None:
+    def ensure_collection(self, live: LiveModel) -> None:
         """Make sure that a generation's collection is there. Raises GalleryError.
 
         One that was lost is made anew, and every photo in it becomes pending: SQL is the truth.

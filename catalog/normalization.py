@@ -47,7 +47,7 @@ def check_sku(sku: str) -> str:
     return sku
 
 
-def known_form(sku: str) -> str:
+def normalized_sku(sku: str) -> str:
     """The SKU as it would be stored. Raises NotFoundError for what can't be one: no database is asked for that."""
     try:
         return check_sku(sku)

@@ -45,7 +45,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class SecondLook:
+class RerankerWeights:
     """How the details of a photo decide where its vector is not sure (decision.py).
 
     The first look alone is sure with `sure_score` and `sure_margin`; else the details decide, and a match needs a
@@ -77,7 +77,7 @@ class Bundle:
     views: tuple[str, ...]
     thresholds: Thresholds
     has_words: bool = False
-    second_look: SecondLook | None = None
+    second_look: RerankerWeights | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -136,7 +136,7 @@ def load_bundle(path: Path) -> Bundle:
             views=tuple(meta["preprocessing"]["views"]),
             thresholds=Thresholds(**meta["thresholds"]),
             has_words=WORDS_FILE in meta["files"],
-            second_look=SecondLook(**meta["second_look"]) if meta.get("second_look") else None,
+            second_look=RerankerWeights(**meta["second_look"]) if meta.get("second_look") else None,
             training=meta["training"],
         )
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -162,7 +162,7 @@ class BundleParts:
     thresholds: Thresholds = field(default_factory=Thresholds)
     training: dict[str, Any] = field(default_factory=dict)
     words: bytes | None = None
-    second_look: SecondLook | None = None
+    second_look: RerankerWeights | None = None
 
 
 def write_bundle(path: Path, parts: BundleParts) -> Bundle:
@@ -216,7 +216,7 @@ def rewrite_bundle(
     thresholds: Thresholds | None = None,
     training: dict[str, Any] | None = None,
     words: bytes | None = None,
-    second_look: SecondLook | None = None,
+    second_look: RerankerWeights | None = None,
 ) -> Bundle:
     """A bundle with these parts in place of its own, written to `path` (which may be its own folder): it has a new id.
 

@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
     return found
 
 
-def restart_told() -> None:
+def restart_with_environment() -> None:
     """Start this program anew with these variables, unless it has them; where NumPy is imported it is too late.
 
     OpenBLAS reads them when it is loaded, and asking which processor it takes this one for loads it: so they can't be

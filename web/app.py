@@ -24,8 +24,8 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form that stood open over lunch still works; it ends with the session
         CATALOG=catalog,
     )
-    app.jinja_env.filters["printed_gtin"] = gtin.printed
-    app.jinja_env.filters["photo_warning"] = lambda code: admission.MEANING.get(code, code)
+    app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin
+    app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     errors.init_app(app)
     security.init_app(app)

@@ -27,7 +27,7 @@ def uploads(field: str) -> list[NewPhoto]:
 def facts(sku: str) -> Facts:
     """What a form says of a product; the field `barcode` may be there several times, and hold several."""
     form = request.form
-    barcodes = tuple(number for text in form.getlist("barcode") for number in gtin.split(text))
+    barcodes = tuple(number for text in form.getlist("barcode") for number in gtin.split_gtins(text))
     return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from catalog.admission.checking import Checked, check, refuse
+from catalog.admission.checking import PhotoCheck, check_photos, refuse
 from catalog.admission.lookalikes import LookAlike
-from catalog.admission.photo_warnings import MEANING
+from catalog.admission.photo_warnings import WARNING_LABELS
 
-__all__ = ["MEANING", "Checked", "LookAlike", "check", "refuse"]
+__all__ = ["WARNING_LABELS", "LookAlike", "PhotoCheck", "check_photos", "refuse"]

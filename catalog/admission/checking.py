@@ -19,7 +19,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import ReadPhoto
 from catalog.errors import CatalogError, PhotoQuestionableError, PhotoWarning
 from catalog.gallery import Hit
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.recognition import candidates, decide
 from catalog.storage import feature_store
 from catalog.storage.tables import Photo, Product
@@ -27,7 +27,7 @@ from embedder import images, matching
 from embedder.errors import ImageError
 from embedder.images import quality
 from embedder.images.quality import Fault, Quality
-from embedder.matching import Cells
+from embedder.matching import ColorGrid
 
 log = logging.getLogger(__name__)
 #: A saved picture that was made much smaller is still so near (cosine), and among the so many nearest.
@@ -35,7 +35,7 @@ NEAR, NEAREST = 0.8, 4
 
 
 @dataclass(frozen=True)
-class Checked:
+class PhotoCheck:
     """What was found of a photo; `like` as in lookalikes.py."""
 
     warnings: tuple[PhotoWarning, ...] = ()
@@ -47,7 +47,9 @@ class Checked:
         return [warning.code for warning in self.warnings]
 
 
-def check(catalog: Catalog, live: Live, sku: str, photos: Sequence[ReadPhoto], *, compare: bool) -> list[Checked]:
+def check_photos(
+    catalog: Catalog, live: LiveModel, sku: str, photos: Sequence[ReadPhoto], *, compare: bool
+) -> list[PhotoCheck]:
     """Look at photos that are to be added to a product, whether it exists yet or not -> what was found, in order.
 
     Nothing speaks against a photo that the product has already: it is not added. `compare`: ask the gallery, too. When
@@ -56,16 +58,16 @@ def check(catalog: Catalog, live: Live, sku: str, photos: Sequence[ReadPhoto], *
     with catalog.database.read() as session:
         own = session.scalar(select(Product.id).where(Product.sku == sku))
         known = set(session.scalars(select(Photo.sha256).where(Photo.product_id == own)))
-    pictures = list(live.embedder.map(_look, photos))
+    pictures = list(live.embedder.map(_measure, photos))
     asks = compare and _is_ready(catalog, live)
 
-    def one(place: int) -> Checked:
+    def one(place: int) -> PhotoCheck:
         photo, (measured, cells) = photos[place], pictures[place]
         if photo.sha256 in known:
-            return Checked()
+            return PhotoCheck()
         warnings = [_fault(fault, measured, photo) for fault in images.faults(measured)]
         if not compare:
-            return Checked(tuple(warnings))
+            return PhotoCheck(tuple(warnings))
         for before in range(place):
             if _is_same(photo, cells, photos[before], pictures[before][1]):
                 first = photos[before].filename
@@ -73,12 +75,12 @@ def check(catalog: Catalog, live: Live, sku: str, photos: Sequence[ReadPhoto], *
                 warnings.append(PhotoWarning("same_picture", message, photo=photos[before].sha256))
                 break
         near, like = _Comparison(catalog, live, sku, own, photo, cells).run(asks)
-        return Checked((*warnings, *near), like)
+        return PhotoCheck((*warnings, *near), like)
 
     return list(live.embedder.map(one, range(len(photos))))
 
 
-def refuse(photos: Sequence[ReadPhoto], checked: Sequence[Checked]) -> None:
+def refuse(photos: Sequence[ReadPhoto], checked: Sequence[PhotoCheck]) -> None:
     """Raises PhotoQuestionableError for the first photo that something speaks against; `rejected` has all of them."""
     found = [
         PhotoQuestionableError(photo.filename, one.warnings, sha256=photo.sha256)
@@ -90,9 +92,9 @@ def refuse(photos: Sequence[ReadPhoto], checked: Sequence[Checked]) -> None:
         raise found[0]
 
 
-def _look(photo: ReadPhoto) -> tuple[Quality, Cells]:
+def _measure(photo: ReadPhoto) -> tuple[Quality, ColorGrid]:
     picture = images.decode(photo.data, want=quality.SIDE)
-    return images.measure(picture, min(photo.width, photo.height)), matching.cells(picture)
+    return images.measure(picture, min(photo.width, photo.height)), matching.color_grid(picture)
 
 
 def _fault(fault: Fault, measured: Quality, photo: ReadPhoto) -> PhotoWarning:
@@ -105,11 +107,11 @@ def _fault(fault: Fault, measured: Quality, photo: ReadPhoto) -> PhotoWarning:
     return PhotoWarning(fault, sentences[fault])
 
 
-def _is_same(photo: ReadPhoto, cells: Cells, other: ReadPhoto, others: Cells) -> bool:
-    return matching.is_same(cells, others, photo.look.details, other.look.details)
+def _is_same(photo: ReadPhoto, cells: ColorGrid, other: ReadPhoto, others: ColorGrid) -> bool:
+    return matching.is_same_picture(cells, others, photo.features.local, other.features.local)
 
 
-def _is_ready(catalog: Catalog, live: Live) -> bool:
+def _is_ready(catalog: Catalog, live: LiveModel) -> bool:
     try:
         catalog.generations.ensure_collection(live)
     except CatalogError as error:
@@ -123,11 +125,11 @@ class _Comparison:
     """One photo against the catalog's. `own` is the id of its product, None before it exists."""
 
     catalog: Catalog
-    live: Live
+    live: LiveModel
     sku: str
     own: uuid.UUID | None
     photo: ReadPhoto
-    cells: Cells
+    cells: ColorGrid
 
     def run(self, asks: bool) -> tuple[list[PhotoWarning], LookAlike | None]:
         """Same picture, same pack, close to another. `asks`: the gallery, too. Never raises a CatalogError."""
@@ -141,10 +143,12 @@ class _Comparison:
             return [], None
 
     def _ask(self) -> tuple[list[PhotoWarning], LookAlike | None]:
-        look = self.photo.look
-        hits = self.catalog.gallery.shortlist(self.live.collection, look.vector, look.words, lookalikes.LISTED)
+        extracted = self.photo.features
+        hits = self.catalog.gallery.shortlist(
+            self.live.collection, extracted.vector, extracted.words, lookalikes.LISTED
+        )
         found = self._find_same(hits)
-        like = lookalikes.same_pack(self.catalog, self.own, look, hits)
+        like = lookalikes.same_pack(self.catalog, self.own, extracted, hits)
         warnings = [found] if found else []
         others = {warning.sku for warning in warnings} - {self.sku}
         if like is not None and like.sku not in others:
@@ -164,11 +168,11 @@ class _Comparison:
 
     def _shows_same(self, row: Row[Any]) -> bool:
         try:
-            stored = matching.cells_of_photo(self.catalog.photos.get(row.sha256))
-            others = feature_store.kept(self.catalog.photos, row.sha256)
+            stored = matching.color_grid_of_photo(self.catalog.photos.get(row.sha256))
+            others = feature_store.load(self.catalog.photos, row.sha256)
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             return False
-        return matching.is_same(self.cells, stored, self.photo.look.details, others)
+        return matching.is_same_picture(self.cells, stored, self.photo.features.local, others)
 
     def _same_picture(self, sku: str, name: str, photo: str, cosine: float) -> PhotoWarning:
         message = (
@@ -180,7 +184,7 @@ class _Comparison:
 
     def _find_close(self) -> PhotoWarning | None:
         """What the photo would be answered as by its vector, if that is another product for sure."""
-        matches = candidates.find(self.catalog, self.live, self.photo.look.vector)
+        matches = candidates.nearest_products(self.catalog, self.live, self.photo.features.vector)
         if decide(matches, self.live.embedder.bundle.thresholds) != "match" or matches[0].sku == self.sku:
             return None
         first = matches[0]

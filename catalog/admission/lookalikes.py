@@ -16,8 +16,8 @@ from catalog.recognition.candidates import facts_of
 from catalog.storage import Database, PhotoStore, feature_store
 from catalog.storage.tables import Photo, Product
 from embedder.errors import ImageError
-from embedder.inference import Look
-from embedder.matching import Details, verify
+from embedder.inference import PhotoFeatures
+from embedder.matching import LocalFeatures, verify
 
 #: Photos of other products that a new photo is matched with, at most.
 COMPARED = 8
@@ -47,23 +47,25 @@ def same_file(database: Database, product: uuid.UUID | None, sha256: str) -> Loo
     return LookAlike(row.sku, row.name, sha256, None) if row else None
 
 
-def same_pack(catalog: Catalog, product: uuid.UUID | None, look: Look, listed: Sequence[Hit]) -> LookAlike | None:
+def same_pack(
+    catalog: Catalog, product: uuid.UUID | None, extracted: PhotoFeatures, listed: Sequence[Hit]
+) -> LookAlike | None:
     """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
 
     `listed` are LISTED points that the gallery shortlists for the photo.
     """
-    if not look.details:
+    if not extracted.local:
         return None
     hits = [hit for hit in listed if hit.product != str(product)][:COMPARED]
     facts = facts_of(catalog.database, hits)
-    return _best(catalog.photos, look.details, [row for hit in hits if (row := facts.get(hit.id))])
+    return _best(catalog.photos, extracted.local, [row for hit in hits if (row := facts.get(hit.id))])
 
 
-def _best(photos: PhotoStore, new: Details, rows: Sequence[Row[Any]]) -> LookAlike | None:
+def _best(photos: PhotoStore, new: LocalFeatures, rows: Sequence[Row[Any]]) -> LookAlike | None:
     found = []
     for row in rows:
         try:
-            match = verify(new, feature_store.of_photo(photos, row.sha256))
+            match = verify(new, feature_store.load_or_extract(photos, row.sha256))
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             continue
         if match.inliers >= POINTS and match.area >= AREA:

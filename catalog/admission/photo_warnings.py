@@ -8,7 +8,7 @@ from embedder.images.quality import Fault
 
 Code = Literal[Fault, "same_picture", "same_pack", "close_to_other"]
 #: What a code says, in short: for lists of photos that were accepted all the same.
-MEANING: dict[str, str] = {
+WARNING_LABELS: dict[str, str] = {
     "too_small": "too small",
     "too_dark": "too dark",
     "too_bright": "too bright",

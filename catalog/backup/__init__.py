@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.backup.creating import BackedUp, backup
+from catalog.backup.creating import BackedUp, back_up
 from catalog.backup.restoring import Restored, restore
 
-__all__ = ["BackedUp", "Restored", "backup", "restore"]
+__all__ = ["BackedUp", "Restored", "back_up", "restore"]

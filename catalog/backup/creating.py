@@ -32,7 +32,7 @@ class BackedUp:
     left_out: list[str]
 
 
-def backup(catalog: Catalog, target: Path, progress: Progress = no_progress) -> BackedUp:
+def back_up(catalog: Catalog, target: Path, progress: Progress = no_progress) -> BackedUp:
     """Write a backup to `target`, in the place of an older one.
 
     The rows are those of one moment. Photos never change and are removed a day after their rows at the earliest

@@ -24,11 +24,11 @@ PAIRS = 10
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def coverage(sku: str, sample: int | None, as_json: bool, quiet: bool) -> None:
     """Ask each photo for the others of its product: which products are found, which need another photo, and of what."""
-    from catalog.maintenance.coverage import confused, examine
+    from catalog.maintenance.coverage import confused, examine_coverage
 
     found = []
     with opened() as catalog, progress_bar("product", quiet) as progress:
-        for one in examine(catalog, sku=sku, sample=sample, progress=progress):
+        for one in examine_coverage(catalog, sku=sku, sample=sample, progress=progress):
             found.append(one)
             if as_json:
                 click.echo(json.dumps(one.as_dict()))

@@ -84,8 +84,8 @@ def recognize(
     skus: tuple[str, ...],
 ) -> None:
     """Say which product each photo shows. A photo that can't be read is reported, and the exit status is then 1."""
-    openblas.restart_told()
-    from catalog.recognition import Among
+    openblas.restart_with_environment()
+    from catalog.recognition import Scope
     from catalog.recognition import recognize as recognize_photo
 
     paths = list(photos)
@@ -100,7 +100,7 @@ def recognize(
         for path in paths:
             try:
                 data = path.read_bytes()
-                answer = recognize_photo(catalog, data, among=Among(labels, skus), asked_by=ACTOR)
+                answer = recognize_photo(catalog, data, among=Scope(labels, skus), asked_by=ACTOR)
                 found = answer.as_dict()
             except (OSError, ValueError, PhotoRejectedError) as error:  # ValueError: no path has a null character
                 failed = True

@@ -27,7 +27,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 @quiet_option
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
-    openblas.restart_told()
+    openblas.restart_with_environment()
     from catalog import maintenance
 
     if bundle and rollback:
@@ -54,7 +54,7 @@ def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, 
     Exit status 0: all is well, or mended. 1: something is amiss. 2: nothing is known to be amiss, but a part could not
     be looked at.
     """
-    openblas.restart_told()
+    openblas.restart_with_environment()
     from catalog import maintenance
 
     found: list[Finding] = []
@@ -85,7 +85,7 @@ def rebuild(quiet: bool) -> None:
 
     The exit status is 1 when a photo could not be enrolled.
     """
-    openblas.restart_told()
+    openblas.restart_with_environment()
     from catalog import maintenance
 
     with opened() as catalog, progress_bar("photo", quiet) as progress:
@@ -108,7 +108,7 @@ def backup(out: Path, quiet: bool) -> None:
     from catalog import backup as backups
 
     with opened() as catalog, progress_bar("photo", quiet) as progress:
-        result = backups.backup(catalog, out, progress)
+        result = backups.back_up(catalog, out, progress)
     _tell_left_out(result.left_out)
     click.echo(f"{out}: {result.rows['product']} products, {result.photos} photo files")
     if result.left_out:

@@ -29,10 +29,10 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
     A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
     and left out. The exit status is then 1. A re-run adds nothing twice, and goes on where a killed one ended.
     """
-    openblas.restart_told()
+    openblas.restart_with_environment()
     from catalog import transfer
 
-    with transfer.opened(source, transfer.parse_mapping(mapping)) as read:
+    with transfer.open_source(source, transfer.parse_mapping(mapping)) as read:
         if read.unread:
             click.echo(f"columns that are not read: {', '.join(read.unread)}", err=True)
         with opened() as catalog:
@@ -40,7 +40,7 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
             strict = read.listed if skip_errors is None else not skip_errors
             if strict:
                 with progress_bar("photo", quiet, "checked") as progress:
-                    errors = transfer.check(catalog.database, read.items, progress)
+                    errors = transfer.validate(catalog.database, read.items, progress)
                 if errors:
                     for line in errors:
                         click.echo(line, err=True)
@@ -49,7 +49,7 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
                     )
                     sys.exit(1)
             with progress_bar("photo", quiet) as progress:
-                report = transfer.run(catalog, read.items, actor=ACTOR, progress=progress)
+                report = transfer.import_items(catalog, read.items, actor=ACTOR, progress=progress)
     for line in report.errors:
         click.echo(f"left out: {line}", err=True)
     click.echo(

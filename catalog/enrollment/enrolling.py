@@ -10,34 +10,34 @@ from contextlib import suppress
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryError, GalleryLockedError
-from catalog.generations import Live
-from embedder.inference import Look, Vectors
+from catalog.generations import LiveModel
+from embedder.inference import PhotoFeatures, Vectors
 
 log = logging.getLogger(__name__)
 #: Cosines of the same vector differ by float rounding only; another SKU's identical picture may share rank 1.
 SAME = 1e-4
 
 
-def enroll(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> dict[uuid.UUID, str]:
+def enroll(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures]) -> dict[uuid.UUID, str]:
     """Put committed photos into the live generation and prove it: photo ids that are still pending, and why.
 
     Never raises because gallery or database went away: the photos are safe, and the outbox goes on.
     """
     try:
         catalog.generations.ensure_collection(live)
-        outbox.apply_enrollments(catalog, live, looks)
+        outbox.apply_enrollments(catalog, live, features)
         return {
             identity: "its own vector does not find it yet"
-            for identity, look in looks.items()
-            if not finds_itself(catalog, live, identity, look.vector)
+            for identity, extracted in features.items()
+            if not finds_itself(catalog, live, identity, extracted.vector)
         }
     except (GalleryError, DatabaseUnavailableError) as error:
         with suppress(DatabaseUnavailableError):
-            outbox.note_failure(catalog.database, live.generation_id, looks, error)
-        return dict.fromkeys(looks, str(error))
+            outbox.note_failure(catalog.database, live.generation_id, features, error)
+        return dict.fromkeys(features, str(error))
 
 
-def finds_itself(catalog: Catalog, live: Live, identity: uuid.UUID, vector: Vectors) -> bool:
+def finds_itself(catalog: Catalog, live: LiveModel, identity: uuid.UUID, vector: Vectors) -> bool:
     """Whether a search by a photo's own vector (float32 [dim]) has that photo at rank 1. Raises GalleryError."""
     asked = 10
     while True:

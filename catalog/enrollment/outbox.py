@@ -18,10 +18,10 @@ from catalog.catalog import Catalog
 from catalog.enrollment.stored_photos import extract_stored
 from catalog.errors import GalleryError
 from catalog.gallery import GalleryPoint
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Photo, Product, Removal, now
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ CHUNK = 32
 ATTEMPTS, REST = 3, 60.0
 
 
-def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look]) -> int:
+def apply_enrollments(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures]) -> int:
     """Put photos (what the generation's bundle sees in them, by id) into it and mark them done; how many.
 
     Photos gone meanwhile are left out. Raises GalleryError; the photos then stay pending.
@@ -45,13 +45,15 @@ def apply_enrollments(catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Lo
             select(Enrollment, Product.id, Product.sku)
             .join(Photo, Photo.id == Enrollment.photo_id)
             .join(Product, Product.id == Photo.product_id)
-            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(looks)))
+            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(features)))
             .where(Product.active)
             .order_by(Enrollment.photo_id)  # as in `hold_enrollments`
             .with_for_update(of=Enrollment)
         ).all()
         points = [
-            GalleryPoint(str(row.photo_id), looks[row.photo_id].vector, sku, str(product_id), looks[row.photo_id].words)
+            GalleryPoint(
+                str(row.photo_id), features[row.photo_id].vector, sku, str(product_id), features[row.photo_id].words
+            )
             for row, product_id, sku in rows
         ]
         if points:
@@ -67,7 +69,7 @@ def note_failure(
     """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
     with database.write() as session:
         mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
-        hold_enrollments(session, mine)
+        lock_enrollments(session, mine)
         noted = {"attempts": Enrollment.attempts + attempts, "error": str(error)[:500]}
         session.execute(update(Enrollment).where(mine).values(noted))
 
@@ -78,19 +80,19 @@ def note_failures(database: Database, generation_id: int, failures: Mapping[uuid
         note_failure(database, generation_id, [photo_id], error, attempts=1)
 
 
-def hold_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
+def lock_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
     """Hold rows until the transaction ends; all do it in one order, so that two never wait for each other."""
     query = select(Enrollment.photo_id).where(condition)
     session.execute(query.order_by(Enrollment.generation_id, Enrollment.photo_id).with_for_update())
 
 
-def hold_removals(session: Session, condition: ColumnElement[bool]) -> None:
+def lock_removals(session: Session, condition: ColumnElement[bool]) -> None:
     """Hold rows until the transaction ends, in one order, too: an outbox may be at work on the same ones."""
     query = select(Removal.point_id).where(condition)
     session.execute(query.order_by(Removal.generation_id, Removal.point_id).with_for_update())
 
 
-def apply_removals(catalog: Catalog, live: Live) -> int:
+def apply_removals(catalog: Catalog, live: LiveModel) -> int:
     """Delete from a generation what was deleted in SQL, up to 1,000 points; how many. Raises GalleryError."""
     with catalog.database.write() as session:
         mine = Removal.generation_id == live.generation_id
@@ -116,9 +118,9 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         done = apply_removals(catalog, live) if removals else 0
         if pending:
             catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
-            looks, failures = extract_stored(catalog.photos, live, pending)
+            features, failures = extract_stored(catalog.photos, live, pending)
             note_failures(catalog.database, live.generation_id, failures)
-            done += apply_enrollments(catalog, live, looks)
+            done += apply_enrollments(catalog, live, features)
         return done
     except GalleryError as error:
         note_failure(catalog.database, live.generation_id, pending, error)
@@ -126,7 +128,7 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         raise
 
 
-def _pending(live: Live, limit: int, only: Collection[uuid.UUID] | None) -> Select[uuid.UUID, str]:
+def _pending(live: LiveModel, limit: int, only: Collection[uuid.UUID] | None) -> Select[uuid.UUID, str]:
     """Photos (id, SHA-256) that are not in the gallery; one that failed by itself repeatedly is left to rest."""
     query = (
         select(Enrollment.photo_id, Photo.sha256)

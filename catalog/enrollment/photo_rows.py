@@ -62,12 +62,12 @@ def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
 
 def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) -> None:
     """Photos leave their product: rows and points."""
-    remove_points(session, identities)
+    enqueue_removals(session, identities)
     for photo in [photo for photo in product.photos if photo.id in set(identities)]:
         product.photos.remove(photo)
 
 
-def owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
+def enqueue_enrollments(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
     """Photos that belong into the live generation and are not there yet become pending; a removal under way is off."""
     live = live_generation(session, hold="share")
     if live is None or not product.active:
@@ -77,13 +77,13 @@ def owe(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> N
     session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
     # In other generations, too: a photo that is back must not be taken out while its gallery is built.
     back = Removal.point_id.in_(photo_ids)
-    outbox.hold_removals(session, back)
+    outbox.lock_removals(session, back)
     session.execute(delete(Removal).where(back))
 
 
-def remove_points(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
+def enqueue_removals(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
     """Photos leave every generation that holds them: the live one at once, another before it is switched to."""
     mine = Enrollment.photo_id.in_(photo_ids)
-    outbox.hold_enrollments(session, mine)
+    outbox.lock_enrollments(session, mine)
     held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
     session.add_all(Removal(generation_id=generation, point_id=identity) for generation, identity in held.all())

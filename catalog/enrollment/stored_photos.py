@@ -7,38 +7,38 @@ import uuid
 from collections.abc import Mapping
 
 from catalog.errors import CatalogError
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.storage import PhotoStore, feature_store
 from embedder.errors import ImageError
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 
 log = logging.getLogger(__name__)
 
 
 def extract_stored(
-    store: PhotoStore, live: Live, photos: Mapping[uuid.UUID, str]
-) -> tuple[dict[uuid.UUID, Look], dict[uuid.UUID, Exception]]:
+    store: PhotoStore, live: LiveModel, photos: Mapping[uuid.UUID, str]
+) -> tuple[dict[uuid.UUID, PhotoFeatures], dict[uuid.UUID, Exception]]:
     """Photos of the store (SHA-256 by id) -> what a bundle sees in them, and why the others can't be read.
 
     Local features do not depend on the bundle: those that are kept are taken, the others made and kept.
     """
-    looks: dict[uuid.UUID, Look] = {}
+    features: dict[uuid.UUID, PhotoFeatures] = {}
     failures: dict[uuid.UUID, Exception] = {}
 
-    def one(sha256: str) -> Look | Exception:
+    def one(sha256: str) -> PhotoFeatures | Exception:
         try:
-            known = feature_store.kept(store, sha256) if live.embedder.bundle.has_words else None
-            look = live.embedder.look(store.get(sha256), known)
+            known = feature_store.load(store, sha256) if live.embedder.bundle.has_words else None
+            extracted = live.embedder.extract_reference(store.get(sha256), known)
         except (CatalogError, ImageError) as error:
             return error
-        if known is None and look.details is not None:
-            feature_store.keep(store, sha256, look.details)
-        return look
+        if known is None and extracted.local is not None:
+            feature_store.save(store, sha256, extracted.local)
+        return extracted
 
     for photo_id, result in zip(photos, live.embedder.map(one, photos.values()), strict=True):
         if isinstance(result, Exception):
             log.error("photo %s can't be embedded: %s", photo_id, result)
             failures[photo_id] = result
         else:
-            looks[photo_id] = result
-    return looks, failures
+            features[photo_id] = result
+    return features, failures

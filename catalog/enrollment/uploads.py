@@ -10,7 +10,7 @@ from catalog.errors import PhotoRejectedError
 from catalog.storage import content_hash
 from embedder import images
 from embedder.errors import ImageError
-from embedder.inference import Embedder, Look
+from embedder.inference import Embedder, PhotoFeatures
 
 
 class Upload(Protocol):
@@ -37,7 +37,7 @@ class ReadPhoto:
     sha256: str
     width: int
     height: int
-    look: Look
+    features: PhotoFeatures
     bundle: str
 
 
@@ -45,11 +45,11 @@ def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
     """Decode and look at an upload. Raises PhotoRejectedError."""
     sha256 = content_hash(upload.data)
     try:
-        look = embedder.look(upload.data)
+        extracted = embedder.extract_reference(upload.data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
     size = images.dimensions(upload.data)
-    return ReadPhoto(upload.filename, upload.data, sha256, *size, look, embedder.bundle.id)
+    return ReadPhoto(upload.filename, upload.data, sha256, *size, extracted, embedder.bundle.id)
 
 
 def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:

@@ -11,7 +11,7 @@ import numpy as np
 from catalog.errors import GalleryError, GalleryMismatchError
 
 if TYPE_CHECKING:
-    from embedder.matching import Words  # Only a type here: importing it would load OpenCV.
+    from embedder.matching import VisualWords  # Only a type here: importing it would load OpenCV.
 from catalog.gallery.interface import Hit, Vector
 
 VECTOR_NAME = "embedding"
@@ -66,7 +66,7 @@ def check_vectors(generation: str, dim: int, vectors: Iterable[Vector]) -> None:
             raise GalleryError(f"A vector of length {length} for {generation} has no direction to compare.")
 
 
-def check_words(generation: str, words: Iterable[Words | None]) -> None:
+def check_words(generation: str, words: Iterable[VisualWords | None]) -> None:
     """Raises GalleryError for words that are not as embedder.matching.Words says; None is fine."""
     for one in words:
         if one is None:

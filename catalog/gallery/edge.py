@@ -42,7 +42,7 @@ from embedder.ranking import PREFETCH, RRF_K, RRF_WEIGHTS
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector, PointId  # Only the stub has them.
 
-    from embedder.matching import Words
+    from embedder.matching import VisualWords
 
 # A scan of everything. An HNSW graph saved 1.3 of 3.2 ms at 50,000 x 256 (measured) and lost 6 to 50 % of the true 20
 # nearest; a gallery that has outgrown a scan has outgrown the embedded engine.
@@ -112,7 +112,7 @@ class EdgeGallery:
         self,
         generation: str,
         vector: Vector,
-        words: Words | None,
+        words: VisualWords | None,
         limit: int,
         *,
         products: Collection[str] | None = None,
@@ -182,7 +182,7 @@ def _to_point(point: GalleryPoint) -> Point:
     return Point(point.id, vectors, {"sku": point.sku, "product": point.product})
 
 
-def _to_sparse(words: Words) -> SparseVector:
+def _to_sparse(words: VisualWords) -> SparseVector:
     return SparseVector(words.indexes.tolist(), words.values.tolist())
 
 

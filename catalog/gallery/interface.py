@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from embedder.matching import Words  # Only a type here: importing it would load OpenCV.
+    from embedder.matching import VisualWords  # Only a type here: importing it would load OpenCV.
 
 Vector = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ class GalleryPoint:
     vector: Vector
     sku: str
     product: str
-    words: Words | None = None
+    words: VisualWords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Gallery(Protocol):
         self,
         generation: str,
         vector: Vector,
-        words: Words | None,
+        words: VisualWords | None,
         limit: int,
         *,
         products: Collection[str] | None = None,

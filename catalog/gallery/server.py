@@ -29,7 +29,7 @@ from catalog.gallery.server_connection import Connection, connect, refusal_of
 from embedder.ranking import PREFETCH, RRF_K, RRF_WEIGHTS
 
 if TYPE_CHECKING:
-    from embedder.matching import Words
+    from embedder.matching import VisualWords
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class ServerGallery:
         self,
         generation: str,
         vector: Vector,
-        words: Words | None,
+        words: VisualWords | None,
         limit: int,
         *,
         products: Collection[str] | None = None,
@@ -309,7 +309,7 @@ def _to_point(point: GalleryPoint) -> models.PointStruct:
     return models.PointStruct(id=point.id, vector=vectors, payload=payload)
 
 
-def _to_sparse(words: Words) -> models.SparseVector:
+def _to_sparse(words: VisualWords) -> models.SparseVector:
     return models.SparseVector(indices=words.indexes.tolist(), values=words.values.tolist())
 
 

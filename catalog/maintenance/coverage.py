@@ -16,20 +16,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from catalog import enrollment
-from catalog.admission import MEANING
+from catalog.admission import WARNING_LABELS
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError
 from catalog.gallery import Hit
-from catalog.generations import Live
-from catalog.normalization import known_form, no_product
+from catalog.generations import LiveModel
+from catalog.normalization import no_product, normalized_sku
 from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import Match, candidates, is_sure
 from catalog.storage import Database, PhotoStore, feature_store
 from catalog.storage.tables import Photo, Product
 from embedder.errors import ImageError
-from embedder.inference import Look
-from embedder.matching import Candidate, Details, reranker, verify_many
+from embedder.inference import PhotoFeatures
+from embedder.matching import Candidate, LocalFeatures, reranker, verify_many
 
 Code = Literal["no_photo", "one_photo", "not_found", "one_view", "close_no_print", "poor_photos"]
 
@@ -93,7 +93,7 @@ class _Answer:
     told_apart: bool
 
 
-def examine(
+def examine_coverage(
     catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = no_progress
 ) -> Iterator[Coverage]:
     """Every active product by SKU, or one, or a sample of so many, the same each time while the catalog is.
@@ -121,7 +121,7 @@ def confused(found: Sequence[Coverage]) -> list[tuple[str, str, int]]:
 def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]:
     query = select(Product.id, Product.sku).where(Product.active)
     if sku:
-        query = query.where(Product.sku == known_form(sku))
+        query = query.where(Product.sku == normalized_sku(sku))
     with database.read() as session:
         # Ids are random: the first so many of them are a sample.
         rows = session.execute(query.order_by(Product.id).limit(sample)).all()
@@ -130,35 +130,37 @@ def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]
     return [row.id for row in sorted(rows, key=lambda row: row.sku)]
 
 
-def _product(catalog: Catalog, live: Live, product: Product) -> Coverage:
+def _product(catalog: Catalog, live: LiveModel, product: Product) -> Coverage:
     photos = list(product.photos)
-    looks: dict[uuid.UUID, Look] = {}
+    features: dict[uuid.UUID, PhotoFeatures] = {}
     for start in range(0, len(photos), outbox.CHUNK):
         chunk = {photo.id: photo.sha256 for photo in photos[start : start + outbox.CHUNK]}
-        looks |= enrollment.extract_stored(catalog.photos, live, chunk)[0]
-    readable = [photo for photo in photos if photo.id in looks]
-    asked = [_ask(catalog, live, product, photo, looks) for photo in readable] if len(readable) > 1 else []
+        features |= enrollment.extract_stored(catalog.photos, live, chunk)[0]
+    readable = [photo for photo in photos if photo.id in features]
+    asked = [_ask(catalog, live, product, photo, features) for photo in readable] if len(readable) > 1 else []
     wrong = Counter(answer.sku for answer in asked if answer.sku != product.sku)
     mistaken = tuple(
         Mistake(sku, times, tuple(answer.photo.filename for answer in asked if answer.sku == sku)[:NAMED])
         for sku, times in wrong.most_common()
     )
     found = len(asked) - wrong.total()
-    advice = tuple(_advice(live, product, readable, looks, asked, mistaken))
+    advice = tuple(_advice(live, product, readable, features, asked, mistaken))
     return Coverage(product.sku, product.name, len(photos), len(asked), found, mistaken, advice)
 
 
-def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Mapping[uuid.UUID, Look]) -> _Answer:
+def _ask(
+    catalog: Catalog, live: LiveModel, product: Product, photo: Photo, features: Mapping[uuid.UUID, PhotoFeatures]
+) -> _Answer:
     """The first of what a photo would be answered if it were not in the catalog itself."""
-    look = looks[photo.id]
+    extracted = features[photo.id]
     own = [
-        Match(product.sku, product.name, float(looks[one.id].vector @ look.vector), one.sha256)
+        Match(product.sku, product.name, float(features[one.id].vector @ extracted.vector), one.sha256)
         for one in product.photos
-        if one.id in looks and one.id != photo.id
+        if one.id in features and one.id != photo.id
     ]
     own.sort(key=lambda match: -match.score)
     more = len(product.photos)  # which may all be nearer than any other product's
-    near = _others(catalog.database, product, catalog.gallery.search(live.collection, look.vector, more + OTHERS))
+    near = _others(catalog.database, product, catalog.gallery.search(live.collection, extracted.vector, more + OTHERS))
     best = {match.sku: match for match in sorted([*own, *near], key=lambda match: match.score)}
     first = sorted(best.values(), key=lambda match: -match.score)
     other = next((match for match in first if match.sku != product.sku), None)
@@ -169,14 +171,14 @@ def _ask(catalog: Catalog, live: Live, product: Product, photo: Photo, looks: Ma
     if is_sure(first, weights.sure_score, weights.sure_margin):
         return _Answer(photo, answered, other, told_apart=answered == product.sku)
     try:
-        found, words = live.embedder.second_look(catalog.photos.get(photo.sha256))
+        found, words = live.embedder.extract_query(catalog.photos.get(photo.sha256))
     except (CatalogError, ImageError):  # it was deleted meanwhile, or lost
         return _Answer(photo, answered, other, told_apart=False)
-    hits = catalog.gallery.shortlist(live.collection, look.vector, words, more + reranker.SHORTLIST)
+    hits = catalog.gallery.shortlist(live.collection, extracted.vector, words, more + reranker.SHORTLIST)
     listed = [*first[: reranker.MATCHES], *own[: reranker.SHORTLIST], *_others(catalog.database, product, hits)]
     weighing = _compare(catalog.photos, found, list({match.photo: match for match in listed}.values()))
     told_apart = reranker.agrees([one for one in weighing if one.sku == product.sku])
-    weighed = reranker.weigh(weights, weighing)
+    weighed = reranker.rank(weights, weighing)
     if reranker.agrees(weighing) and reranker.is_guess(weights, weighed):
         answered = weighed[0].sku
     return _Answer(photo, answered, other, told_apart)
@@ -188,11 +190,11 @@ def _others(database: Database, product: Product, hits: Sequence[Hit]) -> list[M
     return [Match(row.sku, row.name, hit.score, row.sha256) for hit in others if (row := facts.get(hit.id))]
 
 
-def _compare(photos: PhotoStore, asked: Details, matches: Sequence[Match]) -> list[Candidate]:
+def _compare(photos: PhotoStore, asked: LocalFeatures, matches: Sequence[Match]) -> list[Candidate]:
     known = []
     for match in matches:
         try:
-            known.append((match, feature_store.of_photo(photos, match.photo)))
+            known.append((match, feature_store.load_or_extract(photos, match.photo)))
         except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
             continue
     agreements = verify_many(asked, [reference for _, reference in known], reranker.THREADS)
@@ -203,10 +205,10 @@ def _compare(photos: PhotoStore, asked: Details, matches: Sequence[Match]) -> li
 
 
 def _advice(
-    live: Live,
+    live: LiveModel,
     product: Product,
     photos: Sequence[Photo],
-    looks: Mapping[uuid.UUID, Look],
+    features: Mapping[uuid.UUID, PhotoFeatures],
     asked: Sequence[_Answer],
     mistaken: Sequence[Mistake],
 ) -> Iterator[Advice]:
@@ -224,12 +226,12 @@ def _advice(
             "or take those away if they show something else."
         )
         yield Advice("not_found", message)
-    elif len(photos) > 1 and _least_near(photos, looks) >= ONE_VIEW:
+    elif len(photos) > 1 and _least_near(photos, features) >= ONE_VIEW:
         yield Advice("one_view", "All photos show nearly the same view: add one of another side, or in other light.")
     if close := _close_without_print(live, product, asked):
         message = f"It looks like {close.name} ({close.sku}), and no print says which: add photos of what differs."
         yield Advice("close_no_print", message)
-    faults = [{MEANING[code] for code in photo.warnings if code.startswith("too_")} for photo in photos]
+    faults = [{WARNING_LABELS[code] for code in photo.warnings if code.startswith("too_")} for photo in photos]
     if all(faults):
         said = ", ".join(sorted(set().union(*faults)))
         yield Advice("poor_photos", f"No photo is a good one ({said}): add a sharp one in good light.")
@@ -241,12 +243,12 @@ def _named(photos: Sequence[Photo]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _least_near(photos: Sequence[Photo], looks: Mapping[uuid.UUID, Look]) -> float:
-    vectors = np.stack([looks[photo.id].vector for photo in photos])
+def _least_near(photos: Sequence[Photo], features: Mapping[uuid.UUID, PhotoFeatures]) -> float:
+    vectors = np.stack([features[photo.id].vector for photo in photos])
     return float((vectors @ vectors.T).min())
 
 
-def _close_without_print(live: Live, product: Product, asked: Sequence[_Answer]) -> Match | None:
+def _close_without_print(live: LiveModel, product: Product, asked: Sequence[_Answer]) -> Match | None:
     """The other product that most of the photos come near enough to be matched with, where none has print to say no."""
     enough = live.embedder.bundle.thresholds.score
     near = [answer.other for answer in asked if answer.other is not None and answer.other.score >= enough]

@@ -21,13 +21,13 @@ from catalog.errors import (
     GalleryMismatchError,
     GalleryUnavailableError,
 )
-from catalog.generations import Live, live_generation
+from catalog.generations import LiveModel, live_generation
 from catalog.maintenance import rebuilding
 from catalog.maintenance.findings import Finding
 from catalog.storage import Database, feature_store
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal, now
 from embedder.errors import ImageError
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 
 #: Photos, drawn evenly, that are embedded again and must find themselves.
 SAMPLE = 50
@@ -68,7 +68,7 @@ def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery
     catalog.generations.release(live.collection)
 
 
-def _gallery(catalog: Catalog, live: Live, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
+def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
     try:
         there = catalog.gallery.generations()  # before SQL is asked: a row is committed before its collection is made
     except GalleryError as error:
@@ -181,7 +181,7 @@ def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Findin
 
 
 def _generation(
-    catalog: Catalog, live: Live, generation: Generation, *, there: bool, repair: bool
+    catalog: Catalog, live: LiveModel, generation: Generation, *, there: bool, repair: bool
 ) -> Iterator[Finding]:
     """One generation: its bundle, its collection, its points, and of the live one some vectors. Raises GalleryError."""
     collection = generation.collection
@@ -240,7 +240,7 @@ def _missing(
             mine = Enrollment.generation_id == generation.id
             for start in range(0, len(gone), PAGE):
                 page = mine & Enrollment.photo_id.in_([uuid.UUID(i) for i in gone[start : start + PAGE]])
-                outbox.hold_enrollments(session, page)
+                outbox.lock_enrollments(session, page)
                 session.execute(update(Enrollment).where(page).values(done=False, attempts=0, error=""))
     message = "A photo of this product is enrolled, but its point is not in the gallery."
     return [
@@ -304,7 +304,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
         still = sorted(set(ids) - _active(session, ids))
         points = [uuid.UUID(i) for i in still]
         mine = (Enrollment.generation_id == generation.id) & Enrollment.photo_id.in_(points)
-        outbox.hold_enrollments(session, mine)
+        outbox.lock_enrollments(session, mine)
         session.execute(delete(Enrollment).where(mine))
         known = (Removal.generation_id == generation.id) & Removal.point_id.in_(points)
         owed = set(session.scalars(select(Removal.point_id).where(known)))
@@ -314,7 +314,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
             pass
 
 
-def _sampled(catalog: Catalog, live: Live, points: set[str]) -> Iterator[Finding]:
+def _sampled(catalog: Catalog, live: LiveModel, points: set[str]) -> Iterator[Finding]:
     """Some photos are embedded again: the vector and the words that they have in the gallery must be these."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
     with catalog.database.read() as session:
@@ -326,25 +326,26 @@ def _sampled(catalog: Catalog, live: Live, points: set[str]) -> Iterator[Finding
         drawn = [(*row,) for number, row in every if number % step == 0]
     rows = [row for row in drawn if str(row[0]) in points]
 
-    def one(row: tuple[uuid.UUID, str, str]) -> Look | None:
+    def one(row: tuple[uuid.UUID, str, str]) -> PhotoFeatures | None:
         try:
-            known = feature_store.kept(catalog.photos, row[1]) if live.embedder.bundle.has_words else None
-            return live.embedder.look(catalog.photos.get(row[1]), known)
+            known = feature_store.load(catalog.photos, row[1]) if live.embedder.bundle.has_words else None
+            return live.embedder.extract_reference(catalog.photos.get(row[1]), known)
         except (CatalogError, ImageError):
             return None  # which the look at the photos tells
 
-    looks = [(row, look) for row, look in zip(rows, live.embedder.map(one, rows), strict=True) if look is not None]
-    strange = [row[2] for row, look in looks if not _knows(catalog, live, row[0], look)]
+    extracted_rows = zip(rows, live.embedder.map(one, rows), strict=True)
+    features = [(row, extracted) for row, extracted in extracted_rows if extracted is not None]
+    strange = [row[2] for row, extracted in features if not _knows(catalog, live, row[0], extracted)]
     if strange:
         message = (
-            f"{len(strange)} of {len(looks)} photos do not find themselves by their own vector ({_few(strange)}): "
+            f"{len(strange)} of {len(features)} photos do not find themselves by their own vector ({_few(strange)}): "
             "what is in the gallery was made by another model, or is damaged."
         )
         yield Finding("vectors_wrong", message, collection=live.collection)
         return
-    wordless = [row[2] for row, look in looks if look.words and not _has_words(catalog, live, look)]
+    wordless = [row[2] for row, extracted in features if extracted.words and not _has_words(catalog, live, extracted)]
     if wordless:
-        message = f"{len(wordless)} of {len(looks)} photos have no visual words in the gallery ({_few(wordless)})."
+        message = f"{len(wordless)} of {len(features)} photos have no visual words in the gallery ({_few(wordless)})."
         yield Finding("words_missing", message, collection=live.collection)
 
 
@@ -352,22 +353,22 @@ def _few(skus: Sequence[str]) -> str:
     return ", ".join(sorted(skus)[:3]) + (", ..." if len(skus) > 3 else "")
 
 
-def _knows(catalog: Catalog, live: Live, identity: uuid.UUID, look: Look) -> bool:
+def _knows(catalog: Catalog, live: LiveModel, identity: uuid.UUID, extracted: PhotoFeatures) -> bool:
     """Whether a photo's own vector finds that photo first, and as what it is; or it was deleted this moment."""
-    hits = catalog.gallery.search(live.collection, look.vector, 1)
-    if hits and hits[0].score > 1 - NEAR and enrollment.finds_itself(catalog, live, identity, look.vector):
+    hits = catalog.gallery.search(live.collection, extracted.vector, 1)
+    if hits and hits[0].score > 1 - NEAR and enrollment.finds_itself(catalog, live, identity, extracted.vector):
         return True
     with catalog.database.read() as session:
         row = session.get(Enrollment, (live.generation_id, identity))
         return row is None or not row.done
 
 
-def _has_words(catalog: Catalog, live: Live, look: Look) -> bool:
+def _has_words(catalog: Catalog, live: LiveModel, extracted: PhotoFeatures) -> bool:
     """Whether a photo is found by its words alone: the vector that is asked with points away from it.
 
     In a gallery of no more than twice WORDS_LIMIT photos it comes up all the same.
     """
-    hits = catalog.gallery.shortlist(live.collection, -look.vector, look.words, WORDS_LIMIT)
+    hits = catalog.gallery.shortlist(live.collection, -extracted.vector, extracted.words, WORDS_LIMIT)
     return any(hit.score < NEAR - 1 for hit in hits)
 
 
@@ -375,7 +376,7 @@ def _written_again(catalog: Catalog, generation: Generation, finding: Finding) -
     """Make all photos of the live generation pending and enroll them: what a sample shows may be so of any."""
     with catalog.database.write() as session:
         mine = Enrollment.generation_id == generation.id
-        outbox.hold_enrollments(session, mine)
+        outbox.lock_enrollments(session, mine)
         session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
     return _all_enrolled(catalog, finding)
 

@@ -55,16 +55,16 @@ def _examine_photo(catalog: Catalog, sha256: str, sku: str, *, looks_twice: bool
         return Finding("photo_missing", str(error), sku, sha256) if _named(catalog.database, [sha256]) else None
     except PhotoDamagedError as error:
         return Finding("photo_damaged", str(error), sku, sha256)
-    if not looks_twice or feature_store.kept(catalog.photos, sha256) is not None:
+    if not looks_twice or feature_store.load(catalog.photos, sha256) is not None:
         return None
     finding = Finding("details_missing", f"The details of photo {sha256[:12]} are missing or damaged.", sku, sha256)
     if not repair:
         return finding
     try:
-        feature_store.of_photo(catalog.photos, sha256)
+        feature_store.load_or_extract(catalog.photos, sha256)
     except ImageError as error:
         return Finding("photo_damaged", str(error), sku, sha256)
-    return replace(finding, mended=feature_store.kept(catalog.photos, sha256) is not None)
+    return replace(finding, mended=feature_store.load(catalog.photos, sha256) is not None)
 
 
 def check_files(catalog: Catalog, *, remove: bool) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
         live = live_generation(session, hold="change")
         if generation.live and (live is None or live.id != generation.id):
             raise ConflictError("Another model was made the live one at this moment: try again.")
-        outbox.hold_enrollments(session, mine)
+        outbox.lock_enrollments(session, mine)
         catalog.gallery.drop(generation.collection)
         session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
         session.execute(delete(Removal).where(Removal.generation_id == generation.id))

@@ -18,12 +18,12 @@ from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, NotFoundError
-from catalog.generations import Live, live_generation
+from catalog.generations import LiveModel, live_generation
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
 from embedder.bundle import Bundle
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 
 #: Photos, at most, that must find themselves before the switch; enough to see a gallery that is broken as a whole.
 JUDGED = 200
@@ -83,7 +83,7 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
         while outbox.apply_removals(catalog, building):
             pass
         built += _fill(catalog, building, progress)
-        _judge(catalog, building)
+        _validate(catalog, building)
         while (total := _switch(catalog, building, actor, action)) is None:
             built += _fill(catalog, building, progress)
         return Switched(target.bundle_id, before, built, total, changed=True)
@@ -104,7 +104,7 @@ def _count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active)) or 0
 
 
-def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
+def _fill(catalog: Catalog, building: LiveModel, progress: Progress) -> int:
     """Embed and write what is missing; how many photos.
 
     Raises NotFitError for photos that can't be read, after all others are in.
@@ -117,10 +117,10 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
             total = _count(session)
         if not photos:
             break
-        looks = _extract(catalog, building, photos)
-        _owe(catalog.database, building, list(looks))
-        done += outbox.apply_enrollments(catalog, building, looks)
-        unreadable += len(photos) - len(looks)
+        features = _extract(catalog, building, photos)
+        _owe(catalog.database, building, list(features))
+        done += outbox.apply_enrollments(catalog, building, features)
+        unreadable += len(photos) - len(features)
         last = max(photos)
         progress(done, total)
     if unreadable:
@@ -128,13 +128,13 @@ def _fill(catalog: Catalog, building: Live, progress: Progress) -> int:
     return done
 
 
-def _extract(catalog: Catalog, building: Live, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, Look]:
-    looks, failures = enrollment.extract_stored(catalog.photos, building, photos)
+def _extract(catalog: Catalog, building: LiveModel, photos: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, PhotoFeatures]:
+    features, failures = enrollment.extract_stored(catalog.photos, building, photos)
     enrollment.note_failures(catalog.database, building.generation_id, failures)
-    return looks
+    return features
 
 
-def _owe(database: Database, building: Live, ids: Sequence[uuid.UUID]) -> None:
+def _owe(database: Database, building: LiveModel, ids: Sequence[uuid.UUID]) -> None:
     """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
     mine = Enrollment.generation_id == building.generation_id
     try:
@@ -149,23 +149,25 @@ def _owe(database: Database, building: Live, ids: Sequence[uuid.UUID]) -> None:
         raise ConflictError("Another process builds the same gallery right now: let it end.") from error
 
 
-def _judge(catalog: Catalog, building: Live) -> None:
+def _validate(catalog: Catalog, building: LiveModel) -> None:
     """Some photos, drawn evenly, are embedded once more and must find themselves at rank 1. Raises NotFitError."""
     with catalog.database.read() as session:
         held = (Enrollment.generation_id == building.generation_id) & Enrollment.done
         query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
         rows = session.execute(query.order_by(Photo.id)).all()
     sample = dict(rows[:: max(1, -(-len(rows) // JUDGED))])
-    looks = _extract(catalog, building, sample)
-    lost = [i for i, look in looks.items() if not enrollment.finds_itself(catalog, building, i, look.vector)]
-    if lost or len(looks) < len(sample):
+    features = _extract(catalog, building, sample)
+    lost = [
+        i for i, extracted in features.items() if not enrollment.finds_itself(catalog, building, i, extracted.vector)
+    ]
+    if lost or len(features) < len(sample):
         raise NotFitError(
             f"The new gallery is not fit: of {len(sample)} photos asked, {len(lost)} do not find themselves and "
-            f"{len(sample) - len(looks)} can't be read. The live gallery stays."
+            f"{len(sample) - len(features)} can't be read. The live gallery stays."
         )
 
 
-def _switch(catalog: Catalog, building: Live, actor: str, action: str) -> int | None:
+def _switch(catalog: Catalog, building: LiveModel, actor: str, action: str) -> int | None:
     """Make the generation live, if it holds every photo; its size, or None when there is more to catch up with.
 
     The live row is held for change, so no photo can be added between the check and the switch.

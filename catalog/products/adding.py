@@ -15,20 +15,20 @@ from sqlalchemy.orm import Session
 from catalog.catalog import Catalog
 from catalog.enrollment import Upload, photo_rows
 from catalog.errors import ConflictError, InvalidInputError, SkuExistsError
-from catalog.normalization import known_form, no_product
+from catalog.normalization import no_product, normalized_sku
 from catalog.products import barcode_owners
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.facts import Facts, check_facts, describe
 from catalog.products.intake import Batch, Intake, PhotoResult, enroll_photos, photo_result, read_batch
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import held
+from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Product
 
 MAX_PHOTOS = 50  # in one request
 
 
 @dataclass(frozen=True)
-class Added:
+class AddResult:
     """Reply to an add. `milliseconds` is from the bytes in hand to searchable.
 
     `barcodes` are the product's, `barcodes_found` were read from the photos: they are a person's to add.
@@ -65,7 +65,7 @@ class _Committed:
 _Open = Callable[[Session, Facts], tuple[Product, dict[str, Any] | None]]
 
 
-def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Intake) -> Added:
+def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Intake) -> AddResult:
     """A new product with its photos, searchable when this returns (or pending, and why).
 
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
@@ -88,10 +88,10 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Int
     return _enroll(catalog, batch, done, began, created=True)
 
 
-def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], intake: Intake) -> Added:
+def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], intake: Intake) -> AddResult:
     """More photos for a product. Raises like `create`, and NotFoundError."""
     began = time.perf_counter()
-    facts = Facts(known_form(sku))
+    facts = Facts(normalized_sku(sku))
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
     if not _exists(catalog.database, facts.sku):  # before any photo is looked at
@@ -123,8 +123,8 @@ def _new_product(session: Session, facts: Facts) -> tuple[Product, None]:
 
 
 def _known_product(session: Session, facts: Facts) -> tuple[Product, dict[str, Any]]:
-    product = held(session, facts.sku)
-    return product, {**audit_log.facts(product), "photos": len(product.photos)}
+    product = lock_product(session, facts.sku)
+    return product, {**audit_log.product_snapshot(product), "photos": len(product.photos)}
 
 
 def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open_product: _Open) -> _Committed:
@@ -141,8 +141,8 @@ def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open
                 overruled |= {photo.sha256: checked.codes} if checked.codes else {}
         session.flush()
         barcode_owners.claim(session, product, facts.barcodes)
-        photo_rows.owe(session, product, ids)
-        after = {**audit_log.facts(product), "photos": len(known | set(ids))}
+        photo_rows.enqueue_enrollments(session, product, ids)
+        after = {**audit_log.product_snapshot(product), "photos": len(known | set(ids))}
         after |= {"overruled": overruled} if overruled else {}
         if before != after:
             action = "product.create" if before is None else "photos.add"
@@ -158,9 +158,9 @@ def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open
         )
 
 
-def _enroll(catalog: Catalog, batch: Batch, done: _Committed, began: float, *, created: bool) -> Added:
-    looks = dict(zip(done.ids, [photo.look for photo in batch.photos], strict=True))
-    reasons = enroll_photos(catalog, batch.live, looks, active=done.active)
+def _enroll(catalog: Catalog, batch: Batch, done: _Committed, began: float, *, created: bool) -> AddResult:
+    features = dict(zip(done.ids, [photo.features for photo in batch.photos], strict=True))
+    reasons = enroll_photos(catalog, batch.live, features, active=done.active)
     results = [
         photo_result(
             identity,
@@ -168,10 +168,10 @@ def _enroll(catalog: Catalog, batch: Batch, done: _Committed, began: float, *, c
             reasons,
             duplicate=identity in done.known,
             like=checked.like,
-            details=None if photo.look.details is None else len(photo.look.details),
+            details=None if photo.features.local is None else len(photo.features.local),
             warnings=checked.warnings,
         )
         for identity, photo, checked in zip(done.ids, batch.photos, batch.checks, strict=True)
     ]
     milliseconds = (time.perf_counter() - began) * 1000
-    return Added(done.sku, done.name, created, results, milliseconds, done.barcodes, done.found)
+    return AddResult(done.sku, done.name, created, results, milliseconds, done.barcodes, done.found)

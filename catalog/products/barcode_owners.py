@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, NotFoundError
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import held
+from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Barcode, Product
 from embedder import barcodes
 from embedder.barcodes import gtin
@@ -31,13 +31,13 @@ class FoundBarcode:
     @property
     def printed(self) -> str:
         """The number as the pack shows it."""
-        return gtin.printed(self.gtin)
+        return gtin.printed_gtin(self.gtin)
 
 
 def check(text: str) -> str:
     """A barcode that a person gave -> 14 digits. Raises InvalidInputError."""
     try:
-        return gtin.parse(text)
+        return gtin.parse_gtin(text)
     except GtinError as error:
         raise InvalidInputError("barcode", str(error)) from error
 
@@ -59,7 +59,7 @@ def owners(session: Session, gtins: Sequence[str]) -> dict[str, str]:
 def owner_of(session: Session, search: str) -> str | None:
     """The SKU of the product that has a barcode; None, too, for a text that is no barcode."""
     try:
-        number = gtin.parse(search)
+        number = gtin.parse_gtin(search)
     except GtinError:
         return None
     return owners(session, [number]).get(number)
@@ -69,7 +69,7 @@ def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:
     """Raises BarcodeTakenError when another product than this one has one of these barcodes."""
     for number, owner in owners(session, gtins).items():
         if owner != sku:
-            message = f"The barcode {gtin.printed(number)} belongs to the product {owner!r}."
+            message = f"The barcode {gtin.printed_gtin(number)} belongs to the product {owner!r}."
             raise BarcodeTakenError(number, owner, message)
 
 
@@ -90,24 +90,24 @@ def add(database: Database, sku: str, text: str, *, actor: str) -> None:
     """Give a product one more barcode. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
     number = check(text)
     with database.write() as session:
-        product = held(session, sku)
-        before = audit_log.facts(product)
+        product = lock_product(session, sku)
+        before = audit_log.product_snapshot(product)
         claim(session, product, [number])
-        if audit_log.facts(product) != before:
-            audit_log.record(session, actor, "barcode.add", product.sku, before, audit_log.facts(product))
+        if audit_log.product_snapshot(product) != before:
+            audit_log.record(session, actor, "barcode.add", product.sku, before, audit_log.product_snapshot(product))
 
 
 def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
     """Take a barcode from a product. Raises InvalidInputError, or NotFoundError when it does not have it."""
     number = check(text)
     with database.write() as session:
-        product = held(session, sku)
+        product = lock_product(session, sku)
         barcode = next((barcode for barcode in product.barcodes if barcode.gtin == number), None)
         if barcode is None:
-            raise NotFoundError(f"The product {product.sku!r} has no barcode {gtin.printed(number)}.")
-        before = audit_log.facts(product)
+            raise NotFoundError(f"The product {product.sku!r} has no barcode {gtin.printed_gtin(number)}.")
+        before = audit_log.product_snapshot(product)
         product.barcodes.remove(barcode)
-        audit_log.record(session, actor, "barcode.remove", product.sku, before, audit_log.facts(product))
+        audit_log.record(session, actor, "barcode.remove", product.sku, before, audit_log.product_snapshot(product))
 
 
 def read_photos(embedder: Embedder, photos: Sequence[bytes]) -> list[str]:
@@ -115,8 +115,8 @@ def read_photos(embedder: Embedder, photos: Sequence[bytes]) -> list[str]:
 
     What a shop's own scales print is left out: the next pack has another number. Raises ImageError.
     """
-    numbers = [barcode.gtin for read in embedder.map(barcodes.read_bytes, photos) for barcode in read]
-    return [number for number in dict.fromkeys(numbers) if not gtin.restricted(number)]
+    numbers = [barcode.gtin for read in embedder.map(barcodes.read_barcodes, photos) for barcode in read]
+    return [number for number in dict.fromkeys(numbers) if not gtin.is_restricted(number)]
 
 
 def found(session: Session, gtins: Sequence[str]) -> tuple[FoundBarcode, ...]:

@@ -12,12 +12,12 @@ from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import photo_rows
 from catalog.errors import ConflictError
-from catalog.normalization import known_form, no_product
+from catalog.normalization import no_product, normalized_sku
 from catalog.products import barcode_owners
 from catalog.products.facts import Facts, check_facts, check_labels, describe
-from catalog.products.facts import set_labels as put_labels
+from catalog.products.facts import replace_labels as put_labels
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import held
+from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Enrollment, Generation, Product
 
 
@@ -27,46 +27,46 @@ def change(database: Database, facts: Facts, *, version: int | None = None, acto
     `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
     ConflictError when it is no longer the newest.
     """
-    known_form(facts.sku)
+    normalized_sku(facts.sku)
     facts = check_facts(facts)
     with database.write() as session:
-        product = held(session, facts.sku)
+        product = lock_product(session, facts.sku)
         if version is not None and product.version != version:
             raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
-        before = audit_log.facts(product)
+        before = audit_log.product_snapshot(product)
         describe(product, facts)
         barcode_owners.claim(session, product, facts.barcodes)
-        if audit_log.facts(product) != before:
-            audit_log.record(session, actor, "product.change", product.sku, before, audit_log.facts(product))
+        if audit_log.product_snapshot(product) != before:
+            audit_log.record(session, actor, "product.change", product.sku, before, audit_log.product_snapshot(product))
 
 
 def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str) -> None:
     """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
     names = check_labels(names)
     with database.write() as session:
-        product = held(session, sku)
-        before = audit_log.facts(product)
+        product = lock_product(session, sku)
+        before = audit_log.product_snapshot(product)
         put_labels(product, names)
-        if audit_log.facts(product) != before:
-            audit_log.record(session, actor, "product.label", product.sku, before, audit_log.facts(product))
+        if audit_log.product_snapshot(product) != before:
+            audit_log.record(session, actor, "product.label", product.sku, before, audit_log.product_snapshot(product))
 
 
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
     """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
     with catalog.database.write() as session:
-        product = held(session, sku)
+        product = lock_product(session, sku)
         if product.active == active:
             return
-        before = audit_log.facts(product)
+        before = audit_log.product_snapshot(product)
         product.active = active
         session.flush()
         ids = [photo.id for photo in product.photos]
         if active:
-            photo_rows.owe(session, product, ids)
+            photo_rows.enqueue_enrollments(session, product, ids)
         else:
-            photo_rows.remove_points(session, ids)
+            photo_rows.enqueue_removals(session, ids)
         action = "product.restore" if active else "product.retire"
-        audit_log.record(session, actor, action, product.sku, before, audit_log.facts(product))
+        audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
     enrollment.catch_up(catalog, ids if active else [])
 
 
@@ -74,7 +74,7 @@ def get(database: Database, sku: str) -> Product:
     """A product with its photos, barcodes and labels. Raises NotFoundError."""
     with database.read() as session:
         whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
-        product = session.scalar(select(Product).options(*whole).where(Product.sku == known_form(sku)))
+        product = session.scalar(select(Product).options(*whole).where(Product.sku == normalized_sku(sku)))
         if product is None:
             raise no_product(sku)
         return product

@@ -83,7 +83,7 @@ def describe(product: Product, facts: Facts) -> None:
     if facts.attributes is not None:
         product.attributes = dict(facts.attributes)
     if facts.labels is not None:
-        set_labels(product, facts.labels)
+        replace_labels(product, facts.labels)
 
 
 def search_text(product: Product) -> str:
@@ -91,7 +91,7 @@ def search_text(product: Product) -> str:
     return "\n".join((product.sku, product.name, product.brand, product.category)).casefold()
 
 
-def set_labels(product: Product, names: Iterable[str]) -> None:
+def replace_labels(product: Product, names: Iterable[str]) -> None:
     """Exactly these labels, in the caller's transaction."""
     wanted, had = set(names), {label.name for label in product.labels}
     if wanted != had:

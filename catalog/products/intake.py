@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from catalog import admission, enrollment
-from catalog.admission import Checked, LookAlike
+from catalog.admission import LookAlike, PhotoCheck
 from catalog.catalog import Catalog
 from catalog.enrollment import ReadPhoto, Upload
 from catalog.errors import PhotoWarning
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.products import barcode_owners
 from catalog.storage import feature_store
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class PhotoResult:
 class Batch:
     """Photos that were read by the live model and checked, and whose bytes are safe; `barcodes`: read from them."""
 
-    live: Live
+    live: LiveModel
     photos: list[ReadPhoto]
-    checks: list[Checked]
+    checks: list[PhotoCheck]
     barcodes: list[str]
 
 
@@ -72,25 +72,25 @@ def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: In
     """
     live = catalog.generations.live()
     photos = enrollment.read_photos(live.embedder, uploads)
-    checks = admission.check(catalog, live, sku, photos, compare=intake.check != "off")
+    checks = admission.check_photos(catalog, live, sku, photos, compare=intake.check != "off")
     if intake.check == "refuse":
         admission.refuse(photos, checks)
     raw = [photo.data for photo in photos]
     barcodes = barcode_owners.read_photos(live.embedder, raw) if intake.read_barcodes else []
     for photo in photos:
         catalog.photos.put(photo.data)
-        if photo.look.details is not None:
-            feature_store.keep(catalog.photos, photo.sha256, photo.look.details)
+        if photo.features.local is not None:
+            feature_store.save(catalog.photos, photo.sha256, photo.features.local)
     return Batch(live, photos, checks, barcodes)
 
 
 def enroll_photos(
-    catalog: Catalog, live: Live, looks: Mapping[uuid.UUID, Look], *, active: bool
+    catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures], *, active: bool
 ) -> dict[uuid.UUID, str]:
     """Enroll committed photos of a product: ids of those that are pending, and why. Never raises for a dead gallery."""
     if not active:
-        return dict.fromkeys(looks, "the product is retired")
-    return enrollment.enroll(catalog, live, looks)
+        return dict.fromkeys(features, "the product is retired")
+    return enrollment.enroll(catalog, live, features)
 
 
 def photo_result(identity: uuid.UUID, photo: ReadPhoto, reasons: Mapping[uuid.UUID, str], **more: Any) -> PhotoResult:

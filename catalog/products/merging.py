@@ -12,9 +12,9 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
 from catalog.normalization import check_sku
-from catalog.products.facts import MAX_LABELS, search_text, set_labels
+from catalog.products.facts import MAX_LABELS, replace_labels, search_text
 from catalog.storage import audit_log
-from catalog.storage.product_rows import held, held_both
+from catalog.storage.product_rows import lock_product, lock_products
 from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
 
@@ -27,21 +27,21 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     new = check_sku(new)
     try:
         with catalog.database.write() as session:
-            product = held(session, sku)
+            product = lock_product(session, sku)
             if version is not None and product.version != version:
                 raise ConflictError(f"The product {sku!r} was changed by somebody else in the meantime: look again.")
             if product.sku == new:
                 return
-            before = audit_log.facts(product)
+            before = audit_log.product_snapshot(product)
             product.sku = new
             product.search = search_text(product)
             session.flush()
             ids = [photo.id for photo in product.photos]
             # The gallery's points name the SKU: written again. Until that is done they are found as ever.
             mine = Enrollment.photo_id.in_(ids)
-            outbox.hold_enrollments(session, mine)
+            outbox.lock_enrollments(session, mine)
             session.execute(update(Enrollment).where(mine).values(done=False))
-            audit_log.record(session, actor, "product.rename", new, before, audit_log.facts(product))
+            audit_log.record(session, actor, "product.rename", new, before, audit_log.product_snapshot(product))
     except IntegrityError as error:
         raise SkuExistsError(f"The SKU {new!r} is in the catalog already.") from error
     enrollment.catch_up(catalog, ids)
@@ -54,7 +54,7 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
     when the labels would be too many.
     """
     with catalog.database.write() as session:
-        product, target = held_both(session, sku, into)
+        product, target = lock_products(session, sku, into)
         before, after = _whole(product), _whole(target)
         gone = [photo.id for photo in product.photos]
         ids = [photo_rows.copy(session, target, photo) for photo in product.photos]
@@ -63,7 +63,7 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
         names = {label.name for part in (product, target) for label in part.labels}
         if len(names) > MAX_LABELS:
             raise ConflictError(f"Together they have {len(names)} labels; at most {MAX_LABELS} are possible.")
-        set_labels(target, names)
+        replace_labels(target, names)
         session.flush()
         session.execute(update(Barcode).where(Barcode.gtin.in_(numbers)).values(product_id=target.id))
         mine = RecognitionEntry.product_id == product.id
@@ -71,7 +71,7 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
         session.expire_all()
         session.delete(product)
         session.flush()
-        photo_rows.owe(session, target, ids)
+        photo_rows.enqueue_enrollments(session, target, ids)
         audit_log.record(session, actor, "product.merge", target.sku, {"merged": before, **after}, _whole(target))
     enrollment.catch_up(catalog, ids)
 
@@ -82,7 +82,7 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     Its photos' bytes stay in the store until `catalog doctor` removes what no product has. Raises NotFoundError.
     """
     with catalog.database.write() as session:
-        product = held(session, sku)
+        product = lock_product(session, sku)
         before = _whole(product)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
         session.flush()
@@ -92,4 +92,4 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
 
 
 def _whole(product: Product) -> dict[str, Any]:
-    return {**audit_log.facts(product), "photos": [photo.sha256 for photo in product.photos]}
+    return {**audit_log.product_snapshot(product), "photos": [photo.sha256 for photo in product.photos]}

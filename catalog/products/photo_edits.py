@@ -14,7 +14,7 @@ from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
 from catalog.products import changing
 from catalog.products.intake import Intake, PhotoResult, enroll_photos, photo_result, read_batch
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import held, held_both
+from catalog.storage.product_rows import lock_product, lock_products
 from catalog.storage.tables import Photo
 from embedder import images
 from embedder.errors import ImageError
@@ -29,7 +29,7 @@ LEAST = 0.02
 def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
     """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
     with catalog.database.write() as session:
-        product = held(session, sku)
+        product = lock_product(session, sku)
         photo = photo_rows.photo_of(product, identity)
         before = {"photo": photo.sha256, "filename": photo.filename}
         photo_rows.drop(session, product, [identity])
@@ -44,12 +44,12 @@ def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, acto
     both are one product.
     """
     with catalog.database.write() as session:
-        product, other = held_both(session, sku, to)
+        product, other = lock_products(session, sku, to)
         photo = photo_rows.photo_of(product, identity)
         moved = photo_rows.copy(session, other, photo)
         photo_rows.drop(session, product, [identity])
         session.flush()
-        photo_rows.owe(session, other, [moved])
+        photo_rows.enqueue_enrollments(session, other, [moved])
         facts = {"photo": photo.sha256, "filename": photo.filename}
         audit_log.record(session, actor, "photo.move", product.sku, {**facts, "sku": product.sku}, {"sku": other.sku})
     enrollment.catch_up(catalog, [moved])
@@ -142,7 +142,7 @@ def _exchange(
     (read,), (checked,) = batch.photos, batch.checks
     crop = list(edit.crop) if edit.crop else None
     with catalog.database.write() as session:
-        product = held(session, sku)
+        product = lock_product(session, sku)
         old = photo_rows.photo_of(product, identity)
         new = photo_rows.photo_id(product.id, read.sha256)
         duplicate = any(photo.id == new for photo in product.photos)
@@ -153,11 +153,11 @@ def _exchange(
         if new != identity:
             photo_rows.drop(session, product, [identity])
             session.flush()
-            photo_rows.owe(session, product, [new])
+            photo_rows.enqueue_enrollments(session, product, [new])
             before = {"photo": old.sha256, "filename": old.filename, "crop": old.crop}
             after = {"photo": read.sha256, "filename": read.filename, "crop": crop}
             audit_log.record(session, actor, edit.action, product.sku, before, after)
         active = product.active
-    reasons = enroll_photos(catalog, batch.live, {new: read.look}, active=active)
+    reasons = enroll_photos(catalog, batch.live, {new: read.features}, active=active)
     enrollment.catch_up(catalog)
     return photo_result(new, read, reasons, duplicate=duplicate)

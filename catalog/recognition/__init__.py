@@ -7,14 +7,14 @@ from catalog.recognition.candidates import Evidence, Match
 from catalog.recognition.decision import decide, is_sure
 from catalog.recognition.explaining import answer_picture, first_shown, stored_picture
 from catalog.recognition.recognizing import Recognition, recognize
-from catalog.recognition.scope import EVERYTHING, Among
+from catalog.recognition.scope import WHOLE_CATALOG, Scope
 
 __all__ = [
-    "EVERYTHING",
-    "Among",
+    "WHOLE_CATALOG",
     "Evidence",
     "Match",
     "Recognition",
+    "Scope",
     "answer_picture",
     "candidates",
     "decide",

@@ -35,7 +35,7 @@ def find_product(database: Database, data: bytes, products: frozenset[str] | Non
     with database.read() as session:
         if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
             return []
-    read = barcodes.read_bytes(data)
+    read = barcodes.read_barcodes(data)
     query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
     with database.read() as session:
         rows = session.execute(query.where(Barcode.gtin.in_([each.gtin for each in read]), Product.active))

@@ -13,12 +13,11 @@ from sqlalchemy import exists, func, select
 from catalog.catalog import Catalog
 from catalog.errors import GalleryMismatchError
 from catalog.gallery import Hit
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.storage import Database
 from catalog.storage.tables import Photo, Product
 from embedder.inference import Vectors
-from embedder.matching import Details, reranker
-from embedder.matching import Match as Agreement
+from embedder.matching import Agreement, LocalFeatures, reranker
 
 MAX_MATCHES = reranker.MATCHES
 #: Photos asked for at first; four times as many, again and again, when they are of too few SKUs.
@@ -33,7 +32,7 @@ class Evidence:
 
     photo: str
     agreement: Agreement
-    details: Details
+    details: LocalFeatures
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: which photo, how many points agree, and the product's corners in the query photo.
@@ -56,9 +55,9 @@ class Match:
     evidence: Evidence | None = None
 
 
-def find(
+def nearest_products(
     catalog: Catalog,
-    live: Live,
+    live: LiveModel,
     vector: Vectors,
     limit: int = MAX_MATCHES,
     *,

@@ -29,7 +29,7 @@ def answer_picture(photos: PhotoStore, data: bytes, answer: Recognition) -> Imag
         return None
     query = images.decode(data, want=SIDE)
     reference = images.decode(photos.get(shown.evidence.photo), want=SIDE)
-    return matching.draw(query, reference, answer.details, shown.evidence.details, shown.evidence.agreement)
+    return matching.draw_agreement(query, reference, answer.details, shown.evidence.details, shown.evidence.agreement)
 
 
 def stored_picture(photos: PhotoStore, sha256: str, other: str) -> Image.Image:
@@ -37,6 +37,6 @@ def stored_picture(photos: PhotoStore, sha256: str, other: str) -> Image.Image:
 
     Raises NotFoundError or StorageError when one can't be read, embedder.errors.ImageError when one can't be decoded.
     """
-    here, there = (feature_store.of_photo(photos, one) for one in (sha256, other))
+    here, there = (feature_store.load_or_extract(photos, one) for one in (sha256, other))
     query, reference = (images.decode(photos.get(one), want=SIDE) for one in (sha256, other))
-    return matching.draw(query, reference, here, there, verify(here, there))
+    return matching.draw_agreement(query, reference, here, there, verify(here, there))

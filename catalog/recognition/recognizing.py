@@ -10,13 +10,13 @@ from typing import Any
 from catalog.catalog import Catalog
 from catalog.errors import PhotoRejectedError
 from catalog.recognition import barcode_lookup, reranking
-from catalog.recognition.candidates import Match, find
+from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
-from catalog.recognition.scope import EVERYTHING, Among
-from catalog.storage import Entry
+from catalog.recognition.scope import WHOLE_CATALOG, Scope
+from catalog.storage import AnswerEntry
 from catalog.storage.tables import now
 from embedder.errors import ImageError
-from embedder.matching import Details
+from embedder.matching import LocalFeatures
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Recognition:
     decided_by: DecidedBy = "embedding"
     confidence: float | None = None
     barcodes: tuple[str, ...] = ()
-    details: Details | None = field(default=None, compare=False, repr=False)
+    details: LocalFeatures | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The contract's form, for JSON."""
@@ -58,7 +58,7 @@ def _match_dict(match: Match) -> dict[str, Any]:
 
 
 def recognize(
-    catalog: Catalog, data: bytes, *, filename: str = "", among: Among = EVERYTHING, asked_by: str = ""
+    catalog: Catalog, data: bytes, *, filename: str = "", among: Scope = WHOLE_CATALOG, asked_by: str = ""
 ) -> Recognition:
     """Bytes of an image file -> which product it shows, among all or those that are named.
 
@@ -68,8 +68,8 @@ def recognize(
     answer = _recognize(catalog, data, filename, among)
     if asked_by:
         first = answer.matches[0] if answer.matches else None
-        catalog.answers.note(
-            Entry(
+        catalog.answers.append(
+            AnswerEntry(
                 id=answer.id,
                 at=now(),
                 asked_by=asked_by[:100],
@@ -85,7 +85,7 @@ def recognize(
     return answer
 
 
-def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Recognition:
+def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Recognition:
     """By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
     nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
     """
@@ -99,7 +99,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
 
     try:
         vector = live.embedder.embed_bytes(data)
-        matches = find(catalog, live, vector, products=products)
+        matches = nearest_products(catalog, live, vector, products=products)
         alone = decide(matches, bundle.thresholds)
         if named := barcode_lookup.find_product(catalog.database, data, products):
             numbers = tuple(each.gtin for each in named)
@@ -110,12 +110,12 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Among) -> Re
             return answer(alone, matches)
         if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):
             return answer("match", matches)
-        details, words = live.embedder.second_look(data)
+        details, words = live.embedder.extract_query(data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     query = reranking.Query(vector, details, words, products, began + settings.second_look_ms / 1000)
     matched = matches[0].sku if alone == "match" else ""
-    looked = reranking.look(catalog, live, weights, matches, query, matched=matched)
+    looked = reranking.rerank(catalog, live, weights, matches, query, matched=matched)
     if looked is None:
         return answer(alone, matches)
     return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)

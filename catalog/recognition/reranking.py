@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryMismatchError
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_of
 from catalog.storage import PhotoStore, feature_store
-from embedder.bundle import SecondLook
+from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
 from embedder.inference import Vectors
-from embedder.matching import Candidate, Details, Words, reranker, verify_many
-from embedder.matching.reranker import Weighed
+from embedder.matching import Candidate, LocalFeatures, VisualWords, reranker, verify_many
+from embedder.matching.reranker import RankedSku
 from embedder.ranking import Answer
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class Reranked:
     """The answer of a second look: matches, the most probable first, and the probability of the first."""
 
     decision: Answer
@@ -40,15 +40,15 @@ class Query:
     """
 
     vector: Vectors
-    features: Details
-    words: Words
+    features: LocalFeatures
+    words: VisualWords
     products: frozenset[str] | None
     deadline: float
 
 
-def look(
-    catalog: Catalog, live: Live, weights: SecondLook, first: Sequence[Match], query: Query, *, matched: str
-) -> Looked | None:
+def rerank(
+    catalog: Catalog, live: LiveModel, weights: RerankerWeights, first: Sequence[Match], query: Query, *, matched: str
+) -> Reranked | None:
     """Decide by local features among what the first look found and what shares print with the photo.
 
     `matched` is the SKU that the first look alone would match, or "". None: no features agree. Raises a GalleryError.
@@ -65,7 +65,7 @@ def look(
     # The nearest photo of each product that the vector finds is looked at in any case, and before all else.
     photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
     seen: dict[Candidate, Match] = {}
-    weighed: list[Weighed] = []
+    weighed: list[RankedSku] = []
     for start in range(0, len(photos), reranker.BATCH):
         if seen and time.perf_counter() >= query.deadline:
             log.info("the second look ended after %d of %d photos: its time was over", len(seen), len(photos))
@@ -75,7 +75,7 @@ def look(
         agreements = verify_many(query.features, references, reranker.THREADS)
         for photo, reference, agreement in zip(batch, references, agreements, strict=True):
             seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
-        weighed = reranker.weigh(weights, list(seen))
+        weighed = reranker.rank(weights, list(seen))
         if reranker.is_settled(weighed):
             break
     if not reranker.agrees(list(seen)):
@@ -83,18 +83,18 @@ def look(
     answers = [_answer(one, seen) for one in weighed]
     if not reranker.is_guess(weights, weighed):
         answers.sort(key=lambda match: -match.score)
-    return Looked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
+    return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 
 
-def _read(photos: PhotoStore, sha256: str) -> Details:
+def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
     try:
-        return feature_store.of_photo(photos, sha256)
+        return feature_store.load_or_extract(photos, sha256)
     except (CatalogError, ImageError) as error:  # a photo that was lost answers by its vector alone
         log.warning("photo %s can't be looked at: %s", sha256[:12], error)
-        return Details.empty()
+        return LocalFeatures.empty()
 
 
-def _answer(one: Weighed, seen: Mapping[Candidate, Match]) -> Match:
+def _answer(one: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
     """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
     photo, agreement = seen[one.best], one.best.match
     score = max(match.score for match in seen.values() if match.sku == one.sku)

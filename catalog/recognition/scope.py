@@ -12,7 +12,7 @@ from catalog.storage.tables import Label, Product
 
 
 @dataclass(frozen=True)
-class Among:
+class Scope:
     """Which products an answer may name: those that have one of the labels, and those of the SKUs."""
 
     labels: tuple[str, ...] = ()
@@ -38,4 +38,4 @@ class Among:
 
 
 #: All products of the catalog.
-EVERYTHING = Among()
+WHOLE_CATALOG = Scope()

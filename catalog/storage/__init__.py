@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalog.storage import audit_log, database, feature_store, product_rows, revision, tables
-from catalog.storage.answer_log import AnswerLog, Entry
+from catalog.storage.answer_log import AnswerEntry, AnswerLog
 from catalog.storage.database import Database
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
 
 __all__ = [
+    "AnswerEntry",
     "AnswerLog",
     "Database",
-    "Entry",
     "PhotoStore",
     "StoredFile",
     "audit_log",

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from catalog.errors import NotFoundError
 from catalog.normalization import checked_text
 from catalog.storage.database import Database
-from catalog.storage.product_rows import held
+from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Feedback, Product, RecognitionEntry, now
 
 #: Entries that wait for the database, at most: the oldest give way when it is away for long.
@@ -28,7 +28,7 @@ NOTE = 500
 
 
 @dataclass(frozen=True)
-class Entry:
+class AnswerEntry:
     """An answer as the log keeps it. `sku`, `score` and `confidence` are the first match's; "" and None without one."""
 
     id: uuid.UUID
@@ -48,10 +48,10 @@ class AnswerLog:
 
     def __init__(self, db: Database, days: int) -> None:
         self._db, self._days = db, days
-        self._waiting: deque[Entry] = deque(maxlen=WAITING)
+        self._waiting: deque[AnswerEntry] = deque(maxlen=WAITING)
         self._writing = threading.Lock()
 
-    def note(self, entry: Entry) -> None:
+    def append(self, entry: AnswerEntry) -> None:
         """Keep an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
         if self._days:
             self._waiting.append(entry)
@@ -89,7 +89,7 @@ class AnswerLog:
                 session.execute(delete(RecognitionEntry).where(RecognitionEntry.id.in_(ids)))
             return len(ids)
 
-    def judge(self, answer: uuid.UUID, *, correct: bool, sku: str = "", note: str = "", actor: str) -> None:
+    def add_feedback(self, answer: uuid.UUID, *, correct: bool, sku: str = "", note: str = "", actor: str) -> None:
         """Somebody says of an answer that it was right, or what would have been: a SKU, or "" for none of ours.
 
         Raises NotFoundError for an answer that is not in the log or a SKU that is not in the catalog, InvalidInputError
@@ -101,5 +101,5 @@ class AnswerLog:
             if session.get(RecognitionEntry, answer) is None:
                 raise NotFoundError(f"There is no answer {answer} in the log.")
             if sku:
-                sku = held(session, sku).sku
+                sku = lock_product(session, sku).sku
             session.add(Feedback(recognition_id=answer, actor=actor[:100], correct=correct, sku=sku, note=note))

@@ -21,7 +21,7 @@ def record(
     session.add(AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after))
 
 
-def facts(product: Product) -> dict[str, Any]:
+def product_snapshot(product: Product) -> dict[str, Any]:
     """What the log keeps of a product."""
     return {
         "sku": product.sku,

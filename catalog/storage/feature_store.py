@@ -8,7 +8,7 @@ from catalog.errors import StorageError
 from catalog.storage.photo_store import PhotoStore
 from embedder import matching
 from embedder.errors import DetailsError
-from embedder.matching import Details
+from embedder.matching import LocalFeatures
 
 log = logging.getLogger(__name__)
 
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 KIND = f"details-{matching.VERSION}"
 
 
-def keep(photos: PhotoStore, sha256: str, found: Details) -> None:
+def save(photos: PhotoStore, sha256: str, found: LocalFeatures) -> None:
     """Keep the details of a stored photo. Where that fails they are made again when asked for: it is only logged."""
     try:
-        photos.put_beside(sha256, KIND, matching.to_bytes(found))
+        photos.put_derived(sha256, KIND, matching.to_bytes(found))
     except (StorageError, DetailsError) as error:
         log.warning("the details of photo %s are not kept: %s", sha256[:12], error)
 
 
-def kept(photos: PhotoStore, sha256: str) -> Details | None:
+def load(photos: PhotoStore, sha256: str) -> LocalFeatures | None:
     """The details that are kept of a photo; None when they are missing or damaged. Raises StorageError."""
-    raw = photos.get_beside(sha256, KIND)
+    raw = photos.get_derived(sha256, KIND)
     if raw is None:
         return None
     try:
@@ -36,13 +36,13 @@ def kept(photos: PhotoStore, sha256: str) -> Details | None:
         return None
 
 
-def of_photo(photos: PhotoStore, sha256: str) -> Details:
+def load_or_extract(photos: PhotoStore, sha256: str) -> LocalFeatures:
     """The details of a stored photo, made again and kept if they are not there.
 
     Raises NotFoundError or StorageError when the photo can't be read either, and embedder.errors.ImageError.
     """
-    found = kept(photos, sha256)
+    found = load(photos, sha256)
     if found is None:
-        found = matching.from_photo(photos.get(sha256), matching.REFERENCE)
-        keep(photos, sha256, found)
+        found = matching.extract(photos.get(sha256), matching.REFERENCE)
+        save(photos, sha256, found)
     return found

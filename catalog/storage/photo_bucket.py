@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from catalog.errors import ConfigError, NotFoundError, StorageError
-from catalog.storage.photo_store import StoredFile, _checked, _key, _stored, content_hash
+from catalog.storage.photo_store import StoredFile, checked_content, content_hash, photo_key, stored_files
 
 
 class S3Store:
@@ -26,7 +26,7 @@ class S3Store:
     def put(self, data: bytes) -> str:
         """One request; S3 shows the whole object or none."""
         sha256 = content_hash(data)
-        path = f"{self._prefix}/{_key(sha256)}"
+        path = f"{self._prefix}/{photo_key(sha256)}"
         try:
             if not self._files.exists(path):
                 self._files.pipe_file(path, data)
@@ -37,24 +37,24 @@ class S3Store:
     def get(self, sha256: str) -> bytes:
         """Read and check against the hash."""
         try:
-            data: bytes = self._files.cat_file(f"{self._prefix}/{_key(sha256)}")
+            data: bytes = self._files.cat_file(f"{self._prefix}/{photo_key(sha256)}")
         except FileNotFoundError:
             raise NotFoundError(f"The photo {sha256[:12]} is not in the store.") from None
         except Exception as error:
             raise StorageError(f"The photo {sha256[:12]} can't be read: {error}.") from error
-        return _checked(sha256, data)
+        return checked_content(sha256, data)
 
-    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+    def put_derived(self, sha256: str, kind: str, data: bytes) -> None:
         """One request."""
         try:
-            self._files.pipe_file(f"{self._prefix}/{_key(sha256)}.{kind}", data)
+            self._files.pipe_file(f"{self._prefix}/{photo_key(sha256)}.{kind}", data)
         except Exception as error:
             raise StorageError(f"The {kind} of a photo can't be kept in s3://{self._prefix}: {error}.") from error
 
-    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+    def get_derived(self, sha256: str, kind: str) -> bytes | None:
         """One request."""
         try:
-            data: bytes = self._files.cat_file(f"{self._prefix}/{_key(sha256)}.{kind}")
+            data: bytes = self._files.cat_file(f"{self._prefix}/{photo_key(sha256)}.{kind}")
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -70,7 +70,7 @@ class S3Store:
                 raise StorageError(f"The photos in s3://{self._prefix} can't be listed: {error}.") from error
             for path in sorted(found):
                 written = found[path].get("LastModified") or self._files.modified(path)
-                yield from _stored(path.lstrip("/").removeprefix(f"{self._prefix}/"), written)
+                yield from stored_files(path.lstrip("/").removeprefix(f"{self._prefix}/"), written)
 
     def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
         """Never: a bucket has no step that would keep a photo which is put at the same moment."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from catalog.durable_files import sync_folder, write_file
 from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
-from catalog.storage.photo_store import _ASIDE, StoredFile, _checked, _key, _stored, content_hash
+from catalog.storage.photo_store import ASIDE, StoredFile, checked_content, content_hash, photo_key, stored_files
 
 
 class FolderStore:
@@ -24,7 +24,7 @@ class FolderStore:
     def put(self, data: bytes) -> str:
         """Written beside, synced and renamed: after a crash there is the whole photo or none."""
         sha256 = content_hash(data)
-        path = self.root / _key(sha256)
+        path = self.root / photo_key(sha256)
         try:
             if _renewed(path, data):  # else it is not there, or was damaged and is mended by this
                 return sha256
@@ -37,7 +37,7 @@ class FolderStore:
 
     def get(self, sha256: str) -> bytes:
         """Read and check against the hash."""
-        path = self.root / _key(sha256)
+        path = self.root / photo_key(sha256)
         try:
             try:
                 data = path.read_bytes()
@@ -49,19 +49,19 @@ class FolderStore:
             if error.errno == errno.EIO:  # the disk has lost this one
                 raise PhotoDamagedError(f"The photo {sha256[:12]} can't be read: {error.strerror}.") from error
             raise StorageError(f"The photo {sha256[:12]} can't be read: {error.strerror or error}.") from error
-        return _checked(sha256, data)
+        return checked_content(sha256, data)
 
-    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+    def put_derived(self, sha256: str, kind: str, data: bytes) -> None:
         """Written beside and renamed."""
         try:
-            write_file(self.root / f"{_key(sha256)}.{kind}", data, sync=False)
+            write_file(self.root / f"{photo_key(sha256)}.{kind}", data, sync=False)
         except OSError as error:
             raise StorageError(f"The {kind} of a photo can't be kept in {self.root}: {error.strerror}.") from error
 
-    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+    def get_derived(self, sha256: str, kind: str) -> bytes | None:
         """Read."""
         try:
-            return (self.root / f"{_key(sha256)}.{kind}").read_bytes()
+            return (self.root / f"{photo_key(sha256)}.{kind}").read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -78,7 +78,7 @@ class FolderStore:
                         if entry.is_file(follow_symlinks=False):
                             written = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
                             name = f"{folder.relative_to(self.root)}/{entry.name}"
-                            yield from _stored(name, written)
+                            yield from stored_files(name, written)
         except OSError as error:
             raise StorageError(f"The photos in {self.root} can't be listed: {error.strerror}.") from error
 
@@ -97,7 +97,7 @@ class FolderStore:
             raise StorageError(f"{file.name} in {self.root} can't be removed: {error.strerror}.") from error
 
     def _remove_photo(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
-        path = self.root / _key(file.sha256)
+        path = self.root / photo_key(file.sha256)
         aside = _aside(path)
         with suppress(FileNotFoundError):  # set aside by a run that was killed, or never there: only files beside
             os.rename(path, aside)
@@ -117,7 +117,7 @@ class FolderStore:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_ASIDE}")
+    return path.with_name(f".{path.name}{ASIDE}")
 
 
 @contextmanager

@@ -17,13 +17,13 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _key(sha256: str) -> str:
+def photo_key(sha256: str) -> str:
     """Two levels of folders, so that none holds more than a few thousand files at a million photos."""
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 #: Ends the name of a photo that `remove` looks at.
-_ASIDE = ".aside"
+ASIDE = ".aside"
 #: A photo, or what is beside one.
 _NAME = re.compile(r"([0-9a-f]{64})(?:\.([a-z0-9-]+))?")
 #: What tempfile calls a file that `_write` has not finished.
@@ -57,14 +57,14 @@ class PhotoStore(Protocol):
         """
         ...
 
-    def put_beside(self, sha256: str, kind: str, data: bytes) -> None:
+    def put_derived(self, sha256: str, kind: str, data: bytes) -> None:
         """Keep what was made from a photo, in the place of an older one; whole or not at all.
 
         It can be made again, so that a power cut may take it.
         """
         ...
 
-    def get_beside(self, sha256: str, kind: str) -> bytes | None:
+    def get_derived(self, sha256: str, kind: str) -> bytes | None:
         """What was kept beside a photo, if anything is; whether it is whole is for its format to say."""
         ...
 
@@ -82,16 +82,17 @@ class PhotoStore(Protocol):
         ...
 
 
-def _checked(sha256: str, data: bytes) -> bytes:
+def checked_content(sha256: str, data: bytes) -> bytes:
+    """The bytes, when they are those of this hash. Raises PhotoDamagedError."""
     if content_hash(data) != sha256:
         raise PhotoDamagedError(f"The photo {sha256[:12]} is damaged in the store: its content does not fit its hash.")
     return data
 
 
-def _stored(name: str, written: datetime) -> Iterator[StoredFile]:
+def stored_files(name: str, written: datetime) -> Iterator[StoredFile]:
     """A file of this store, if it is one."""
     last = name.rpartition("/")[2]
-    if found := _NAME.fullmatch(last.removeprefix(".").removesuffix(_ASIDE) if last.endswith(_ASIDE) else last):
+    if found := _NAME.fullmatch(last.removeprefix(".").removesuffix(ASIDE) if last.endswith(ASIDE) else last):
         yield StoredFile(name, found[1], found[2] or "", written)
     elif _UNFINISHED.fullmatch(last):
         yield StoredFile(name, "", "", written)

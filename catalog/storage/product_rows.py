@@ -6,21 +6,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from catalog.errors import InvalidInputError
-from catalog.normalization import known_form, no_product
+from catalog.normalization import no_product, normalized_sku
 from catalog.storage.tables import Product
 
 
-def held(session: Session, sku: str) -> Product:
+def lock_product(session: Session, sku: str) -> Product:
     """The product, held for change until the transaction ends. Raises NotFoundError."""
-    product = session.scalar(select(Product).where(Product.sku == known_form(sku)).with_for_update())
+    product = session.scalar(select(Product).where(Product.sku == normalized_sku(sku)).with_for_update())
     if product is None:
         raise no_product(sku)
     return product
 
 
-def held_both(session: Session, sku: str, other: str) -> tuple[Product, Product]:
+def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Product]:
     """Two products, held for change. Raises NotFoundError, or InvalidInputError when they are one."""
-    first, second = known_form(sku), known_form(other)
+    first, second = normalized_sku(sku), normalized_sku(other)
     if first == second:
         raise InvalidInputError("sku", f"Both are the product {first!r}.")
     # In one order, so that two who hold the same ones never wait for each other.

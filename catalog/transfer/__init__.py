@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from catalog.transfer.exporting import count, export
-from catalog.transfer.importing import run
+from catalog.transfer.exporting import count_photos, export
+from catalog.transfer.importing import import_items
 from catalog.transfer.product_csv import parse_mapping
-from catalog.transfer.sources import Item, Source, opened
-from catalog.transfer.validating import check
+from catalog.transfer.sources import Item, Source, open_source
+from catalog.transfer.validating import validate
 
-__all__ = ["Item", "Source", "check", "count", "export", "opened", "parse_mapping", "run"]
+__all__ = ["Item", "Source", "count_photos", "export", "import_items", "open_source", "parse_mapping", "validate"]

@@ -22,7 +22,7 @@ BATCH = 200
 
 
 @dataclass
-class Known:
+class Existing:
     """`photos`: of each SKU that there is, the SHA-256 of its photos, and whether each is still pending.
 
     `owners`: the SKU that has a barcode (14 digits).
@@ -32,24 +32,24 @@ class Known:
     owners: dict[str, str] = field(default_factory=dict)
 
 
-def in_batches(database: Database, items: Iterable[Item]) -> Iterator[tuple[Item, Known]]:
+def with_existing(database: Database, items: Iterable[Item]) -> Iterator[tuple[Item, Existing]]:
     """Items, each with what is known of it and of its neighbours."""
     batch: list[Item] = []
     for item in items:
         batch.append(item)
         if len(batch) == BATCH:
-            known = of(database, batch)
+            known = look_up(database, batch)
             yield from ((one, known) for one in batch)
             batch = []
-    known = of(database, batch)
+    known = look_up(database, batch)
     yield from ((one, known) for one in batch)
 
 
-def of(database: Database, items: Sequence[Item]) -> Known:
+def look_up(database: Database, items: Sequence[Item]) -> Existing:
     """What there is of these items."""
     skus = {sku for item in items if (sku := _form(item.facts.sku))}
     numbers = {number for item in items for text in item.facts.barcodes if (number := _gtin(text))}
-    known = Known()
+    known = Existing()
     with database.read() as session:
         mine = Product.sku.in_(skus)
         for sku in session.scalars(select(Product.sku).where(mine)):
@@ -76,6 +76,6 @@ def _form(sku: str) -> str:
 
 def _gtin(text: str) -> str:
     try:
-        return gtin.parse(text)
+        return gtin.parse_gtin(text)
     except GtinError:
         return ""

@@ -50,7 +50,7 @@ def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Pro
     can't be written.
     """
     done = Exported()
-    steps = Steps(progress, count(catalog.database))
+    steps = Steps(progress, count_photos(catalog.database))
     attributes = _attributes(catalog.database)
     header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
     lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel knows UTF-8 by its byte-order mark only
@@ -62,7 +62,7 @@ def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Pro
                 "name": product.name,
                 "brand": product.brand,
                 "category": product.category,
-                "barcode": ";".join(gtin.printed(barcode.gtin) for barcode in product.barcodes),
+                "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
                 "variant_group": product.variant_group,
                 "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
                 "active": "yes" if product.active else "no",
@@ -76,7 +76,7 @@ def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Pro
     return done
 
 
-def count(database: Database) -> int:
+def count_photos(database: Database) -> int:
     """Photos of all products, retired ones too."""
     with database.read() as session:
         return session.scalar(select(func.count()).select_from(Photo)) or 0

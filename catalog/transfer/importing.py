@@ -19,13 +19,13 @@ from catalog.errors import (
     PhotoRejectedError,
     SkuExistsError,
 )
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.normalization import check_sku
 from catalog.products import Facts, Intake, barcode_owners, check_facts
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, content_hash
 from catalog.transfer import existing
-from catalog.transfer.existing import Known
+from catalog.transfer.existing import Existing
 from catalog.transfer.sources import Item, PhotoFile
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class _Part:
 
     item: Item
     photos: list[PhotoFile]
-    known: Known
+    known: Existing
     has: dict[str, bool] | None
 
 
@@ -60,7 +60,7 @@ class _Part:
 _Looked = bool | str | ReadPhoto
 
 
-def run(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progress = no_progress) -> Report:
+def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progress = no_progress) -> Report:
     """Import items one product at a time; a broken photo or product is reported and does not stop the others.
 
     Products that are there keep their facts, and get what they lack of photos and barcodes. Photos of the next products
@@ -74,7 +74,7 @@ def run(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progre
     refused: Item | None = None
     pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
     try:
-        for part, looked in _read_ahead(live, pool, _parts(existing.in_batches(catalog.database, items))):
+        for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
             if part.item is not refused:
                 try:
                     _import_part(catalog, part, looked, report, actor)
@@ -96,7 +96,7 @@ def _finish_pending(catalog: Catalog) -> None:
         log.warning("still pending: %s", error)
 
 
-def _parts(items: Iterable[tuple[Item, Known]]) -> Iterator[_Part]:
+def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:
     for item, there in items:
         try:
             has = there.photos.get(check_sku(item.facts.sku))
@@ -106,7 +106,9 @@ def _parts(items: Iterable[tuple[Item, Known]]) -> Iterator[_Part]:
             yield _Part(item, item.photos[start : start + CHUNK], there, has)
 
 
-def _read_ahead(live: Live, pool: ThreadPoolExecutor, parts: Iterable[_Part]) -> Iterator[tuple[_Part, list[_Looked]]]:
+def _read_ahead(
+    live: LiveModel, pool: ThreadPoolExecutor, parts: Iterable[_Part]
+) -> Iterator[tuple[_Part, list[_Looked]]]:
     """Parts with their photos looked at, in order; AHEAD photos of the next parts are under way all the time."""
     waiting: deque[tuple[_Part, list[Future[_Looked]]]] = deque()
     for part in parts:
@@ -118,7 +120,7 @@ def _read_ahead(live: Live, pool: ThreadPoolExecutor, parts: Iterable[_Part]) ->
         yield first, [future.result() for future in futures]
 
 
-def _look(live: Live, part: _Part, photo: PhotoFile) -> _Looked:
+def _look(live: LiveModel, part: _Part, photo: PhotoFile) -> _Looked:
     try:
         data = photo.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: no path has a null character
@@ -156,13 +158,13 @@ def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: R
         products.set_active(catalog, facts.sku, False, actor=actor)
 
 
-def _add_barcodes(database: Database, facts: Facts, there: Known, actor: str) -> None:
+def _add_barcodes(database: Database, facts: Facts, there: Existing, actor: str) -> None:
     for number in facts.barcodes:
         if there.owners.get(number) != facts.sku:
             barcode_owners.add(database, facts.sku, number, actor=actor)
 
 
-def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.Added:
+def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.AddResult:
     # Barcodes on the photos are not read: nobody is there to say whether to keep them.
     try:
         for number in facts.barcodes:

@@ -22,7 +22,7 @@ _FORMULA = re.compile("'*[=+\\-@\t\r＝＋－＠]")  # noqa: RUF001 - some sprea
 
 
 @dataclass(frozen=True)
-class Line:
+class CsvRow:
     """A line with something in it: its number in the file, its cells by column, and what is wrong with its form."""
 
     number: int
@@ -34,7 +34,7 @@ class Line:
 class Sheet:
     """Lines, and the headers of columns that are not read."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[CsvRow] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
 
@@ -73,11 +73,11 @@ def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
             number = rows.line_num
             if not any(cell.strip() for cell in row):
                 continue
-            cells = {name: unguard(row[i].strip()) if i < len(row) else "" for name, i in columns.items()}
+            cells = {name: unescape_formula(row[i].strip()) if i < len(row) else "" for name, i in columns.items()}
             errors: tuple[str, ...] = ()
             if any(cell.strip() for cell in row[len(headers) :]):
                 errors = (f"The line has {len(row)} cells, the header {len(headers)}.",)
-            sheet.lines.append(Line(number, cells, errors))
+            sheet.lines.append(CsvRow(number, cells, errors))
     except csv.Error as error:
         raise InvalidInputError("csv", f"It can't be read as a CSV after line {number}: {error}.") from error
     return sheet
@@ -120,7 +120,7 @@ def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, in
     return found
 
 
-def guard(text: str) -> str:
+def escape_formula(text: str) -> str:
     """A cell that no spreadsheet runs as a formula: one that would be has an apostrophe before it.
 
     After OWASP, "CSV Injection". `unguard` gives the very text back.
@@ -128,7 +128,7 @@ def guard(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def unguard(cell: str) -> str:
+def unescape_formula(cell: str) -> str:
     """A cell without the apostrophe that `guard` put before it."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
@@ -136,5 +136,5 @@ def unguard(cell: str) -> str:
 def encode(line: Sequence[str]) -> bytes:
     """A line of a CSV in UTF-8, each cell guarded."""
     out = io.StringIO(newline="")
-    csv.writer(out).writerow([guard(cell) for cell in line])
+    csv.writer(out).writerow([escape_formula(cell) for cell in line])
     return out.getvalue().encode()

@@ -63,7 +63,7 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path, mapping: Mapping[str, str] | None = None) -> Iterator[Source]:
+def open_source(path: Path, mapping: Mapping[str, str] | None = None) -> Iterator[Source]:
     """A folder, a CSV or a zip; the photos of a zip can be read until the block ends. Raises InvalidInputError.
 
     `mapping`: see sheet.read. A folder that holds an export's list is read by it.
@@ -159,7 +159,7 @@ def _listed(raw: bytes, name: str, photo: Callable[[str], PhotoFile], mapping: M
     return Source([_item(line, name, photo) for line in table.lines], listed=True, unread=table.unread)
 
 
-def _item(line: product_csv.Line, name: str, photo: Callable[[str], PhotoFile]) -> Item:
+def _item(line: product_csv.CsvRow, name: str, photo: Callable[[str], PhotoFile]) -> Item:
     errors = line.errors
     active = line.cells.get("active", "").lower()
     if active not in YES | NO:
@@ -178,7 +178,7 @@ def _facts(cells: Mapping[str, str]) -> Facts:
         cells.get("name", ""),
         cells.get("brand", ""),
         cells.get("category", ""),
-        tuple(gtin.split(cells.get("barcode", ""))),
+        tuple(gtin.split_gtins(cells.get("barcode", ""))),
         cells.get("variant_group") or None,
         labels or None,
         attributes or None,

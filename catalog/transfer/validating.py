@@ -12,7 +12,7 @@ from catalog.products import Facts, check_facts
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, content_hash
 from catalog.transfer import existing
-from catalog.transfer.existing import Known
+from catalog.transfer.existing import Existing
 from catalog.transfer.sources import Item, PhotoFile
 from embedder import images
 from embedder.barcodes import gtin
@@ -25,7 +25,7 @@ SIDE = 1
 AGREED = ("name", "brand", "category", "variant_group")
 
 
-def check(database: Database, items: Sequence[Item], progress: Progress = no_progress) -> list[str]:
+def validate(database: Database, items: Sequence[Item], progress: Progress = no_progress) -> list[str]:
     """All that is wrong with a source, by line: facts, barcodes, contradictions, photos. Nothing is changed.
 
     Photos that the catalog has already are not decoded. `progress` counts photos. Raises what the database does.
@@ -34,7 +34,7 @@ def check(database: Database, items: Sequence[Item], progress: Progress = no_pro
     across = _Across()
     steps = Steps(progress, sum(len(item.photos) for item in items))
     with ThreadPoolExecutor(thread_name_prefix="check") as pool:
-        for item, there in existing.in_batches(database, items):
+        for item, there in existing.with_existing(database, items):
             wrong = [*item.errors, *_facts(item), *_photos(item, there, pool)]
             if not wrong:
                 wrong = list(across.contradictions(item, there))
@@ -63,7 +63,7 @@ def _facts(item: Item) -> Iterator[str]:
     yield from wrong
 
 
-def _photos(item: Item, there: Known, pool: ThreadPoolExecutor) -> Iterator[str]:
+def _photos(item: Item, there: Existing, pool: ThreadPoolExecutor) -> Iterator[str]:
     try:
         has = there.photos.get(check_sku(item.facts.sku))
     except InvalidInputError:
@@ -93,16 +93,16 @@ class _Across:
         self._facts: dict[tuple[str, str], tuple[str, str]] = {}  # SKU, fact -> value, line
         self._active: dict[str, tuple[bool, str]] = {}
 
-    def contradictions(self, item: Item, there: Known) -> Iterator[str]:
+    def contradictions(self, item: Item, there: Existing) -> Iterator[str]:
         """In what this line contradicts an earlier one, or the catalog."""
         facts = check_facts(item.facts)
         for number in facts.barcodes:
             owner = there.owners.get(number, facts.sku)
             sku, line = self._barcodes.setdefault(number, (facts.sku, item.source))
             if owner != facts.sku:
-                yield f"The barcode {gtin.printed(number)} belongs to the product {owner!r}."
+                yield f"The barcode {gtin.printed_gtin(number)} belongs to the product {owner!r}."
             elif sku != facts.sku:
-                yield f"The barcode {gtin.printed(number)} is that of {sku!r}, too: {line}."
+                yield f"The barcode {gtin.printed_gtin(number)} is that of {sku!r}, too: {line}."
         for name in AGREED:
             if not (getattr(item.facts, name) or "").strip():
                 continue

@@ -25,7 +25,7 @@ def check_digit(digits: str) -> int:
     return -sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(reversed(digits))) % 10
 
 
-def parse(text: str) -> str:
+def parse_gtin(text: str) -> str:
     """A GTIN as it was typed, scanned or read -> its 14 digits. Blanks and hyphens between the digits are let pass.
 
     Eight digits are a GTIN-8; the short form of a UPC-E is not told apart from it, so its twelve digits are wanted.
@@ -46,7 +46,7 @@ def parse(text: str) -> str:
     return digits.zfill(LENGTH)
 
 
-def split(text: str) -> list[str]:
+def split_gtins(text: str) -> list[str]:
     """What a person typed into one field -> the barcodes in it, unchecked: they are separated by blanks, `,` or `;`.
 
     A single one may be spaced as it is printed (`4 006381 333931`): two have at least sixteen digits together.
@@ -56,18 +56,18 @@ def split(text: str) -> list[str]:
     return [whole] if len(whole) <= LENGTH and whole else [part for part in parts if part]
 
 
-def printed(gtin: str) -> str:
+def printed_gtin(gtin: str) -> str:
     """14 digits -> the number as the pack shows it: of 8, 12 or 13 digits where zeros were put in front."""
     significant = len(gtin.lstrip("0"))
     return gtin[-next(length for length in LENGTHS if length >= significant) :]
 
 
-def restricted(gtin: str) -> bool:
+def is_restricted(gtin: str) -> bool:
     """Whether a shop may have given this number (14 digits) itself: to a pack it weighed, say, with the price in it.
 
     Such a number names nothing outside of that shop, and perhaps only the one pack. They begin with 02, 04 or 2, those
     of eight digits with 0 or 2 (GS1 General Specifications, GS1 Prefixes and GS1-8 Prefixes for "restricted circulation
     numbers").
     """
-    number = printed(gtin)
+    number = printed_gtin(gtin)
     return number[0] in "02" if len(number) == 8 else number.zfill(13).startswith(("02", "04", "2"))

@@ -69,7 +69,7 @@ class Barcode:
     place: Place
 
 
-def read_bytes(data: bytes) -> list[Barcode]:
+def read_barcodes(data: bytes) -> list[Barcode]:
     """The bytes of an image file -> its barcodes, see `read`. Raises ImageError for what is no usable photo."""
     return read(images.decode(data, want=WANT))
 
@@ -109,7 +109,7 @@ def _scan(pixels: Grey, scale: float = 1.0) -> Iterator[tuple[str, Points]]:
         points = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
         corners = np.array([(point.x, point.y) for point in points], np.float64)
         if np.linalg.norm(corners[1] - corners[0]) >= NARROWEST * MODULES[found.format] * scale:
-            yield gtin.parse(found.text), corners
+            yield gtin.parse_gtin(found.text), corners
 
 
 def _bars(pixels: Grey) -> list[Corners]:

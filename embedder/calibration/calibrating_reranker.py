@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder import ranking
-from embedder.bundle import SecondLook, Thresholds
+from embedder.bundle import RerankerWeights, Thresholds
 from embedder.calibration import conditional_logit, fitting_thresholds, rates
 from embedder.calibration.rates import Known, Pair, Rates, SetRates, Unknown
 from embedder.errors import DataError
 from embedder.evaluation import Embedded
 from embedder.inference import Embedder
-from embedder.matching import Candidate, Details, Match, Words, reranker, verify
+from embedder.matching import Agreement, Candidate, LocalFeatures, VisualWords, reranker, verify
 
 Floats = npt.NDArray[np.float64]
 #: Queries of a set that are looked at, at most: each is matched with some 60 photos.
@@ -37,17 +37,17 @@ LEVELS, DIGITS = 400, 4
 
 
 #: What was read of photos, by path, as references and as queries.
-_Read = dict[tuple[Path, bool], tuple[Details, Words]]
+_Read = dict[tuple[Path, bool], tuple[LocalFeatures, VisualWords]]
 
 
 @dataclass(frozen=True)
-class Second:
+class RerankerCalibration:
     """What was fitted, and how it answers SKUs that it was not fitted on.
 
     `second`: share of the queries of known products that the second look was asked of.
     """
 
-    look: SecondLook
+    look: RerankerWeights
     wrong: float
     seed: int
     queries: int
@@ -92,13 +92,13 @@ class _Side:
     """Photos of a set: details and words, n each, beside what was embedded."""
 
     embedded: Embedded
-    details: list[Details]
-    words: list[Words]
+    details: list[LocalFeatures]
+    words: list[VisualWords]
 
 
-def calibrate_details(
+def calibrate_reranker(
     embedder: Embedder, pairs: Sequence[Pair], *, false_accept: float, wrong: float, folds: int = 5, seed: int = 1
-) -> Second:
+) -> RerankerCalibration:
     """Sets of photo files -> weights and limits of the second look, with the most right answers within the rates.
 
     The rates and what counts as right are those of calibrate.calibrate. Raises DataError as that does, and BundleError
@@ -138,7 +138,7 @@ def calibrate_details(
             for query, own in zip(queries, fold, strict=True)
         ]
     )
-    return Second(
+    return RerankerCalibration(
         look=look,
         wrong=wrong,
         seed=seed,
@@ -167,7 +167,7 @@ def shortlist(cosines: Floats, shared: Floats, allowed: npt.NDArray[np.bool_], l
     return sorted(score, key=lambda place: -score[place])[:limit]
 
 
-def shared_words(known: Sequence[Words], asked: Sequence[Words], count: int) -> Floats:
+def shared_words(known: Sequence[VisualWords], asked: Sequence[VisualWords], count: int) -> Floats:
     """Sparse vectors of references and queries, of `count` words -> their products, [queries, references].
 
     Weighed by IDF as Qdrant does: log((n - held + 0.5) / (held + 0.5) + 1).
@@ -195,7 +195,7 @@ def _ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: _Read) -> 
 
     def one(row: int) -> _Query:
         own = skus == asked.embedded.skus[row]
-        found: dict[int, Match] = {}
+        found: dict[int, Agreement] = {}
 
         def case(allowed: npt.NDArray[np.bool_]) -> _Case:
             nearest = _nearest_of_skus(cosines[row], skus, allowed)
@@ -220,9 +220,9 @@ def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read
     """Details and words of these photos, as queries if they `ask`; `read` has those that another set has, too."""
     paths = [photos.paths[row] for row in rows]
     new = [(path, ask) for path in dict.fromkeys(paths) if (path, ask) not in read]
-    look = embedder.second_look if ask else embedder.reference_look
+    extract = embedder.extract_query if ask else embedder.extract_reference_local
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        read.update(zip(new, pool.map(lambda one: look(one[0].read_bytes()), new), strict=True))
+        read.update(zip(new, pool.map(lambda one: extract(one[0].read_bytes()), new), strict=True))
     few = Embedded(
         photos.vectors[list(rows)],
         [photos.skus[row] for row in rows],
@@ -244,7 +244,7 @@ def _nearest_of_skus(cosines: Floats, skus: npt.NDArray[np.str_], allowed: npt.N
     return list(best.values())
 
 
-def _fit(queries: Sequence[_Query], first: Thresholds, false_accept: float, wrong: float) -> SecondLook:
+def _fit(queries: Sequence[_Query], first: Thresholds, false_accept: float, wrong: float) -> RerankerWeights:
     """Weights, then what is sure by the first look alone, then what is accepted by details."""
     tables, chosen = [], []
     for query in queries:
@@ -252,17 +252,17 @@ def _fit(queries: Sequence[_Query], first: Thresholds, false_accept: float, wron
             skus, _, table = reranker.features(case.candidates)
             tables.append(table)
             chosen.append(skus.index(right) if right in skus else -1)
-    fitted = conditional_logit.fit(tables, chosen, np.repeat(_weights(queries) / 2, 2))
+    fitted = conditional_logit.fit_conditional_logit(tables, chosen, np.repeat(_weights(queries) / 2, 2))
     weights = dict(zip(reranker.FEATURES, (round(float(value), DIGITS) for value in fitted), strict=True))
     sure = _fit_sure(queries, SURE * false_accept, SURE * wrong)
-    never = SecondLook(weights, 2.0, sure.score, sure.margin, false_accept)
+    never = RerankerWeights(weights, 2.0, sure.score, sure.margin, false_accept)
     return replace(never, accept=_fit_accept(queries, first, never, false_accept, wrong))
 
 
 def _fit_sure(queries: Sequence[_Query], false_accept: float, wrong: float) -> Thresholds:
     """When the first look alone is sure. Never, when no score keeps to the rates."""
     known, held_out = [query.known for query in queries], [query.held_out for query in queries]
-    asked = fitting_thresholds.Asked(
+    asked = fitting_thresholds.QueryScores(
         place=np.array([query.place for query in queries]),
         sku=np.array([query.sku for query in queries]),
         score=np.array([case.score for case in known]),
@@ -278,7 +278,7 @@ def _fit_sure(queries: Sequence[_Query], false_accept: float, wrong: float) -> T
 
 
 def _fit_accept(
-    queries: Sequence[_Query], first: Thresholds, look: SecondLook, false_accept: float, wrong: float
+    queries: Sequence[_Query], first: Thresholds, look: RerankerWeights, false_accept: float, wrong: float
 ) -> float:
     """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does."""
     weight = _weights(queries)
@@ -295,17 +295,17 @@ def _fit_accept(
     raise DataError(f"The details keep to no such rates: --false-accept {false_accept:g}, --wrong {wrong:g}.")
 
 
-def _top(case: _Case, first: Thresholds, look: SecondLook) -> tuple[str, float]:
+def _top(case: _Case, first: Thresholds, look: RerankerWeights) -> tuple[str, float]:
     """The SKU that is first, and its probability; where the first look answers, 1 for a match and 0 for another."""
     if case.has(look.sure_score, look.sure_margin):
         return case.first, 1.0
     if not reranker.agrees(case.candidates):
         return case.first, float(case.has(first.score, first.margin))
-    best = reranker.weigh(look, case.candidates)[0]
+    best = reranker.rank(look, case.candidates)[0]
     return best.sku, 1.0 if best.sku == case.matched(first) else best.probability
 
 
-def _answers(query: _Query, first: Thresholds, look: SecondLook) -> tuple[str, str]:
+def _answers(query: _Query, first: Thresholds, look: RerankerWeights) -> tuple[str, str]:
     """(right, wrong, ambiguous or unknown) with the SKU in the gallery, (match, ...) with it held out."""
     sku, known = _answer(query.known, first, look)
     _, held_out = _answer(query.held_out, first, look)
@@ -314,11 +314,11 @@ def _answers(query: _Query, first: Thresholds, look: SecondLook) -> tuple[str, s
     return known, held_out
 
 
-def _answer(case: _Case, first: Thresholds, look: SecondLook) -> tuple[str, str]:
+def _answer(case: _Case, first: Thresholds, look: RerankerWeights) -> tuple[str, str]:
     if case.has(look.sure_score, look.sure_margin):
         return case.first, "match"
     if reranker.agrees(case.candidates):
-        weighed = reranker.weigh(look, case.candidates)
+        weighed = reranker.rank(look, case.candidates)
         return weighed[0].sku, reranker.decide(look, weighed, case.matched(first))
     if case.has(first.score, first.margin):
         return case.first, "match"

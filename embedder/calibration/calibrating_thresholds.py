@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.bundle import Thresholds
-from embedder.calibration.fitting_thresholds import SLACK, Asked, _measure, _unknown, fit_thresholds
+from embedder.calibration.fitting_thresholds import SLACK, QueryScores, fit_thresholds, measure_rates, unknown_rates
 from embedder.calibration.rates import Floats, Pair, Rates, SetRates, Unknown, split_folds
 from embedder.errors import DataError
 from embedder.evaluation import Embedded
@@ -39,7 +39,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Strangers:
+class OutsiderRates:
     """Photos of products that are none of any gallery's, each asked of every gallery, by the shipped thresholds."""
 
     names: list[str]
@@ -64,7 +64,7 @@ class Calibration:
     sets: list[SetRates]
     by_fold: list[Fold]
     in_sample: Rates
-    strangers: Strangers | None
+    strangers: OutsiderRates | None
     warnings: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Calibration:
         return asdict(self)
 
 
-def calibrate(
+def calibrate_thresholds(
     pairs: Sequence[Pair],
     *,
     false_accept: float,
@@ -103,7 +103,7 @@ def calibrate(
     score = np.array([fit.score for fit in fits])[fold]
     margin = np.array([fit.margin for fit in fits])[fold]
 
-    rates = _measure(asked, score, margin)
+    rates = measure_rates(asked, score, margin)
     sets = []
     for number, pair in enumerate(pairs):
         own = asked.place == number
@@ -115,13 +115,13 @@ def calibrate(
                 gallery_skus=len(set(pair.gallery.skus)),
                 queries=len(part.sku),
                 skus=len(np.unique(part.sku)),
-                rates=_measure(part, score[own], margin[own]),
+                rates=measure_rates(part, score[own], margin[own]),
             )
         )
     by_fold = []
     for number, fit in enumerate(fits):
         part = asked.only(fold == number)
-        measured = _measure(part, fit.score, fit.margin)
+        measured = measure_rates(part, fit.score, fit.margin)
         by_fold.append(Fold(fit.score, fit.margin, len(part.sku), len(np.unique(part.sku)), measured))
     others = _ask_strangers(pairs, strangers, thresholds) if strangers else None
     return Calibration(
@@ -132,13 +132,13 @@ def calibrate(
         rates=rates,
         sets=sets,
         by_fold=by_fold,
-        in_sample=_measure(asked, thresholds.score, thresholds.margin),
+        in_sample=measure_rates(asked, thresholds.score, thresholds.margin),
         strangers=others,
         warnings=list(_warnings(rates, others, false_accept, wrong)),
     )
 
 
-def _ask(pairs: Sequence[Pair]) -> Asked:
+def _ask(pairs: Sequence[Pair]) -> QueryScores:
     parts = []
     for place, pair in enumerate(pairs):
         table, names = sku_scores(pair.queries.vectors, pair.gallery.vectors, pair.gallery.skus)
@@ -154,7 +154,7 @@ def _ask(pairs: Sequence[Pair]) -> Asked:
         score, margin = _first_two(table)
         table[np.arange(len(rows)), own] = -1.0
         parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table)))
-    return Asked(*map(np.concatenate, zip(*parts, strict=True)))
+    return QueryScores(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -163,19 +163,23 @@ def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
     return two[:, 1], two[:, 1] - two[:, 0]
 
 
-def _ask_strangers(pairs: Sequence[Pair], strangers: Sequence[tuple[str, Embedded]], limits: Thresholds) -> Strangers:
+def _ask_strangers(
+    pairs: Sequence[Pair], strangers: Sequence[tuple[str, Embedded]], limits: Thresholds
+) -> OutsiderRates:
     """Each folder of each gallery weighs the same."""
     rates = []
     for pair in pairs:
         for _, photos in strangers:
             table, _ = sku_scores(photos.vectors, pair.gallery.vectors, pair.gallery.skus)
             score, margin = _first_two(table)
-            rates.append(_unknown(score, margin, limits.score, limits.margin, np.full(len(score), 1 / len(score))))
+            rates.append(unknown_rates(score, margin, limits.score, limits.margin, np.full(len(score), 1 / len(score))))
     mean = np.mean([(one.accepted, one.ambiguous, one.unknown) for one in rates], axis=0)
-    return Strangers([name for name, _ in strangers], sum(len(p.skus) for _, p in strangers), Unknown(*mean.tolist()))
+    return OutsiderRates(
+        [name for name, _ in strangers], sum(len(p.skus) for _, p in strangers), Unknown(*mean.tolist())
+    )
 
 
-def _warnings(rates: Rates, strangers: Strangers | None, false_accept: float, wrong: float) -> list[str]:
+def _warnings(rates: Rates, strangers: OutsiderRates | None, false_accept: float, wrong: float) -> list[str]:
     found = [
         ("False accepts of SKUs that the thresholds were not fitted on", rates.held_out.accepted, false_accept),
         ("Wrong SKUs among the matches, on SKUs not fitted on,", rates.known.wrong_matches, wrong),

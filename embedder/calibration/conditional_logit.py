@@ -16,7 +16,9 @@ Floats = npt.NDArray[np.float64]
 STEPS, GAIN = 50, 1e-10
 
 
-def fit(tables: Sequence[Floats], chosen: Sequence[int], shares: Floats, ridge: float = 1e-3) -> Floats:
+def fit_conditional_logit(
+    tables: Sequence[Floats], chosen: Sequence[int], shares: Floats, ridge: float = 1e-3
+) -> Floats:
     """Alternatives' features, [alternatives, features] of each chooser, and which it chose (-1: none) -> weights.
 
     `shares` [choosers] say how much each chooser counts, and sum to 1. `ridge` holds the weights of standardized

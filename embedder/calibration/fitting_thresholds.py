@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from embedder import ranking
 from embedder.bundle import Thresholds
-from embedder.calibration.rates import HALF, Bools, Floats, Known, Rates, Unknown, even_weights
+from embedder.calibration.rates import AMBIGUOUS_CREDIT, Bools, Floats, Known, Rates, Unknown, even_weights
 from embedder.errors import DataError
 
 #: Margins that are tried.
@@ -22,7 +22,7 @@ SLACK = 1e-9
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryScores:
     """Queries: their set and SKU, and what the gallery said. All [queries].
 
     score, margin: of the best SKU, and over the second; right: the best is the query's own. out_score, out_margin: the
@@ -37,16 +37,16 @@ class Asked:
     out_score: Floats
     out_margin: Floats
 
-    def only(self, which: Bools) -> Asked:
+    def only(self, which: Bools) -> QueryScores:
         """These queries alone."""
-        return Asked(**{name: values[which] for name, values in vars(self).items()})
+        return QueryScores(**{name: values[which] for name, values in vars(self).items()})
 
     def weight(self) -> Floats:
         """Of each query: every set weighs the same, and all of them 1."""
         return even_weights(self.place)
 
 
-def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rates:
+def measure_rates(asked: QueryScores, score: Floats | float, margin: Floats | float) -> Rates:
     """Rates by these thresholds, one for all or [queries]."""
     weight = asked.weight()
     high = asked.score >= score
@@ -54,17 +54,20 @@ def _measure(asked: Asked, score: Floats | float, margin: Floats | float) -> Rat
     known = (match & asked.right, match & ~asked.right, high & ~match, ~high)
     return Rates(
         Known(*(float(weight[which].sum()) for which in known)),
-        _unknown(asked.out_score, asked.out_margin, score, margin, weight),
+        unknown_rates(asked.out_score, asked.out_margin, score, margin, weight),
     )
 
 
-def _unknown(first: Floats, over: Floats, score: Floats | float, margin: Floats | float, weight: Floats) -> Unknown:
+def unknown_rates(
+    first: Floats, over: Floats, score: Floats | float, margin: Floats | float, weight: Floats
+) -> Unknown:
+    """Rates of unknown products by these thresholds; their best scores and margins over the second: [queries] each."""
     high = first >= score
     match = ranking.is_match(first, over, score, margin)
     return Unknown(*(float(weight[which].sum()) for which in (match, high & ~match, ~high)))
 
 
-def fit_thresholds(asked: Asked, false_accept: float, wrong: float, where: str = "") -> Thresholds:
+def fit_thresholds(asked: QueryScores, false_accept: float, wrong: float, where: str = "") -> Thresholds:
     """The best thresholds for these queries. Raises DataError, naming what can be kept, when none keep the rates."""
     weight = asked.weight()
     # Rounded up, and before the rates are taken: the rates are those of the very thresholds that the bundle will hold,
@@ -89,7 +92,7 @@ def fit_thresholds(asked: Asked, false_accept: float, wrong: float, where: str =
         accepts.append(above(asked.out_score, asked.out_margin >= margin))
     match, right, accepted = np.array(matches), np.array(rights), np.array(accepts)  # [margins, levels] each
     ambiguous = (high - match) + (out_high - accepted)
-    value = right + (1 - out_high) + HALF * ambiguous
+    value = right + (1 - out_high) + AMBIGUOUS_CREDIT * ambiguous
     mistaken = 1 - right / np.maximum(match, SLACK)
     useful = right > 0
     few_accepts, few_wrong = useful & (accepted <= false_accept + SLACK), useful & (mistaken <= wrong + SLACK)

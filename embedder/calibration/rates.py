@@ -22,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 #: on the other halves: with 0.5, 70.9 % matched right, 1.4 % of the matches wrong, 7.9 % accepted; with 0, which asks
 #: for a high score and hardly any margin, 69.2, 3.3 and 10.1 %, and the false accepts of the two sets lie further apart
 #: (5 and 15 %, not 7 and 9), as a score moves more from set to set than a margin. Its price: 80 % told unknown, not 88.
-HALF = 0.5
+AMBIGUOUS_CREDIT = 0.5
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import click
 
 from embedder import bundle as bundles
 from embedder import calibration, matching, model_card
-from embedder.calibration import calibrate_details
+from embedder.calibration import calibrate_reranker
 from embedder.cli.training import Folder, Photos
 from embedder.datasets import find_photos, set_name
-from embedder.evaluation import embed_folder, protocols, run
+from embedder.evaluation import embed_folder, evaluate_protocol, protocols
 from embedder.evaluation.page import lines, prepare, write
 from embedder.inference import Embedder
 
@@ -75,7 +75,7 @@ def evaluate(
         raise click.UsageError("give --gallery and --queries, or --photos, or --alone")
     if folder:
         prepare(folder)
-    evaluation = run(Embedder.open(bundle), protocol, degraded=degraded or folder is not None, seed=seed)
+    evaluation = evaluate_protocol(Embedder.open(bundle), protocol, degraded=degraded or folder is not None, seed=seed)
     page = write(folder, evaluation) if folder else None
     if as_json:
         click.echo(json.dumps(evaluation.figures.as_dict()))
@@ -171,12 +171,12 @@ def calibrate(
     strangers = [(set_name(path), embed_folder(embedder, path)) for path in unknown]
     old = embedder.bundle
     if details:
-        second = calibrate_details(embedder, pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed)
+        second = calibrate_reranker(embedder, pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed)
         facts = second.as_dict()
         lines = model_card.second_look_lines(facts)
         fitted: dict[str, Any] = {"second_look": second.look, "training": {**old.training, "second_look": facts}}
     else:
-        found = calibration.calibrate(
+        found = calibration.calibrate_thresholds(
             pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed, strangers=strangers
         )
         facts = found.as_dict()
@@ -214,7 +214,7 @@ def words(data: tuple[Path, ...], out: Path, count: int, photos: int, seed: int)
     """
     old = bundles.load_bundle(out)
     paths = [path for paths in find_photos(*data).values() for path in paths]
-    vocabulary, read, broken = matching.learn_from(paths, count, photos=photos, seed=seed)
+    vocabulary, read, broken = matching.train_from_photos(paths, count, photos=photos, seed=seed)
     facts = {"words": count, "photos": read, "data": [set_name(path) for path in data], "seed": seed}
     training = {key: value for key, value in old.training.items() if key != "second_look"}  # fitted for other words
     made = bundles.rewrite_bundle(old, out, training={**training, "words": facts}, words=vocabulary.to_bytes())

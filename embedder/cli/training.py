@@ -233,7 +233,7 @@ def train(
     _require_tensorflow()
     from embedder.training import export as exporting
     from embedder.training import work_folder
-    from embedder.training.validation import make_judge
+    from embedder.training.validation import make_validation
 
     bundles.check_place(out)
     work = work or out.absolute().with_name(f"{out.absolute().name}.work")
@@ -246,13 +246,13 @@ def train(
     trainer = work_folder.prepare(
         config, work, resume=resume, say=lambda line: click.echo(line, err=True), strict=strict
     )
-    judge = None
+    validate = None
     if val:
-        judge = make_judge(datasets.find_photos(data[0]), datasets.find_photos(val), config.size)
+        validate = make_validation(datasets.find_photos(data[0]), datasets.find_photos(val), config.size)
     elif config.split:
         _, kept, _ = work_folder.split_photos(config)
-        judge = make_judge(trainer.batches.photos, kept, config.size)
-    trainer.run(judge=judge, judge_every=val_every, board=tensorboard)
+        validate = make_validation(trainer.batches.photos, kept, config.size)
+    trainer.run(validate=validate, validate_every=val_every, board=tensorboard)
     made = exporting.export_trainer(trainer, out, name=name, version=version, notes=notes)
     click.echo(f"{out}: bundle {made.id}, {made.model_path.stat().st_size / 1e6:.1f} MB, {made.dim} wide")
 

@@ -20,11 +20,11 @@ import numpy as np
 from embedder import datasets
 from embedder.bundle import Bundle
 from embedder.comparison.table import PLOT_FILE, Entry, draw, table
-from embedder.comparison.timing import _milliseconds
+from embedder.comparison.timing import measure_milliseconds
 from embedder.datasets import Photos
 from embedder.errors import DataError, WeightsError
 from embedder.evaluation import embed_photos
-from embedder.evaluation.metrics import sku_scores, top_shares
+from embedder.evaluation.metrics import sku_scores, top_k_accuracy
 from embedder.inference import Embedder
 from embedder.networks import backbones
 from embedder.networks.weights import arrays_path
@@ -126,7 +126,7 @@ def compare(
         say(f"timing {len(done)} networks")
         # All again, the earlier ones, too: only times taken in turn compare.
         for entry, milliseconds in zip(
-            done, _milliseconds([out / one["folder"] / "bundle" for one in done]), strict=True
+            done, measure_milliseconds([out / one["folder"] / "bundle" for one in done]), strict=True
         ):
             entry["milliseconds"] = milliseconds
         _write(out, budget, done)
@@ -287,4 +287,4 @@ def _accuracy(made: Bundle, gallery: Photos, queries: Photos) -> tuple[float, fl
     known, asked = embed_photos(embedder, gallery), embed_photos(embedder, queries)
     embedder.close()
     scores, names = sku_scores(asked.vectors, known.vectors, known.skus)
-    return *top_shares(scores, names, asked.skus), asked.broken
+    return *top_k_accuracy(scores, names, asked.skus), asked.broken

@@ -12,7 +12,7 @@ from embedder.comparison.table import ROUNDS, WARM_UPS
 from embedder.inference import Embedder
 
 
-def _milliseconds(bundles: Sequence[Path]) -> list[float]:
+def measure_milliseconds(bundles: Sequence[Path]) -> list[float]:
     """Median milliseconds of each bundle for a photo: LiteRT, one interpreter of one thread.
 
     In rounds, one network after the other, so that whatever else the machine does slows all alike.

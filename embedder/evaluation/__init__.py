@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from embedder.evaluation import metrics, page, protocols
 from embedder.evaluation.embedding import Embedded, embed_folder, embed_photos
-from embedder.evaluation.evaluating import evaluate, run
+from embedder.evaluation.evaluating import evaluate, evaluate_protocol
 from embedder.evaluation.figures import Evaluation, Figures
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "embed_folder",
     "embed_photos",
     "evaluate",
+    "evaluate_protocol",
     "metrics",
     "page",
     "protocols",
-    "run",
 ]

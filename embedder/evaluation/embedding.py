@@ -27,7 +27,7 @@ class Embedded:
 
 def embed_folder(embedder: Embedder, *folders: Path) -> Embedded:
     """Embed every photo below the folders. Raises DataError when there is none that can be used."""
-    return embed_photos(embedder, _found(*folders))
+    return embed_photos(embedder, found_photos(*folders))
 
 
 def embed_photos(embedder: Embedder, photos: Photos) -> Embedded:
@@ -49,7 +49,8 @@ def embed_photos(embedder: Embedder, photos: Photos) -> Embedded:
     return Embedded(np.stack(vectors), [owner[path] for path in paths], broken, seconds, tuple(paths))
 
 
-def _found(*folders: Path) -> Photos:
+def found_photos(*folders: Path) -> Photos:
+    """Photos below the folders, by SKU. Raises DataError when there is none."""
     if not (photos := datasets.find_photos(*folders)):
         raise DataError(f"No usable photo below {', '.join(map(str, folders))}.")
     return photos

@@ -17,7 +17,7 @@ from embedder.evaluation.embedding import Embedded, embed_photos
 from embedder.evaluation.figures import Confused, Decided, Evaluation, Figures, Recall, Rejection
 from embedder.evaluation.metrics import (
     sku_scores,  # as: others take these two from here
-    top_shares,
+    top_k_accuracy,
 )
 from embedder.evaluation.protocols import Protocol, two_sets
 from embedder.inference import Embedder, Vectors
@@ -32,10 +32,10 @@ PAIRS = 20
 
 def evaluate(embedder: Embedder, gallery: Path, queries: Path) -> Figures:
     """Enroll the photos below `gallery`, recognize those below `queries`; folders name the SKUs. Raises DataError."""
-    return run(embedder, two_sets(gallery, queries)).figures
+    return evaluate_protocol(embedder, two_sets(gallery, queries)).figures
 
 
-def run(embedder: Embedder, protocol: Protocol, *, degraded: bool = False, seed: int = 1) -> Evaluation:
+def evaluate_protocol(embedder: Embedder, protocol: Protocol, *, degraded: bool = False, seed: int = 1) -> Evaluation:
     """Embed both sides of a protocol and take every figure; `degraded` embeds the queries a second time.
 
     `seed` draws the noise of the degraded photos. Raises DataError when a side has no usable photo.
@@ -43,7 +43,7 @@ def run(embedder: Embedder, protocol: Protocol, *, degraded: bool = False, seed:
     known, asked = embed_photos(embedder, protocol.known), embed_photos(embedder, protocol.asked)
     began = time.perf_counter()
     scores, names = sku_scores(asked.vectors, known.vectors, known.skus)
-    top1, top5 = top_shares(scores, names, asked.skus)
+    top1, top5 = top_k_accuracy(scores, names, asked.skus)
     searching = time.perf_counter() - began
     column = {name: place for place, name in enumerate(names)}
     own = np.array([column.get(sku, -1) for sku in asked.skus])
@@ -80,7 +80,7 @@ def _degraded(embedder: Embedder, known: Embedded, asked: Embedded, seed: int) -
         return embedder.embed_bytes(datasets.degrade(path.read_bytes(), seed))
 
     scores, names = sku_scores(np.stack(list(embedder.map(embed, asked.paths))), known.vectors, known.skus)
-    return top_shares(scores, names, asked.skus)
+    return top_k_accuracy(scores, names, asked.skus)
 
 
 def _recalls(known: Embedded, asked: Embedded) -> Iterable[Recall]:
@@ -94,7 +94,7 @@ def _recalls(known: Embedded, asked: Embedded) -> Iterable[Recall]:
         chosen = {path for paths in split_references(photos, references)[0].values() for path in paths}
         rows = [row for row, path in enumerate(known.paths) if path in chosen]
         scores, names = sku_scores(asked.vectors, known.vectors[rows], [known.skus[row] for row in rows])
-        yield Recall(references, len(rows), *top_shares(scores, names, asked.skus))
+        yield Recall(references, len(rows), *top_k_accuracy(scores, names, asked.skus))
 
 
 def _confused(
@@ -120,7 +120,7 @@ def _unknown(
     if scores.shape[1] < 3:
         return None, None, none, none
     limits = {"score": thresholds.score, "margin": thresholds.margin}
-    unknown = metrics.answer(metrics.take_out(scores, own))
+    unknown = metrics.answer(metrics.hold_out(scores, own))
     refused = metrics.decisions(unknown, np.full(len(own), -1), **limits)
     rows = np.flatnonzero(own >= 0)
     if not len(rows):

@@ -50,8 +50,8 @@ class Decided:
 
     score: float
     margin: float
-    known: metrics.Shares | None
-    unknown: metrics.Shares
+    known: metrics.DecisionRates | None
+    unknown: metrics.DecisionRates
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def sku_scores(queries: Floats, gallery: Floats, gallery_skus: list[str]) -> tup
     return best, [str(name) for name in names]
 
 
-def top_shares(scores: Floats, names: list[str], wanted: list[str]) -> tuple[float, float]:
+def top_k_accuracy(scores: Floats, names: list[str], wanted: list[str]) -> tuple[float, float]:
     """Scores [queries, skus] of the SKUs `names`, each query's right SKU -> shares right first, and in the first 5."""
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     hits = np.array(names)[ranked] == np.array(wanted)[:, np.newaxis]
@@ -69,7 +69,7 @@ def answer(scores: Floats) -> Answers:
     return Answers(scores.argmax(axis=1), two[:, 1], two[:, 1] - two[:, 0])
 
 
-def take_out(scores: Floats, own: npt.NDArray[np.intp]) -> Floats:
+def hold_out(scores: Floats, own: npt.NDArray[np.intp]) -> Floats:
     """Scores [queries, skus] as if each query's own SKU, a column or -1 for none, were not in the gallery."""
     out = scores.copy()
     rows = np.flatnonzero(own >= 0)
@@ -96,7 +96,7 @@ def false_accepts(known: Floats, unknown: Floats, true_accepts: float) -> float:
 
 
 @dataclass(frozen=True)
-class Shares:
+class DecisionRates:
     """Decisions as shares of `queries`; `right` are the matches that name the query's SKU (none of an unknown one)."""
 
     queries: int
@@ -106,14 +106,14 @@ class Shares:
     unknown: float
 
 
-def decisions(answers: Answers, own: npt.NDArray[np.intp], *, score: float, margin: float) -> Shares:
+def decisions(answers: Answers, own: npt.NDArray[np.intp], *, score: float, margin: float) -> DecisionRates:
     """Answers and each query's own column (-1: none) -> how they are decided, as the catalog does it.
 
     `unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`.
     """
     seen = answers.score >= score
     match = ranking.is_match(answers.score, answers.margin, score, margin)
-    return Shares(
+    return DecisionRates(
         queries=len(own),
         match=float(match.mean()),
         right=float((match & (answers.best == own)).mean()),

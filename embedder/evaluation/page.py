@@ -21,7 +21,7 @@ from embedder import datasets, images
 from embedder.datasets import degradation
 from embedder.errors import EmbedderError
 from embedder.evaluation.figures import Evaluation, Figures, Recall
-from embedder.evaluation.metrics import Shares
+from embedder.evaluation.metrics import DecisionRates
 
 JSON_FILE = "results.json"
 PAGE_FILE = "index.html"
@@ -89,7 +89,7 @@ def _references(recall: Recall) -> str:
     return "all" if recall.references is None else str(recall.references)
 
 
-def _decided(figures: Figures) -> list[tuple[str, Shares]]:
+def _decided(figures: Figures) -> list[tuple[str, DecisionRates]]:
     """Answers at the thresholds, of known and of unknown queries, where there are such."""
     if figures.decided is None:
         return []

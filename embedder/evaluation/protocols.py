@@ -8,7 +8,7 @@ from pathlib import Path
 from embedder.bundle import load_bundle
 from embedder.datasets import Photos, set_name, split_references, split_share
 from embedder.errors import DataError
-from embedder.evaluation.embedding import _found
+from embedder.evaluation.embedding import found_photos
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def two_sets(gallery: Path, queries: Path, skus: Path | None = None) -> Protocol
 
     Raises DataError.
     """
-    known, asked = _found(gallery), _found(queries)
+    known, asked = found_photos(gallery), found_photos(queries)
     if skus is not None:
         kept = set(narrow({**known, **asked}, skus))
         known, asked = ({s: p for s, p in photos.items() if s in kept} for photos in (known, asked))
@@ -34,14 +34,14 @@ def two_sets(gallery: Path, queries: Path, skus: Path | None = None) -> Protocol
 
 def share_aside(folder: Path, share: float, seed: int, skus: Path | None = None) -> Protocol:
     """One set: about `share` of each SKU's photos ask, drawn by the seed, the rest are enrolled. Raises DataError."""
-    known, asked = split_share(narrow(_found(folder), skus), share, seed)
+    known, asked = split_share(narrow(found_photos(folder), skus), share, seed)
     says = f"{set_name(folder)}, {1 - share:.0%} of each SKU enrolled, {share:.0%} ask (seed {seed})"
     return Protocol(known, asked, says + _of(skus))
 
 
 def few_references(folder: Path, references: int, skus: Path | None = None) -> Protocol:
     """One set: so many photos of each SKU are enrolled, spread over the names; the rest ask. Raises DataError."""
-    known, asked = split_references(narrow(_found(folder), skus), references)
+    known, asked = split_references(narrow(found_photos(folder), skus), references)
     if not asked:
         raise DataError(f"No SKU of {folder} has more than {references} photos: none is left to ask by.")
     return Protocol(known, asked, f"{set_name(folder)}, {references} of each SKU enrolled, the rest ask{_of(skus)}")

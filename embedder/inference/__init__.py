@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from embedder.inference.embedder import Embedder, Look, Vectors
+from embedder.inference.embedder import Embedder, PhotoFeatures, Vectors
 
-__all__ = ["Embedder", "Look", "Vectors"]
+__all__ = ["Embedder", "PhotoFeatures", "Vectors"]

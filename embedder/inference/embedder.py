@@ -16,8 +16,8 @@ import numpy.typing as npt
 from embedder import images, matching
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, ImageError
-from embedder.inference.litert import _open_interpreter
-from embedder.matching import Details, Vocabulary, Words, reranker
+from embedder.inference.litert import open_interpreter
+from embedder.matching import LocalFeatures, VisualWords, Vocabulary, reranker
 
 Vectors = npt.NDArray[np.float32]
 Item = TypeVar("Item")
@@ -25,12 +25,15 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """All that a bundle sees in a photo: `vector` float32 [dim] of unit length; details and words if it has words."""
+class PhotoFeatures:
+    """What a bundle extracts from a photo.
+
+    `vector` float32 [dim] of unit length; `local` features and visual `words` where the bundle has a vocabulary.
+    """
 
     vector: Vectors
-    details: Details | None = None
-    words: Words | None = None
+    local: LocalFeatures | None = None
+    words: VisualWords | None = None
 
 
 class Embedder:
@@ -45,12 +48,12 @@ class Embedder:
         self.workers = workers or os.cpu_count() or 1
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(self.workers):
-            self._free.put(_open_interpreter(bundle))
+            self._free.put(open_interpreter(bundle))
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
         # A pool of its own: a photo on a thread of `_pool` may wait for its views without standing in their way.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
         if bundle.second_look is not None:
-            reranker.check(bundle.second_look)
+            reranker.check_weights(bundle.second_look)
         self.vocabulary = Vocabulary.load(bundle.words_path) if bundle.words_path else None
 
     @classmethod
@@ -93,29 +96,33 @@ class Embedder:
         mean: Vectors = np.mean([look(first), *(view.result() for view in waiting)], axis=0)
         return mean / np.linalg.norm(mean)
 
-    def look(self, data: bytes, known: Details | None = None) -> Look:
+    def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
         """The bytes of a reference photo -> all that this bundle sees in it; `known` are its details, if at hand.
 
         Raises ImageError.
         """
         vector = self.embed_bytes(data)
-        return Look(vector, *self.reference_look(data, known)) if self.bundle.has_words else Look(vector)
+        if not self.bundle.has_words:
+            return PhotoFeatures(vector)
+        return PhotoFeatures(vector, *self.extract_reference_local(data, known))
 
-    def reference_look(self, data: bytes, known: Details | None = None) -> tuple[Details, Words]:
+    def extract_reference_local(
+        self, data: bytes, known: LocalFeatures | None = None
+    ) -> tuple[LocalFeatures, VisualWords]:
         """Details and words of a reference photo; `known` are its details, if at hand.
 
         Raises ImageError, and BundleError for a bundle without words.
         """
-        return self._with_words(matching.from_photo(data, matching.REFERENCE) if known is None else known)
+        return self._with_words(matching.extract(data, matching.REFERENCE) if known is None else known)
 
-    def second_look(self, data: bytes) -> tuple[Details, Words]:
+    def extract_query(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
         """Details and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
-        return self._with_words(matching.from_photo(data, matching.QUERY))
+        return self._with_words(matching.extract(data, matching.QUERY))
 
-    def _with_words(self, found: Details) -> tuple[Details, Words]:
+    def _with_words(self, found: LocalFeatures) -> tuple[LocalFeatures, VisualWords]:
         if self.vocabulary is None:
             raise BundleError(f"The bundle {self.bundle.id} has no visual words: `embedder words` makes them.")
-        return found, self.vocabulary.words(found)
+        return found, self.vocabulary.encode(found)
 
     def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
         """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""

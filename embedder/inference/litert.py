@@ -52,7 +52,11 @@ def _no_announcement() -> Iterator[None]:
                         os.write(2, line)
 
 
-def _open_interpreter(bundle: Bundle) -> Any:
+def open_interpreter(bundle: Bundle) -> Any:
+    """A LiteRT interpreter of one thread for the bundle's model.
+
+    Raises BundleError for a model that is none, or is not of the shape that the bundle says.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     try:

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from embedder.matching import reranker
 from embedder.matching.feature_file import VERSION, from_bytes, to_bytes
-from embedder.matching.local_features import QUERY, REFERENCE, Details, from_photo
-from embedder.matching.near_duplicates import Cells, cells, cells_of_photo, is_same
+from embedder.matching.local_features import QUERY, REFERENCE, LocalFeatures, extract
+from embedder.matching.near_duplicates import ColorGrid, color_grid, color_grid_of_photo, is_same_picture
 from embedder.matching.reranker import Candidate
-from embedder.matching.verification import Match, verify, verify_many
-from embedder.matching.visualization import draw, to_jpeg
-from embedder.matching.vocabulary import Vocabulary, Words
-from embedder.matching.vocabulary_learning import learn_from
+from embedder.matching.verification import Agreement, verify, verify_many
+from embedder.matching.visualization import draw_agreement, to_jpeg
+from embedder.matching.vocabulary import VisualWords, Vocabulary
+from embedder.matching.vocabulary_learning import train_from_photos
 
 __all__ = [
     "QUERY",
     "REFERENCE",
     "VERSION",
+    "Agreement",
     "Candidate",
-    "Cells",
-    "Details",
-    "Match",
+    "ColorGrid",
+    "LocalFeatures",
+    "VisualWords",
     "Vocabulary",
-    "Words",
-    "cells",
-    "cells_of_photo",
-    "draw",
+    "color_grid",
+    "color_grid_of_photo",
+    "draw_agreement",
+    "extract",
     "from_bytes",
-    "from_photo",
-    "is_same",
-    "learn_from",
+    "is_same_picture",
     "reranker",
     "to_bytes",
     "to_jpeg",
+    "train_from_photos",
     "verify",
     "verify_many",
 ]

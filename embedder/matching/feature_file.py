@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from embedder.errors import DetailsError
-from embedder.matching.local_features import DIM, STEP, Details
+from embedder.matching.local_features import DIM, STEP, LocalFeatures
 
 MAGIC = b"SKUD"
 #: Of the file, and of what is looked for in a reference photo: details of another version are made again.
@@ -19,7 +19,7 @@ CHECKSUM = struct.Struct("<I")
 POINT_BYTES, DESCRIPTOR_BYTES = 4 * 2, DIM
 
 
-def to_bytes(details: Details) -> bytes:
+def to_bytes(details: LocalFeatures) -> bytes:
     """Details -> a file of 16 bytes and 136 a point (400: 54,416 bytes). Raises DetailsError if a number does not fit.
 
     Points are rounded to STEP; those that `find` made are multiples of it already and come back as they were.
@@ -36,7 +36,7 @@ def to_bytes(details: Details) -> bytes:
     return header + CHECKSUM.pack(zlib.crc32(arrays, zlib.crc32(header))) + arrays
 
 
-def from_bytes(raw: bytes) -> Details:
+def from_bytes(raw: bytes) -> LocalFeatures:
     """What `to_bytes` made -> the details; their arrays are read-only.
 
     Raises DetailsError for anything else: another kind of file or version, cut short or longer, a bit that changed.
@@ -59,4 +59,4 @@ def from_bytes(raw: bytes) -> Details:
     descriptors = np.frombuffer(raw, np.uint8, count * DIM, start + count * POINT_BYTES).reshape(count, DIM)
     points = (steps * STEP).astype(np.float32)
     points.flags.writeable = False
-    return Details(points, descriptors, width, height)
+    return LocalFeatures(points, descriptors, width, height)

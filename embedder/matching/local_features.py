@@ -21,7 +21,7 @@ Descriptors = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Sight:
+class DetectorSettings:
     """How closely a photo is looked at.
 
     `side`: the longer side, in pixels, of the picture that is searched; a smaller one is not enlarged, SIFT doubles it
@@ -35,7 +35,7 @@ class Sight:
 
 #: A pack fills its reference photo and is seen from further away by a till. What is kept of the reference has to be
 #: large enough to be seen again there, and of the query enough has to be kept: some of it is not the pack's.
-REFERENCE, QUERY = Sight(240, 400), Sight(320, 600)
+REFERENCE, QUERY = DetectorSettings(240, 400), DetectorSettings(320, 600)
 LAYERS = 3
 #: SIFT's threshold on contrast, a quarter of OpenCV's: a dark or a pale pack has print too. Where there is plenty, the
 #: count keeps the number down.
@@ -49,7 +49,7 @@ STEP = 1 / 64
 
 
 @dataclass(frozen=True, eq=False)
-class Details:
+class LocalFeatures:
     """The keypoints of one photo, strongest first.
 
     `points` is float32 [n, 4]: x and y in pixels of the scaled picture, diameter in pixels, angle in degrees clockwise
@@ -66,17 +66,17 @@ class Details:
         return len(self.points)
 
     @classmethod
-    def empty(cls, width: int = 1, height: int = 1) -> Details:
+    def empty(cls, width: int = 1, height: int = 1) -> LocalFeatures:
         """Of a picture in which there is nothing to hold on to."""
         return cls(np.empty((0, 4), np.float32), np.empty((0, DIM), np.uint8), width, height)
 
 
-def from_photo(raw: bytes, sight: Sight) -> Details:
+def extract(raw: bytes, sight: DetectorSettings) -> LocalFeatures:
     """The bytes of an image file -> its details; decoded and turned upright as for the embedding. Raises ImageError."""
-    return find(images.decode(raw, want=sight.side), sight)
+    return detect(images.decode(raw, want=sight.side), sight)
 
 
-def find(picture: Image.Image, sight: Sight) -> Details:
+def detect(picture: Image.Image, sight: DetectorSettings) -> LocalFeatures:
     """RGB picture, upright -> its details: none where there is nothing to hold on to.
 
     The same picture gives the same details. Safe in many threads: a SIFT object is not, but is made in microseconds.
@@ -88,13 +88,13 @@ def find(picture: Image.Image, sight: Sight) -> Details:
     )
     keypoints, descriptors = sift.detectAndCompute(grey, None)  # type: ignore[call-overload]  # a mask may be missing
     if not keypoints:
-        return Details.empty(width, height)
+        return LocalFeatures.empty(width, height)
     # OpenCV keeps all that are as strong as the last, and in the order of their places.
     order = np.argsort([-point.response for point in keypoints], kind="stable")[: sight.count]
     points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
     # Rounded here and not in the file, so that a photo just taken and one read back give the same answer.
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
-    return Details((steps * STEP).astype(np.float32), root(np.asarray(descriptors)[order]), width, height)
+    return LocalFeatures((steps * STEP).astype(np.float32), root(np.asarray(descriptors)[order]), width, height)
 
 
 def _shrink(picture: Image.Image, most: int) -> npt.NDArray[np.uint8]:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from embedder import images
-from embedder.matching.local_features import Details
+from embedder.matching.local_features import LocalFeatures
 from embedder.matching.verification import verify
 
-Cells = npt.NDArray[np.float32]
+ColorGrid = npt.NDArray[np.float32]
 
 #: Cells a side that a picture is reduced to.
 GRID = 16
@@ -24,18 +24,20 @@ MEAN, MOST = 4.5, 20.0
 DETAILS, AGREEING = 50, 8
 
 
-def cells(picture: Image.Image) -> Cells:
+def color_grid(picture: Image.Image) -> ColorGrid:
     """RGB picture -> the mean color of each of its cells, float32 [GRID, GRID, 3], 0 to 255."""
     # Without a reducing_gap: whole pixels of whatever size it comes in would be left out at the edges.
     return np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX), np.float32)
 
 
-def cells_of_photo(data: bytes) -> Cells:
+def color_grid_of_photo(data: bytes) -> ColorGrid:
     """The bytes of an image file -> its cells. Raises ImageError."""
-    return cells(images.decode(data, want=4 * GRID))
+    return color_grid(images.decode(data, want=4 * GRID))
 
 
-def is_same(one: Cells, other: Cells, details: Details | None = None, others: Details | None = None) -> bool:
+def is_same_picture(
+    one: ColorGrid, other: ColorGrid, details: LocalFeatures | None = None, others: LocalFeatures | None = None
+) -> bool:
     """Whether two pictures are one: by their cells [GRID, GRID, 3], and their details where both have many."""
     apart = np.abs(one - other).mean(axis=2)
     if float(apart.mean()) >= MEAN or float(np.quantile(apart, 0.98)) >= MOST:

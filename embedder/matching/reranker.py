@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from embedder.bundle import SecondLook
+from embedder.bundle import RerankerWeights
 from embedder.errors import BundleError
-from embedder.matching.local_features import Details
-from embedder.matching.verification import Match, covered
+from embedder.matching.local_features import LocalFeatures
+from embedder.matching.verification import Agreement, covered
 from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
@@ -52,12 +52,12 @@ class Candidate:
 
     sku: str
     cosine: float
-    reference: Details
-    match: Match
+    reference: LocalFeatures
+    match: Agreement
 
 
 @dataclass(frozen=True, eq=False)
-class Weighed:
+class RankedSku:
     """A SKU of the shortlist: its probability, what that would be if there were no other, and its best candidate."""
 
     sku: str
@@ -66,13 +66,13 @@ class Weighed:
     best: Candidate
 
 
-def check(look: SecondLook) -> None:
+def check_weights(look: RerankerWeights) -> None:
     """Raises BundleError for weights of other features than this version has."""
     if set(look.weights) != set(FEATURES):
         raise BundleError(f"The weights of the second look are of {sorted(look.weights)}, not {sorted(FEATURES)}.")
 
 
-def weigh(look: SecondLook, candidates: Sequence[Candidate]) -> list[Weighed]:
+def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedSku]:
     """Candidates of a photo -> their SKUs, the most probable first."""
     if not candidates:
         return []
@@ -81,7 +81,7 @@ def weigh(look: SecondLook, candidates: Sequence[Candidate]) -> list[Weighed]:
     chances = probabilities(utilities)
     alone = [float(probabilities(utilities[place : place + 1])[0]) for place in range(len(skus))]
     order = np.argsort(-chances, kind="stable")
-    return [Weighed(skus[place], float(chances[place]), alone[place], candidates[best[place]]) for place in order]
+    return [RankedSku(skus[place], float(chances[place]), alone[place], candidates[best[place]]) for place in order]
 
 
 def agrees(candidates: Sequence[Candidate]) -> bool:
@@ -89,12 +89,12 @@ def agrees(candidates: Sequence[Candidate]) -> bool:
     return any(_inliers(candidate) for candidate in candidates)
 
 
-def is_settled(weighed: Sequence[Weighed]) -> bool:
+def is_settled(weighed: Sequence[RankedSku]) -> bool:
     """Whether the first is beyond doubt, whatever else is on the shortlist."""
     return bool(weighed) and weighed[0].probability >= SETTLED
 
 
-def is_guess(look: SecondLook, weighed: Sequence[Weighed]) -> bool:
+def is_guess(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:
     """Whether the first by details is at least a guess; if not, the matches stay in the order of the first look.
 
     Of two packs in one photo neither is likelier than not, and each would be a match by itself.
@@ -102,7 +102,7 @@ def is_guess(look: SecondLook, weighed: Sequence[Weighed]) -> bool:
     return bool(weighed) and (weighed[0].probability >= GUESS or weighed[0].alone >= look.accept)
 
 
-def decide(look: SecondLook, weighed: Sequence[Weighed], matched: str = "") -> Answer:
+def decide(look: RerankerWeights, weighed: Sequence[RankedSku], matched: str = "") -> Answer:
     """`match` for a first that is probable enough; `unknown` when none of these is the likeliest; else `ambiguous`.
 
     What the first look `matched` (a SKU) stays a match when it is first by details, too, however little they are worth.

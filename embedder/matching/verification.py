@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from embedder.matching.local_features import Details, Points
+from embedder.matching.local_features import LocalFeatures, Points
 
 Transform = npt.NDArray[np.float64]
 Pairs = npt.NDArray[np.intp]
@@ -49,7 +49,7 @@ DEPTH = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Match:
+class Agreement:
     """How well a query photo agrees with a reference photo.
 
     `inliers` is the number of places of the reference that are found again where one affine map puts them, `tentative`
@@ -73,7 +73,7 @@ class Match:
     still: bool = False
 
 
-def verify(query: Details, reference: Details) -> Match:
+def verify(query: LocalFeatures, reference: LocalFeatures) -> Agreement:
     """Match the details of two photos. Where nothing agrees: 0 inliers and no transform, never an error.
 
     The same details give the same match: all distances are exact, and OpenCV's RANSAC starts from a fixed seed.
@@ -81,7 +81,7 @@ def verify(query: Details, reference: Details) -> Match:
     return _verify(query, _convert(query), reference)
 
 
-def verify_many(query: Details, references: Iterable[Details], threads: int = 2) -> list[Match]:
+def verify_many(query: LocalFeatures, references: Iterable[LocalFeatures], threads: int = 2) -> list[Agreement]:
     """Match a query's details with those of each reference -> the matches, in order; side by side on `threads` threads.
 
     Products of matrices and OpenCV run outside Python's lock.
@@ -93,14 +93,14 @@ def verify_many(query: Details, references: Iterable[Details], threads: int = 2)
         return list(pool.map(lambda reference: _verify(query, converted, reference), references))
 
 
-def _convert(details: Details) -> Floats:
+def _convert(details: LocalFeatures) -> Floats:
     """Descriptors as float32 [n, 128]. Twice the sum of 128 products of bytes is below 2^24: exact, in any order."""
     return details.descriptors.astype(np.float32)
 
 
-def _verify(query: Details, converted: Floats, reference: Details) -> Match:
+def _verify(query: LocalFeatures, converted: Floats, reference: LocalFeatures) -> Agreement:
     pairs = _one_a_place(tentative_pairs(converted, _convert(reference)), query, reference)
-    nothing = Match(tentative=len(pairs))
+    nothing = Agreement(tentative=len(pairs))
     if len(pairs) < MIN_INLIERS:
         return nothing
     there, here = reference.points[pairs[:, 1]], query.points[pairs[:, 0]]
@@ -125,7 +125,7 @@ def _verify(query: Details, converted: Floats, reference: Details) -> Match:
     seen = np.vstack([transform, (0, 0, 1)])
     if len(pairs) >= MIN_PERSPECTIVE:
         seen = _in_perspective(seen, there[along, :2], here[along, :2], reference)
-    return Match(
+    return Agreement(
         inliers=len(pairs),
         tentative=nothing.tentative,
         share=len(pairs) / nothing.tentative,
@@ -161,7 +161,7 @@ def tentative_pairs(query: Floats, reference: Floats) -> Pairs:
     return np.stack([passed, nearest[passed]], axis=1)
 
 
-def _one_a_place(pairs: Pairs, query: Details, reference: Details) -> Pairs:
+def _one_a_place(pairs: Pairs, query: LocalFeatures, reference: LocalFeatures) -> Pairs:
     """Only the nearest of the pairs that join the same two places: a keypoint of two angles agrees once, not twice."""
     places = np.round(np.hstack([query.points[pairs[:, 0], :2], reference.points[pairs[:, 1], :2]]))
     _, first = np.unique(places, axis=0, return_index=True)
@@ -197,7 +197,7 @@ def _goes_along(transform: Transform, there: Points, here: Points) -> npt.NDArra
     return goes
 
 
-def covered(reference: Details, points: npt.NDArray[np.intp]) -> float:
+def covered(reference: LocalFeatures, points: npt.NDArray[np.intp]) -> float:
     """The share of all that is printed on a reference that some of its points cover: of one convex hull the other."""
     return _hull(reference.points[points]) / max(_hull(reference.points), 1.0)
 
@@ -207,12 +207,12 @@ def _hull(points: Points) -> float:
     return float(cv2.contourArea(cv2.convexHull(np.ascontiguousarray(points[:, :2]))))
 
 
-def _is_still(transform: Transform, query: Details, reference: Details) -> bool:
+def _is_still(transform: Transform, query: LocalFeatures, reference: LocalFeatures) -> bool:
     resized = max(reference.width, reference.height) / max(query.width, query.height)
     return bool(np.abs(transform[:, :2] * resized - np.eye(2)).max() < STILL)
 
 
-def _corners(details: Details) -> Floats:
+def _corners(details: LocalFeatures) -> Floats:
     width, height = details.width, details.height
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
 
@@ -223,7 +223,7 @@ def _mapped(places: Floats, by: Transform) -> tuple[Transform, Transform]:
     return ends[:, :2] / ends[:, 2:], ends[:, 2]
 
 
-def _in_perspective(affine: Transform, there: Floats, here: Floats, reference: Details) -> Transform:
+def _in_perspective(affine: Transform, there: Floats, here: Floats, reference: LocalFeatures) -> Transform:
     """The map [3, 3] of the pairs' places [n, 2] as a homography; the affine one where that is not plausible.
 
     By MAGSAC++ (Barath et al. 2020, "MAGSAC++, a fast, reliable and accurate robust estimator").

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from embedder.matching.local_features import Details
-from embedder.matching.verification import Match
+from embedder.matching.local_features import LocalFeatures
+from embedder.matching.verification import Agreement
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,9 @@ PLAIN = 24
 MARGIN = 0.03
 
 
-def draw(query: Image.Image, reference: Image.Image, here: Details, there: Details, match: Match) -> Image.Image:
+def draw_agreement(
+    query: Image.Image, reference: Image.Image, here: LocalFeatures, there: LocalFeatures, match: Agreement
+) -> Image.Image:
     """Query and reference, upright RGB pictures as images.decode gives them, and their details -> the proof, RGB.
 
     `match` is verify(here, there). WIDTH pixels wide, or narrower where it would be higher than HEIGHT; the query is on
@@ -93,13 +95,13 @@ def _size(box: Box) -> tuple[int, int]:
     return box[2] - box[0], box[3] - box[1]
 
 
-def _onto(points: npt.NDArray[np.float32], details: Details, box: Box) -> Floats:
+def _onto(points: npt.NDArray[np.float32], details: LocalFeatures, box: Box) -> Floats:
     """Points [n, 2] of details -> their places on the canvas."""
     shares = points.astype(np.float64) / (details.width, details.height)
     return shares * _size(box) + box[:2]
 
 
-def _outline(match: Match, reference: Pixels, there: Details) -> Floats:
+def _outline(match: Agreement, reference: Pixels, there: LocalFeatures) -> Floats:
     """Where the product lies in the query photo, [4, 2] in shares of it: its box in the reference as the match sees it.
 
     `match.outline` is that of the whole reference picture, with all that is around the product.

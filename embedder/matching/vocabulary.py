@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.errors import BundleError
-from embedder.matching.local_features import DIM, REFERENCE, Details
+from embedder.matching.local_features import DIM, REFERENCE, LocalFeatures
 
 #: Of the groups that words lie in, a descriptor is compared with the words of so many, those that it is nearest to: of
 #: 16,384 words a sixteenth, among which is the nearest one for 91 of 100 descriptors. Recall suffers nothing.
@@ -28,7 +28,7 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Words:
+class VisualWords:
     """A photo's sparse vector of unit length: `indexes` uint32 [m], ascending; `values` float32 [m], above zero."""
 
     indexes: npt.NDArray[np.uint32]
@@ -65,8 +65,8 @@ class Vocabulary:
             raise BundleError(f"{len(centres):,} words do not lie in {len(groups)} groups so: {starts}.")
         self.centres, self.groups, self.starts = centres, groups, starts
         self._near = min(NEAR, len(groups))
-        self._top = _Centres(groups)
-        self._of_group = [_Centres(centres[start:end]) for start, end in pairwise(starts.tolist())]
+        self._top = Centres(groups)
+        self._of_group = [Centres(centres[start:end]) for start, end in pairwise(starts.tolist())]
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -109,7 +109,7 @@ class Vocabulary:
                 nearest[some[closer]] = word[closer] + self.starts[group]
         return nearest
 
-    def words(self, details: Details) -> Words:
+    def encode(self, details: LocalFeatures) -> VisualWords:
         """The sparse vector of a photo; of no words for one without details.
 
         By its strongest descriptors, as many as a reference photo has. A word counts once, however often a photo holds
@@ -117,10 +117,10 @@ class Vocabulary:
         gallery is the gallery's to know: it weighs by IDF.
         """
         indexes = np.unique(self.assign(details.descriptors[: REFERENCE.count]))
-        return Words(indexes.astype(np.uint32), np.full(len(indexes), max(len(indexes), 1) ** -0.5, np.float32))
+        return VisualWords(indexes.astype(np.uint32), np.full(len(indexes), max(len(indexes), 1) ** -0.5, np.float32))
 
 
-class _Centres:
+class Centres:
     """Centres uint8 [n, 128], ready to be compared with."""
 
     def __init__(self, centres: npt.NDArray[np.uint8]) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.errors import DataError, ImageError
-from embedder.matching.local_features import DIM, QUERY, REFERENCE, from_photo
+from embedder.matching.local_features import DIM, QUERY, REFERENCE, extract
 from embedder.matching.vocabulary import GROUP, Vocabulary
 
 #: Of k-means.
 ROUNDS = 20
 
 
-def learn(descriptors: npt.NDArray[np.uint8], words: int, *, seed: int = 1) -> Vocabulary:
+def train_vocabulary(descriptors: npt.NDArray[np.uint8], words: int, *, seed: int = 1) -> Vocabulary:
     """k-means of descriptors uint8 [n, 128] -> a vocabulary of so many words. Needs faiss (extra `train`).
 
     Raises DataError for fewer descriptors than words.
@@ -47,7 +47,7 @@ def _means(rows: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np
     return centres
 
 
-def learn_from(
+def train_from_photos(
     paths: Sequence[Path], words: int, *, photos: int = 4000, seed: int = 1
 ) -> tuple[Vocabulary, int, list[str]]:
     """A vocabulary of the details of photo files: (vocabulary, photos read, a line for each that can't be).
@@ -58,7 +58,7 @@ def learn_from(
 
     def read(path: Path) -> npt.NDArray[np.uint8] | str:
         try:
-            return from_photo(path.read_bytes(), QUERY).descriptors[: REFERENCE.count]
+            return extract(path.read_bytes(), QUERY).descriptors[: REFERENCE.count]
         except ImageError as error:
             return f"{path}: {error}"
 
@@ -67,4 +67,4 @@ def learn_from(
     broken = [one for one in found if isinstance(one, str)]
     read_in = [one for one in found if not isinstance(one, str)]
     descriptors = np.concatenate(read_in) if read_in else np.empty((0, DIM), np.uint8)
-    return learn(descriptors, words, seed=seed), len(read_in), broken
+    return train_vocabulary(descriptors, words, seed=seed), len(read_in), broken

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from embedder.training.mining import Shares
+from embedder.training.mining import TripletShares
 
 LOG_FILE = "log.jsonl"
 #: The parts of a loss, in the order in which a step gives them.
@@ -48,11 +48,11 @@ class EpochSums:
 
     def __init__(self) -> None:
         self._parts: list[Any] = []
-        self._shares: list[Shares] = []
+        self._shares: list[TripletShares] = []
         self._photos = 0
         self._began = time.monotonic()
 
-    def add(self, parts: Any, shares: Shares | None, photos: int) -> None:
+    def add(self, parts: Any, shares: TripletShares | None, photos: int) -> None:
         """A step: its parts of the loss [4] as PARTS, the shares of its triplets if they tell anything, its photos."""
         self._parts.append(parts)
         self._photos += photos

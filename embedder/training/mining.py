@@ -23,7 +23,7 @@ Triplets = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Shares:
+class TripletShares:
     """Shares of the easy, semi-hard and hard among some triplets; they sum to one."""
 
     easy: float
@@ -40,16 +40,16 @@ def distances(one: Vectors, other: Vectors, distance: str) -> Distances:
     return squares if distance == "squared-L2" else np.sqrt(squares)
 
 
-def shares(positive: Any, negative: Any, margin: float) -> Shares:
+def shares(positive: Any, negative: Any, margin: float) -> TripletShares:
     """Shares of triplets by their distances d(a, p) and d(a, n), both [triplets].
 
     The bounds themselves, of which the paper's inequalities say nothing, count as semi-hard.
     """
     easy, hard = positive + margin < negative, negative < positive
-    return Shares(float(easy.mean()), float((~easy & ~hard).mean()), float(hard.mean()))
+    return TripletShares(float(easy.mean()), float((~easy & ~hard).mean()), float(hard.mean()))
 
 
-def batch_shares(labels: batches.Labels, vectors: Vectors, margin: float, distance: str) -> Shares | None:
+def batch_shares(labels: batches.Labels, vectors: Vectors, margin: float, distance: str) -> TripletShares | None:
     """Shares among all triplets that a batch holds, labels [n] and vectors [n, dim]; None when it holds none.
 
     An anchor is no positive of its own; a photo's other view is.
@@ -63,7 +63,7 @@ def batch_shares(labels: batches.Labels, vectors: Vectors, margin: float, distan
     return shares(apart[anchor, positive][pair], apart[anchor[pair], negative], margin)
 
 
-def given_shares(vectors: Vectors, margin: float, distance: str) -> Shares:
+def given_shares(vectors: Vectors, margin: float, distance: str) -> TripletShares:
     """Shares among triplets given as in `losses.triplet_given`: vectors [3 t, dim], anchors, positives, negatives."""
     anchor, positive, negative = np.split(vectors, 3)
     return shares(_rows(anchor, positive, distance), _rows(anchor, negative, distance), margin)

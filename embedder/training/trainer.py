@@ -116,7 +116,7 @@ class Trainer:
         """What learns at a step."""
         return self._frozen if self._frozen and step < self._thawed.began else self._thawed
 
-    def _feed(self, step: int, batch: batches.Batch) -> tuple[Any, mining.Shares | None]:
+    def _feed(self, step: int, batch: batches.Batch) -> tuple[Any, mining.TripletShares | None]:
         """One step on one batch: the parts of the loss, and the shares of its triplets unless photos were mixed."""
         skus = len(self.batches.skus)
         pixels = batch.pixels.astype(np.float32)
@@ -195,16 +195,16 @@ class Trainer:
     def run(
         self,
         *,
-        judge: Callable[[Any], dict[str, float]] | None = None,
-        judge_every: int = 5,
+        validate: Callable[[Any], dict[str, float]] | None = None,
+        validate_every: int = 5,
         board: Path | None = None,
         quiet: bool = False,
     ) -> list[EpochLog]:
         """Train from the current step to the end; a checkpoint and a log line at the end of each epoch.
 
-        `judge` measures the averaged network every `judge_every` epochs and at the end; its figures go to the log. The
-        log goes to the folder `board`, too, for TensorBoard. Raises EmbedderError when a checkpoint can't be written:
-        the one before it is whole, and `resume` goes on from there.
+        `validate` measures the averaged network every `validate_every` epochs and at the end; its figures go to the
+        log. The log goes to the folder `board`, too, for TensorBoard. Raises EmbedderError when a checkpoint can't be
+        written: the one before it is whole, and `resume` goes on from there.
         """
         self.work.mkdir(parents=True, exist_ok=True)
         show = tensorboard(board) if board else None
@@ -236,8 +236,8 @@ class Trainer:
                     # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
                     write_line(self.work, line)
                     self._save(step + 1)
-                    if judge and (last or (epoch + 1) % judge_every == 0):
-                        line.figures = self._judged(judge)
+                    if validate and (last or (epoch + 1) % validate_every == 0):
+                        line.figures = self._validated(validate)
                         bar.write(f"epoch {epoch + 1}: {line.figures}")
                         write_line(self.work, line)
                     if show:
@@ -262,10 +262,10 @@ class Trainer:
                 "The one before it is whole: make room, then go on by --resume."
             ) from error
 
-    def _judged(self, judge: Callable[[Any], dict[str, float]]) -> dict[str, float]:
+    def _validated(self, validate: Callable[[Any], dict[str, float]]) -> dict[str, float]:
         raw = [weight.numpy() for weight in self.network.weights]
         self.use_average()
-        figures = judge(self.network)
+        figures = validate(self.network)
         for value, weight in zip(raw, self.network.weights, strict=True):
             weight.assign(value)
         return figures

@@ -12,7 +12,7 @@ from embedder.errors import DataError
 from embedder.training import batches
 
 
-def make_judge(gallery: Photos, queries: Photos, size: int) -> Callable[[Any], dict[str, float]]:
+def make_validation(gallery: Photos, queries: Photos, size: int) -> Callable[[Any], dict[str, float]]:
     """A judge for `Trainer.run`: top-1 of the queries against the gallery, nearest neighbour by cosine.
 
     Raises DataError when one of them holds no photo, ImageError for a photo that can't be used.
@@ -24,7 +24,7 @@ def make_judge(gallery: Photos, queries: Photos, size: int) -> Callable[[Any], d
             raise DataError(f"There is no photo to {what}.")
         sets.append((np.stack([batches.read(path, size) for _, path in named]), np.array([sku for sku, _ in named])))
 
-    def judge(network: Any) -> dict[str, float]:
+    def validate(network: Any) -> dict[str, float]:
         (known, known_skus), (asked, asked_skus) = [
             (
                 np.concatenate(
@@ -39,4 +39,4 @@ def make_judge(gallery: Photos, queries: Photos, size: int) -> Callable[[Any], d
         ]
         return {"val_top1": float((known_skus[(asked @ known.T).argmax(axis=1)] == asked_skus).mean())}
 
-    return judge
+    return validate

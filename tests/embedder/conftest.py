@@ -101,7 +101,9 @@ def trained(
     config = recipe.TrainConfig(**settings)
     trainer = work_folder.prepare(config, tmp_path_factory.mktemp("train") / "work", resume=False, say=_nothing_to_say)
     trainer.run(
-        judge=validation.make_judge(find_photos(shapes), find_photos(shape_queries), 32), judge_every=3, quiet=True
+        validate=validation.make_validation(find_photos(shapes), find_photos(shape_queries), 32),
+        validate_every=3,
+        quiet=True,
     )
     return trainer
 

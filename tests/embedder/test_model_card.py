@@ -12,7 +12,7 @@ from PIL import Image
 
 from embedder import cli, model_card
 from embedder.bundle import Bundle, BundleParts, Thresholds, load_bundle, write_bundle
-from embedder.calibration.calibrating_thresholds import Calibration, Fold, Strangers
+from embedder.calibration.calibrating_thresholds import Calibration, Fold, OutsiderRates
 from embedder.calibration.rates import Known, Rates, SetRates, Unknown
 from embedder.training import epoch_log
 from embedder.training.recipe import TrainConfig
@@ -60,10 +60,18 @@ YOUNGER: dict[str, Any] = {
 }
 
 
-def made(path: Path, training: dict[str, Any], thresholds: Thresholds = Thresholds()) -> Bundle:
+def made(path: Path, training: dict[str, Any], thresholds: Thresholds | None = None) -> Bundle:
     return write_bundle(
         path,
-        BundleParts(b"model", name="packs", version="4", dim=64, size=160, training=training, thresholds=thresholds),
+        BundleParts(
+            b"model",
+            name="packs",
+            version="4",
+            dim=64,
+            size=160,
+            training=training,
+            thresholds=thresholds or Thresholds(),
+        ),
     )
 
 
@@ -157,7 +165,7 @@ def test_card_of_calibrated_thresholds(tmp_path: Path) -> None:
 
 
 def test_card_says_what_is_above_the_stated_rate_and_what_strangers_get(tmp_path: Path) -> None:
-    strangers = Strangers(["covers", "packs"], 280, Unknown(0.013, 0.1, 0.887))
+    strangers = OutsiderRates(["covers", "packs"], 280, Unknown(0.013, 0.1, 0.887))
     card = card_of(tmp_path / "b", calibration(strangers=strangers, warnings=["False accepts are 6.12%."]))
     assert "\n**False accepts are 6.12%.**\n" in card
     assert "| covers, packs | in no gallery |  | 280 | - | 1.3% | 10.0% | 88.7% |" in card

@@ -54,4 +54,4 @@ def test_a_program_starts_anew_with_its_variables(said: dict[str, str], expected
 def test_where_numpy_is_imported_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "execve", lambda *arguments: pytest.fail("started anew"))
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    openblas.restart_told()
+    openblas.restart_with_environment()

@@ -13,8 +13,8 @@ from catalog.gallery import Gallery
 from catalog.generations import Generations
 from catalog.storage import content_hash
 from embedder.bundle import load_bundle
-from embedder.inference import Embedder, Look, Vectors
-from embedder.matching import Details
+from embedder.inference import Embedder, PhotoFeatures, Vectors
+from embedder.matching import LocalFeatures
 
 
 class RememberingEmbedder(Embedder):
@@ -22,13 +22,13 @@ class RememberingEmbedder(Embedder):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, PhotoFeatures] = {}
         self._vectors: dict[str, Vectors] = {}
 
-    def look(self, data: bytes, known: Details | None = None) -> Look:
+    def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
         key = content_hash(data)
         if key not in self._looks:
-            self._looks[key] = super().look(data, known)
+            self._looks[key] = super().extract_reference(data, known)
             self._vectors[key] = self._looks[key].vector
         return self._looks[key]
 

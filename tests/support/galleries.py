@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from catalog.gallery import GalleryPoint, Vector, collection_name
-from embedder.matching import Words
+from embedder.matching import VisualWords
 
 DIM = 32
 ROOT = Path(__file__).parents[2]
@@ -32,13 +32,13 @@ def point_id(number: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
 
 
-def words_of(*indexes: int) -> Words:
+def words_of(*indexes: int) -> VisualWords:
     """These words, of equal weight and unit length."""
     values = np.full(len(indexes), max(len(indexes), 1) ** -0.5, np.float32)
-    return Words(np.asarray(sorted(indexes), np.uint32), values)
+    return VisualWords(np.asarray(sorted(indexes), np.uint32), values)
 
 
-def points(vectors: Vector, first: int = 0, words: Mapping[int, Words] | None = None) -> list[GalleryPoint]:
+def points(vectors: Vector, first: int = 0, words: Mapping[int, VisualWords] | None = None) -> list[GalleryPoint]:
     """A point for each vector, numbered from `first`; with the words of its number, when there are any."""
     numbers = range(first, first + len(vectors))
     return [

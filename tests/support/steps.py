@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Added, Facts, Intake
+from catalog.products import AddResult, Facts, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 from tests.support.pictures import jpeg
@@ -17,7 +17,7 @@ def shots(*seeds: int) -> list[NewPhoto]:
     return [NewPhoto(f"{seed}.jpg", jpeg(seed)) for seed in seeds]
 
 
-def create(catalog: Catalog, sku: str, *seeds: int, **facts: str) -> Added:
+def create(catalog: Catalog, sku: str, *seeds: int, **facts: str) -> AddResult:
     return products.create(catalog, Facts(sku, **facts), shots(*seeds), Intake("anna"))
 
 

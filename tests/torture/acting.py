@@ -16,7 +16,7 @@ from catalog.enrollment import NewPhoto, enrolling
 from catalog.errors import CatalogError
 from catalog.maintenance.findings import WASTE
 from catalog.products import Facts, Intake, barcode_owners
-from catalog.recognition.candidates import find
+from catalog.recognition.candidates import nearest_products
 from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 from tests.support import catalogs
@@ -159,7 +159,7 @@ def wrongs(catalog: Catalog) -> Iterator[str]:
             yield f"photo {number_of(sha256)}: {error}"
             continue
         owners = said.answering(sha256)
-        matches = find(catalog, live, vector)
+        matches = nearest_products(catalog, live, vector)
         first = {match.sku for match in matches if match.score >= matches[0].score - enrolling.SAME}
         if owners and not (owners & first and matches[0].score > 0.999):
             yield f"photo {number_of(sha256)} of {owners} is answered {matches[:1]}"

@@ -15,8 +15,8 @@ from catalog.catalog import Catalog
 from catalog.enrollment import enrolling
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.products import Facts, Filter
-from catalog.recognition import Among, Match, recognize
-from catalog.recognition.candidates import find
+from catalog.recognition import Match, Scope, recognize
+from catalog.recognition.candidates import nearest_products
 from catalog.storage.tables import AuditEntry, Enrollment, Product, Removal
 from tests.torture import acting
 from tests.torture.acting import Acting
@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         live = self.catalog.generations.ready()
         parts = {number for kept in self.model.products.values() for number in kept.photos}
         for number in parts | set(PHOTOS):
-            matches = find(self.catalog, live, live.embedder.embed_bytes(photo(number)))
+            matches = nearest_products(self.catalog, live, live.embedder.embed_bytes(photo(number)))
             self._check(matches, self.model.answering(number))
 
     @invariant()
@@ -178,7 +178,7 @@ class Machine(RuleBasedStateMachine):
         self._check(recognize(self.catalog, photo(number)).matches, owners)
         labelled = {sku for sku, kept in self.model.products.items() if label in kept.labels}
         try:
-            answer = recognize(self.catalog, photo(number), among=Among((label,)))
+            answer = recognize(self.catalog, photo(number), among=Scope((label,)))
         except InvalidInputError:
             assert not labelled
         else:

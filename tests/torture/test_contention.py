@@ -12,7 +12,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, photo_rows
 from catalog.products import Facts, Intake
-from catalog.storage.product_rows import held
+from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Removal
 from tests.torture import acting
 from tests.torture.contention import contend
@@ -38,7 +38,7 @@ def test_who_waits_for_the_outbox_holds_nothing_that_it_wants(postgres_url: str,
 
     def restore() -> None:
         with catalog.database.write() as session:
-            photo_rows.owe(session, held(session, "S1"), [*others, first])
+            photo_rows.enqueue_enrollments(session, lock_product(session, "S1"), [*others, first])
 
     waiting = threading.Thread(target=restore)
     with catalog.database.write() as session:

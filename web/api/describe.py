@@ -57,7 +57,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
         },
     ),
     "/api/v1/recognitions/<uuid:answer>/feedback": (
-        views.judge,
+        views.add_feedback,
         {"HTTP_204": None},
         (401, 404, 422, 503),
         {

@@ -9,9 +9,9 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from catalog import products
 from catalog.errors import InvalidInputError
-from catalog.products import Added as AddedProduct
+from catalog.products import AddResult as AddedProduct
 from catalog.products import Intake
-from catalog.recognition import Among
+from catalog.recognition import Scope
 from catalog.recognition import recognize as recognize_photo
 from web.context import catalog, facts, flag, uploads
 from web.security import needs_key
@@ -38,14 +38,14 @@ def recognize() -> Response:
     else:
         data, filename = request.get_data(), ""
     wanted = request.values  # of the form, or of the address where the body is the photo
-    among = Among(tuple(wanted.getlist("label")), tuple(wanted.getlist("sku")))
+    among = Scope(tuple(wanted.getlist("label")), tuple(wanted.getlist("sku")))
     answer = recognize_photo(catalog(), data, filename=filename, among=among, asked_by=f"key {g.key_name}")
     return jsonify(answer.as_dict())
 
 
 @blueprint.post("/recognitions/<uuid:answer>/feedback")
 @needs_key
-def judge(answer: uuid.UUID) -> Response:
+def add_feedback(answer: uuid.UUID) -> Response:
     """Say of an answer that it was right, or which SKU it was: form fields `correct` (true or false), `sku`, `note`.
 
     With `correct` false and no `sku` the photo shows none of our products.
@@ -53,7 +53,7 @@ def judge(answer: uuid.UUID) -> Response:
     given = request.form
     if given.get("correct") not in ("true", "false"):
         raise InvalidInputError("correct", "Say `true` or `false` in the field `correct`.")
-    catalog().answers.judge(
+    catalog().answers.add_feedback(
         answer,
         correct=given["correct"] == "true",
         sku=given.get("sku", ""),

@@ -11,20 +11,20 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import PhotoQuestionableError
-from catalog.products import Added, Intake, listing
+from catalog.products import AddResult, Intake, listing
 from catalog.products.adding import Facts
 from catalog.storage.tables import AuditEntry
 from tests.support.drawn import DRAWN, front
 from tests.support.pictures import encode, jpeg, picture
 
 
-def add(catalog: Catalog, sku: str, *photos: bytes, check: Any = "report") -> Added:
+def add(catalog: Catalog, sku: str, *photos: bytes, check: Any = "report") -> AddResult:
     uploads = [NewPhoto(f"{place}.jpg", data) for place, data in enumerate(photos)]
     facts = Facts(sku, f"Name of {sku}")
     return products.create(catalog, facts, uploads, Intake("test", check=check, read_barcodes=check != "off"))
 
 
-def codes(added: Added) -> list[list[str]]:
+def codes(added: AddResult) -> list[list[str]]:
     return [[warning.code for warning in photo.warnings] for photo in added.photos]
 
 

@@ -7,12 +7,12 @@ import pytest
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
-from catalog.products import Added, Facts, Intake
+from catalog.products import AddResult, Facts, Intake
 from tests.support.drawn import DRAWN, front
 from tests.support.pictures import jpeg
 
 
-def add(catalog: Catalog, sku: str, data: bytes, check: Any = "report") -> Added:
+def add(catalog: Catalog, sku: str, data: bytes, check: Any = "report") -> AddResult:
     return products.create(
         catalog, Facts(sku, f"Name of {sku}"), [NewPhoto("p.jpg", data)], Intake("test", check=check)
     )

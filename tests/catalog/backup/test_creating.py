@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import inspect, select
 
 from catalog import accounts, maintenance, products
-from catalog.backup import backup, restore, table_rows
+from catalog.backup import back_up, restore, table_rows
 from catalog.backup.archive import BackupFailedError
 from catalog.backup.restoring import NotEmptyError
 from catalog.catalog import Catalog
@@ -32,7 +32,7 @@ from tests.support.steps import all_found, create, create_each
 
 def test_every_table_is_in_it_and_every_column_can_be_written(catalog: Catalog, out: Path) -> None:
     fill(catalog)
-    backup(catalog, out)
+    back_up(catalog, out)
     with tarfile.open(out) as tar:
         manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
         in_it = {name.split("/")[1] for name in tar.getnames() if name.startswith("tables/")}
@@ -60,7 +60,7 @@ def test_there_and_back_from_each_database_into_each(
         first.previous_id, second.previous_id = second.id, None
     before = content(catalog)
     seen: list[tuple[int, int]] = []
-    done = backup(catalog, out, lambda done, total: seen.append((done, total)))
+    done = back_up(catalog, out, lambda done, total: seen.append((done, total)))
     assert (done.photos, done.left_out) == (4, [])
     assert seen == [(number, 5) for number in range(1, 6)]  # the fifth is an original that is not kept
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
@@ -100,7 +100,7 @@ def test_after_a_restore_the_outbox_of_a_server_makes_the_gallery(catalog: Catal
     from catalog.enrollment import run_pending
 
     create_each(catalog, 1, 2)
-    backup(catalog, out)
+    back_up(catalog, out)
     restore(target, out, actor="test")
     while run_pending(target):
         pass
@@ -108,7 +108,7 @@ def test_after_a_restore_the_outbox_of_a_server_makes_the_gallery(catalog: Catal
 
 
 def test_numbers_go_on_in_an_empty_table(catalog: Catalog, target: Catalog, out: Path) -> None:
-    backup(catalog, out)
+    back_up(catalog, out)
     restore(target, out, actor="test")
     accounts.add_user(target.database, "anna", "correct horse", actor="test")
     with target.database.read() as session:
@@ -134,7 +134,7 @@ def test_a_backup_while_products_are_added(catalog: Catalog, target: Catalog, ou
     thread.start()
     began.wait(60)
     try:
-        result = backup(catalog, out)
+        result = back_up(catalog, out)
     finally:
         stop.set()
         thread.join()
@@ -152,14 +152,14 @@ def test_what_is_missing_is_named_and_never_replaces_a_backup_that_has_it(
     catalog: Catalog, target: Catalog, out: Path, env: dict[str, str], target_env: dict[str, str]
 ) -> None:
     create_each(catalog, 1, 2, 3)
-    backup(catalog, out)
+    back_up(catalog, out)
     whole = out.read_bytes()
     gone, damaged = (products.get(catalog.database, sku).photos[0].sha256 for sku in ("S1", "S2"))
     store = catalog.settings.data / "photos"
     next(store.rglob(gone)).unlink()
     next(store.rglob(damaged)).write_bytes(b"damaged")
     with pytest.raises(BackupFailedError, match="may still hold it and stays"):
-        backup(catalog, out)
+        back_up(catalog, out)
     assert out.read_bytes() == whole
     other = out.with_name("other.tar")
     catalog.close()
@@ -186,7 +186,7 @@ def test_a_store_that_does_not_answer_leaves_no_backup(
 
     monkeypatch.setattr(catalog.photos, "get", away)
     with pytest.raises(StorageError, match="away"):
-        backup(catalog, out)
+        back_up(catalog, out)
     assert list(out.parent.iterdir()) == []
 
 
@@ -207,11 +207,11 @@ def test_kill_9_leaves_no_file_that_looks_like_a_backup(catalog: Catalog, out: P
     with spawn("backing_up", out, env=env) as child:
         assert line(child) == "photo"
         with pytest.raises(BackupFailedError, match="Another process is writing"):
-            backup(catalog, out)
+            back_up(catalog, out)
         child.kill()
         child.wait(60)
     assert [path.name for path in out.parent.iterdir()] == [".backup.tar.partial"]
-    backup(catalog, out)
+    back_up(catalog, out)
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -239,7 +239,7 @@ def test_memory_does_not_grow_with_the_catalog(catalog: Catalog, target: Catalog
         finally:
             tracemalloc.stop()
 
-    assert peak(lambda: backup(catalog, out)) < 30_000_000
+    assert peak(lambda: back_up(catalog, out)) < 30_000_000
     assert out.stat().st_size > 40_000_000
     assert peak(lambda: restore(target, out, actor="test")) < 60_000_000
     assert len(content(target)["audit"]) == 20_000

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from catalog import accounts, maintenance, products
-from catalog.backup import archive, backup, restore, table_rows
+from catalog.backup import archive, back_up, restore, table_rows
 from catalog.backup.archive import ArchiveError
 from catalog.backup.restoring import NotEmptyError
 from catalog.catalog import Catalog
@@ -32,7 +32,7 @@ def refused(target: Catalog, path: Path, match: str) -> None:
 
 def test_a_backup_that_was_cut_anywhere_is_refused(catalog: Catalog, target: Catalog, out: Path) -> None:
     create_each(catalog, 1)
-    backup(catalog, out)
+    back_up(catalog, out)
     whole = out.read_bytes()
     end = whole.rindex(b"manifest.json")
     for size in (0, 1, 511, 512, 700, 1024, 5000, len(whole) // 2, end - 1, end, end + 512, end + 600):
@@ -47,7 +47,7 @@ def test_a_backup_that_was_cut_anywhere_is_refused(catalog: Catalog, target: Cat
 
 def test_a_backup_in_which_a_byte_changed_is_refused(catalog: Catalog, target: Catalog, out: Path) -> None:
     create_each(catalog, 1)
-    backup(catalog, out)
+    back_up(catalog, out)
     whole = out.read_bytes()
     with tarfile.open(out) as tar:
         places = [member.offset_data + member.size // 2 for member in tar if member.size > 10]
@@ -102,7 +102,7 @@ def evil(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
     ids=lambda info: f"{info.name[:40]}-{info.type.decode()}",
 )
 def test_names_that_a_backup_never_has(catalog: Catalog, target: Catalog, out: Path, info: tarfile.TarInfo) -> None:
-    backup(catalog, out)
+    back_up(catalog, out)
     refused(target, tampered(out, out.with_name("evil.tar"), lambda name, data: data, info), "holds")
     assert not list(target.settings.data.parent.rglob("escaped"))
 
@@ -110,7 +110,7 @@ def test_names_that_a_backup_never_has(catalog: Catalog, target: Catalog, out: P
 def test_a_forged_backup_is_an_error_and_not_half_a_catalog(catalog: Catalog, target: Catalog, out: Path) -> None:
     """Every sum fits, yet what is in it can't be used."""
     create_each(catalog, 1)
-    backup(catalog, out)
+    back_up(catalog, out)
     copy = out.with_name("forged.tar")
 
     def rewritten(member: str, old: bytes, new: bytes) -> Path:
@@ -149,7 +149,7 @@ def test_a_forged_backup_is_an_error_and_not_half_a_catalog(catalog: Catalog, ta
 def test_a_backup_of_an_older_schema(catalog: Catalog, target: Catalog, out: Path) -> None:
     """What came since has its defaults: so a backup made at revision 0001 can be restored."""
     create_each(catalog, 1)
-    backup(catalog, out)
+    back_up(catalog, out)
     since = {"product": ("variant_group", "attributes"), "photo": ("source", "status", "warnings", "original", "crop")}
 
     def older(name: str, data: bytes) -> bytes:
@@ -181,7 +181,7 @@ def test_a_backup_of_an_older_schema(catalog: Catalog, target: Catalog, out: Pat
 def test_a_backup_of_a_schema_that_does_not_fit_any_more(
     catalog: Catalog, target: Catalog, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backup(catalog, out)
+    back_up(catalog, out)
     copy = tampered(out, out.with_name("older.tar"), lambda name, data: data.replace(HEAD.encode(), b"0001"))
     monkeypatch.setattr("catalog.backup.restoring.ROWS_FIT_SINCE", "0002")
     refused(target, copy, "too old")
@@ -190,7 +190,7 @@ def test_a_backup_of_a_schema_that_does_not_fit_any_more(
 @pytest.mark.parametrize("what", ["product", "user", "key"])
 def test_a_catalog_that_holds_something_is_left_alone(catalog: Catalog, target: Catalog, out: Path, what: str) -> None:
     create_each(target, 1)
-    backup(target, out)
+    back_up(target, out)
     if what == "product":
         create_each(catalog, 2)
     elif what == "user":
@@ -205,7 +205,7 @@ def test_a_catalog_that_holds_something_is_left_alone(catalog: Catalog, target: 
 
 def test_a_catalog_that_was_only_initialized_takes_a_backup(catalog: Catalog, target: Catalog, out: Path) -> None:
     create_each(target, 1)
-    backup(target, out)
+    back_up(target, out)
     catalog.generations.ready()
     restore(catalog, out, actor="test")
     assert maintenance.rebuild(catalog, actor="test").photos == 1
@@ -216,7 +216,7 @@ def test_a_restore_that_fails_half_way_can_be_repeated(
     catalog: Catalog, target: Catalog, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_each(catalog, 1, 2)
-    backup(catalog, out)
+    back_up(catalog, out)
     real = table_rows.load
     calls: list[str] = []
 

@@ -15,7 +15,7 @@ from catalog.gallery.collection_schema import PRODUCT, VECTOR_NAME
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
 from embedder.calibration.calibrating_reranker import shared_words, shortlist
-from embedder.matching import Words
+from embedder.matching import VisualWords
 from tests.support.galleries import DIM, GENERATION, OTHER, point_id, points, unit_vectors, words_of
 from tests.support.qdrants import grpc_qdrant, http_qdrant, names_of
 
@@ -33,7 +33,7 @@ def query() -> Vector:
     return unit_vectors(1, seed=1)[0]
 
 
-def fill(gallery: Gallery, words: dict[int, Words] | None = None) -> Vector:
+def fill(gallery: Gallery, words: dict[int, VisualWords] | None = None) -> Vector:
     """COUNT photos of COUNT / EACH products; their vectors."""
     gallery.create(GENERATION, DIM)
     vectors = unit_vectors(COUNT)
@@ -73,9 +73,11 @@ def test_both_lists_of_a_shortlist_are_filtered(gallery: Gallery) -> None:
     """It is what calibrating_reranker.py works out: words are weighed over all photos, filtered or not."""
     rng = np.random.default_rng(9)
 
-    def some() -> Words:
+    def some() -> VisualWords:
         values = rng.uniform(0.2, 1, 12).astype(np.float32)  # no two alike, so that nothing ties
-        return Words(np.sort(rng.choice(40, 12, replace=False)).astype(np.uint32), values / np.linalg.norm(values))
+        return VisualWords(
+            np.sort(rng.choice(40, 12, replace=False)).astype(np.uint32), values / np.linalg.norm(values)
+        )
 
     words = {n: some() for n in range(COUNT)}
     vectors = fill(gallery, words)

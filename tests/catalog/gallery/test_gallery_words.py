@@ -22,7 +22,7 @@ from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.edge_shards import _copy
 from catalog.gallery.server import ServerGallery
 from embedder.calibration.calibrating_reranker import shared_words, shortlist
-from embedder.matching import Words
+from embedder.matching import VisualWords
 from tests.support.galleries import DIM, GENERATION, OTHER, point_id, points, spawn, unit_vectors, words_of
 
 COUNT = 60
@@ -46,7 +46,7 @@ def query() -> Vector:
     return unit_vectors(1, seed=1)[0]
 
 
-def fill(gallery: Gallery, query: Vector, words: dict[int, Words]) -> Vector:
+def fill(gallery: Gallery, query: Vector, words: dict[int, VisualWords]) -> Vector:
     """A generation of COUNT points, ordered by vector, with these words; their vectors."""
     gallery.create(GENERATION, DIM)
     vectors = ordered(query)
@@ -99,9 +99,9 @@ def test_the_same_question_has_the_same_answer(gallery: Gallery, query: Vector) 
 
 def test_a_word_that_all_have_weighs_next_to_nothing(gallery: Gallery, query: Vector) -> None:
     # 59 has much of the common word, and 58 a little of the rare one.
-    common = Words(np.asarray([COMMON], np.uint32), np.asarray([1], np.float32))
-    rare = Words(np.asarray([COMMON, RARE], np.uint32), np.asarray([0.1, 0.05], np.float32))
-    weak = Words(np.asarray([COMMON], np.uint32), np.asarray([0.1], np.float32))
+    common = VisualWords(np.asarray([COMMON], np.uint32), np.asarray([1], np.float32))
+    rare = VisualWords(np.asarray([COMMON, RARE], np.uint32), np.asarray([0.1, 0.05], np.float32))
+    weak = VisualWords(np.asarray([COMMON], np.uint32), np.asarray([0.1], np.float32))
     fill(gallery, query, dict.fromkeys(range(COUNT), weak) | {59: common, 58: rare})
     hits = numbers(gallery.shortlist(GENERATION, query, words_of(COMMON, RARE), 30))
     # Without IDF 59 is first of the words: 0.71 against 0.11. By vector both are last.
@@ -109,7 +109,7 @@ def test_a_word_that_all_have_weighs_next_to_nothing(gallery: Gallery, query: Ve
 
 
 @pytest.mark.parametrize("words", [None, words_of()], ids=["none", "empty"])
-def test_without_words_it_is_search(gallery: Gallery, query: Vector, words: Words | None) -> None:
+def test_without_words_it_is_search(gallery: Gallery, query: Vector, words: VisualWords | None) -> None:
     fill(gallery, query, {n: words_of(n) for n in range(0, COUNT, 2)})
     assert gallery.shortlist(GENERATION, query, words, 10) == gallery.search(GENERATION, query, 10)
 
@@ -157,8 +157,8 @@ def test_an_empty_generation_has_no_shortlist(gallery: Gallery, query: Vector) -
         gallery.shortlist(OTHER, query, words_of(RARE), 5)
 
 
-def broken(indexes: object, values: object) -> Words:
-    return Words(np.asarray(indexes), np.asarray(values))
+def broken(indexes: object, values: object) -> VisualWords:
+    return VisualWords(np.asarray(indexes), np.asarray(values))
 
 
 BROKEN = {
@@ -177,7 +177,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("words", BROKEN.values(), ids=BROKEN.keys())
-def test_bad_words_write_nothing(gallery: Gallery, query: Vector, words: Words) -> None:
+def test_bad_words_write_nothing(gallery: Gallery, query: Vector, words: VisualWords) -> None:
     gallery.create(GENERATION, DIM)
     batch = [*points(unit_vectors(300)), GalleryPoint(point_id(300), query, "SKU", "product", words)]
     with pytest.raises(GalleryError, match=GENERATION):
@@ -383,9 +383,11 @@ def test_the_shortlist_is_the_one_that_weights_are_fitted_on(gallery: Gallery) -
     """embedder.calibration.calibrating_reranker works out what a gallery would shortlist: it must be this."""
     rng = np.random.default_rng(9)
 
-    def some() -> Words:
+    def some() -> VisualWords:
         values = rng.uniform(0.2, 1, 12).astype(np.float32)  # no two alike, so that nothing ties
-        return Words(np.sort(rng.choice(40, 12, replace=False)).astype(np.uint32), values / np.linalg.norm(values))
+        return VisualWords(
+            np.sort(rng.choice(40, 12, replace=False)).astype(np.uint32), values / np.linalg.norm(values)
+        )
 
     vectors = unit_vectors(60, seed=5)
     words = [some() for _ in vectors]

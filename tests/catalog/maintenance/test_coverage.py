@@ -23,7 +23,7 @@ def add(catalog: Catalog, sku: str, *photos: bytes) -> None:
 
 
 def examined(catalog: Catalog, **chosen: object) -> dict[str, Coverage]:
-    return {one.sku: one for one in coverage.examine(catalog, **chosen)}  # type: ignore[arg-type]
+    return {one.sku: one for one in coverage.examine_coverage(catalog, **chosen)}  # type: ignore[arg-type]
 
 
 def codes(one: Coverage) -> list[str]:
@@ -90,7 +90,7 @@ def test_one_product_or_a_sample_of_active_ones(catalog: Catalog) -> None:
     products.set_active(catalog, "P0", False, actor="test")
     assert set(examined(catalog)) == {"P1", "P2"}
     with pytest.raises(NotFoundError):
-        list(coverage.examine(catalog, sku="P9"))
+        list(coverage.examine_coverage(catalog, sku="P9"))
 
 
 def test_the_command_prints_a_table_or_a_line_a_product(

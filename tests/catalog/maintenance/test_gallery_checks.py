@@ -19,7 +19,7 @@ from catalog.cli import main
 from catalog.enrollment import outbox
 from catalog.gallery import GalleryPoint, Vector, collection_name
 from catalog.gallery.server import ServerGallery
-from catalog.generations import Live
+from catalog.generations import LiveModel
 from catalog.maintenance import Finding, gallery_checks
 from catalog.storage.tables import AuditEntry, Enrollment, Generation, Photo, Product, Removal, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
@@ -51,9 +51,9 @@ def unit_vectors(count: int, dim: int) -> Vector:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def copied(catalog: Catalog, live: Live, identity: str, seed: int) -> GalleryPoint:
+def copied(catalog: Catalog, live: LiveModel, identity: str, seed: int) -> GalleryPoint:
     """A point as it would be written, under any id."""
-    look = live.embedder.look(jpeg(seed))
+    look = live.embedder.extract_reference(jpeg(seed))
     return GalleryPoint(identity, look.vector, f"S{seed}", str(uuid.uuid4()), look.words)
 
 

@@ -96,7 +96,7 @@ def test_the_command_says_what_is_amiss_and_its_exit_status_is_for_monitoring(
 def orphan(catalog: Catalog, seed: int, days: float) -> Path:
     """A photo with details that no row names, put so long ago."""
     sha256 = catalog.photos.put(jpeg(seed))
-    catalog.photos.put_beside(sha256, feature_store.KIND, b"x")
+    catalog.photos.put_derived(sha256, feature_store.KIND, b"x")
     for path in (stored(catalog, seed), stored(catalog, seed, f".{feature_store.KIND}")):
         os.utime(path, (time.time() - days * 86400,) * 2)
     return stored(catalog, seed)

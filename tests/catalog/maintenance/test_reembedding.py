@@ -115,14 +115,14 @@ def test_what_changes_while_it_is_built(
             products.set_active(catalog, "S2", True, actor="anna")
             assert all_found(catalog, 2, 3, 10)  # the live one goes on
 
-    judge = reembedding._judge
+    validate = reembedding._validate
 
-    def late(judged: Catalog, building: object) -> None:
-        judge(judged, building)  # type: ignore[arg-type]
+    def late(validated: Catalog, building: object) -> None:
+        validate(validated, building)  # type: ignore[arg-type]
         create_each(catalog, 11)
         products.delete_photo(catalog, "S3", products.get(catalog.database, "S3").photos[0].id, actor="anna")
 
-    monkeypatch.setattr(reembedding, "_judge", late)
+    monkeypatch.setattr(reembedding, "_validate", late)
     result = maintenance.reembed(catalog, other_bundle, meanwhile)
     assert result.total == 5
     while run_pending(catalog):

@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, run_pending
 from catalog.errors import CatalogError, ConflictError, NotFoundError, SkuExistsError
-from catalog.products import Added, Facts, Intake, listing
+from catalog.products import AddResult, Facts, Intake, listing
 from catalog.products.facts import describe
 from catalog.recognition import recognize
 from catalog.storage import content_hash
@@ -101,7 +101,7 @@ def test_two_create_the_same_sku_at_once(catalog: Catalog) -> None:
 def test_many_add_photos_to_one_product_at_once(catalog: Catalog) -> None:
     create(catalog, "A", 0)
 
-    def attempt(seed: int) -> Added:
+    def attempt(seed: int) -> AddResult:
         return products.add_photos(catalog, "A", shots(seed, seed + 1), Intake("anna"))
 
     with ThreadPoolExecutor(4) as pool:

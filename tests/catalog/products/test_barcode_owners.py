@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import BarcodeTakenError, InvalidInputError, NotFoundError
-from catalog.products import Added, Facts, FoundBarcode, Intake, barcode_owners
+from catalog.products import AddResult, Facts, FoundBarcode, Intake, barcode_owners
 from catalog.recognition import barcode_lookup
 from catalog.storage import content_hash
 from catalog.storage.tables import AuditEntry
@@ -24,7 +24,7 @@ from tests.support.steps import create, rows, shots
 GTIN, GTIN_OTHER = "0" + EAN13, "0" + OTHER
 
 
-def add(catalog: Catalog, sku: str, data: bytes, *numbers: str) -> Added:
+def add(catalog: Catalog, sku: str, data: bytes, *numbers: str) -> AddResult:
     return products.create(catalog, Facts(sku, barcodes=numbers), [NewPhoto("photo.jpg", data)], Intake("anna"))
 
 

@@ -15,10 +15,10 @@ from catalog.errors import PhotoRejectedError
 from catalog.gallery import GalleryPoint
 from catalog.products import Facts, Intake
 from catalog.recognition import Match, decide, recognize
-from catalog.recognition.candidates import find
+from catalog.recognition.candidates import nearest_products
 from catalog.storage.tables import Enrollment, Photo, Product
 from embedder.bundle import Thresholds
-from embedder.inference import Look
+from embedder.inference import PhotoFeatures
 from tests.support.pictures import bad_files, jpeg
 
 
@@ -42,14 +42,14 @@ def put(catalog: Catalog, sku: str, cosines: Sequence[float]) -> list[str]:
             session.add(Photo(id=identity, product_id=product.id, sha256=sha256, bytes=1, width=9, height=9))
         session.flush()
         session.add_all(Enrollment(generation_id=live.generation_id, photo_id=identity) for identity in ids)
-    looks = {identity: Look(at(cosine, dim)) for identity, cosine in zip(ids, cosines, strict=True)}
+    looks = {identity: PhotoFeatures(at(cosine, dim)) for identity, cosine in zip(ids, cosines, strict=True)}
     assert outbox.apply_enrollments(catalog, live, looks) == len(ids)
     return hashes
 
 
 def ask(catalog: Catalog) -> list[tuple[str, float]]:
     live = catalog.generations.ready()
-    return [(m.sku, round(m.score, 3)) for m in find(catalog, live, at(1, live.embedder.bundle.dim))]
+    return [(m.sku, round(m.score, 3)) for m in nearest_products(catalog, live, at(1, live.embedder.bundle.dim))]
 
 
 def test_an_empty_catalog_knows_nothing(catalog: Catalog) -> None:
@@ -63,7 +63,7 @@ def test_a_product_counts_by_its_best_photo(catalog: Catalog) -> None:
     a = put(catalog, "A", [0.5, 0.9, 0.7])
     put(catalog, "B", [0.8, 0.85])
     live = catalog.generations.ready()
-    best, second = find(catalog, live, at(1, live.embedder.bundle.dim))
+    best, second = nearest_products(catalog, live, at(1, live.embedder.bundle.dim))
     assert (best.sku, best.name, best.photo) == ("A", "Name of A", a[1])
     assert best.score == pytest.approx(0.9, abs=1e-5)
     assert (second.sku, second.score) == ("B", pytest.approx(0.85, abs=1e-5))

@@ -23,7 +23,7 @@ from catalog.products import Facts, Intake
 from catalog.recognition import Recognition, recognize, reranking
 from catalog.storage import feature_store
 from embedder import matching
-from embedder.matching import Details, reranker
+from embedder.matching import LocalFeatures, reranker
 from tests.support.drawn import DRAWN, front, side_by_side, small_and_turned
 from tests.support.pictures import encode, jpeg
 
@@ -157,7 +157,7 @@ def test_a_store_that_takes_no_details_takes_the_product_all_the_same(
         raise StorageError("No space left on device.")
 
     with monkeypatch.context() as during:
-        during.setattr(catalog.photos, "put_beside", full)
+        during.setattr(catalog.photos, "put_derived", full)
         added = products.create(catalog, Facts("A"), [NewPhoto("a.jpg", reference(0))], Intake("test"))
         assert added.searchable
         assert first(recognize(catalog, query(0)))[1] == "A"
@@ -172,7 +172,7 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     looked: list[int] = []
     real = reranking.verify_many
 
-    def counted(query: Details, references: list[Details], threads: int) -> list[matching.Match]:
+    def counted(query: LocalFeatures, references: list[LocalFeatures], threads: int) -> list[matching.Agreement]:
         looked.append(len(references))
         return real(query, references, threads)
 

@@ -7,13 +7,13 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
 from catalog.products import Facts, Intake, barcode_owners
-from catalog.recognition import Among, barcode_lookup, recognize
+from catalog.recognition import Scope, barcode_lookup, recognize
 from tests.support.drawn import DRAWN, front, small_and_turned
 from tests.support.pictures import jpeg
 from tests.support.steps import create, create_each, shots
 
 
-def skus(catalog: Catalog, seed: int, among: Among) -> list[str]:
+def skus(catalog: Catalog, seed: int, among: Scope) -> list[str]:
     return [match.sku for match in recognize(catalog, jpeg(seed), among=among).matches]
 
 
@@ -21,25 +21,25 @@ def test_a_till_is_answered_from_its_own_set(catalog: Catalog) -> None:
     create_each(catalog, 1, 2, 3, 4)
     for sku, names in (("S1", ["bakery"]), ("S2", ["bakery", "kiosk"]), ("S3", ["kiosk"])):
         products.set_labels(catalog.database, sku, names, actor="anna")
-    assert skus(catalog, 1, Among())[0] == "S1"
-    assert skus(catalog, 1, Among(labels=("bakery",)))[0] == "S1"
-    assert set(skus(catalog, 1, Among(labels=("bakery",)))) == {"S1", "S2"}
-    assert set(skus(catalog, 1, Among(labels=("kiosk",)))) == {"S2", "S3"}
-    assert set(skus(catalog, 1, Among(labels=("kiosk",), skus=("S4",)))) == {"S2", "S3", "S4"}
-    assert skus(catalog, 1, Among(skus=("S4",))) == ["S4"]
-    assert recognize(catalog, jpeg(1), among=Among(labels=("bakery",))).decision == "match"
+    assert skus(catalog, 1, Scope())[0] == "S1"
+    assert skus(catalog, 1, Scope(labels=("bakery",)))[0] == "S1"
+    assert set(skus(catalog, 1, Scope(labels=("bakery",)))) == {"S1", "S2"}
+    assert set(skus(catalog, 1, Scope(labels=("kiosk",)))) == {"S2", "S3"}
+    assert set(skus(catalog, 1, Scope(labels=("kiosk",), skus=("S4",)))) == {"S2", "S3", "S4"}
+    assert skus(catalog, 1, Scope(skus=("S4",))) == ["S4"]
+    assert recognize(catalog, jpeg(1), among=Scope(labels=("bakery",))).decision == "match"
 
 
 def test_a_set_whose_products_are_retired_is_empty_and_no_error(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
     products.set_labels(catalog.database, "S1", ["bakery"], actor="anna")
     products.set_active(catalog, "S1", False, actor="anna")
-    assert skus(catalog, 1, Among(labels=("bakery",))) == []
+    assert skus(catalog, 1, Scope(labels=("bakery",))) == []
 
 
 def test_a_set_that_there_is_not(catalog: Catalog) -> None:
     create_each(catalog, 1)
-    for among, field in ((Among(labels=("backery",)), "label"), (Among(skus=("S1", "S9")), "sku")):
+    for among, field in ((Scope(labels=("backery",)), "label"), (Scope(skus=("S1", "S9")), "sku")):
         with pytest.raises(InvalidInputError) as caught:
             recognize(catalog, jpeg(1), among=among)
         assert caught.value.field == field
@@ -50,7 +50,7 @@ def test_many_neighbours_outside_of_the_set_hide_none_of_it(catalog: Catalog) ->
     products.create(catalog, Facts("many"), shots(*range(100, 150)), Intake("anna"))
     products.add_photos(catalog, "many", shots(*range(150, 160)), Intake("anna", check="off", read_barcodes=False))
     create(catalog, "one", 1)
-    assert skus(catalog, 100, Among(skus=("one",))) == ["one"]
+    assert skus(catalog, 100, Scope(skus=("one",))) == ["one"]
 
 
 def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
@@ -59,7 +59,7 @@ def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
     photo = small_and_turned(DRAWN[0])
     everything = recognize(catalog, photo)
     assert (everything.matches[0].sku, everything.decided_by) == (DRAWN[0].sku, "details")
-    others = Among(skus=tuple(product.sku for product in DRAWN[1:3]))
+    others = Scope(skus=tuple(product.sku for product in DRAWN[1:3]))
     answer = recognize(catalog, photo, among=others)
     assert DRAWN[0].sku not in {match.sku for match in answer.matches}
     assert answer.decision != "match"
@@ -76,5 +76,5 @@ def test_of_a_set_no_more_is_asked_for_than_it_has(catalog: Catalog, asked: list
     products.add_photos(catalog, "many", shots(*range(150, 160)), Intake("anna", check="off", read_barcodes=False))
     create_each(catalog, 1, 2)
     asked.clear()  # adding photos searches, too
-    assert skus(catalog, 100, Among(skus=("many",))) == ["many"]
+    assert skus(catalog, 100, Scope(skus=("many",))) == ["many"]
     assert asked == [50]

@@ -24,9 +24,9 @@ def logged(catalog: Catalog) -> list[RecognitionEntry]:
         return list(session.scalars(select(RecognitionEntry).order_by(RecognitionEntry.at)))
 
 
-def entry(**facts: object) -> storage.Entry:
+def entry(**facts: object) -> storage.AnswerEntry:
     common = {"asked_by": "x", "decision": "unknown", "decided_by": "embedding", "sku": "", "score": None}
-    return storage.Entry(
+    return storage.AnswerEntry(
         **{
             "id": uuid.uuid4(),
             "at": now(),
@@ -75,8 +75,8 @@ def test_a_purged_product_leaves_its_answers(catalog: Catalog) -> None:
 def test_the_worker_writes_the_log_and_takes_away_what_is_old(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     old, young = (entry(at=now() - timedelta(days=days)) for days in (91, 89))
-    catalog.answers.note(old)
-    catalog.answers.note(young)
+    catalog.answers.append(old)
+    catalog.answers.append(young)
     catalog.gallery.on = False  # of which the log is independent
     worker = Worker(catalog, every=0.02)
     worker.start()
@@ -92,14 +92,14 @@ def test_the_worker_writes_the_log_and_takes_away_what_is_old(catalog: Catalog) 
 
 def test_closing_writes_what_waits(open_catalog: Callable[[], Catalog]) -> None:
     first = open_catalog()
-    first.answers.note(entry())
+    first.answers.append(entry())
     first.close()
     assert len(logged(open_catalog())) == 1
 
 
 def test_no_log_is_kept_where_none_is_wanted(env: dict[str, str]) -> None:
     catalog = Catalog.open(Settings.from_env({**env, "CATALOG_LOG_DAYS": "0"}))
-    catalog.answers.note(entry())
+    catalog.answers.append(entry())
     assert catalog.answers.flush() == 0
     catalog.close()
 
@@ -107,7 +107,7 @@ def test_no_log_is_kept_where_none_is_wanted(env: dict[str, str]) -> None:
 def test_a_dead_database_loses_no_entry(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = [entry() for _ in range(3)]
     for one in waiting:
-        catalog.answers.note(one)
+        catalog.answers.append(one)
 
     def dead(*_: object) -> None:
         raise DatabaseUnavailableError("away")
@@ -123,8 +123,8 @@ def test_a_dead_database_loses_no_entry(catalog: Catalog, monkeypatch: pytest.Mo
 def test_what_people_say_of_an_answer(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
     found = recognize(catalog, jpeg(1), asked_by="till")
-    catalog.answers.judge(found.id, correct=True, actor="key till")  # though it was not yet written
-    catalog.answers.judge(found.id, correct=False, sku=" S2 ", note="the other flavor", actor="anna")
+    catalog.answers.add_feedback(found.id, correct=True, actor="key till")  # though it was not yet written
+    catalog.answers.add_feedback(found.id, correct=False, sku=" S2 ", note="the other flavor", actor="anna")
     with catalog.database.read() as session:
         said = session.scalars(select(Feedback).order_by(Feedback.id)).all()
     assert [(one.recognition_id, one.actor, one.correct, one.sku, one.note) for one in said] == [
@@ -137,17 +137,17 @@ def test_feedback_that_can_not_be(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     found = recognize(catalog, jpeg(1), asked_by="till")
     with pytest.raises(NotFoundError, match="no answer"):
-        catalog.answers.judge(uuid.uuid4(), correct=True, actor="till")
+        catalog.answers.add_feedback(uuid.uuid4(), correct=True, actor="till")
     with pytest.raises(NotFoundError, match="no product"):
-        catalog.answers.judge(found.id, correct=False, sku="B", actor="till")
+        catalog.answers.add_feedback(found.id, correct=False, sku="B", actor="till")
     with pytest.raises(InvalidInputError):
-        catalog.answers.judge(found.id, correct=False, note="x" * 501, actor="till")
+        catalog.answers.add_feedback(found.id, correct=False, note="x" * 501, actor="till")
     with catalog.database.read() as session:
         assert session.scalars(select(Feedback)).all() == []
 
 
 def test_the_oldest_give_way_while_the_database_is_away_for_long(catalog: Catalog) -> None:
     for number in range(answer_log.WAITING + 5):
-        catalog.answers.note(entry(asked_by=str(number)))
+        catalog.answers.append(entry(asked_by=str(number)))
     assert catalog.answers.flush() == answer_log.WAITING
     assert logged(catalog)[0].asked_by == "5"

@@ -160,7 +160,7 @@ def test_s3_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_are_listed_with_what_is_beside_them(store: PhotoStore) -> None:
     assert list(store.files()) == []
     hashes = sorted(store.put(os.urandom(10)) for _ in range(20))
-    store.put_beside(hashes[3], "details-1", b"x")
+    store.put_derived(hashes[3], "details-1", b"x")
     found = list(store.files())
     assert [file.sha256 for file in found] == [*hashes[:4], hashes[3], *hashes[4:]]
     assert [file.kind for file in found if file.kind] == ["details-1"]
@@ -203,12 +203,12 @@ def test_a_photo_is_removed_with_what_is_beside_it(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     kept = store.put(b"other")
     file = aged(store, b"photo")
-    store.put_beside(file.sha256, "details-1", b"x")
+    store.put_derived(file.sha256, "details-1", b"x")
     assert not store.remove(file, lambda written: False)
     assert store.get(file.sha256) == b"photo"
     assert store.remove(file, old)
     assert [path.name for path in files(tmp_path)] == [kept]
-    store.put_beside(file.sha256, "details-1", b"x")  # without its photo
+    store.put_derived(file.sha256, "details-1", b"x")  # without its photo
     (beside,) = [one for one in store.files() if one.kind]
     assert store.remove(beside, lambda written: True)
     assert [path.name for path in files(tmp_path)] == [kept]

@@ -70,17 +70,17 @@ def test_what_is_exported_can_be_imported(
     fill(catalog)
     done = transfer.export(catalog, tmp_path / target)
     assert (done.products, done.photos, done.errors) == (5, 11, [])
-    assert transfer.count(catalog.database) == 11
+    assert transfer.count_photos(catalog.database) == 11
     other = empty()
-    with transfer.opened(tmp_path / target) as source:
+    with transfer.open_source(tmp_path / target) as source:
         assert source.listed and source.photos == 11
-        assert transfer.check(other.database, source.items) == []
-        assert transfer.run(other, source.items, actor="t") == Report(products=5, photos=11)
+        assert transfer.validate(other.database, source.items) == []
+        assert transfer.import_items(other, source.items, actor="t") == Report(products=5, photos=11)
     assert contents(other) == contents(catalog)
     # Into the catalog that it came from it changes nothing.
-    with transfer.opened(tmp_path / target) as source:
-        assert transfer.check(catalog.database, source.items) == []
-        assert transfer.run(catalog, source.items, actor="t") == Report(duplicates=11)
+    with transfer.open_source(tmp_path / target) as source:
+        assert transfer.validate(catalog.database, source.items) == []
+        assert transfer.import_items(catalog, source.items, actor="t") == Report(duplicates=11)
     other.close()
     assert [path.name for path in tmp_path.glob(".*")] == []
 

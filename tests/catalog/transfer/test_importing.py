@@ -30,8 +30,8 @@ def write(root: Path, *photos: tuple[str, int]) -> None:
 
 
 def load(catalog: Catalog, root: Path) -> Report:
-    with transfer.opened(root) as source:
-        return transfer.run(catalog, source.items, actor="cli")
+    with transfer.open_source(root) as source:
+        return transfer.import_items(catalog, source.items, actor="cli")
 
 
 def entries(catalog: Catalog) -> int:
@@ -57,7 +57,7 @@ def test_the_folder_that_holds_the_photos_is_the_sku(catalog: Catalog, tmp_path:
 def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
     counted: list[tuple[int, int]] = []
-    report = transfer.run(
+    report = transfer.import_items(
         catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=lambda *of: counted.append(of)
     )
     assert report == Report(products=1, photos=70)
@@ -205,7 +205,7 @@ def test_a_killed_import_goes_on_where_it_ended(
     with spawn("importing_killed", tmp_path / "in", 8, env=env) as child:
         assert child.wait() == -signal.SIGKILL
     catalog = open_catalog()
-    kept = transfer.count(catalog.database)
+    kept = transfer.count_photos(catalog.database)
     assert 8 <= kept < 20
     looked: list[str] = []
     read_photo = enrollment.read_photo
@@ -241,7 +241,7 @@ def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: P
         if catalog.generations.live().embedder.bundle.id != other_bundle.id:
             maintenance.reembed(catalog, other_bundle)
 
-    transfer.run(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
+    transfer.import_items(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
     live = catalog.generations.ready()
     assert live.embedder.bundle.id == other_bundle.id
     assert catalog.gallery.count(live.collection) == 4

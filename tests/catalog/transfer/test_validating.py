@@ -11,8 +11,8 @@ from tests.support.pictures import bad_files, encode, jpeg, odd_files, picture
 
 
 def check(catalog: Catalog, path: Path) -> list[str]:
-    with transfer.opened(path) as source:
-        return transfer.check(catalog.database, source.items)
+    with transfer.open_source(path) as source:
+        return transfer.validate(catalog.database, source.items)
 
 
 def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> 
     (tmp_path / "bad.jpg").write_text("no photo")
     path = tmp_path / "list.csv"
     path.write_text("sku,photos,barcode\nTaken,1.jpg,96385074\n")
-    transfer.run(catalog, sources.from_csv(path).items, actor="cli")
+    transfer.import_items(catalog, sources.from_csv(path).items, actor="cli")
     lines = [
         "sku,name,photos,barcode,active",
         "A,Tea,1.jpg,4006381333931,",

@@ -24,7 +24,7 @@ def test_folders_in_a_zip(tmp_path: Path) -> None:
     photo = jpeg(1)
     names = ["deep/Kr\u0061\u0308uter/1.jpg", "deep/A/2.JPG", "deep/A/notes.txt", "__MACOSX/A/1.jpg", "A/._1.jpg"]
     path = made(tmp_path / "in.zip", dict.fromkeys(names, photo))
-    with transfer.opened(path) as source:
+    with transfer.open_source(path) as source:
         assert [(item.facts.sku, len(item.photos)) for item in source.items] == [("A", 1), ("Kr\u00e4uter", 1)]
         assert source.items[0].photos[0].name == "2.JPG"
         assert source.items[0].photos[0].read_bytes() == photo
@@ -35,7 +35,7 @@ def test_a_list_in_a_zip_names_photos_of_the_zip_only(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(jpeg(2))
     listed = f"sku,photos\nA,p/1.jpg|../secret.jpg|{tmp_path}/secret.jpg|absent.jpg\n"
     path = made(tmp_path / "in.zip", {"x/list.csv": listed.encode(), "x/p/1.jpg": jpeg(1)})
-    with transfer.opened(path) as source:
+    with transfer.open_source(path) as source:
         assert source.listed
         first, *others = source.items[0].photos
         assert first.read_bytes() == jpeg(1)
@@ -102,5 +102,5 @@ def test_zips_without_anything_to_import(tmp_path: Path) -> None:
     two = {"a.csv": b"sku,photos\n", "b.csv": b"sku,photos\n"}
     for files, words in (({"notes.txt": b""}, "no photo"), (two, "several lists, and one is possible: a.csv, b.csv")):
         path = made(tmp_path / "in.zip", files)
-        with pytest.raises(InvalidInputError, match=words), transfer.opened(path):
+        with pytest.raises(InvalidInputError, match=words), transfer.open_source(path):
             pass

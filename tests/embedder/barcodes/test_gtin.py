@@ -29,8 +29,8 @@ def test_check_digit(digits: str, expected: int) -> None:
     ],
 )
 def test_one_form(text: str, expected: str) -> None:
-    assert gtin.parse(text) == expected
-    assert gtin.parse(expected) == expected
+    assert gtin.parse_gtin(text) == expected
+    assert gtin.parse_gtin(expected) == expected
 
 
 NO_GTINS = {
@@ -44,7 +44,7 @@ NO_GTINS = {
 @pytest.mark.parametrize(("text", "words"), [(text, words) for words, texts in NO_GTINS.items() for text in texts])
 def test_what_is_no_gtin(text: str, words: str) -> None:
     with pytest.raises(GtinError, match=words) as caught:
-        gtin.parse(text)
+        gtin.parse_gtin(text)
     assert len(str(caught.value)) < 150
 
 
@@ -53,16 +53,16 @@ def test_the_check_digit_catches_every_single_wrong_digit() -> None:
     for place, old in enumerate(right):
         for new in set("0123456789") - {old}:
             with pytest.raises(GtinError):
-                gtin.parse(right[:place] + new + right[place + 1 :])
+                gtin.parse_gtin(right[:place] + new + right[place + 1 :])
 
 
 @pytest.mark.parametrize("length", [8, 12, 13])
 @pytest.mark.parametrize("number", ["96385074", "036000291452", "4006381333931"])
 def test_printed_as_on_the_pack(number: str, length: int) -> None:
-    assert gtin.printed(gtin.parse(number)) == number
+    assert gtin.printed_gtin(gtin.parse_gtin(number)) == number
     longer = number.zfill(max(length, len(number)))
-    assert gtin.printed(gtin.parse(longer)) == number
-    assert gtin.printed("10012345123457") == "10012345123457"
+    assert gtin.printed_gtin(gtin.parse_gtin(longer)) == number
+    assert gtin.printed_gtin("10012345123457") == "10012345123457"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_printed_as_on_the_pack(number: str, length: int) -> None:
     ],
 )
 def test_several_in_one_field(text: str, expected: list[str]) -> None:
-    assert gtin.split(text) == expected
+    assert gtin.split_gtins(text) == expected
 
 
 OF_A_SHOP = ["2012345678900", "0212345678909", "212345678909", "0412345678903", "412345678903", "20000004", "01234565"]
@@ -87,4 +87,4 @@ OF_THE_WORLD = ["4006381333931", "036000291452", "96385074", "9783161484100", "1
 
 @pytest.mark.parametrize("number", [*OF_A_SHOP, *OF_THE_WORLD])
 def test_numbers_of_a_shops_own(number: str) -> None:
-    assert gtin.restricted(number.zfill(gtin.LENGTH)) is (number in OF_A_SHOP)
+    assert gtin.is_restricted(number.zfill(gtin.LENGTH)) is (number in OF_A_SHOP)

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from embedder.bundle import RELEASED, load_bundle, rewrite_bundle
-from embedder.calibration import Pair, calibrate_details, read_pair
-from embedder.calibration.calibrating_reranker import Second, shared_words, shortlist
+from embedder.calibration import Pair, calibrate_reranker, read_pair
+from embedder.calibration.calibrating_reranker import RerankerCalibration, shared_words, shortlist
 from embedder.errors import BundleError, DataError
 from embedder.inference import Embedder
-from embedder.matching import QUERY, Vocabulary, Words, reranker
-from embedder.matching.local_features import find
+from embedder.matching import QUERY, VisualWords, Vocabulary, reranker
+from embedder.matching.local_features import detect
 
 PACKS = 24
 
@@ -40,7 +40,7 @@ def photograph(seed: int, angle: float) -> Image.Image:
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     """The released model with 256 words, which are keypoints of other packs."""
-    descriptors = np.concatenate([find(pack(1000 + seed), QUERY).descriptors for seed in range(4)])
+    descriptors = np.concatenate([detect(pack(1000 + seed), QUERY).descriptors for seed in range(4)])
     centres = np.random.default_rng(1).permutation(descriptors)[:256]
     path = tmp_path_factory.mktemp("bundle") / "b"
     return Embedder(rewrite_bundle(load_bundle(RELEASED), path, words=Vocabulary(centres).to_bytes()))
@@ -57,11 +57,11 @@ def pair(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 
 @pytest.fixture(scope="module")
-def second(embedder: Embedder, pair: Pair) -> Second:
-    return calibrate_details(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
+def second(embedder: Embedder, pair: Pair) -> RerankerCalibration:
+    return calibrate_reranker(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
 
 
-def test_print_tells_what_the_vector_cannot(second: Second, pair: Pair) -> None:
+def test_print_tells_what_the_vector_cannot(second: RerankerCalibration, pair: Pair) -> None:
     near = (pair.queries.vectors @ pair.gallery.vectors.T).argmax(axis=1)
     by_vector = np.mean(np.array(pair.gallery.skus)[near] == pair.queries.skus)
     assert second.rates.known.right >= 0.9 > by_vector + 0.3
@@ -71,7 +71,7 @@ def test_print_tells_what_the_vector_cannot(second: Second, pair: Pair) -> None:
     assert second.look.weights["print"] > 0
 
 
-def test_figures_are_of_all_queries_and_add_up(second: Second) -> None:
+def test_figures_are_of_all_queries_and_add_up(second: RerankerCalibration) -> None:
     assert (second.queries, second.sets[0].queries, second.sets[0].skus) == (PACKS, PACKS, PACKS)
     for rates in (second.rates, second.in_sample, second.sets[0].rates):
         known, held_out = rates.known, rates.held_out
@@ -79,11 +79,11 @@ def test_figures_are_of_all_queries_and_add_up(second: Second) -> None:
         assert held_out.accepted + held_out.ambiguous + held_out.unknown == pytest.approx(1)
     assert 0 < second.second <= 1
     assert 0.5 <= second.look.accept <= 1
-    reranker.check(second.look)
+    reranker.check_weights(second.look)
 
 
-def test_the_same_photos_give_the_same_fit(embedder: Embedder, pair: Pair, second: Second) -> None:
-    again = calibrate_details(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
+def test_the_same_photos_give_the_same_fit(embedder: Embedder, pair: Pair, second: RerankerCalibration) -> None:
+    again = calibrate_reranker(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
     assert again.look == second.look
     assert again.as_dict() == second.as_dict()
 
@@ -93,7 +93,7 @@ def test_a_set_without_a_query_of_its_own_is_refused(embedder: Embedder, pair: P
         "none", pair.gallery, type(pair.queries)(pair.queries.vectors, ["x"] * PACKS, [], 0.0, pair.queries.paths)
     )
     with pytest.raises(DataError, match="No query is of a SKU"):
-        calibrate_details(embedder, [strangers], false_accept=0.05, wrong=0.05)
+        calibrate_reranker(embedder, [strangers], false_accept=0.05, wrong=0.05)
 
 
 def test_shortlist_takes_of_both_lists_and_first_what_is_high_in_both() -> None:
@@ -109,8 +109,8 @@ def test_shortlist_takes_of_both_lists_and_first_what_is_high_in_both() -> None:
 
 
 def test_rare_words_count_more() -> None:
-    def words(*indexes: int) -> Words:
-        return Words(np.array(indexes, np.uint32), np.full(len(indexes), len(indexes) ** -0.5, np.float32))
+    def words(*indexes: int) -> VisualWords:
+        return VisualWords(np.array(indexes, np.uint32), np.full(len(indexes), len(indexes) ** -0.5, np.float32))
 
     found = shared_words([words(1, 2), words(1, 3), words(1)], [words(1, 2)], 5)
     assert found.shape == (1, 3)
@@ -122,4 +122,4 @@ def test_rare_words_count_more() -> None:
 def test_a_bundle_without_words_says_what_makes_them(pair: Pair) -> None:
     bare = Embedder.open(RELEASED.with_name("released-mobilenetv3large"))
     with pytest.raises(BundleError, match="embedder words"):
-        calibrate_details(bare, [pair], false_accept=0.05, wrong=0.05)
+        calibrate_reranker(bare, [pair], false_accept=0.05, wrong=0.05)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embedder.bundle import Thresholds
-from embedder.calibration import Pair, calibrate, read_alone, read_pair
+from embedder.calibration import Pair, calibrate_thresholds, read_alone, read_pair
 from embedder.calibration.calibrating_thresholds import Calibration
 from embedder.calibration.rates import Known, Unknown, split_folds
 from embedder.errors import DataError
@@ -70,7 +70,7 @@ def same(one: Known | Unknown, other: Known | Unknown) -> None:
 
 
 def test_clear_cut_products_are_all_matched() -> None:
-    found = calibrate([CLEAR], false_accept=0.0, wrong=0.0, folds=2)
+    found = calibrate_thresholds([CLEAR], false_accept=0.0, wrong=0.0, folds=2)
     assert found.queries == 4
     for rates in (found.rates, found.in_sample, found.sets[0].rates):
         assert rates.known == Known(1.0, 0.0, 0.0, 0.0)
@@ -86,9 +86,9 @@ def test_margin_parts_look_alikes() -> None:
     """Twins 4 degrees apart, whose queries lie on the other's photo as often: only a margin keeps them out."""
     gallery = embedded([0, 4, 90, 94, 180, 270], "abcdef")
     pair = Pair("", gallery, embedded([0, 4, 0, 4, 90, 94, 90, 94, 180, 270], "abbacddcef"))
-    loose = calibrate([pair], false_accept=1.0, wrong=1.0, folds=2)
+    loose = calibrate_thresholds([pair], false_accept=1.0, wrong=1.0, folds=2)
     assert loose.in_sample.known.wrong_matches <= 0.4
-    strict = calibrate([pair], false_accept=1.0, wrong=0.0, folds=2, seed=seed_that_parts(pair, "ef"))
+    strict = calibrate_thresholds([pair], false_accept=1.0, wrong=0.0, folds=2, seed=seed_that_parts(pair, "ef"))
     assert strict.in_sample.known.wrong_matches == 0.0
     assert strict.in_sample.known.right == pytest.approx(2 / 10)
     assert strict.in_sample.known.ambiguous == pytest.approx(8 / 10)
@@ -109,7 +109,7 @@ def seed_that_parts(pair: Pair, skus: str) -> int:
 def test_rates_are_what_the_thresholds_give(false_accept: float, wrong: float) -> None:
     """Counted again, photo by photo: all of them, a fold, and each photo by the thresholds of its own fold."""
     pair = overlapping(1)
-    found = calibrate([pair], false_accept=false_accept, wrong=wrong, seed=3)
+    found = calibrate_thresholds([pair], false_accept=false_accept, wrong=wrong, seed=3)
     limits = found.thresholds
     known, out = answers(pair, [(limits.score, limits.margin)] * len(pair.queries.skus))
     same(found.in_sample.known, known)
@@ -137,7 +137,7 @@ def test_rates_are_what_the_thresholds_give(false_accept: float, wrong: float) -
 def test_no_thresholds_are_better() -> None:
     """Every score to four digits and every margin, tried the long way, on a set that is small enough."""
     pair = overlapping(4, skus=6)
-    found = calibrate([pair], false_accept=0.1, wrong=0.1, folds=2)
+    found = calibrate_thresholds([pair], false_accept=0.1, wrong=0.1, folds=2)
 
     def value(known: Known, out: Unknown) -> float:
         return known.right + out.unknown + 0.5 * (known.ambiguous + out.ambiguous)
@@ -159,7 +159,7 @@ def every_rate(found: Calibration) -> list[Known | Unknown]:
 
 def test_answers_sum_to_one() -> None:
     pairs = [overlapping(1), overlapping(2), overlapping(5, skus=7)]
-    found = calibrate(pairs, false_accept=0.1, wrong=0.1, strangers=[("others", overlapping(9).queries)])
+    found = calibrate_thresholds(pairs, false_accept=0.1, wrong=0.1, strangers=[("others", overlapping(9).queries)])
     for rates in every_rate(found):
         assert sum(vars(rates).values()) == pytest.approx(1.0)
         assert min(vars(rates).values()) >= 0
@@ -167,7 +167,7 @@ def test_answers_sum_to_one() -> None:
 
 def test_more_allowed_matches_more() -> None:
     pairs = [overlapping(2)]
-    rates = [calibrate(pairs, false_accept=rate, wrong=1.0).in_sample for rate in (0.0, 0.02, 0.1, 0.5)]
+    rates = [calibrate_thresholds(pairs, false_accept=rate, wrong=1.0).in_sample for rate in (0.0, 0.02, 0.1, 0.5)]
     value = [one.known.right + one.held_out.unknown for one in rates]
     value = [v + (one.known.ambiguous + one.held_out.ambiguous) / 2 for v, one in zip(value, rates, strict=True)]
     assert value == sorted(value)
@@ -178,7 +178,7 @@ def test_every_set_weighs_the_same() -> None:
     """Eight queries that are right, and a set of two of which one lies on another SKU's photo."""
     many = Pair("many", GALLERY, embedded([0, 90, 180, 270] * 2, "abcd" * 2))
     few = Pair("few", embedded([0, 90, 180], "efg"), embedded([0, 90], "eg"))
-    found = calibrate([many, few], false_accept=1.0, wrong=1.0, folds=2)
+    found = calibrate_thresholds([many, few], false_accept=1.0, wrong=1.0, folds=2)
     assert found.queries == 10
     assert found.in_sample.known.right == pytest.approx(0.75)
     assert found.in_sample.known.wrong_matches == pytest.approx(0.25)
@@ -193,7 +193,7 @@ def test_every_set_weighs_the_same() -> None:
 
 def test_queries_of_unknown_skus_are_left_out() -> None:
     pair = Pair("", GALLERY, embedded([10, 100, 45], "abz"))
-    assert calibrate([pair], false_accept=0.0, wrong=0.0, folds=2).queries == 2
+    assert calibrate_thresholds([pair], false_accept=0.0, wrong=0.0, folds=2).queries == 2
 
 
 def sets_and_skus() -> tuple[np.ndarray, np.ndarray]:
@@ -223,16 +223,16 @@ def test_folds_follow_from_the_seed() -> None:
     assert (fold == split_folds(place, sku, ["a", "b"], 5, 1)).all()
     assert (fold[::-1] == split_folds(place[::-1], sku[::-1], ["a", "b"], 5, 1)).all()
     assert (fold != split_folds(place, sku, ["a", "b"], 5, 2)).any()
-    one, other = (calibrate([overlapping(1)], false_accept=0.1, wrong=0.1, seed=2) for _ in range(2))
+    one, other = (calibrate_thresholds([overlapping(1)], false_accept=0.1, wrong=0.1, seed=2) for _ in range(2))
     assert one == other
 
 
 def test_too_few_skus_for_the_folds() -> None:
     with pytest.raises(DataError, match=r"clear asks for 4 SKUs .* 5 folds: .* or --folds 4\."):
-        calibrate([overlapping(1), CLEAR], false_accept=0.1, wrong=0.1)
+        calibrate_thresholds([overlapping(1), CLEAR], false_accept=0.1, wrong=0.1)
     lone = Pair("lone", GALLERY, embedded([10, 11], "aa"))
     with pytest.raises(DataError, match=r"lone asks for 1 SKUs .* photos of more SKUs\.$"):
-        calibrate([lone], false_accept=0.1, wrong=0.1, folds=2)
+        calibrate_thresholds([lone], false_accept=0.1, wrong=0.1, folds=2)
 
 
 def look_alikes(degrees: Sequence[float]) -> Pair:
@@ -254,7 +254,9 @@ def test_what_only_the_fit_has_seen_shows_out_of_fold() -> None:
     odd = np.zeros((1, 12), dtype=np.float32)
     odd[0, 0], odd[0, 11] = np.sqrt([0.99, 0.01])
     queries = Embedded(np.vstack([pair.queries.vectors, odd]), [*pair.queries.skus, "11"], [], 0.0)
-    found = calibrate([Pair("odd", pair.gallery, queries)], false_accept=0.0, wrong=0.2, folds=12)  # a fold a SKU
+    found = calibrate_thresholds(
+        [Pair("odd", pair.gallery, queries)], false_accept=0.0, wrong=0.2, folds=12
+    )  # a fold a SKU
     assert found.in_sample.held_out.accepted == 0
     assert sorted(one.rates.held_out.accepted for one in found.by_fold) == [0.0] * 11 + [0.5]
     assert found.rates.held_out.accepted == pytest.approx(1 / 13)
@@ -265,9 +267,9 @@ def test_what_only_the_fit_has_seen_shows_out_of_fold() -> None:
 
 def test_strangers_are_measured_and_never_fitted_on() -> None:
     pairs = [overlapping(1), overlapping(2)]
-    fitted = calibrate(pairs, false_accept=0.1, wrong=0.1)
+    fitted = calibrate_thresholds(pairs, false_accept=0.1, wrong=0.1)
     others = [("x", overlapping(8).queries), ("y", pairs[0].gallery)]  # y is no stranger to the first gallery
-    found = calibrate(pairs, false_accept=0.1, wrong=0.1, strangers=others)
+    found = calibrate_thresholds(pairs, false_accept=0.1, wrong=0.1, strangers=others)
     assert found.thresholds == fitted.thresholds
     assert found.rates == fitted.rates
     assert found.strangers is not None
@@ -289,15 +291,15 @@ def test_strangers_are_measured_and_never_fitted_on() -> None:
 
 def test_nothing_to_calibrate_on() -> None:
     with pytest.raises(DataError, match=r"No query is of a SKU .*\(odd\)"):
-        calibrate([CLEAR, Pair("odd", GALLERY, embedded([10], "z"))], false_accept=0.1, wrong=0.1)
+        calibrate_thresholds([CLEAR, Pair("odd", GALLERY, embedded([10], "z"))], false_accept=0.1, wrong=0.1)
     with pytest.raises(DataError, match="three SKUs"):
-        calibrate([Pair("", embedded([0, 90], "ab"), QUERIES)], false_accept=0.1, wrong=0.1)
+        calibrate_thresholds([Pair("", embedded([0, 90], "ab"), QUERIES)], false_accept=0.1, wrong=0.1)
 
 
 def tried(pair: Pair, **allowed: float) -> str:
     """What is said of no thresholds; nothing when there are some, or when it is a fold alone that finds none."""
     try:
-        calibrate([pair], **allowed, folds=2)
+        calibrate_thresholds([pair], **allowed, folds=2)
     except DataError as error:
         return "" if str(error).startswith("Without fold") else str(error)
     return ""
@@ -324,18 +326,18 @@ def test_queries_that_are_all_wrong() -> None:
     """Every query lies on a photo of another SKU."""
     queries = embedded([90, 180, 270, 0], "abcd")
     with pytest.raises(DataError, match="no query is ever nearest to its own SKU"):
-        calibrate([Pair("", GALLERY, queries)], false_accept=0.5, wrong=0.5, folds=2)
+        calibrate_thresholds([Pair("", GALLERY, queries)], false_accept=0.5, wrong=0.5, folds=2)
 
 
 def test_a_fold_that_nothing_keeps_the_rates_in_says_so() -> None:
     """Without SKU d, no query is right."""
     pair = Pair("", GALLERY, embedded([90, 180, 0, 270], "abcd"))
     with pytest.raises(DataError, match=r"^Without fold [1-4]: No thresholds .* nearest to its own SKU"):
-        calibrate([pair], false_accept=1.0, wrong=1.0, folds=4)
+        calibrate_thresholds([pair], false_accept=1.0, wrong=1.0, folds=4)
 
 
 def test_thresholds_are_those_of_the_bundle() -> None:
-    found = calibrate([overlapping(1)], false_accept=0.1, wrong=0.1)
+    found = calibrate_thresholds([overlapping(1)], false_accept=0.1, wrong=0.1)
     assert found.thresholds == Thresholds(round(found.thresholds.score, 4), round(found.thresholds.margin, 4), 0.1)
     facts = found.as_dict()
     assert facts["thresholds"]["score"] == found.thresholds.score

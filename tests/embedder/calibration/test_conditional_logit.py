@@ -13,13 +13,15 @@ def even(count: int) -> np.ndarray:
 def test_one_alternative_and_nothing_known_of_it_is_chosen_as_often_as_it_was() -> None:
     # The closed form of a logit with a constant alone: log(p / (1 - p)).
     tables = [np.ones((1, 1))] * 10
-    weights = conditional_logit.fit(tables, [0] * 8 + [-1] * 2, even(10), ridge=0.0)
+    weights = conditional_logit.fit_conditional_logit(tables, [0] * 8 + [-1] * 2, even(10), ridge=0.0)
     assert weights == pytest.approx([np.log(0.8 / 0.2)])
 
 
 def test_choosers_that_count_more_decide_more() -> None:
     shares = np.array([0.9, 0.1])
-    assert conditional_logit.fit([np.ones((1, 1))] * 2, [0, -1], shares, ridge=0.0) == pytest.approx([np.log(9)])
+    assert conditional_logit.fit_conditional_logit([np.ones((1, 1))] * 2, [0, -1], shares, ridge=0.0) == pytest.approx(
+        [np.log(9)]
+    )
 
 
 def test_the_weights_that_made_the_choices_are_found_again() -> None:
@@ -32,7 +34,9 @@ def test_the_weights_that_made_the_choices_are_found_again() -> None:
         picked = int(rng.choice(count + 1, p=powers / powers.sum()))
         tables.append(table)
         chosen.append(picked if picked < count else -1)
-    assert conditional_logit.fit(tables, chosen, even(4000), ridge=0.0) == pytest.approx(true, abs=0.12)
+    assert conditional_logit.fit_conditional_logit(tables, chosen, even(4000), ridge=0.0) == pytest.approx(
+        true, abs=0.12
+    )
 
 
 def test_no_other_weights_are_likelier() -> None:
@@ -47,7 +51,7 @@ def test_no_other_weights_are_likelier() -> None:
             found += utilities[pick] - np.log(np.exp(utilities).sum())
         return found
 
-    best = conditional_logit.fit(tables, chosen, even(200), ridge=0.0)
+    best = conditional_logit.fit_conditional_logit(tables, chosen, even(200), ridge=0.0)
     for step in (-0.02, 0.02):
         for axis in range(2):
             assert likelihood(best + step * np.eye(2)[axis]) < likelihood(best)
@@ -55,5 +59,5 @@ def test_no_other_weights_are_likelier() -> None:
 
 def test_what_always_tells_does_not_run_away() -> None:
     tables = [np.array([[1.0], [-1.0]])] * 20
-    (weight,) = conditional_logit.fit(tables, [0] * 20, even(20))
+    (weight,) = conditional_logit.fit_conditional_logit(tables, [0] * 20, even(20))
     assert 1 < weight < 20

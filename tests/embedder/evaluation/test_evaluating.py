@@ -21,7 +21,7 @@ from embedder.inference import Embedder
 @pytest.fixture(scope="module")
 def found(released: Embedder, shapes: Path, shape_queries: Path) -> evaluation.Evaluation:
     """Everything, on the drawn photos."""
-    return evaluation.run(released, protocols.two_sets(shapes, shape_queries), degraded=True)
+    return evaluation.evaluate_protocol(released, protocols.two_sets(shapes, shape_queries), degraded=True)
 
 
 def test_photos_find_themselves(released: Embedder, shapes: Path) -> None:
@@ -55,7 +55,7 @@ def test_queries_of_other_skus_count_as_wrong(released: Embedder, shapes: Path, 
 
 def test_no_query_of_a_known_sku(released: Embedder, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes / "red-square", tmp_path / "never-seen")
-    found = evaluation.run(released, protocols.two_sets(shapes, tmp_path))
+    found = evaluation.evaluate_protocol(released, protocols.two_sets(shapes, tmp_path))
     assert (found.figures.mean_average_precision, found.figures.rejection) == (None, None)
     assert found.figures.decided is not None
     assert found.figures.decided.known is None
@@ -156,7 +156,7 @@ def test_low_quality_photos_are_another_question_of_the_same_gallery(
     assert figures.top5_degraded is not None
     assert 0 <= figures.top1_degraded <= figures.top5_degraded <= 1
     assert figures.top1_degraded < figures.top1
-    again = evaluation.run(released, protocols.two_sets(shapes, shape_queries), degraded=True).figures
+    again = evaluation.evaluate_protocol(released, protocols.two_sets(shapes, shape_queries), degraded=True).figures
     assert (again.top1_degraded, again.top5_degraded) == (figures.top1_degraded, figures.top5_degraded)
 
 

@@ -47,10 +47,10 @@ def test_sku_scores_against_a_plain_loop() -> None:
 def test_top_shares() -> None:
     names = list("abcdefg")
     scores = np.tile(np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], np.float32), (4, 1))
-    assert metrics.top_shares(scores, names, ["a", "b", "e", "f"]) == (0.25, 0.75)
-    assert metrics.top_shares(scores, names, ["z"] * 4) == (0.0, 0.0)
-    assert metrics.top_shares(scores[:, ::-1], names, ["g", "g", "c", "b"]) == (0.5, 0.75)
-    assert metrics.top_shares(scores[:, :3], names[:3], ["c"] * 4) == (0.0, 1.0)  # fewer SKUs than five
+    assert metrics.top_k_accuracy(scores, names, ["a", "b", "e", "f"]) == (0.25, 0.75)
+    assert metrics.top_k_accuracy(scores, names, ["z"] * 4) == (0.0, 0.0)
+    assert metrics.top_k_accuracy(scores[:, ::-1], names, ["g", "g", "c", "b"]) == (0.5, 0.75)
+    assert metrics.top_k_accuracy(scores[:, :3], names[:3], ["c"] * 4) == (0.0, 1.0)  # fewer SKUs than five
 
 
 def test_average_precision_by_hand() -> None:
@@ -85,7 +85,7 @@ def test_answers_and_the_own_sku_taken_out() -> None:
     np.testing.assert_allclose(answers.score, [0.9, 0.8, 0.6], atol=1e-6)
     np.testing.assert_allclose(answers.margin, [0.4, 0.5, 0.2], atol=1e-6)
     before = scores.copy()
-    out = metrics.answer(metrics.take_out(scores, np.array([0, 1, -1])))
+    out = metrics.answer(metrics.hold_out(scores, np.array([0, 1, -1])))
     assert out.best.tolist() == [2, 2, 1]
     np.testing.assert_allclose(out.score, [0.5, 0.8, 0.6], atol=1e-6)
     np.testing.assert_allclose(out.margin, [0.3, 0.7, 0.2], atol=1e-6)
@@ -131,7 +131,7 @@ def test_decisions_by_hand() -> None:
     )
     shares = metrics.decisions(answers, np.array([0, 2, 2, 0, -1]), score=0.75, margin=0.25)
     # match (right), match (wrong), ambiguous, unknown, match at both limits (nothing is right)
-    assert shares == metrics.Shares(queries=5, match=0.6, right=0.2, ambiguous=0.2, unknown=0.2)
+    assert shares == metrics.DecisionRates(queries=5, match=0.6, right=0.2, ambiguous=0.2, unknown=0.2)
 
 
 def test_accuracy_by_sku_the_worst_first() -> None:

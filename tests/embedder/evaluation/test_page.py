@@ -61,7 +61,7 @@ def found(
     queries = tmp_path_factory.mktemp("results") / "queries"
     shutil.copytree(shape_queries, queries)
     shutil.copy(shapes / "red-circle" / "0.png", queries / "green-bar" / "stray.png")
-    return evaluation.run(released, protocols.two_sets(shapes, queries), degraded=True)
+    return evaluation.evaluate_protocol(released, protocols.two_sets(shapes, queries), degraded=True)
 
 
 def write(folder: Path, found: evaluation.Evaluation) -> Page:
@@ -149,7 +149,7 @@ def test_figures_that_there_are_not(released: Embedder, shapes: Path, tmp_path: 
     """One SKU, each photo asking for itself: nothing unknown, confused, degraded, and no step below `all`."""
     (tmp_path / "red-bar").mkdir()
     shutil.copy(shapes / "red-bar" / "0.png", tmp_path / "red-bar")
-    found = evaluation.run(released, protocols.two_sets(tmp_path, tmp_path))
+    found = evaluation.evaluate_protocol(released, protocols.two_sets(tmp_path, tmp_path))
     page = write(tmp_path / "report", found)
     assert "svg" not in page.tags
     assert page.pictures == []

@@ -61,32 +61,34 @@ def saved_again(data: bytes, share: float, jpeg_quality: int) -> bytes:
     return out.getvalue()
 
 
-def found(photo: bytes) -> matching.Details:
-    return matching.from_photo(photo, matching.REFERENCE)
+def found(photo: bytes) -> matching.LocalFeatures:
+    return matching.extract(photo, matching.REFERENCE)
 
 
 @pytest.mark.parametrize(("share", "jpeg_quality"), [(1, 50), (0.5, 75), (0.35, 60)])
 def test_a_picture_saved_again_is_the_same(share: float, jpeg_quality: int) -> None:
     first = front(DRAWN[2])
     again = saved_again(first, share, jpeg_quality)
-    one, other = matching.cells_of_photo(first), matching.cells_of_photo(again)
-    assert matching.is_same(one, other, found(first), found(again))
-    assert matching.is_same(one, other)
+    one, other = matching.color_grid_of_photo(first), matching.color_grid_of_photo(again)
+    assert matching.is_same_picture(one, other, found(first), found(again))
+    assert matching.is_same_picture(one, other)
 
 
 def test_another_photograph_of_the_same_pack_is_not() -> None:
     one, other = front(DRAWN[2]), front(DRAWN[2], 4)
-    assert not matching.is_same(matching.cells_of_photo(one), matching.cells_of_photo(other), found(one), found(other))
+    assert not matching.is_same_picture(
+        matching.color_grid_of_photo(one), matching.color_grid_of_photo(other), found(one), found(other)
+    )
 
 
 def test_colors_that_agree_are_not_enough_where_details_do_not() -> None:
     one = front(DRAWN[2])
-    cells = matching.cells_of_photo(one)
-    assert not matching.is_same(cells, cells, found(one), found(front(DRAWN[5])))
+    cells = matching.color_grid_of_photo(one)
+    assert not matching.is_same_picture(cells, cells, found(one), found(front(DRAWN[5])))
 
 
 def test_one_cell_that_differs_much_is_another_picture_only_if_there_are_several() -> None:
     cells = np.full((near_duplicates.GRID, near_duplicates.GRID, 3), 200, np.float32)
     one, several = cells.copy(), cells.copy()
     one[3, 3], several[3, 3:12] = 20, 120  # a mark; a band of another color
-    assert matching.is_same(cells, one) and not matching.is_same(cells, several)
+    assert matching.is_same_picture(cells, one) and not matching.is_same_picture(cells, several)

@@ -14,8 +14,17 @@ from PIL import Image
 
 from embedder import matching
 from embedder.errors import DetailsError, ImageError
-from embedder.matching import QUERY, REFERENCE, Details, feature_file, from_bytes, from_photo, local_features, to_bytes
-from embedder.matching.local_features import Sight, find
+from embedder.matching import (
+    QUERY,
+    REFERENCE,
+    LocalFeatures,
+    extract,
+    feature_file,
+    from_bytes,
+    local_features,
+    to_bytes,
+)
+from embedder.matching.local_features import DetectorSettings, detect
 
 Encode = Callable[..., bytes]
 
@@ -27,11 +36,11 @@ def blocks(width: int = 300, height: int = 220, seed: int = 1) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def found() -> Details:
-    return find(blocks(), QUERY)
+def found() -> LocalFeatures:
+    return detect(blocks(), QUERY)
 
 
-def same(one: Details, other: Details) -> bool:
+def same(one: LocalFeatures, other: LocalFeatures) -> bool:
     return (
         (one.width, one.height) == (other.width, other.height)
         and np.array_equal(one.points, other.points)
@@ -39,7 +48,7 @@ def same(one: Details, other: Details) -> bool:
     )
 
 
-def test_shapes_types_and_places(found: Details) -> None:
+def test_shapes_types_and_places(found: LocalFeatures) -> None:
     count = len(found)
     assert 200 < count <= QUERY.count
     assert (found.points.shape, found.points.dtype) == ((count, 4), np.float32)
@@ -53,7 +62,7 @@ def test_shapes_types_and_places(found: Details) -> None:
 def test_a_square_is_found_where_it_is() -> None:
     pixels = np.full((200, 300, 3), 60, np.uint8)
     pixels[90:110, 190:210] = 220
-    seen = find(Image.fromarray(pixels), QUERY)
+    seen = detect(Image.fromarray(pixels), QUERY)
     distances = np.hypot(seen.points[:, 0] - 199.5, seen.points[:, 1] - 99.5)
     assert distances.min() < 0.5, "the middle of the square is the strongest blob"
     assert distances.max() < 40, "and the empty ground has none"
@@ -63,19 +72,19 @@ def test_a_square_is_found_where_it_is() -> None:
     ("size", "scaled"), [((1200, 800), (320, 213)), ((300, 900), (107, 320)), ((320, 320), (320, 320)), ((90, 60),) * 2]
 )
 def test_longer_side_is_at_most_320_and_nothing_is_enlarged(size: tuple[int, int], scaled: tuple[int, int]) -> None:
-    seen = find(blocks(*size), QUERY)
+    seen = detect(blocks(*size), QUERY)
     assert (seen.width, seen.height) == scaled
 
 
 def test_a_reference_photo_is_looked_at_from_further_away() -> None:
-    seen = find(blocks(900, 600), REFERENCE)
+    seen = detect(blocks(900, 600), REFERENCE)
     assert (seen.width, seen.height) == (240, 160)
     assert len(seen) <= 400
 
 
 def test_the_strongest_are_kept_however_many_there_are() -> None:
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 255, (400, 400, 3), np.uint8))
-    few, many = (find(noise, Sight(QUERY.side, count)) for count in (100, 300))
+    few, many = (detect(noise, DetectorSettings(QUERY.side, count)) for count in (100, 300))
     assert (len(few), len(many)) == (100, 300)
     # At the edge are many of one strength.
     assert set(map(tuple, few.points[:90, :3].tolist())) <= set(map(tuple, many.points[:110, :3].tolist()))
@@ -84,7 +93,7 @@ def test_the_strongest_are_kept_however_many_there_are() -> None:
 @pytest.mark.parametrize("color", ["white", "black", (90, 120, 40)])
 @pytest.mark.parametrize("size", [(64, 64), (8, 8), (2000, 8)])
 def test_nothing_printed_gives_none_and_no_error(color: Any, size: tuple[int, int]) -> None:
-    seen = find(Image.new("RGB", size, color), REFERENCE)
+    seen = detect(Image.new("RGB", size, color), REFERENCE)
     assert len(seen) == 0
     assert seen.points.shape == (0, 4) and seen.descriptors.shape == (0, 128)
     assert same(from_bytes(to_bytes(seen)), seen)
@@ -104,9 +113,9 @@ def test_root_sift_of_extremes_stays_in_a_byte() -> None:
     assert local_features.root(sift)[:, 4:7].tolist() == [[0, 0, 0], [0, 255, 0]]
 
 
-def test_same_photo_same_details_in_any_thread(found: Details) -> None:
+def test_same_photo_same_details_in_any_thread(found: LocalFeatures) -> None:
     with ThreadPoolExecutor(4) as pool:
-        assert all(same(again, found) for again in pool.map(lambda _: find(blocks(), QUERY), range(8)))
+        assert all(same(again, found) for again in pool.map(lambda _: detect(blocks(), QUERY), range(8)))
 
 
 def test_a_photo_is_turned_upright_first(encode: Encode) -> None:
@@ -114,18 +123,18 @@ def test_a_photo_is_turned_upright_first(encode: Encode) -> None:
     sideways = picture.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6
-    upright = from_photo(encode(picture, "PNG"), QUERY)
-    assert same(upright, find(picture, QUERY))
-    assert same(from_photo(encode(sideways, "PNG", exif=exif), QUERY), upright)
-    assert not same(from_photo(encode(sideways, "PNG"), QUERY), upright)
+    upright = extract(encode(picture, "PNG"), QUERY)
+    assert same(upright, detect(picture, QUERY))
+    assert same(extract(encode(sideways, "PNG", exif=exif), QUERY), upright)
+    assert not same(extract(encode(sideways, "PNG"), QUERY), upright)
 
 
 def test_no_photo_is_an_image_error() -> None:
     with pytest.raises(ImageError):
-        from_photo(b"no photo", QUERY)
+        extract(b"no photo", QUERY)
 
 
-def test_file_gives_back_what_was_found(found: Details) -> None:
+def test_file_gives_back_what_was_found(found: LocalFeatures) -> None:
     raw = to_bytes(found)
     assert len(raw) == 16 + 136 * len(found)
     back = from_bytes(raw)
@@ -140,36 +149,36 @@ def refused(raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 11, 12, 15, 16, 17, 1000, -1])
-def test_file_cut_short_is_refused(found: Details, length: int) -> None:
+def test_file_cut_short_is_refused(found: LocalFeatures, length: int) -> None:
     refused(to_bytes(found)[:length])
 
 
-def test_file_with_more_behind_it_is_refused(found: Details) -> None:
+def test_file_with_more_behind_it_is_refused(found: LocalFeatures) -> None:
     assert "need" in refused(to_bytes(found) + b"\0")
     assert "need" in refused(to_bytes(found) * 2)
 
 
-def test_any_byte_changed_is_refused(found: Details) -> None:
-    raw = to_bytes(Details(found.points[:3], found.descriptors[:3], found.width, found.height))
+def test_any_byte_changed_is_refused(found: LocalFeatures) -> None:
+    raw = to_bytes(LocalFeatures(found.points[:3], found.descriptors[:3], found.width, found.height))
     for place in range(len(raw)):
         for flipped in (0x01, 0x80, 0xFF):
             refused(raw[:place] + bytes([raw[place] ^ flipped]) + raw[place + 1 :])
 
 
-def test_another_kind_and_another_version_are_told_apart(found: Details, encode: Encode) -> None:
+def test_another_kind_and_another_version_are_told_apart(found: LocalFeatures, encode: Encode) -> None:
     assert "does not begin" in refused(encode(blocks(), "PNG"))
     later = struct.pack("<4s4H", feature_file.MAGIC, matching.VERSION + 1, 300, 220, 0)
     assert "version 3" in refused(later + struct.pack("<I", zlib.crc32(later)))
 
 
 @pytest.mark.parametrize("wrong", [-1.0, 2000.0, float("nan"), float("inf")])
-def test_what_does_not_fit_the_file_is_refused_and_not_written(found: Details, wrong: float) -> None:
+def test_what_does_not_fit_the_file_is_refused_and_not_written(found: LocalFeatures, wrong: float) -> None:
     points = found.points.copy()
     points[7, 2] = wrong
     with pytest.raises(DetailsError):
-        to_bytes(Details(points, found.descriptors, found.width, found.height))
+        to_bytes(LocalFeatures(points, found.descriptors, found.width, found.height))
 
 
-def test_points_without_their_descriptors_are_refused(found: Details) -> None:
+def test_points_without_their_descriptors_are_refused(found: LocalFeatures) -> None:
     with pytest.raises(DetailsError):
-        to_bytes(Details(found.points, found.descriptors[1:], found.width, found.height))
+        to_bytes(LocalFeatures(found.points, found.descriptors[1:], found.width, found.height))

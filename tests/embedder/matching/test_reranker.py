@@ -5,30 +5,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embedder.bundle import SecondLook
+from embedder.bundle import RerankerWeights
 from embedder.errors import BundleError
-from embedder.matching import Candidate, Details, Match, reranker
-from embedder.matching.reranker import Weighed
+from embedder.matching import Agreement, Candidate, LocalFeatures, reranker
+from embedder.matching.reranker import RankedSku
 
 
-def grid() -> Details:
+def grid() -> LocalFeatures:
     """400 points, in rows of 20 from the top: the first n rows are the first 20 n points."""
     rows, columns = np.divmod(np.arange(400), 20)
     points = np.column_stack([columns * 10, rows * 10, np.ones(400), np.zeros(400)]).astype(np.float32)
-    return Details(points, np.zeros((400, 128), np.uint8), 200, 200)
+    return LocalFeatures(points, np.zeros((400, 128), np.uint8), 200, 200)
 
 
 REFERENCE = grid()
 
 
-def agreeing(points: range | list[int]) -> Match:
+def agreeing(points: range | list[int]) -> Agreement:
     """Points of the query, the first with the reference's first and so on."""
     pairs = np.array([(point, place) for place, point in enumerate(points)], np.intp).reshape(-1, 2)
-    return Match(len(pairs), 2 * len(pairs), 0.5, 0.5, np.eye(2, 3), pairs)
+    return Agreement(len(pairs), 2 * len(pairs), 0.5, 0.5, np.eye(2, 3), pairs)
 
 
-def seen(sku: str, cosine: float, match: Match | None = None) -> Candidate:
-    return Candidate(sku, cosine, REFERENCE, match or Match())
+def seen(sku: str, cosine: float, match: Agreement | None = None) -> Candidate:
+    return Candidate(sku, cosine, REFERENCE, match or Agreement())
 
 
 def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
@@ -37,8 +37,8 @@ def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
     return dict(zip(skus, table[:, column].tolist(), strict=True))
 
 
-def look(accept: float = 0.8, **weights: float) -> SecondLook:
-    return SecondLook(dict.fromkeys(reranker.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
+def look(accept: float = 0.8, **weights: float) -> RerankerWeights:
+    return RerankerWeights(dict.fromkeys(reranker.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
 
 
 def test_a_sku_has_the_cosine_of_its_nearest_photo_and_its_margin_over_the_best_other() -> None:
@@ -108,19 +108,19 @@ def test_probabilities_leave_room_for_none_of_them() -> None:
 
 def test_weigh_gives_skus_by_probability_with_the_photo_that_speaks_for_each() -> None:
     candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(400))), seen("b", 0.6)]
-    first, second = reranker.weigh(look(print=1.0), candidates)
+    first, second = reranker.rank(look(print=1.0), candidates)
     assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
     assert first.probability == pytest.approx(395 / 397)
     assert (first.alone, second.alone) == (pytest.approx(395 / 396), 0.5)
-    assert reranker.weigh(look(), []) == []
+    assert reranker.rank(look(), []) == []
 
 
-def weighed(chance: float, alone: float = 0.0, match: Match | None = None) -> Weighed:
-    return Weighed("sku", chance, alone, seen("sku", 0.5, match))
+def weighed(chance: float, alone: float = 0.0, match: Agreement | None = None) -> RankedSku:
+    return RankedSku("sku", chance, alone, seen("sku", 0.5, match))
 
 
 def test_two_products_in_one_photo_are_for_a_person_and_two_look_alikes_in_one_place_are_not() -> None:
-    def at(left: float) -> Match:
+    def at(left: float) -> Agreement:
         corners = [(left, 0.2), (left + 0.4, 0.2), (left + 0.4, 0.8), (left, 0.8)]
         return replace(agreeing(range(50)), outline=np.array(corners, np.float32))
 
@@ -165,6 +165,6 @@ def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another
 
 
 def test_weights_of_other_features_are_refused() -> None:
-    reranker.check(look())
+    reranker.check_weights(look())
     with pytest.raises(BundleError, match="'own', 'print'"):
-        reranker.check(SecondLook({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))
+        reranker.check_weights(RerankerWeights({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from benchmarks.common.conditions import mapped, tilt
-from embedder.matching import QUERY, Details, Match, from_photo, verification, verify, verify_many
-from embedder.matching.local_features import find
+from embedder.matching import QUERY, Agreement, LocalFeatures, extract, verification, verify, verify_many
+from embedder.matching.local_features import detect
 from embedder.matching.verification import is_plausible, tentative_pairs
 
 Map = tuple[tuple[float, float, float], tuple[float, float, float]]
 #: A photograph is of 480 x 480 pixels, and its details are found in a smaller one.
 SMALLER = QUERY.side / 480
-EMPTY = Details(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), 320, 240)
+EMPTY = LocalFeatures(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), 320, 240)
 
 
 @cache
@@ -50,8 +50,8 @@ def turned(degrees: float, scale: float = 1.0, tilt: float = 1.0, at: tuple[floa
 
 
 @cache
-def details_of(seed: int) -> Details:
-    return find(pack(seed), QUERY)
+def details_of(seed: int) -> LocalFeatures:
+    return detect(pack(seed), QUERY)
 
 
 def corners_by(matrix: Map, size: tuple[int, int] = (320, 240)) -> np.ndarray:
@@ -59,7 +59,7 @@ def corners_by(matrix: Map, size: tuple[int, int] = (320, 240)) -> np.ndarray:
     return np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)]) @ np.array(matrix).T
 
 
-def none(match: Match) -> bool:
+def none(match: Agreement) -> bool:
     bare = match.transform is None and match.outline is None and match.pairs.shape == (0, 2)
     return bare and (match.inliers, match.share, match.area) == (0, 0.0, 0.0)
 
@@ -70,7 +70,7 @@ def none(match: Match) -> bool:
     + [turned(25, scale=0.6), turned(200, scale=1.3), turned(70, tilt=0.75), turned(310, scale=0.6, at=(120, 330))],
 )
 def test_the_map_that_was_drawn_is_found(matrix: Map) -> None:
-    match = verify(find(photograph(pack(1), matrix), QUERY), details_of(1))
+    match = verify(detect(photograph(pack(1), matrix), QUERY), details_of(1))
     assert match.inliers >= 40 and match.transform is not None and match.outline is not None
     drawn = corners_by(matrix)
     assert np.abs(corners_by(match.transform.tolist()) - drawn * SMALLER).max() < 3
@@ -83,7 +83,7 @@ def test_the_map_that_was_drawn_is_found(matrix: Map) -> None:
 
 def test_pairs_name_the_points_that_agree() -> None:
     matrix = turned(130, scale=0.8)
-    query, reference = find(photograph(pack(1), matrix), QUERY), details_of(1)
+    query, reference = detect(photograph(pack(1), matrix), QUERY), details_of(1)
     match = verify(query, reference)
     here, there = query.points[match.pairs[:, 0], :2], reference.points[match.pairs[:, 1], :2]
     mapped = np.column_stack([there, np.ones(len(there))]) @ np.array(matrix).T
@@ -95,14 +95,14 @@ def test_pairs_name_the_points_that_agree() -> None:
 def test_poor_photo_is_still_recognized() -> None:
     file = io.BytesIO()
     photograph(pack(1), turned(75, scale=0.6)).save(file, "JPEG", quality=20)
-    query = from_photo(file.getvalue(), QUERY)
+    query = extract(file.getvalue(), QUERY)
     matches = verify_many(query, [details_of(seed) for seed in range(1, 9)])
     assert matches[0].inliers >= 15
     assert matches[0].inliers >= 2 * max(match.inliers for match in matches[1:])
 
 
 def test_unrelated_pictures_agree_by_chance_only() -> None:
-    query = find(photograph(pack(1), turned(10)), QUERY)
+    query = detect(photograph(pack(1), turned(10)), QUERY)
     assert max(verify(query, details_of(seed)).inliers for seed in range(2, 11)) <= 7
 
 
@@ -110,20 +110,20 @@ def test_two_products_in_one_photo_are_both_found_in_their_places() -> None:
     both = photograph(pack(1), turned(20, scale=0.6, at=(120, 120)))
     other = photograph(pack(2), turned(250, scale=0.6, at=(350, 350)))
     both.paste(other.crop((240, 240, 480, 480)), (240, 240))
-    for match, middle in zip(verify_many(find(both, QUERY), [details_of(1), details_of(2)]), [120, 350], strict=True):
+    for match, middle in zip(verify_many(detect(both, QUERY), [details_of(1), details_of(2)]), [120, 350], strict=True):
         assert match.outline is not None and match.inliers >= 20
         assert match.outline.mean(axis=0) * 480 == pytest.approx([middle, middle], abs=8)
 
 
 def test_half_a_pack_covers_half_the_area() -> None:
-    whole = verify(find(pack(1), QUERY), details_of(1))
+    whole = verify(detect(pack(1), QUERY), details_of(1))
     half = pack(1).copy()
     half.paste((120, 120, 120), (160, 0, 320, 240))
     assert whole.area > 0.85
-    assert 0.35 < verify(find(half, QUERY), details_of(1)).area < 0.55
+    assert 0.35 < verify(detect(half, QUERY), details_of(1)).area < 0.55
 
 
-def warped(details: Details, matrix: Map) -> Details:
+def warped(details: LocalFeatures, matrix: Map) -> LocalFeatures:
     """The same descriptors at mapped places, each keypoint's angle and size mapped with it."""
     affine = np.array(matrix)
     points = details.points.copy()
@@ -132,7 +132,7 @@ def warped(details: Details, matrix: Map) -> Details:
     mapped = affine[:, :2] @ np.stack([np.cos(angles), np.sin(angles)])
     points[:, 3] = np.degrees(np.arctan2(mapped[1], mapped[0])) % 360
     points[:, 2] *= np.sqrt(abs(np.linalg.det(affine[:, :2])))
-    return Details(points, details.descriptors, 480, 480)
+    return LocalFeatures(points, details.descriptors, 480, 480)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_points_in_place_but_turned_or_sized_otherwise_do_not_count(column: int,
     points = reference.points.copy()
     half = len(points) // 2
     points[:half, column] += change
-    changed = verify(Details(points, reference.descriptors, 320, 240), reference)
+    changed = verify(LocalFeatures(points, reference.descriptors, 320, 240), reference)
     assert 0 < changed.inliers <= 0.6 * verify(reference, reference).inliers
 
 
@@ -172,18 +172,18 @@ def test_points_in_one_line_give_no_map() -> None:
     reference = details_of(1)
     points = reference.points.copy()
     points[:, 1] = points[:, 0]
-    line = Details(points, reference.descriptors, 320, 320)
+    line = LocalFeatures(points, reference.descriptors, 320, 320)
     assert none(verify(line, line))
 
 
-def few(count: int) -> Details:
+def few(count: int) -> LocalFeatures:
     whole = details_of(1)
-    return Details(whole.points[:count], whole.descriptors[:count], whole.width, whole.height)
+    return LocalFeatures(whole.points[:count], whole.descriptors[:count], whole.width, whole.height)
 
 
 @pytest.mark.parametrize("query", [EMPTY, few(1), few(2), few(3), few(400)])
 @pytest.mark.parametrize("reference", [EMPTY, few(1), few(2), few(3)])
-def test_too_few_points_agree_on_nothing(query: Details, reference: Details) -> None:
+def test_too_few_points_agree_on_nothing(query: LocalFeatures, reference: LocalFeatures) -> None:
     assert none(verify(query, reference))
     assert none(verify(reference, query))
 
@@ -192,12 +192,12 @@ def test_too_few_points_agree_on_nothing(query: Details, reference: Details) -> 
 def test_three_pairs_fit_any_map_and_prove_nothing(count: int) -> None:
     corners = np.array([(10, 10, 8, 0), (200, 20, 8, 0), (30, 150, 8, 0), (220, 190, 8, 0)], np.float32)
     descriptors = np.random.default_rng(8).integers(0, 90, (count, 128), np.uint8)
-    match = verify(*[Details(corners[:count], descriptors, 320, 240)] * 2)
+    match = verify(*[LocalFeatures(corners[:count], descriptors, 320, 240)] * 2)
     assert match.tentative == count
     assert none(match) if count == 3 else match.inliers == 4
 
 
-def affine_outline(match: Match, side: int = 480) -> np.ndarray:
+def affine_outline(match: Agreement, side: int = 480) -> np.ndarray:
     assert match.transform is not None
     return corners_by(match.transform.tolist()) / side
 
@@ -206,7 +206,7 @@ def affine_outline(match: Match, side: int = 480) -> np.ndarray:
 def test_a_tilted_pack_is_outlined_in_perspective(degrees: float, axis: float) -> None:
     matrix = turned(10)
     seen, by = tilt(photograph(pack(1), matrix), degrees, axis)
-    match = verify(find(seen, QUERY), details_of(1))
+    match = verify(detect(seen, QUERY), details_of(1))
     drawn = mapped(corners_by(matrix), by)
     assert match.outline is not None
     assert match.outline * 480 == pytest.approx(drawn, abs=3)
@@ -222,7 +222,7 @@ def test_few_pairs_are_not_asked_for_perspective(count: int, asked: bool) -> Non
     descriptors = np.random.default_rng(8).integers(0, 90, (count, 128), np.uint8)
     seen = points.copy()
     seen[:, :2] = mapped(points[:, :2], np.array([(1, 0, 20), (0, 1, 30), (2e-4, 1e-4, 1)]))
-    match = verify(Details(seen, descriptors, 480, 480), Details(points, descriptors, 320, 240))
+    match = verify(LocalFeatures(seen, descriptors, 480, 480), LocalFeatures(points, descriptors, 320, 240))
     assert match.inliers == count and match.outline is not None
     assert np.allclose(match.outline, affine_outline(match), atol=1e-6) != asked
 
@@ -235,7 +235,7 @@ def test_perspective_that_no_camera_sees_is_left_out() -> None:
     by = np.array([(1, 0, -160), (0, 1, -120), (0.008, 0, 1 - 0.008 * 160)])
     seen = points.copy()
     seen[:, :2] = mapped(points[:, :2], by) + 240
-    match = verify(Details(seen, descriptors, 480, 480), Details(points, descriptors, 320, 240))
+    match = verify(LocalFeatures(seen, descriptors, 480, 480), LocalFeatures(points, descriptors, 320, 240))
     assert match.inliers >= verification.MIN_PERSPECTIVE and match.outline is not None
     assert np.allclose(match.outline, affine_outline(match), atol=1e-6)
 
@@ -257,7 +257,7 @@ def test_of_several_query_points_the_nearest_gets_the_reference_point() -> None:
 
 
 def test_nearest_and_second_are_those_of_a_plain_search() -> None:
-    query, reference = details_of(1).descriptors[:60], find(photograph(pack(1), turned(30)), QUERY).descriptors
+    query, reference = details_of(1).descriptors[:60], detect(photograph(pack(1), turned(30)), QUERY).descriptors
     pairs = tentative_pairs(query.astype(np.float32), reference.astype(np.float32))
     expected = {}
     for row, one in enumerate(query.astype(int)):
@@ -273,7 +273,7 @@ def test_nearest_and_second_are_those_of_a_plain_search() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_many_are_the_same_as_one_by_one(threads: int) -> None:
-    query = find(photograph(pack(3), turned(60)), QUERY)
+    query = detect(photograph(pack(3), turned(60)), QUERY)
     references = [details_of(1), details_of(3), EMPTY, details_of(5)]
     together = verify_many(query, references, threads=threads)
     apart = [verify(query, reference) for reference in references]

@@ -20,8 +20,8 @@ from catalog.demo import camera, packs
 from catalog.demo.products import Product, products
 from embedder.datasets import find_photos
 from embedder.images import decode
-from embedder.matching import QUERY, REFERENCE, Details, Match, from_photo, verify, verify_many
-from embedder.matching.local_features import find
+from embedder.matching import QUERY, REFERENCE, Agreement, LocalFeatures, extract, verify, verify_many
+from embedder.matching.local_features import detect
 from embedder.matching.verification import MIN_PERSPECTIVE
 
 AMONG = 11
@@ -31,21 +31,21 @@ ASTRAY, ASTRAY_AFFINE = 0.04, 0.1
 ANGLES = range(15, 360, 30)
 
 
-def found(query: Image.Image, references: list[Details], *right: int) -> list[Match]:
+def found(query: Image.Image, references: list[LocalFeatures], *right: int) -> list[Agreement]:
     """The matches of the right references, once they are known to be far better than that of any other."""
-    matches = verify_many(find(query, QUERY), references)
+    matches = verify_many(detect(query, QUERY), references)
     wrong = max(match.inliers for place, match in enumerate(matches) if place not in right)
     assert min(matches[place].inliers for place in right) >= max(8, 2 * wrong)
     return [matches[place] for place in right]
 
 
-def astray(match: Match, corners: Places, picture: Image.Image) -> float:
+def astray(match: Agreement, corners: Places, picture: Image.Image) -> float:
     assert match.outline is not None
     distances = np.hypot(*(match.outline * picture.size - corners).T)
     return float(distances.mean() / np.hypot(*(corners[2] - corners[0])))
 
 
-def lies_at(match: Match, corners: Places, picture: Image.Image) -> bool:
+def lies_at(match: Agreement, corners: Places, picture: Image.Image) -> bool:
     return astray(match, corners, picture) <= (ASTRAY if match.inliers >= MIN_PERSPECTIVE else ASTRAY_AFFINE)
 
 
@@ -62,14 +62,14 @@ def asked() -> list[Product]:
 
 
 @cache
-def drawn_references() -> list[Details]:
+def drawn_references() -> list[LocalFeatures]:
     """Catalog pictures: the packs on white, cut to their edges."""
     details = []
     for product in asked():
         pack = packs.draw(product)
         picture = Image.new("RGB", pack.size, "white")
         picture.paste(pack, (0, 0), pack)
-        details.append(find(picture.crop(pack.getchannel("A").getbbox()), REFERENCE))
+        details.append(detect(picture.crop(pack.getchannel("A").getbbox()), REFERENCE))
     return details
 
 
@@ -77,7 +77,7 @@ def drawn_references() -> list[Details]:
 def drawn(place: int) -> tuple[Image.Image, Places]:
     """A till's photo of a pack, and where the pack is in it before anything happened to the photo."""
     photo = camera.query(asked()[place], 0)
-    match = verify(find(photo, QUERY), drawn_references()[place])
+    match = verify(detect(photo, QUERY), drawn_references()[place])
     assert match.outline is not None
     return photo, match.outline * photo.size
 
@@ -124,8 +124,8 @@ def covers(shared: Path) -> list[Cover]:
 
 
 @pytest.fixture(scope="module")
-def cover_references(covers: list[Cover]) -> list[Details]:
-    return [find(cover.reference, REFERENCE) for cover in covers]
+def cover_references(covers: list[Cover]) -> list[LocalFeatures]:
+    return [detect(cover.reference, REFERENCE) for cover in covers]
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def packages(shared: Path) -> Path:
 @pytest.mark.parametrize("place", range(6))
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_real_pack_is_found_where_it_is(
-    condition: str, place: int, covers: list[Cover], cover_references: list[Details], packages: Path
+    condition: str, place: int, covers: list[Cover], cover_references: list[LocalFeatures], packages: Path
 ) -> None:
     cover = covers[place]
     ground = next(iter(find_photos(packages / "val" / "Packages").values()))[0]
@@ -149,7 +149,9 @@ def test_real_pack_is_found_where_it_is(
 
 
 @pytest.mark.parametrize("degrees", ANGLES)
-def test_real_pack_is_found_at_any_angle(degrees: float, covers: list[Cover], cover_references: list[Details]) -> None:
+def test_real_pack_is_found_at_any_angle(
+    degrees: float, covers: list[Cover], cover_references: list[LocalFeatures]
+) -> None:
     seen, by = turn(covers[0].photo, degrees)
     (match,) = found(seen, cover_references, 0)
     assert lies_at(match, mapped(covers[0].picture, by), seen)
@@ -157,7 +159,7 @@ def test_real_pack_is_found_at_any_angle(degrees: float, covers: list[Cover], co
 
 @pytest.mark.parametrize("place", range(6, 9))
 def test_two_real_packs_in_one_photo_are_both_found(
-    place: int, covers: list[Cover], cover_references: list[Details]
+    place: int, covers: list[Cover], cover_references: list[LocalFeatures]
 ) -> None:
     both = covers[place : place + 2]
     seen, *maps = beside(*(cover.photo for cover in both))
@@ -189,7 +191,7 @@ def test_real_grocery_is_found_among_other_brands(
     others = [paths[0] for name, paths in shelves["train"].items() if not name.startswith(brand)][: AMONG - 1]
     right = shelves["train"][sku][0].with_name(f"{sku}_{known}.jpg")
     seen, _ = CONDITIONS[condition](decode(photo.read_bytes()), np.empty((0, 2)), Image.new("RGB", (8, 8)))
-    found(seen, [from_photo(path.read_bytes(), REFERENCE) for path in (right, *others)], 0)
+    found(seen, [extract(path.read_bytes(), REFERENCE) for path in (right, *others)], 0)
 
 
 def test_conditions_are_as_hard_as_they_say() -> None:

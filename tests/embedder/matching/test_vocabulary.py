@@ -14,13 +14,13 @@ from embedder import matching
 from embedder.bundle import RELEASED, WORDS_FILE, load_bundle, rewrite_bundle
 from embedder.cli import main
 from embedder.errors import BundleError, DataError
-from embedder.matching import QUERY, REFERENCE, Details, Vocabulary, vocabulary_learning
-from embedder.matching.local_features import find
+from embedder.matching import QUERY, REFERENCE, LocalFeatures, Vocabulary, vocabulary_learning
+from embedder.matching.local_features import detect
 from embedder.matching.vocabulary import NEAR
 
 
-def details_of(descriptors: np.ndarray) -> Details:
-    return Details(np.zeros((len(descriptors), 4), np.float32), descriptors.astype(np.uint8), 100, 100)
+def details_of(descriptors: np.ndarray) -> LocalFeatures:
+    return LocalFeatures(np.zeros((len(descriptors), 4), np.float32), descriptors.astype(np.uint8), 100, 100)
 
 
 @pytest.fixture
@@ -60,19 +60,19 @@ def test_up_to_so_many_groups_nothing_is_missed() -> None:
 
 def test_a_repeated_word_counts_once(vocabulary: Vocabulary) -> None:
     # Word 7 four times, word 2 once: both alike, and together of unit length.
-    sparse = vocabulary.words(details_of(vocabulary.centres[[7, 7, 2, 7, 7]]))
+    sparse = vocabulary.encode(details_of(vocabulary.centres[[7, 7, 2, 7, 7]]))
     assert sparse.indexes.tolist() == [2, 7]
     assert sparse.values.tolist() == pytest.approx([1 / 2**0.5, 1 / 2**0.5])
 
 
 def test_of_a_query_the_strongest_descriptors_count(vocabulary: Vocabulary) -> None:
     strongest = np.repeat(vocabulary.centres[[3]], REFERENCE.count, axis=0)
-    sparse = vocabulary.words(details_of(np.concatenate([strongest, vocabulary.centres[[9]]])))
+    sparse = vocabulary.encode(details_of(np.concatenate([strongest, vocabulary.centres[[9]]])))
     assert sparse.indexes.tolist() == [3]
 
 
 def test_a_photo_without_details_has_no_words(vocabulary: Vocabulary) -> None:
-    sparse = vocabulary.words(details_of(np.empty((0, 128))))
+    sparse = vocabulary.encode(details_of(np.empty((0, 128))))
     assert (len(sparse), sparse.indexes.dtype, sparse.values.dtype) == (0, np.uint32, np.float32)
 
 
@@ -147,15 +147,15 @@ def prints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_know_a_print_again_upside_down(prints: Path) -> None:
     pytest.importorskip("faiss", reason="faiss (extra `train`) is not installed")
     first, second = (
-        [find(Image.open(prints / f"sku-{sku}" / name).convert("RGB"), QUERY) for sku in range(8)]
+        [detect(Image.open(prints / f"sku-{sku}" / name).convert("RGB"), QUERY) for sku in range(8)]
         for name in ("a.png", "b.png")
     )
-    vocabulary = vocabulary_learning.learn(np.concatenate([one.descriptors for one in first]), 256, seed=1)
+    vocabulary = vocabulary_learning.train_vocabulary(np.concatenate([one.descriptors for one in first]), 256, seed=1)
     assert len(vocabulary) == 256
     assert len(vocabulary.groups) == 2
 
-    def dense(details: Details) -> np.ndarray:
-        sparse, row = vocabulary.words(details), np.zeros(256)
+    def dense(details: LocalFeatures) -> np.ndarray:
+        sparse, row = vocabulary.encode(details), np.zeros(256)
         row[sparse.indexes] = sparse.values
         return row
 
@@ -191,4 +191,4 @@ def test_too_few_details_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "plain" / "a.png")
     with pytest.raises(DataError, match="0 descriptors do not make 16 words"):
-        matching.learn_from([tmp_path / "plain" / "a.png"], 16)
+        matching.train_from_photos([tmp_path / "plain" / "a.png"], 16)

@@ -11,7 +11,7 @@ import pytest
 
 from embedder.training import mining
 from embedder.training.batches import PKBatches
-from embedder.training.mining import Shares
+from embedder.training.mining import TripletShares
 from embedder.training.recipe import DISTANCES
 
 #: Photos that are never opened.
@@ -71,11 +71,11 @@ def test_shares_of_a_hand_made_batch() -> None:
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     labels = np.array([0, 0, 1, 2, 3], np.int32)
     shares = mining.batch_shares(labels, vectors, 1.01, "squared-L2")
-    assert shares == Shares(easy=pytest.approx(3 / 6), semi_hard=pytest.approx(2 / 6), hard=pytest.approx(1 / 6))
+    assert shares == TripletShares(easy=pytest.approx(3 / 6), semi_hard=pytest.approx(2 / 6), hard=pytest.approx(1 / 6))
 
 
 def test_shares_on_the_bounds_are_semi_hard() -> None:
-    assert mining.shares(np.array([1.0, 1.0]), np.array([1.0, 2.0]), 1.0) == Shares(0.0, 1.0, 0.0)
+    assert mining.shares(np.array([1.0, 1.0]), np.array([1.0, 2.0]), 1.0) == TripletShares(0.0, 1.0, 0.0)
 
 
 def test_a_batch_without_triplets_has_no_shares() -> None:

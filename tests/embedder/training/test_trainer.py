@@ -81,7 +81,7 @@ def test_offline_mining_goes_on_as_if_it_had_not_been_stopped(settings: dict[str
     for resume, every in ((False, 2), (True, 1)):
         trainer = work_folder.prepare(config, tmp_path / "parts", resume=resume, say=print)
         with pytest.raises(Stop):
-            trainer.run(judge=stop, judge_every=every, quiet=True)
+            trainer.run(validate=stop, validate_every=every, quiet=True)
     last = work_folder.prepare(config, tmp_path / "parts", resume=True, say=print)
     assert last.step == 15
     last.run(quiet=True)
@@ -258,25 +258,25 @@ def test_broken_and_lonely_photos_are_told(shapes: Path, settings: dict[str, Any
 def test_judge_needs_photos(shapes: Path, tmp_path: Path) -> None:
     photos = datasets.find_photos(shapes)
     with pytest.raises(DataError, match="no photo to judge by"):
-        validation.make_judge(photos, {}, 32)
+        validation.make_validation(photos, {}, 32)
     with pytest.raises(DataError, match="no photo to judge against"):
-        validation.make_judge({}, photos, 32)
+        validation.make_validation({}, photos, 32)
     (tmp_path / "bad.jpg").write_bytes(b"text")
     with pytest.raises(ImageError, match=r"bad\.jpg"):
-        validation.make_judge(photos, {"sku": [tmp_path / "bad.jpg"]}, 32)
+        validation.make_validation(photos, {"sku": [tmp_path / "bad.jpg"]}, 32)
 
 
 def test_judge_counts_nearest_neighbours(shapes: Path) -> None:
     """Compared pixel by pixel, photos find themselves."""
     photos = datasets.find_photos(shapes)
-    judge = validation.make_judge(photos, photos, 32)
+    validate = validation.make_validation(photos, photos, 32)
 
     def network(pixels: Any, *, training: bool) -> Any:
         assert not training
         flat = tf.reshape(tf.constant(pixels), (len(pixels), -1)) - 127.0
         return tf.math.l2_normalize(flat, axis=1)
 
-    assert judge(network) == {"val_top1": 1.0}
+    assert validate(network) == {"val_top1": 1.0}
 
 
 def test_log_keeps_the_last_line_of_an_epoch(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from catalog.backup import backup
+from catalog.backup import back_up
 from catalog.catalog import Catalog
 from catalog.config import Settings
 
@@ -17,4 +17,4 @@ def wait(done: int, total: int) -> None:
 
 
 if __name__ == "__main__":
-    backup(Catalog.open(Settings.from_env()), Path(sys.argv[1]), wait)
+    back_up(Catalog.open(Settings.from_env()), Path(sys.argv[1]), wait)

@@ -24,5 +24,5 @@ if __name__ == "__main__":
         drop = catalog.gallery.drop
         catalog.gallery.drop = lambda generation: die(drop(generation))  # type: ignore[method-assign]
     elif sys.argv[1] == "commit":
-        catalog.release = die  # type: ignore[assignment,method-assign]
+        catalog.generations.release = die  # type: ignore[assignment,method-assign]
     maintenance.rebuild(catalog, progress, actor="rebuilding")
