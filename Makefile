@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture lint format bench pictures lock clean
+.PHONY: help demo serve test quick torture lint format bench pictures lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,6 +12,8 @@ PLATFORM := $(shell uname -s)-$(shell uname -m)
 # Training needs TensorFlow 2.15, which there is for Python 3.11 (the lock: on x86-64 Linux); elsewhere its tests are
 # skipped by name.
 DEV := $(if $(filter 3.11-Linux-x86_64,$(VERSION)-$(PLATFORM)),train,dev)
+# Processes that run tests side by side.
+WORKERS ?= auto
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # The demo's catalog is served when there is no other, so that `make demo && make serve` shows it.
 SERVED := $(or $(CATALOG_DATA),$(if $(wildcard catalog-data),catalog-data,$(if $(wildcard demo-data),demo-data,catalog-data)))
@@ -26,7 +28,10 @@ serve: .venv/serve ## Serve the admin pages and the POS API on http://localhost:
 	@CATALOG_DATA=$(SERVED) $(BIN)/catalog serve $(ARGS)
 
 test: .venv/dev ## Run every test; what this machine lacks is skipped by name
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) $(ARGS)
+
+quick: .venv/dev ## Run the tests that take moments: without PostgreSQL, trainings, kills and browsers
+	$(BIN)/pytest --numprocesses $(WORKERS) -m "not slow and not postgres" $(ARGS)
 
 torture: .venv/dev ## Kill, contend and draw random sequences; MINUTES=15, SEED=... repeats one
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))

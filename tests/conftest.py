@@ -25,6 +25,15 @@ from tests.support import catalogs
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a PostgreSQL server, whichever way it asks for one."""
+    for item in items:
+        drawn = getattr(item, "callspec", None)
+        by_parameter = drawn is not None and "postgresql" in map(str, drawn.params.values())
+        if by_parameter or {"postgres", "postgres_url", "second_schema"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.postgres)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Engine | None]:
     """A database of this run's own on the PostgreSQL server; None without a server."""

@@ -237,7 +237,7 @@ def test_grpc_what_passes_is_tried_again(fault: tuple[StatusCode | float, str]) 
         (StatusCode.NOT_FOUND, f"Collection `{GENERATION}` doesn't exist!", GalleryMismatchError, GENERATION),
         (StatusCode.UNIMPLEMENTED, "", GalleryUnavailableError, "UNIMPLEMENTED"),
     ],
-    ids=str,
+    ids=["no key", "no right", "wrong input", "not now", "no collection", "no such call"],
 )
 def test_grpc_what_stays_is_not_tried_again(
     code: StatusCode, details: str, error: type[GalleryError], said: str
