@@ -19,12 +19,12 @@ from catalog.cli import accounts, coverage, maintenance, products, transfer
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
-from catalog.storage import PhotoStore
 from embedder import openblas
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
     from catalog.recognition import Recognition
+    from catalog.storage import PhotoStore
 
 PhotoPath = click.Path(path_type=Path)
 

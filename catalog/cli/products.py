@@ -9,7 +9,6 @@ import click
 
 from catalog.cli.session import ACTOR, opened
 from catalog.errors import PhotoQuestionableError
-from catalog.products import Intake
 
 
 @click.command()
@@ -26,7 +25,7 @@ def add(
     """Add a product with its photos; searchable when the command ends."""
     from catalog import products
     from catalog.enrollment import NewPhoto
-    from catalog.products import Facts
+    from catalog.products import Facts, Intake
 
     with opened() as catalog:
         # Says at once when another process holds the gallery, and a server's own page is the way.

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from catalog.config import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +31,8 @@ def opened() -> Iterator[Catalog]:
 @contextmanager
 def progress_bar(unit: str, quiet: bool, doing: str | None = None) -> Iterator[Progress]:
     """A bar on the terminal that is told how many units are done and of how many; units of "B" are bytes."""
+    from tqdm import tqdm
+
     with tqdm(unit=unit, unit_scale=unit == "B", desc=doing, disable=quiet) as bar:
 
         def reach(done: int, total: int) -> None:
