@@ -136,7 +136,7 @@ def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
     by_cells, both = 0, 0
     for place in range(len(paths)):
         apart = np.abs(flat[place + 1 :] - flat[place]).mean(axis=1)
-        for other in np.flatnonzero(apart < near_duplicates.MEAN) + place + 1:
+        for other in np.flatnonzero(apart < near_duplicates.MAX_MEAN_DIFFERENCE) + place + 1:
             if matching.is_same_picture(cells[place], cells[other]):
                 by_cells += 1
                 pair = [matching.extract(paths[one].read_bytes(), matching.REFERENCE) for one in (place, other)]

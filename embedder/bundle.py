@@ -1,7 +1,7 @@
-"""A model bundle on disk: model.tflite + words.npz + bundle.json. What is served is exactly what its hash says.
+"""A model bundle on disk: model.tflite + words.npz + bundle.json, verified by its hash before it is served.
 
-The bundle's id is the start of a SHA-256 over everything in it (model, preprocessing, thresholds), so two bundles
-that could give different answers never share one.
+The bundle's id is the prefix of a SHA-256 over all its content (model, preprocessing, thresholds), so two bundles that
+could give different answers never share an id.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ FORMAT = 1
 MODEL_FILE = "model.tflite"
 WORDS_FILE = "words.npz"
 META_FILE = "bundle.json"
-#: Name of the path through embedder/images/. Changed there, it must change here: old vectors no longer compare.
+#: Version of the preprocessing in embedder/images/. Change both together: vectors of different versions don't compare.
 FIT = "letterbox-1"
-#: Views whose mean is a photo's vector (see images.view). The centre beside the whole helps with what a till's camera
-#: sees among clutter and costs tight crops next to nothing: benchmarks/accuracy.py.
+#: Views whose mean is a photo's vector (see images.view). Adding the centre helps where a till's camera sees clutter
+#: around the product, and costs tight crops next to nothing: benchmarks/accuracy.py.
 VIEWS = ("whole", "centre")
 #: The bundle that ships with the package.
 RELEASED = Path(__file__).parent / "released"
-#: Characters of the hash that make an id: 48 bits, short enough for a collection's name and a log line.
+#: Hex digits of the hash that make an id (48 bits): short enough for a collection's name and a log line.
 ID_LENGTH = 12
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When an answer is sure, by cosine similarity.
+    """Decision thresholds on cosine similarity.
 
-    A match needs `score` for its SKU and `margin` over the second SKU. `false_accept` is the rate of photos of unknown
-    products that the fit aimed at; None when nothing was fitted yet.
+    A match needs `score` for its SKU and `margin` over the second SKU. `false_accept` is the false accept rate (of
+    photos of unknown products) that the fit aimed at; None before a calibration.
     """
 
     score: float = 0.75
@@ -46,11 +46,11 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class RerankerWeights:
-    """How the details of a photo decide where its vector is not sure (decision.py).
+    """Re-ranking (the second look): how local features decide where the vector is not sure (matching/reranker.py).
 
-    The first look alone is sure with `sure_score` and `sure_margin`; else the details decide, and a match needs a
-    probability of `accept`. `weights` are by name of decision.FEATURES. `false_accept` is the rate of photos of unknown
-    products that the fit aimed at.
+    The embedding alone (the first look) is sure from `sure_score` and `sure_margin` on; below, re-ranking decides, and
+    a match needs a probability of `accept`. `weights` are by the names of reranker.FEATURES. `false_accept` is the
+    false accept rate (of photos of unknown products) that the fit aimed at.
     """
 
     weights: dict[str, float]
@@ -64,8 +64,8 @@ class RerankerWeights:
 class Bundle:
     """A verified bundle.
 
-    `size`: pixels a side of the network's input; `views`: what of a photo it sees; `dim`: length of a vector;
-    `has_words`: whether it holds visual words; `second_look`: how details decide, None until it was calibrated.
+    `size`: side of the network's input in pixels; `views`: crops of a photo that it embeds; `dim`: length of a vector;
+    `has_words`: whether it has visual words; `second_look`: weights of the re-ranking, None before its calibration.
     """
 
     path: Path
@@ -82,7 +82,7 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """Twelve hex digits that name this very bundle."""
+        """Twelve hex digits that identify this bundle."""
         return self.sha256[:ID_LENGTH]
 
     @property
@@ -92,7 +92,7 @@ class Bundle:
 
     @property
     def words_path(self) -> Path | None:
-        """The visual words (words.py) for the second look, if it holds some."""
+        """The visual words (matching/vocabulary.py) for the second look (re-ranking); None without any."""
         return self.path / WORDS_FILE if self.has_words else None
 
 
@@ -109,7 +109,7 @@ def _hash_meta(meta: dict[str, Any]) -> str:
 def load_bundle(path: Path) -> Bundle:
     """Read and verify a bundle folder.
 
-    Raises BundleError when it is missing, incomplete, of another format, or when its content is not what its hash says.
+    Raises BundleError when it is missing, incomplete, of another format, or does not match its hash.
     """
     meta_path = path / META_FILE
     if not meta_path.is_file():
@@ -151,7 +151,7 @@ def check_place(path: Path) -> None:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What a bundle is made of; `model` and `words` are the bytes of their files, the rest is as in Bundle."""
+    """Parts to write a bundle from; `model` and `words` are the bytes of their files, the rest is as in Bundle."""
 
     model: bytes
     name: str
@@ -166,10 +166,10 @@ class BundleParts:
 
 
 def write_bundle(path: Path, parts: BundleParts) -> Bundle:
-    """Write a bundle into a new folder, or in the place of an older bundle: never a half of each.
+    """Write a bundle into a new folder, or replace an older bundle, never leaving a mixture of both.
 
-    The new folder is complete before it takes the old one's name; a process killed between the two renames leaves the
-    old one aside, and the next call puts it back first. Files that belong to no hash (a model card, plots) stay.
+    The new folder is complete before it is renamed to `path`. A process killed between the two renames leaves the old
+    bundle set aside; the next call restores it first. Files outside the hash (a model card, plots) are kept.
     Raises BundleError when `path` holds something that is no bundle.
     """
     check_place(path)
@@ -218,10 +218,10 @@ def rewrite_bundle(
     words: bytes | None = None,
     second_look: RerankerWeights | None = None,
 ) -> Bundle:
-    """A bundle with these parts in place of its own, written to `path` (which may be its own folder): it has a new id.
+    """Copy a bundle to `path` (which may be its own folder) with these parts replaced; the copy has a new id.
 
-    A second look that was calibrated for other words goes with them. Raises BundleError when `path` holds something
-    that is no bundle.
+    New words drop the old re-ranking weights, which were calibrated for the old words. Raises BundleError when `path`
+    holds something that is no bundle.
     """
     if words is None and old.words_path is not None:
         words = old.words_path.read_bytes()

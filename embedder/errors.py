@@ -1,4 +1,4 @@
-"""Typed errors of the embedder: what went wrong with a photo, a bundle or a training."""
+"""Typed errors of the embedder: of a photo, a bundle, a data set or a training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class EmbedderError(Exception):
 
 
 class ImageError(EmbedderError):
-    """A photo that can't be used; the message says why, in words for a person.
+    """A photo that can't be used; the message tells a user why.
 
     `code` is a stable, machine-readable reason: ``empty``, ``not_an_image``, ``truncated``, ``too_large``,
     ``too_many_pixels``, ``too_small``.
@@ -20,7 +20,7 @@ class ImageError(EmbedderError):
 
 
 class BundleError(EmbedderError):
-    """A model bundle that is missing, incomplete or not what its hash says."""
+    """A model bundle that is missing or incomplete, or whose content does not match its hash."""
 
 
 class DataError(EmbedderError):
@@ -28,12 +28,12 @@ class DataError(EmbedderError):
 
 
 class WeightsError(EmbedderError):
-    """Starting weights that can't be loaded or do not fit the backbone."""
+    """Initial weights that can't be loaded or do not fit the backbone."""
 
 
 class DetailsError(EmbedderError):
-    """Stored details of a photo that can't be read (another kind of file, another version, damaged) or written."""
+    """A local feature file that can't be read (another kind of file or version, damaged) or written."""
 
 
 class GtinError(EmbedderError):
-    """A number that is no GTIN: of a wrong length, not of digits, or with a check digit that does not fit."""
+    """Not a GTIN: wrong length, not only digits, or a wrong check digit."""

@@ -1,4 +1,4 @@
-"""The model card and the curves picture that lie beside a bundle, made from what the bundle says of its training."""
+"""The model card that lies beside a bundle, generated from the bundle's own record of its training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from embedder.matching.reranker import FEATURES
 
 CARD_FILE = "CARD.md"
 CURVES_FILE = "curves.png"
-#: Settings of a training that `embedder train` takes as `--name value`; the others need more than their name.
+#: Training settings that `embedder train` takes as `--name value`; `command` spells the others itself.
 PLAIN = (
     "backbone",
     "weights",
@@ -41,11 +41,11 @@ PLAIN = (
 
 
 def command(training: dict[str, Any]) -> str:
-    """The `embedder train` that a bundle came from, every setting spelled out, its folders and files by name only.
+    """The `embedder train` command that made a bundle: every setting explicit, folders and files by name only.
 
-    Settings that are younger than the bundle are left out; SKUs not trained on come from a file of their names.
+    Settings newer than the bundle are omitted; SKUs left out of the training are given as a file of names.
     """
-    words = ["embedder", "train", *(one["name"] for one in training["sets"])]
+    words = ["embedder", "train", *(data_set["name"] for data_set in training["sets"])]
     for key in PLAIN:
         if training.get(key) is not None:
             words += [f"--{key.replace('_', '-')}", str(training[key])]
@@ -57,7 +57,7 @@ def command(training: dict[str, Any]) -> str:
 
 
 def write_card(bundle: Bundle) -> Path:
-    """Write the model card into the bundle's folder; it is no part of the bundle's hash."""
+    """Write the model card into the bundle's folder; it is not part of the bundle's hash. Returns its path."""
     path = bundle.path / CARD_FILE
     path.write_text("\n".join(_card(bundle)) + "\n", encoding="utf-8")
     return path
@@ -93,8 +93,8 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "| data | photos | SKUs |"
     yield "|---|---|---|"
-    for one in training["sets"]:
-        yield f"| {one['name']} | {one['photos']:,} | {one['skus']:,} |"
+    for data_set in training["sets"]:
+        yield f"| {data_set['name']} | {data_set['photos']:,} | {data_set['skus']:,} |"
     yield f"| together | {training['photos']:,} | {training['skus']:,} |"
     yield ""
     yield from (f"- {note}" for note in training["notes"])
@@ -145,8 +145,8 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     if (bundle.path / CURVES_FILE).is_file():
         yield f"![Loss and validation by epoch]({CURVES_FILE})"
         yield ""
-    judged = bundle.training["figures_by_epoch"]
-    if not judged:
+    validated = bundle.training["figures_by_epoch"]
+    if not validated:
         yield "None were taken while training (no `--val`)."
         return
     where = "among those trained on" if bundle.training.get("split") else "in the first data set"
@@ -154,7 +154,7 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     yield ""
     yield "| epoch | val top-1 |"
     yield "|---|---|"
-    for epoch, figures in judged:
+    for epoch, figures in validated:
         yield f"| {epoch} | {figures['val_top1']:.1%} |"
 
 
@@ -179,7 +179,7 @@ def _thresholds(bundle: Bundle) -> Iterator[str]:
 
 
 def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
-    """A calibration (calibrate.Calibration.as_dict) in words, and a table of its rates, in Markdown."""
+    """Markdown lines of a calibration (Calibration.as_dict): text, and a table of its rates."""
     allowed, photos = calibration["thresholds"]["false_accept"], calibration["queries"]
     folds = calibration["by_fold"]
     yield f"Fitted for at most {allowed:.1%} of unknown products accepted and {calibration['wrong']:.1%} of the matches"
@@ -200,9 +200,9 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
     known, fitted = calibration["rates"]["known"], calibration["in_sample"]
     matched = known["right"] + known["wrong"]
     yield f"- wrong SKUs among the matches: {known['wrong'] / matched if matched else 0:.1%}"
-    accepted = [one["rates"]["held_out"]["accepted"] for one in folds]
-    yield f"- over the folds: score {_span([one['score'] for one in folds], '.4f')}, margin"
-    yield f"  {_span([one['margin'] for one in folds], '.3f')}, accepted {_span(accepted, '.1%')}"
+    accepted = [fold["rates"]["held_out"]["accepted"] for fold in folds]
+    yield f"- over the folds: score {_span([fold['score'] for fold in folds], '.4f')}, margin"
+    yield f"  {_span([fold['margin'] for fold in folds], '.3f')}, accepted {_span(accepted, '.1%')}"
     yield f"- on the SKUs that they were fitted on, to compare: {fitted['known']['right']:.1%} matched and right,"
     yield f"  {fitted['held_out']['accepted']:.1%} accepted"
     if strangers:
@@ -210,7 +210,7 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
 
 
 def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
-    """The fit of a second look (calibrate_details.Second.as_dict) in words, and a table of its rates, in Markdown."""
+    """Markdown lines of a re-ranking (second look) calibration (RerankerCalibration.as_dict): text, and a table."""
     look = second["look"]
     yield f"The first look alone is sure with a score of {look['sure_score']:.4f}, {look['sure_margin']:.4f} over the"
     yield "second SKU. Otherwise, where printed details agree, each SKU's utility is the sum of its features by these"
@@ -236,8 +236,8 @@ def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
 def _table(calibration: dict[str, Any]) -> Iterator[str]:
     yield "| query photos | product | SKUs | photos | match, right | match, wrong | ambiguous | unknown |"
     yield "|---|---|---|---|---|---|---|---|"
-    for one in calibration["sets"]:
-        yield from _rows(one["name"], f"{one['skus']:,} | {one['queries']:,}", one["rates"])
+    for pair in calibration["sets"]:
+        yield from _rows(pair["name"], f"{pair['skus']:,} | {pair['queries']:,}", pair["rates"])
     yield from _rows("together", f" | {calibration['queries']:,}", calibration["rates"])
 
 
@@ -247,7 +247,7 @@ def _rows(name: str, counts: str, rates: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(name: str, product: str, counts: str, rates: dict[str, float]) -> str:
-    """A line of the table; no match of an unknown product is right."""
+    """A row of the table; a match of an unknown product is never right."""
     wrong = rates["wrong"] if "wrong" in rates else rates["accepted"]
     right = f"{rates['right']:.1%}" if "right" in rates else "-"
     cells = (name, product, counts, right, *(f"{share:.1%}" for share in (wrong, rates["ambiguous"], rates["unknown"])))

@@ -1,8 +1,8 @@
-"""What NumPy's OpenBLAS must be told before NumPy is imported, for a process that looks twice.
+"""Environment variables for NumPy's OpenBLAS, to be set before NumPy is imported by a process that re-ranks.
 
-An OpenBLAS that is older than the processor may take it for one of 2004, and multiplies matrices two to four times
-slower than it could: then it is told what the processor can do. And it gets one thread: photos are matched side by
-side already, and its own threads on top of that only wait for each other.
+An OpenBLAS older than the processor may detect it as one of 2004, and then multiplies matrices two to four times
+slower: OPENBLAS_CORETYPE names a better match. OpenBLAS also gets a single thread: photos are matched in parallel
+already, and threads of its own on top would only wait for each other.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-#: What OpenBLAS takes a processor for that it does not know.
+#: The core type that OpenBLAS falls back to for a processor that it does not know.
 UNKNOWN = "Prescott"
-#: What it knows, and the instructions that each needs; the best first.
+#: Core types that it knows, best first, with the instruction sets (flags of /proc/cpuinfo) that each needs.
 KNOWN = {
     "SkylakeX": {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"},
     "Haswell": {"avx2", "fma"},
@@ -25,7 +25,7 @@ KNOWN = {
 
 
 def environment() -> dict[str, str]:
-    """Variables for a process that is started next; what a person has set goes before them."""
+    """Variables for a process to be started; those that the user has set take precedence."""
     found = {"OPENBLAS_NUM_THREADS": "1"}
     if chosen() == UNKNOWN and (better := best(_instructions())):
         found["OPENBLAS_CORETYPE"] = better
@@ -33,10 +33,10 @@ def environment() -> dict[str, str]:
 
 
 def restart_with_environment() -> None:
-    """Start this program anew with these variables, unless it has them; where NumPy is imported it is too late.
+    """Re-execute this program with these variables, unless they are set or NumPy is imported already (too late).
 
-    OpenBLAS reads them when it is loaded, and asking which processor it takes this one for loads it: so they can't be
-    set within the process.
+    OpenBLAS reads them when it is loaded, and asking it for its core type loads it: so they can't be set from within
+    the process.
     """
     if "numpy" in sys.modules:
         return
@@ -46,19 +46,19 @@ def restart_with_environment() -> None:
 
 
 def chosen() -> str | None:
-    """The processor for which NumPy's OpenBLAS computes here; None where it can't be asked. NumPy is not imported."""
+    """The core type that NumPy's OpenBLAS detects here; None where it can't be asked. Does not import NumPy."""
     numpy = importlib.util.find_spec("numpy")
     if numpy is None or numpy.origin is None:
         return None
     libraries = sorted((Path(numpy.origin).parents[1] / "numpy.libs").glob("*.so*"))
-    # OpenBLAS wants libgfortran where NumPy brings it, and that libquadmath: each is found once it is loaded.
+    # OpenBLAS needs libgfortran where NumPy ships it, which needs libquadmath: two passes, each is found once loaded.
     for path in libraries * 2:
         with suppress(OSError):
             ctypes.CDLL(str(path))
     for path in (path for path in libraries if "openblas" in path.name):
         try:
             library = ctypes.CDLL(str(path))
-        except OSError:  # it wants another library that only NumPy loads
+        except OSError:  # it needs another library that only NumPy loads
             continue
         for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
             if asked := getattr(library, name, None):
@@ -68,13 +68,13 @@ def chosen() -> str | None:
 
 
 def best(instructions: Iterable[str]) -> str | None:
-    """What a processor of these instructions can be taken for; None when for nothing better than the oldest."""
+    """The best core type for a processor with these instruction sets; None when only the fallback fits."""
     able = set(instructions)
     return next((name for name, needed in KNOWN.items() if needed <= able), None)
 
 
 def _instructions() -> list[str]:
-    """Of this processor, as Linux names them; none elsewhere."""
+    """Instruction sets of this processor, as Linux names them; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""The rules that order and decide: reciprocal rank fusion (RRF), and match, ambiguous or unknown.
+"""Ranking and decision rules: reciprocal rank fusion (RRF), and match, ambiguous or unknown.
 
-Loads neither NumPy nor OpenCV; the rules take arrays all the same.
+Imports neither NumPy nor OpenCV; the functions accept arrays all the same.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import Any, Literal
 Answer = Literal["match", "ambiguous", "unknown"]
 
 RRF_K = 2
-"""Qdrant's own constant (Cormack et al. 2009 use 60). With 60 the 30th of both lists goes before the first of one; but
-what the embedding can't tell apart only the words know, and the other way round."""
+"""RRF rank constant: Qdrant's own (Cormack et al. 2009 use 60). With 60, rank 30 in both lists beats rank 1 in one; but
+what the embedding can't tell apart, only the visual words can, and vice versa."""
 
 RRF_WEIGHTS = (1.0, 1.001)
-"""Of embedding and words, all but equal: equal ones tie at every rank, and Qdrant breaks ties at random."""
+"""Of embedding and words. Nearly equal: equal weights tie at every rank, and Qdrant breaks ties at random."""
 
 PREFETCH = 2
-"""How many times its limit a shortlist takes of each kind: below that in both lists, nothing can come up in it."""
+"""Each ranking is cut off at this multiple of the shortlist's limit: below it in both, no photo can be shortlisted."""
 
 
 def is_match(score: Any, margin: Any, least_score: Any, least_margin: Any) -> Any:
-    """Whether the best SKU's score and its margin over the second SKU make a match; numbers, or arrays [queries]."""
+    """Whether the best SKU's score and margin over the second SKU make a match; numbers, or arrays [queries]."""
     return (score >= least_score) & (margin >= least_margin)
 
 

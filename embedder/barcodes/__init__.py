@@ -1,4 +1,4 @@
-"""A photo -> its barcodes, and what is checked of a number."""
+"""Barcode reading from photos, and GTIN validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thresholds and weights of a bundle, fitted and cross-validated over SKUs."""
+"""Calibration of a bundle's thresholds and re-ranking weights, cross-validated over SKUs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Weights of the second look, fitted as the thresholds of the first one are (calibrate.py).
+"""Calibration of the re-ranking (second look), as calibrating_thresholds.py does it for the embedding (first look).
 
-Every query is asked twice, with its SKU in the gallery and with it held out; what the gallery would shortlist is worked
-out here from the same vectors and words. The weights that ship are fitted on all queries; what is reported is
-cross-validated over SKUs, by the whole flow: the first look alone where that is sure or where no details agree, by the
-thresholds that the bundle has; the second look otherwise.
+Every query is scored twice, with its SKU in the gallery and with it held out; the gallery's shortlist is computed here
+from the same vectors and visual words. The shipped weights are fitted on all queries; the reported rates are
+cross-validated over SKUs, of the whole pipeline: the embedding alone, by the bundle's thresholds, where it is sure or
+no local features agree; re-ranking otherwise.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from embedder.inference import Embedder
 from embedder.matching import Agreement, Candidate, LocalFeatures, VisualWords, reranker, verify
 
 Floats = npt.NDArray[np.float64]
-#: Queries of a set that are looked at, at most: each is matched with some 60 photos.
+#: Queries used of each set, at most: each is verified against some 60 photos.
 QUERIES = 400
-#: What of the stated rates the first look alone may take when it is sure: of the rest the second look lives.
+#: Share of the stated error rates that the embedding alone may use up when it is sure; the rest is for re-ranking.
 SURE = 0.2
-#: Probabilities that are tried, and the digits that they and the weights are rounded to.
+#: Probabilities tried as `accept`, and the decimals that they and the weights are rounded to.
 LEVELS, DIGITS = 400, 4
 
 
-#: What was read of photos, by path, as references and as queries.
+#: Cache of extracted features: (path, whether as a query) -> local features and visual words.
 _Read = dict[tuple[Path, bool], tuple[LocalFeatures, VisualWords]]
 
 
 @dataclass(frozen=True)
 class RerankerCalibration:
-    """What was fitted, and how it answers SKUs that it was not fitted on.
+    """The fitted weights, and their rates on SKUs that they were not fitted on.
 
-    `second`: share of the queries of known products that the second look was asked of.
+    `second`: share of the queries of known products that needed re-ranking.
     """
 
     look: RerankerWeights
@@ -63,7 +63,7 @@ class RerankerCalibration:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """One asking: what the first look said, and the candidates, in the order in which they are matched."""
+    """A query against a gallery: the embedding's result, and the candidates, in the order of their verification."""
 
     first: str
     score: float
@@ -71,11 +71,11 @@ class _Case:
     candidates: list[Candidate]
 
     def has(self, score: float, margin: float) -> bool:
-        """Whether the first look's first SKU has this score, and this margin over the second."""
+        """Whether the embedding's best SKU has this score, and this margin over the second."""
         return bool(ranking.is_match(self.score, self.margin, score, margin))
 
     def matched(self, limits: Thresholds) -> str:
-        """The SKU that the first look alone would match; "" when it would none."""
+        """The SKU that the embedding alone would match; "" for none."""
         return self.first if self.has(limits.score, limits.margin) else ""
 
 
@@ -89,7 +89,7 @@ class _Query:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Photos of a set: details and words, n each, beside what was embedded."""
+    """Photos of a set: their vectors, and local features and visual words, n each."""
 
     embedded: Embedded
     details: list[LocalFeatures]
@@ -99,10 +99,10 @@ class _Side:
 def calibrate_reranker(
     embedder: Embedder, pairs: Sequence[Pair], *, false_accept: float, wrong: float, folds: int = 5, seed: int = 1
 ) -> RerankerCalibration:
-    """Sets of photo files -> weights and limits of the second look, with the most right answers within the rates.
+    """Sets of photo files -> the re-ranking weights with the most right answers within the error rates.
 
-    The rates and what counts as right are those of calibrate.calibrate. Raises DataError as that does, and BundleError
-    for a bundle without words.
+    The rates, and what counts as right, are those of calibrate_thresholds. Raises DataError as that does, and
+    BundleError for a bundle without words.
     """
     read: _Read = {}
     queries = [query for place, pair in enumerate(pairs) for query in _ask(embedder, place, pair, seed, read)]
@@ -151,10 +151,10 @@ def calibrate_reranker(
 
 
 def shortlist(cosines: Floats, shared: Floats, allowed: npt.NDArray[np.bool_], limit: int) -> list[int]:
-    """Cosines and IDF-weighed products of words to each photo, [photos] each -> places as Gallery.shortlist gives them.
+    """Cosines and IDF-weighted products of words, [photos] each -> indices of photos, as Gallery.shortlist gives them.
 
-    The ranks by vector and by words are fused (Cormack et al. 2009, "Reciprocal rank fusion"), with the constants that
-    the catalog gives Qdrant.
+    Reciprocal rank fusion of both rankings (Cormack et al. 2009, "Reciprocal rank fusion"), with the constants that the
+    catalog gives Qdrant. `allowed` [photos] is the gallery.
     """
     places = np.flatnonzero(allowed)
     most = ranking.PREFETCH * limit
@@ -170,7 +170,7 @@ def shortlist(cosines: Floats, shared: Floats, allowed: npt.NDArray[np.bool_], l
 def shared_words(known: Sequence[VisualWords], asked: Sequence[VisualWords], count: int) -> Floats:
     """Sparse vectors of references and queries, of `count` words -> their products, [queries, references].
 
-    Weighed by IDF as Qdrant does: log((n - held + 0.5) / (held + 0.5) + 1).
+    Weighted by IDF as in Qdrant: log((n - df + 0.5) / (df + 0.5) + 1), df the references that contain the word.
     """
     rows = np.zeros((len(known), count), np.float32)
     for row, words in zip(rows, known, strict=True):
@@ -217,7 +217,7 @@ def _ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: _Read) -> 
 
 
 def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read, *, ask: bool) -> _Side:
-    """Details and words of these photos, as queries if they `ask`; `read` has those that another set has, too."""
+    """Local features and words of these photos, as queries if they `ask`; `read` is the cache common to all sets."""
     paths = [photos.paths[row] for row in rows]
     new = [(path, ask) for path in dict.fromkeys(paths) if (path, ask) not in read]
     extract = embedder.extract_query if ask else embedder.extract_reference_local
@@ -234,7 +234,7 @@ def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: _Read
 
 
 def _nearest_of_skus(cosines: Floats, skus: npt.NDArray[np.str_], allowed: npt.NDArray[np.bool_]) -> list[int]:
-    """The nearest photo of each of the best SKUs, so many as an answer names."""
+    """The nearest photo of each of the best SKUs, as many as an answer names."""
     best: dict[str, int] = {}
     for place in np.argsort(-cosines, kind="stable").tolist():
         if allowed[place]:
@@ -245,7 +245,7 @@ def _nearest_of_skus(cosines: Floats, skus: npt.NDArray[np.str_], allowed: npt.N
 
 
 def _fit(queries: Sequence[_Query], first: Thresholds, false_accept: float, wrong: float) -> RerankerWeights:
-    """Weights, then what is sure by the first look alone, then what is accepted by details."""
+    """Fit the weights, then the limits of the embedding alone, then the probability to accept."""
     tables, chosen = [], []
     for query in queries:
         for case, right in ((query.known, query.sku), (query.held_out, None)):
@@ -260,7 +260,7 @@ def _fit(queries: Sequence[_Query], first: Thresholds, false_accept: float, wron
 
 
 def _fit_sure(queries: Sequence[_Query], false_accept: float, wrong: float) -> Thresholds:
-    """When the first look alone is sure. Never, when no score keeps to the rates."""
+    """Score and margin from which the embedding alone is sure; out of reach when no score keeps to the rates."""
     known, held_out = [query.known for query in queries], [query.held_out for query in queries]
     asked = fitting_thresholds.QueryScores(
         place=np.array([query.place for query in queries]),
@@ -280,7 +280,7 @@ def _fit_sure(queries: Sequence[_Query], false_accept: float, wrong: float) -> T
 def _fit_accept(
     queries: Sequence[_Query], first: Thresholds, look: RerankerWeights, false_accept: float, wrong: float
 ) -> float:
-    """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does."""
+    """The lowest `accept` that keeps both rates, over the whole pipeline. Raises DataError when none does."""
     weight = _weights(queries)
     known = [_top(query.known, first, look) for query in queries]
     chance, held_out = (
@@ -296,7 +296,7 @@ def _fit_accept(
 
 
 def _top(case: _Case, first: Thresholds, look: RerankerWeights) -> tuple[str, float]:
-    """The SKU that is first, and its probability; where the first look answers, 1 for a match and 0 for another."""
+    """The best SKU and its probability; where the embedding alone answers, 1 for a match and 0 otherwise."""
     if case.has(look.sure_score, look.sure_margin):
         return case.first, 1.0
     if not reranker.agrees(case.candidates):
@@ -335,5 +335,5 @@ def _rates(answers: Sequence[tuple[str, str]], weight: Floats) -> Rates:
 
 
 def _weights(queries: Sequence[_Query]) -> Floats:
-    """Of each query: every set weighs the same, and all of them 1."""
+    """Weight of each query: every set weighs the same; they sum to 1."""
     return rates.even_weights(np.array([query.place for query in queries]))

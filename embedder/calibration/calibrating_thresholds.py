@@ -1,13 +1,13 @@
-"""Thresholds for an answer: how high a score and how wide a margin make a match.
+"""Calibration of the decision thresholds: which score and which margin make a match.
 
-Every query is asked twice: with its SKU in the gallery, where a match should name it, and with its SKU held out of the
-gallery, where it stands for a product that is none of ours and no match should come. Its look-alikes stay, so that it
-is the hardest unknown product there is.
+Every query is scored twice: with its SKU in the gallery, where a match should name it, and with its SKU held out, where
+it stands for an unknown product that should not match. Its look-alikes stay in the gallery: the hardest unknown product
+there is.
 
-The thresholds that ship are fitted on all queries. What is reported is cross-validated over SKUs: each query is
-answered by thresholds that were fitted without any query of its SKU. These are the rates of the procedure on SKUs that
-it was not fitted on, not those of the shipped thresholds on the queries that chose them. Galleries stay whole while
-fitting, since their size moves the rates.
+The shipped thresholds are fitted on all queries. The reported rates are cross-validated over SKUs: each query is
+answered by thresholds fitted without any query of its SKU. So they are the rates of the procedure on held-out SKUs, not
+those of the shipped thresholds on the queries that they were fitted on. Galleries stay whole while fitting, since their
+size affects the rates.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from embedder.evaluation.metrics import sku_scores
 
 @dataclass(frozen=True)
 class Fold:
-    """Thresholds fitted on the other folds' SKUs, and the rates of this fold's queries by them."""
+    """Thresholds fitted on the other folds' SKUs, and their rates on this fold's queries."""
 
     score: float
     margin: float
@@ -40,7 +40,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class OutsiderRates:
-    """Photos of products that are none of any gallery's, each asked of every gallery, by the shipped thresholds."""
+    """Rates, by the shipped thresholds, of photos of products in no gallery, each scored against every gallery."""
 
     names: list[str]
     photos: int
@@ -49,11 +49,11 @@ class OutsiderRates:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Thresholds, and how they answer.
+    """Fitted thresholds, and their rates.
 
-    rates, sets, by_fold: out of fold, on SKUs that the thresholds were not fitted on. in_sample: the shipped thresholds
-    on the very queries that they were fitted on, to compare. strangers: never fitted on. warnings: a line each for a
-    rate that is above what was asked for.
+    rates, sets, by_fold: out-of-fold, on SKUs that the thresholds were not fitted on. in_sample: the shipped thresholds
+    on the queries that they were fitted on, for comparison. strangers: never fitted on. warnings: a line for each rate
+    above its stated limit.
     """
 
     thresholds: Thresholds
@@ -81,20 +81,20 @@ def calibrate_thresholds(
     seed: int = 1,
     strangers: Sequence[tuple[str, Embedded]] = (),
 ) -> Calibration:
-    """Sets -> thresholds with the most right answers while both rates stay below the stated ones.
+    """Sets -> thresholds with the most right answers while both error rates keep to their limits.
 
-    false_accept: share of held out products answered `match`; wrong: share of wrong SKUs among the matches of known
-    ones. A right answer is a match that names the SKU, or `unknown` with the SKU held out; an `ambiguous` counts half.
-    strangers: (name, photos of products that are none of any gallery's), for a figure of their own.
+    false_accept: share of held-out products answered `match`; wrong: share of wrong SKUs among the matches of known
+    ones. A right answer is a match with the true SKU, or `unknown` with the SKU held out; an `ambiguous` counts half.
+    strangers: (name, photos of products in no gallery), reported separately.
 
     Raises DataError when no query's SKU is in its gallery, when a set has too few SKUs for the folds, or when no
     thresholds that match at all keep to the rates.
     """
     asked = _ask(pairs)
     fold = split_folds(asked.place, asked.sku, [pair.name for pair in pairs], folds, seed)
-    # Shipped is the fit on all queries, not the median of the folds' fits: in the measurement at HALF both gave 70.9 %
-    # right and 7.9 % accepted (deviation 2.3 and 2.5 points). The highest score and margin of the folds gave 67.9 and
-    # 6.2 %, which is only a lower rate by another name: who wants it can state it.
+    # The fit on all queries ships, not the median of the folds' fits: in the measurement at AMBIGUOUS_CREDIT both gave
+    # 70.9 % right and 7.9 % accepted (deviation 2.3 and 2.5 points). The highest score and margin of the folds gave
+    # 67.9 and 6.2 %: equivalent to stating a lower false accept rate, which the user can do.
     thresholds = fit_thresholds(asked, false_accept, wrong)
     fits = [
         fit_thresholds(asked.only(fold != number), false_accept, wrong, f"Without fold {number + 1}: ")
@@ -166,7 +166,7 @@ def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
 def _ask_strangers(
     pairs: Sequence[Pair], strangers: Sequence[tuple[str, Embedded]], limits: Thresholds
 ) -> OutsiderRates:
-    """Each folder of each gallery weighs the same."""
+    """Rates of outsiders; each pair of a folder and a gallery weighs the same."""
     rates = []
     for pair in pairs:
         for _, photos in strangers:

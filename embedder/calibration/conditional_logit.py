@@ -1,7 +1,7 @@
-"""Conditional logit: weights by which choosers pick one of their alternatives, or none of them.
+"""Conditional logit: the weights by which choosers choose one of their alternatives, or none.
 
-McFadden 1974, "Conditional logit analysis of qualitative choice behavior". The likelihood is concave, so Newton's steps
-find its only maximum.
+McFadden 1974, "Conditional logit analysis of qualitative choice behavior". The log likelihood is concave, so Newton's
+method finds its only maximum.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-#: Steps at most, and the gain of likelihood below which there is nothing left to gain.
+#: Newton steps at most, and the gain in penalized log likelihood below which the fit has converged.
 STEPS, GAIN = 50, 1e-10
 
 
 def fit_conditional_logit(
     tables: Sequence[Floats], chosen: Sequence[int], shares: Floats, ridge: float = 1e-3
 ) -> Floats:
-    """Alternatives' features, [alternatives, features] of each chooser, and which it chose (-1: none) -> weights.
+    """Features [alternatives, features] of each chooser, and the alternative chosen (-1: none) -> weights [features].
 
-    `shares` [choosers] say how much each chooser counts, and sum to 1. `ridge` holds the weights of standardized
-    features near 0: where few choosers tell, no weight runs away.
+    `shares` [choosers] weight the choosers and sum to 1. `ridge` is the L2 penalty on the weights of standardized
+    features: where few choosers are informative, no weight diverges.
     """
     table, there = _stacked(tables)
     spread = table[there].std(axis=0)
@@ -40,7 +40,7 @@ def fit_conditional_logit(
         second = np.einsum("n,nm,nmf,nmg->fg", shares, chances, table, table, optimize=True)
         curve = second - (shares[:, None] * mean).T @ mean + ridge * np.eye(len(weights))
         step = np.linalg.solve(curve, slope)
-        # Half as far, and again, should a whole step go too far.
+        # Backtracking: halve a step that lowers the likelihood.
         while (found := _value(weights + step, table, there, picked, shares, ridge))[0] < value:
             step /= 2
             if np.abs(step).max() < 1e-12:
@@ -66,7 +66,7 @@ def _value(
 
 
 def _stacked(tables: Sequence[Floats]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """-> [choosers, most alternatives, features], and which of these there are."""
+    """Pad the tables -> [choosers, most alternatives, features], and a mask [choosers, most alternatives]."""
     most = max(len(table) for table in tables)
     stacked = np.zeros((len(tables), most, tables[0].shape[1]))
     there = np.zeros(stacked.shape[:2], bool)

@@ -1,4 +1,4 @@
-"""Thresholds that hold stated rates on the queries at hand."""
+"""Fit of decision thresholds under limits on error rates, by grid search."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from embedder.bundle import Thresholds
 from embedder.calibration.rates import AMBIGUOUS_CREDIT, Bools, Floats, Known, Rates, Unknown, even_weights
 from embedder.errors import DataError
 
-#: Margins that are tried.
+#: Margins tried.
 MARGINS = np.round(np.arange(0.0, 0.205, 0.005), 4)
-#: Scores that are tried: so many quantiles of the held out queries' scores.
+#: Number of scores tried: quantiles of the held-out queries' scores.
 LEVELS = 201
-#: Rates are sums of many small weights: what is over the limit by less than this is on it.
+#: Tolerance on rates, which are sums of many small weights.
 SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class QueryScores:
-    """Queries: their set and SKU, and what the gallery said. All [queries].
+    """Scores of queries, all [queries]. place: index of the query's set; sku: its SKU.
 
     score, margin: of the best SKU, and over the second; right: the best is the query's own. out_score, out_margin: the
     same with the query's SKU held out.
@@ -38,16 +38,16 @@ class QueryScores:
     out_margin: Floats
 
     def only(self, which: Bools) -> QueryScores:
-        """These queries alone."""
+        """The subset of the queries where `which` [queries] is true."""
         return QueryScores(**{name: values[which] for name, values in vars(self).items()})
 
     def weight(self) -> Floats:
-        """Of each query: every set weighs the same, and all of them 1."""
+        """Weight of each query: every set weighs the same; they sum to 1."""
         return even_weights(self.place)
 
 
 def measure_rates(asked: QueryScores, score: Floats | float, margin: Floats | float) -> Rates:
-    """Rates by these thresholds, one for all or [queries]."""
+    """Rates at these thresholds, scalars or [queries]."""
     weight = asked.weight()
     high = asked.score >= score
     match = ranking.is_match(asked.score, asked.margin, score, margin)
@@ -61,22 +61,22 @@ def measure_rates(asked: QueryScores, score: Floats | float, margin: Floats | fl
 def unknown_rates(
     first: Floats, over: Floats, score: Floats | float, margin: Floats | float, weight: Floats
 ) -> Unknown:
-    """Rates of unknown products by these thresholds; their best scores and margins over the second: [queries] each."""
+    """Rates of unknown products at these thresholds. `first`, `over`: best score, margin over the second, [queries]."""
     high = first >= score
     match = ranking.is_match(first, over, score, margin)
     return Unknown(*(float(weight[which].sum()) for which in (match, high & ~match, ~high)))
 
 
 def fit_thresholds(asked: QueryScores, false_accept: float, wrong: float, where: str = "") -> Thresholds:
-    """The best thresholds for these queries. Raises DataError, naming what can be kept, when none keep the rates."""
+    """The best thresholds for these queries. Raises DataError, with the rates within reach, when none keep them."""
     weight = asked.weight()
-    # Rounded up, and before the rates are taken: the rates are those of the very thresholds that the bundle will hold,
-    # and the highest is above every held out query's score.
+    # Rounded before the rates are measured, so that they are those of the thresholds stored in the bundle; and rounded
+    # up, so that the highest is above every held-out query's score.
     tried = np.quantile(asked.out_score, np.linspace(0.0, 1.0, LEVELS))
     levels = np.unique(np.round(np.ceil(tried * 1e4 + 1e-6) / 1e4, 4))
 
     def above(score: Floats, which: Bools) -> Floats:
-        """Weight of those of the queries whose score is at least each level, [levels]."""
+        """Total weight of the queries in `which` whose score is at least each level, [levels]."""
         place = np.searchsorted(levels, score[which], side="right")
         held = np.bincount(place, weight[which], minlength=len(levels) + 1)
         sums: Floats = np.cumsum(held[::-1])[::-1][1:]
@@ -100,13 +100,13 @@ def fit_thresholds(asked: QueryScores, false_accept: float, wrong: float, where:
     if not kept.any():
         least = _what_is_reachable(useful, few_accepts, few_wrong, accepted, mistaken)
         raise DataError(f"{where}No thresholds keep both rates (--false-accept, --wrong): {least}.")
-    # Margins and levels rise, so that the first of equals is the lowest margin, then the lowest score.
+    # Margins and levels ascend, so ties go to the lowest margin, then to the lowest score.
     row, column = np.unravel_index(np.argmax(np.where(kept, value, -1.0)), value.shape)
     return Thresholds(float(levels[column]), float(MARGINS[row]), false_accept)
 
 
 def _what_is_reachable(useful: Bools, few_accepts: Bools, few_wrong: Bools, accepted: Floats, mistaken: Floats) -> str:
-    """How far the rates would have to be allowed for anything to match right (useful). All [margins, levels]."""
+    """The lowest limits that would allow any right match (useful), as text. All [margins, levels]."""
 
     def least(rate: Floats, among: Bools) -> str:
         return f"{math.ceil(rate[among].min() * 1e4 - 1e-6) / 1e4:.4f}"

@@ -1,4 +1,4 @@
-"""Photos to calibrate with, and the rates of right and wrong answers among them."""
+"""Calibration sets, their folds, and the rates of right and wrong answers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from embedder.inference import Embedder
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-#: What an `ambiguous` counts where a right answer counts 1: it names the candidates and leaves the choice to a person.
+#: Value of an `ambiguous` answer, where a right one counts 1: it names the candidates and lets a person choose.
 #: Measured on grocery and in-store photos, fitted on 60 random halves of their SKUs for 10 % false accepts and answered
-#: on the other halves: with 0.5, 70.9 % matched right, 1.4 % of the matches wrong, 7.9 % accepted; with 0, which asks
-#: for a high score and hardly any margin, 69.2, 3.3 and 10.1 %, and the false accepts of the two sets lie further apart
-#: (5 and 15 %, not 7 and 9), as a score moves more from set to set than a margin. Its price: 80 % told unknown, not 88.
+#: on the other halves: with 0.5, 70.9 % matched right, 1.4 % of the matches wrong, 7.9 % accepted; with 0, which gives
+#: a high score and hardly any margin, 69.2, 3.3 and 10.1 %, and the false accepts of the two sets differ more (5 and
+#: 15 %, not 7 and 9), as scores vary more between sets than margins. The cost: 80 % of the unknown told so, not 88.
 AMBIGUOUS_CREDIT = 0.5
 
 
 @dataclass(frozen=True)
 class Known:
-    """Answers to products that the gallery holds, as shares that sum to 1, every set weighing the same.
+    """Rates of answers to products that the gallery holds; they sum to 1, every set weighs the same.
 
     right, wrong: answered `match` with the right SKU, with another; ambiguous, unknown: answered so.
     """
@@ -39,14 +39,14 @@ class Known:
 
     @property
     def wrong_matches(self) -> float:
-        """Share of wrong SKUs among all answered `match`; 0 when none is."""
+        """Share of wrong SKUs among the matches; 0 without any match."""
         matched = self.right + self.wrong
         return self.wrong / matched if matched else 0.0
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Answers to products that the gallery does not hold, as shares that sum to 1, every set weighing the same.
+    """Rates of answers to products that the gallery lacks; they sum to 1, every set weighs the same.
 
     accepted: answered `match`, a false accept; ambiguous, unknown: answered so.
     """
@@ -58,7 +58,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Rates:
-    """Answers to the same queries with their SKUs in the gallery (known) and held out of it (held_out)."""
+    """Rates of the same queries with their SKUs in the gallery (known) and held out of it (held_out)."""
 
     known: Known
     held_out: Unknown
@@ -66,7 +66,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Pair:
-    """A set to calibrate on: reference photos, and photos that ask. SKUs of one name in two sets are one SKU."""
+    """A calibration set: gallery and query photos. SKUs of the same name in two sets are one SKU."""
 
     name: str
     gallery: Embedded
@@ -75,7 +75,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class SetRates:
-    """One set: counts of its gallery, counts of its queries (of SKUs that the gallery holds), out-of-fold rates."""
+    """One set: photo and SKU counts of gallery and queries (of SKUs that the gallery holds), out-of-fold rates."""
 
     name: str
     gallery: int
@@ -86,15 +86,15 @@ class SetRates:
 
 
 def read_pair(embedder: Embedder, gallery: Path, queries: Path) -> Pair:
-    """Folders or split files of references and of photos that ask -> a set. Raises DataError when one has no photo."""
+    """Folders or split files of gallery and queries -> a set. Raises DataError when one has no usable photo."""
     name = f"{set_name(queries)} in {set_name(gallery)}"
     return Pair(name, embed_folder(embedder, gallery), embed_folder(embedder, queries))
 
 
 def read_alone(embedder: Embedder, folder: Path, references: int) -> Pair:
-    """A folder or split file -> a set: so many photos of each SKU are references, the rest ask.
+    """A folder or split file -> a set: `references` photos of each SKU are the gallery, the rest queries.
 
-    Raises DataError when there is no photo, or none is left to ask.
+    Raises DataError when there is no usable photo, or no query is left.
     """
     known, asked = split_references(datasets.find_photos(folder), references)
     if known and not asked:
@@ -105,15 +105,15 @@ def read_alone(embedder: Embedder, folder: Path, references: int) -> Pair:
 def split_folds(
     place: npt.NDArray[np.intp], sku: npt.NDArray[np.str_], names: Sequence[str], folds: int, seed: int
 ) -> npt.NDArray[np.intp]:
-    """Set (its place in `names`) and SKU of each query, [queries] each -> its fold, 0 to folds - 1, drawn by the seed.
+    """Set (index into `names`) and SKU of each query, [queries] each -> its fold, 0 to folds - 1, drawn by the seed.
 
-    All queries of a SKU are in one fold, in whatever sets they are, and every fold has its share of every set's SKUs.
-    Raises DataError when a set has too few SKUs for that.
+    All queries of a SKU are in one fold, across sets (grouped folds), and every fold has a share of every set's SKUs
+    (stratified). Raises DataError when a set has too few SKUs for that.
     """
     skus, number = np.unique(sku, return_inverse=True)
     member = np.zeros((len(skus), len(names)), dtype=bool)
     member[number, place] = True
-    # SKUs of the same sets side by side, by chance among themselves, then dealt out in turn.
+    # SKUs sorted by the sets they are in, shuffled within, then dealt to the folds in turn.
     order = np.lexsort((np.random.default_rng([seed, 7]).permutation(len(skus)), *member.T))
     fold_of = np.empty(len(skus), dtype=np.intp)
     fold_of[order] = np.arange(len(skus)) % folds
@@ -130,7 +130,7 @@ def split_folds(
 
 
 def even_weights(place: npt.NDArray[np.intp]) -> Floats:
-    """The set of each query -> its weight, [queries] each: every set weighs the same, and all of them 1."""
+    """The set of each query -> its weight, [queries] each: every set weighs the same; the weights sum to 1."""
     _, number, count = np.unique(place, return_inverse=True, return_counts=True)
     weight: Floats = 1 / (len(count) * count[number])
     return weight

@@ -1,4 +1,4 @@
-"""`embedder`: train, judge and release models."""
+"""`embedder`: train, evaluate and release models."""
 
 from __future__ import annotations
 

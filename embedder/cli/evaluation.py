@@ -1,4 +1,4 @@
-"""`embedder evaluate|calibrate|words`: the commands that judge and fit a bundle."""
+"""`embedder evaluate|calibrate|words`: the commands that evaluate and calibrate a bundle."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ def calibrate(
     if not curves.exists() and (old.path / curves.name).is_file():
         shutil.copy(old.path / curves.name, curves)
     model_card.write_card(made)
-    photos = [one for pair in pairs for one in (pair.gallery, pair.queries)] + [one for _, one in strangers]
-    for line in (line for one in photos for line in one.broken):
+    photo_sets = [side for pair in pairs for side in (pair.gallery, pair.queries)] + [photos for _, photos in strangers]
+    for line in (line for photos in photo_sets for line in photos.broken):
         click.echo(f"skipped  {line}", err=True)
     if as_json:
         click.echo(json.dumps({"bundle": made.id, **facts}))

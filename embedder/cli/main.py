@@ -20,14 +20,14 @@ from embedder.errors import EmbedderError
 
 
 class _Group(click.Group):
-    """Turns this package's errors into one line and exit status 1, never a traceback."""
+    """Reports this package's errors as one line with exit status 1, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (EmbedderError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # `| head`: click ends quietly
+                raise  # `| head`: click exits silently
             click.echo(f"embedder: {error}", err=True)
             sys.exit(1)
 
@@ -35,7 +35,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Photo -> vector: train, judge and release the model that the catalog recognizes products by."""
-    # Pillow warns of odd EXIF and odd sizes in photos that it reads all the same, or that are refused with a reason.
+    # Pillow warns of odd EXIF and sizes in photos that it can read all the same, or that are refused with an error.
     warnings.filterwarnings("ignore", module="PIL")
 
 

@@ -1,4 +1,4 @@
-"""`embedder train|export|compare`: the commands that need TensorFlow, which each imports when it runs."""
+"""`embedder train|export|compare`: the commands that need TensorFlow, each of which imports it when run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Schedule(click.ParamType[tuple[tuple[int, int], ...]]):
 
 
 class _List(click.ParamType[tuple[Any, ...]]):
-    """Values of another type, with commas between; each once."""
+    """Comma-separated values of another type, without duplicates."""
 
     def __init__(self, item: click.ParamType[Any]) -> None:
         self.item = item
@@ -43,16 +43,16 @@ class _List(click.ParamType[tuple[Any, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
-        return tuple(dict.fromkeys(self.item.convert(one, param, ctx) for one in value.split(",")))
+        return tuple(dict.fromkeys(self.item.convert(item, param, ctx) for item in value.split(",")))
 
 
 def _require_tensorflow() -> None:
-    """Load what needs TensorFlow. Raises EmbedderError: one clear line about the extra that brings it."""
+    """Import the modules that need TensorFlow. Raises EmbedderError, naming the extra to install."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # TensorFlow takes oneDNN by itself on CPUs of AVX-512 alone; with AVX2, too, a step takes 0.6 of the time.
+    # TensorFlow enables oneDNN by itself only on AVX-512 CPUs; on AVX2, too, it cuts a step to 0.6 of the time.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
-        from embedder.training import export  # noqa: F401 - loads all of it
+        from embedder.training import export  # noqa: F401 - imports all of them
     except ModuleNotFoundError as error:
         raise EmbedderError(
             f"Training needs {error.name}: install the extra, pip install 'photo-catalog[train]' (Python 3.11)."
@@ -60,11 +60,12 @@ def _require_tensorflow() -> None:
 
 
 def _read_recipe(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """The options of a TOML file take the place of the defaults; what the command line says goes before both."""
+    """Options of a TOML file override the defaults; the command line overrides both."""
     if value is not None:
         found = read_toml(value)
-        # By the words of the command line: --note is `notes` to Python.
-        known = {word.lstrip("-").replace("-", "_"): str(one.name) for one in ctx.command.params for word in one.opts}
+        # Named as on the command line: --note is the parameter `notes`.
+        params = ctx.command.params
+        known = {word.lstrip("-").replace("-", "_"): str(option.name) for option in params for word in option.opts}
         known = {word: name for word, name in known.items() if name not in ("config", "data", "out")}
         if strange := sorted(set(found) - set(known)):
             raise click.BadParameter(f"{value}: there is no option --{strange[0].replace('_', '-')}", ctx, param)

@@ -1,1 +1,1 @@
-"""Networks under one budget (TensorFlow). It imports nothing by itself."""
+"""Comparison of networks under one budget (TensorFlow, not loaded by importing the package alone)."""

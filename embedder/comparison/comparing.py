@@ -1,7 +1,7 @@
-"""Train and measure several networks under one budget: which one is worth its milliseconds?
+"""Comparison of networks under one training budget: accuracy against milliseconds.
 
-All see the same photos, batches and schedule (or minutes). What is done is in OUT/compare.json, each training in a
-folder of its own below OUT, so the same call goes on wherever it was stopped. Needs TensorFlow, by way of train.py.
+All train on the same photos, batches and schedule (or minutes). Results are in OUT/compare.json, each training in its
+own folder below OUT, so the call is idempotent and resumes where it was stopped. Imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from embedder.training.recipe import TrainConfig, read_config
 from embedder.training.trainer import CHECKPOINTS
 
 JSON_FILE, TABLE_FILE = "compare.json", "compare.md"
-#: What tells one network of a comparison from another; all else of a TrainConfig they have in common.
+#: Fields of TrainConfig that differ between the networks; all others are common.
 OWN = ("backbone", "weights", "head", "dim")
 
 Say = Callable[[str], None]
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Network:
-    """One of the networks compared; `weights` is its start, as `embedder train --weights` takes it."""
+    """A network to compare; `weights` are its initial weights, as for `embedder train --weights`."""
 
     backbone: str
     head: str
@@ -51,7 +51,7 @@ class Network:
 
     @property
     def key(self) -> Entry:
-        """What compare.json knows it by: a start from a file by the file's name and content."""
+        """Its identity in compare.json; initial weights of a file count by the file's name and content."""
         path = arrays_path(self.weights)
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else None
         return {
@@ -64,13 +64,13 @@ class Network:
 
     @property
     def folder(self) -> str:
-        """Name of its folder below OUT: not the same for any two keys."""
+        """Name of its folder below OUT, unique for each key."""
         digest = hashlib.sha256(json.dumps(self.key).encode()).hexdigest()
         return f"{self.backbone}-{self.head}-{self.dim}-{digest[:8]}"
 
 
 def read_starts(words: Sequence[str], backbones: Sequence[str]) -> dict[str, str]:
-    """``START`` (of every network) and ``NAME=START`` -> the start of each backbone; ``imagenet`` where none is given.
+    """Parse ``START`` (of all) and ``NAME=START`` -> initial weights of each backbone, by default ``imagenet``.
 
     Raises DataError for the name of a network that is not compared.
     """
@@ -97,23 +97,23 @@ def compare(
     say: Say,
     quiet: bool = False,
 ) -> list[Entry]:
-    """Train and measure what `out` does not hold yet; write compare.json, .md and .png; its networks, best first.
+    """Train and measure the networks missing in `out`; write compare.json, .md and .png; entries by top-1, best first.
 
-    `base` gives all settings but those in OWN. The gallery are the photos trained on, the queries those below `val`,
-    or those that `base.split` keeps aside. With `minutes`, the schedule tells the sizes and their shares, and each
-    network gets as many epochs as fit. Raises WeightsError or DataError before the first training when a start can't be
-    had, settings exclude each other, or `out` holds something else.
+    `base` gives all settings but those in OWN. The gallery is the training photos, the queries those below `val`, or
+    those that `base.split` holds out. With `minutes`, the schedule gives the sizes and their proportions, and each
+    network trains for as many epochs as fit. Raises WeightsError or DataError before the first training when initial
+    weights can't be loaded, settings exclude each other, or `out` holds something else.
     """
-    photos, kept, broken = work_folder.split_photos(base)
-    queries = datasets.find_photos(val) if val else kept
+    photos, held_out, broken = work_folder.split_photos(base)
+    queries = datasets.find_photos(val) if val else held_out
     if not queries:
         raise DataError("There is no photo to judge by: keep a share aside by --split, or give --val.")
     for line in broken:
         say(f"skipped {line}")
     budget = _budget(base, photos, queries, minutes)
     done = _read(out, budget)
-    held = [_key_of(entry) for entry in done]
-    waiting = [network for network in dict.fromkeys(networks) if network.key not in held]
+    measured = [_key_of(entry) for entry in done]
+    waiting = [network for network in dict.fromkeys(networks) if network.key not in measured]
     _check(base, waiting, photos, out)
     out.mkdir(parents=True, exist_ok=True)
     _write(out, budget, done)
@@ -121,12 +121,12 @@ def compare(
         say(f"{place} of {len(waiting)}: {network.backbone}, {network.head}, {network.dim} wide")
         done.append(_train_and_measure(base, network, photos, queries, out, minutes, say, quiet))
         _write(out, budget, done)
-        gc.collect()  # a trainer holds itself in circles, and hundreds of megabytes with it
+        gc.collect()  # a trainer is in reference cycles that hold hundreds of megabytes
     if any(entry["milliseconds"] is None for entry in done):
         say(f"timing {len(done)} networks")
-        # All again, the earlier ones, too: only times taken in turn compare.
+        # All of them, the earlier ones again: only interleaved timings are comparable.
         for entry, milliseconds in zip(
-            done, measure_milliseconds([out / one["folder"] / "bundle" for one in done]), strict=True
+            done, measure_milliseconds([out / entry["folder"] / "bundle" for entry in done]), strict=True
         ):
             entry["milliseconds"] = milliseconds
         _write(out, budget, done)
@@ -137,9 +137,9 @@ def compare(
 
 
 def _budget(base: TrainConfig, photos: Photos, queries: Photos, minutes: float | None) -> Entry:
-    """What the networks have in common. Names and hashes, not paths: results are passed on."""
+    """The settings and data common to the networks. Names and hashes, not paths: results are passed on."""
     common = {key: value for key, value in asdict(base).items() if key not in OWN}
-    common["data"] = [Path(one).resolve().name for one in base.data]
+    common["data"] = [Path(folder).resolve().name for folder in base.data]
     lines = [
         f"{what} {sku} {path.name} {path.stat().st_size}"
         for what, some in (("train", photos), ("ask", queries))
@@ -153,12 +153,12 @@ def _budget(base: TrainConfig, photos: Photos, queries: Photos, minutes: float |
         "queries": sum(map(len, queries.values())),
         "photos_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     }
-    made: Entry = json.loads(json.dumps(common))  # as it will be read again: lists for tuples
+    made: Entry = json.loads(json.dumps(common))  # as read back from the file: lists for tuples
     return made
 
 
 def _read(out: Path, budget: Entry) -> list[Entry]:
-    """The networks that `out` holds. Raises DataError when they had another budget, or `out` is something else."""
+    """Entries of the networks in `out`. Raises DataError for another budget, or when `out` is something else."""
     path = out / JSON_FILE
     if not path.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -192,11 +192,11 @@ def _config(base: TrainConfig, network: Network) -> TrainConfig:
 
 
 def _check(base: TrainConfig, networks: Sequence[Network], photos: Photos, out: Path) -> None:
-    """Raises what would otherwise end the comparison hours later, when that network's turn comes."""
+    """Fail early: raises the errors that would otherwise end the comparison hours later, at that network's turn."""
     for network in networks:
         _config(base, network).check()
     batches.PKBatches(photos, base.p, base.k, base.seed, base.balance)
-    # A checkpoint takes the start's place: what has one needs none.
+    # A network with a checkpoint needs no initial weights.
     starting = {
         (network.backbone, network.weights)
         for network in networks
@@ -225,15 +225,15 @@ def _train_and_measure(
     say: Say,
     quiet: bool,
 ) -> Entry:
-    """One network's training, from wherever it stands to its end, and its figures but the milliseconds."""
+    """Train one network to the end, from its checkpoint if any, and measure all figures but the milliseconds."""
     folder = out / network.folder
     work, config = folder / "work", _config(base, network)
     begun = work_folder.has_training(work)
     if begun:
-        config = replace(config, schedule=read_config(work).schedule)  # with --minutes: as was measured when it began
+        config = replace(config, schedule=read_config(work).schedule)  # with --minutes: as fitted when it began
     elif minutes:
         config = replace(config, schedule=_fit_schedule(config, photos, folder / "speed", minutes))
-    trainer = work_folder.prepare(config, work, resume=begun, say=lambda line: None)  # of the photos, all was said
+    trainer = work_folder.prepare(config, work, resume=begun, say=lambda line: None)  # broken photos: said already
     if trainer.step:
         say(f"going on from step {trainer.step}")
     trainer.run(quiet=quiet)
@@ -249,7 +249,7 @@ def _train_and_measure(
         "epochs": sum(epochs for _, epochs in config.schedule),
         "steps": trainer.step,
         "minutes_trained": sum(entry["seconds"] for entry in log) / 60,
-        "images_per_second": float(np.median([one["images_per_second"] for one in log if one["size"] == config.size])),
+        "images_per_second": float(np.median([row["images_per_second"] for row in log if row["size"] == config.size])),
         "top1": top1,
         "top5": top5,
         "milliseconds": None,
@@ -259,10 +259,10 @@ def _train_and_measure(
 
 
 def _fit_schedule(config: TrainConfig, photos: Photos, folder: Path, minutes: float) -> tuple[tuple[int, int], ...]:
-    """The schedule, longer or shorter, so that training takes so many minutes at the speed of a few steps of it.
+    """Scale the schedule's epochs so that training takes `minutes`, at a speed measured on a few steps.
 
-    Chosen beforehand, and not cut off by the clock, so that the learning rate comes to its end for every network. At
-    least one epoch of each stage.
+    Fixed beforehand, not stopped by the clock, so that every network completes its learning rate schedule. At least one
+    epoch of each stage.
     """
     some: Photos = {}
     for sku, paths in photos.items():
@@ -275,14 +275,14 @@ def _fit_schedule(config: TrainConfig, photos: Photos, folder: Path, minutes: fl
         shutil.rmtree(folder, ignore_errors=True)
         probe = replace(config, schedule=((size, 3),), serve_size=None, weights="none", split=0.0)
         trainer.Trainer(probe, folder, some).run(quiet=True)
-        # The second of three: the first compiles, and the last has no batches to prepare beside it.
+        # The second of three: the first compiles, and the last has no batches to prepare in parallel.
         seconds += epochs * whole * config.p * config.k / float(read_log(folder)[1]["images_per_second"])
     shutil.rmtree(folder)
     return tuple((size, max(1, int(epochs * 60 * minutes / seconds))) for size, epochs in config.schedule)
 
 
 def _accuracy(made: Bundle, gallery: Photos, queries: Photos) -> tuple[float, float, list[str]]:
-    """(top-1, top-5, a line an unusable photo), by the whole view alone: one look, as the milliseconds are of one."""
+    """(top-1, top-5, a line for each unusable photo), by the whole view alone, as the milliseconds are of one view."""
     embedder = Embedder(replace(made, views=("whole",)))
     known, asked = embed_photos(embedder, gallery), embed_photos(embedder, queries)
     embedder.close()

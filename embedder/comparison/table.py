@@ -1,4 +1,4 @@
-"""What `embedder compare` shows: its table and its picture."""
+"""Output of `embedder compare`: a table and a plot."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 PLOT_FILE = "compare.png"
-#: Runs of a network whose times count, and runs before.
-ROUNDS, WARM_UPS = 30, 5
+#: Timed runs of each network.
+ROUNDS = 30
+#: Untimed runs of each network before.
+WARM_UPS = 5
 
 #: One network: its settings and figures, as compare.json holds them.
 Entry = dict[str, Any]
@@ -31,11 +33,11 @@ def table(budget: Entry, entries: Sequence[Entry]) -> Iterator[str]:
         "| images/s in training | minutes |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
-    for one in entries:
+    for net in entries:
         yield (
-            f"| {one['network']} | {one['head']} | {one['dim']} | {one['start']} | {one['epochs']} | {one['top1']:.1%} "
-            f"| {one['top5']:.1%} | {one['milliseconds']:.1f} | {one['megabytes']:.1f} | {one['parameters'] / 1e6:.2f} "
-            f"| {one['images_per_second']:.0f} | {one['minutes_trained']:.1f} |"
+            f"| {net['network']} | {net['head']} | {net['dim']} | {net['start']} | {net['epochs']} | {net['top1']:.1%} "
+            f"| {net['top5']:.1%} | {net['milliseconds']:.1f} | {net['megabytes']:.1f} | {net['parameters'] / 1e6:.2f} "
+            f"| {net['images_per_second']:.0f} | {net['minutes_trained']:.1f} |"
         )
     yield ""
     yield (
@@ -48,7 +50,7 @@ def table(budget: Entry, entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _labels(entries: Sequence[Entry]) -> list[str]:
-    """The network's name and whatever else is not the same for all."""
+    """Labels of the points: the network's name, and the settings that differ between the entries."""
     varying = [key for key in ("head", "dim", "start") if len({entry[key] for entry in entries}) > 1]
     return [
         " ".join([entry["network"], *(f"({entry[key]})" if key == "start" else str(entry[key]) for key in varying)])
@@ -57,7 +59,7 @@ def _labels(entries: Sequence[Entry]) -> list[str]:
 
 
 def draw(entries: Sequence[Entry], path: Path) -> None:
-    """Val top-1 against milliseconds (log) -> a PNG with every point labelled. Needs matplotlib (extra `train`)."""
+    """Plot val top-1 against milliseconds (log), every point labelled, as PNG. Needs matplotlib (extra `train`)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
@@ -84,7 +86,7 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
         axes.plot([], [], "o", color="tab:blue", label="from a trained start")
         axes.plot([], [], "o", color="tab:blue", markerfacecolor="white", label="from nothing (start: none)")
         axes.legend(loc="lower right", fontsize=8)
-    figure.draw_without_rendering()  # settles the layout, and with it where a label lies
+    figure.draw_without_rendering()  # fixes the layout, and so the positions of labels
     points = axes.transData.transform(list(zip(across, up, strict=True)))
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     if legend := axes.get_legend():

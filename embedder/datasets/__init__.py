@@ -1,4 +1,4 @@
-"""Photos of a training or an evaluation: folders, splits, the low-quality set."""
+"""Data sets for training and evaluation: photo folders, splits, degradation."""
 
 from __future__ import annotations
 

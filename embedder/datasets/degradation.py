@@ -1,7 +1,7 @@
-"""A low-quality test set made from any: what a cheap camera sees of the same products from afar, in poor light.
+"""Image degradation: makes a low-quality test set of any, as of a cheap camera at a distance, in poor light.
 
-A photo goes through the steps in the order in which they happen to it: few pixels, out of focus, little light, the
-noise of the sensor, a JPEG that was made small. The same photo and seed give the same bytes.
+The steps follow the order of image formation: downscaling, defocus blur, low light, sensor noise, strong JPEG
+compression. Deterministic: the same photo and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from embedder import images
 LONG_SIDE = 48
 #: Sigma of the Gaussian blur, in pixels of the small picture.
 BLUR = 0.5
-#: What is left of the light: every value is multiplied by it.
+#: Remaining light: every value is multiplied by it.
 BRIGHTNESS = 0.7
-#: Standard deviation of the noise, in grey levels of 255; each channel of each pixel draws its own.
+#: Standard deviation of the noise, in grey levels of 255; independent for each channel of each pixel.
 NOISE = 5.0
-#: Quality of the JPEG, of 100.
+#: JPEG quality, of 100.
 QUALITY = 20
 
 
 def degrade(data: bytes, seed: int) -> bytes:
-    """Bytes of an image file -> a JPEG of the same photo after every step. Raises ImageError.
+    """Bytes of an image file -> a JPEG of the degraded photo. Raises ImageError.
 
-    The noise is drawn by the seed and by the file's content, so it does not depend on the set that a photo is in.
+    The noise depends on the seed and on the file's content, not on the set that a photo is in.
     """
     picture = images.decode(data, want=LONG_SIDE)
     rng = np.random.default_rng([seed, 7, zlib.crc32(data)])
@@ -37,9 +37,9 @@ def degrade(data: bytes, seed: int) -> bytes:
 
 
 def shrink(picture: Image.Image) -> Image.Image:
-    """RGB picture -> at most LONG_SIDE pixels on its longer side, its shape kept.
+    """RGB picture -> at most LONG_SIDE pixels on its longer side, aspect ratio kept.
 
-    The shorter side keeps the pixels that a photo needs to be accepted at all.
+    The shorter side keeps at least images.MIN_SIDE pixels, or the photo would be refused.
     """
     scale = LONG_SIDE / max(picture.size)
     if scale >= 1:
@@ -54,7 +54,7 @@ def blur(picture: Image.Image) -> Image.Image:
 
 
 def dim(picture: Image.Image) -> Image.Image:
-    """RGB picture -> the same in less light."""
+    """RGB picture -> the same, darker."""
     return picture.point(lambda value: value * BRIGHTNESS)
 
 

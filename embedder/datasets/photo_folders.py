@@ -1,4 +1,4 @@
-"""Folders of photos and split files -> photos by SKU."""
+"""Photo folders and split files -> photos by SKU."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", 
 
 
 def find_photos(*roots: Path) -> dict[str, list[Path]]:
-    """Photo folders or split files -> {SKU: photos}, sorted; the folder that holds a photo is its SKU, at any depth.
+    """Photo folders or split files -> {SKU: photos}, sorted; a photo's SKU is its parent folder's name, at any depth.
 
-    A split file (.txt) names a photo a line, from the file's own folder; what follows a comma is not read. Folders of
-    the same name in several roots are one SKU; hidden files and what hidden folders hold is left out.
-    Raises FileNotFoundError for a root that is neither, and for a photo of a split file that is not there.
+    A split file (.txt) has a path a line, relative to its own folder; anything after a comma is ignored. Folders of one
+    name in several roots are one SKU; hidden files and folders are ignored. Raises FileNotFoundError for a root that is
+    neither, and for a missing photo of a split file.
     """
     found: dict[str, list[Path]] = {}
     for root in roots:
         for path in _listed(root) if root.suffix == ".txt" and root.is_file() else _below(root):
-            # A photo right in the root `.` has a parent without a name until it is resolved.
+            # The parent of a photo in the root `.` has no name until it is resolved.
             sku = path.parent.name or path.parent.resolve().name
             found.setdefault(sku, []).append(path)
     return dict(sorted(found.items()))

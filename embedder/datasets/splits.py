@@ -1,4 +1,4 @@
-"""Which photos train, which are references and which ask: every split by a seed or by the names, never by chance."""
+"""Splits into training, reference and query photos: reproducible, by a seed or by the photos' names."""
 
 from __future__ import annotations
 
@@ -11,76 +11,77 @@ from embedder.datasets import photo_folders
 from embedder.errors import DataError
 
 Photos = dict[str, list[Path]]
-#: Folders and split files whose name says nothing without their folder's.
+#: Names of folders and split files that need their parent folder's name to identify a set.
 PARTS = frozenset({"train", "val", "test", "photos", "queries", "gallery", "images", "pictures", "data"})
 
 
 def set_name(source: Path) -> str:
-    """What a set is called: figures and cards are passed on, and name no path of the machine that they were made on."""
+    """Name of a data set. Not a path: reports and model cards are passed on, and must not disclose local paths."""
     full = source.resolve()
     return f"{full.parent.name}/{full.stem}" if full.stem.lower() in PARTS else full.stem
 
 
 def split_references(photos: Photos, references: int) -> tuple[Photos, Photos]:
-    """Photos by SKU -> (references, queries): so many photos of each SKU, evenly spread over the names; the rest ask.
+    """Photos by SKU -> (references, queries): `references` photos of each SKU, evenly spread over the sorted names, and
+    the rest.
 
-    Neighbours by name may be frames of one video, so what lies between the references is never near to all of them. A
-    SKU of fewer photos gives references only.
+    Neighbours by name may be frames of one video, so a query between references is never close to all of them. A SKU
+    with no more photos than that has references only.
     """
-    known: Photos = {}
-    asked: Photos = {}
+    gallery: Photos = {}
+    queries: Photos = {}
     for sku, paths in photos.items():
         ordered = sorted(paths)
         chosen = {round(place) for place in np.linspace(0, len(ordered) - 1, min(references, len(ordered)))}
-        known[sku] = [path for i, path in enumerate(ordered) if i in chosen]
+        gallery[sku] = [path for i, path in enumerate(ordered) if i in chosen]
         if rest := [path for i, path in enumerate(ordered) if i not in chosen]:
-            asked[sku] = rest
-    return known, asked
+            queries[sku] = rest
+    return gallery, queries
 
 
 def split_share(photos: Photos, share: float, seed: int) -> tuple[Photos, Photos]:
-    """Photos by SKU -> (rest, kept): about `share` of each SKU's photos kept aside (the paper: 0.2), drawn by the seed.
+    """Photos by SKU -> (rest, held-out): about `share` of each SKU's photos held out (the paper: 0.2), by the seed.
 
-    What is kept of a folder follows from its SKU's name and its own photos alone: a training on several sets, or one
-    that leaves SKUs out, keeps the same photos aside as an evaluation of one of them. Every folder keeps at least one
-    photo in the rest; one of a single photo keeps none aside. Raises DataError when nothing is kept at all.
+    Which photos of a folder are held out depends on its SKU's name and its own photos alone: a training on several
+    sets, or on fewer SKUs, holds out the same photos as an evaluation of one set. Every folder keeps at least one photo
+    in the rest. Raises DataError when no photo is held out.
     """
     rest: Photos = {}
-    kept: Photos = {}
+    held_out: Photos = {}
     for sku, paths in sorted(photos.items()):
         folders: Photos = {}
         for path in paths:
             folders.setdefault(str(path.parent), []).append(path)
-        aside: set[Path] = set()
+        chosen: set[Path] = set()
         for own in folders.values():
             count = min(round(share * len(own)), len(own) - 1)
             order = np.random.default_rng([seed, 5, zlib.crc32(sku.encode())]).permutation(len(own))
-            aside.update(sorted(own)[i] for i in order[:count])
-        rest[sku] = [path for path in paths if path not in aside]
-        if aside:
-            kept[sku] = [path for path in paths if path in aside]
-    if not kept:
+            chosen.update(sorted(own)[i] for i in order[:count])
+        rest[sku] = [path for path in paths if path not in chosen]
+        if chosen:
+            held_out[sku] = [path for path in paths if path in chosen]
+    if not held_out:
         raise DataError(f"No SKU has photos enough to keep {share:g} of them aside.")
-    return rest, kept
+    return rest, held_out
 
 
 def choose_skus(photos: Photos, count: int, seed: int) -> list[str]:
-    """Names of `count` SKUs, drawn by the seed among those of two photos and more: one to enroll and one to ask by.
+    """`count` SKUs, drawn by the seed among those with at least two photos: a reference and a query.
 
-    Raises DataError when there are not so many.
+    Raises DataError when there are fewer.
     """
-    able = sorted(sku for sku, paths in photos.items() if len(paths) > 1)
-    if len(able) < count:
-        raise DataError(f"{count} SKUs are to be left out; {len(able)} have the two photos that it takes.")
-    chosen = np.random.default_rng([seed, 6]).choice(len(able), count, replace=False)
-    return sorted(able[i] for i in chosen)
+    eligible = sorted(sku for sku, paths in photos.items() if len(paths) > 1)
+    if len(eligible) < count:
+        raise DataError(f"{count} SKUs are to be left out; {len(eligible)} have the two photos that it takes.")
+    chosen = np.random.default_rng([seed, 6]).choice(len(eligible), count, replace=False)
+    return sorted(eligible[i] for i in chosen)
 
 
 def left_out(asked: str, folders: tuple[Path, ...], seed: int) -> tuple[str, ...]:
-    """SKUs that a training leaves out, sorted. `asked`: a file that names one a line, or how many of each data folder
-    ("16,0,20"; one number holds for the first folder alone), drawn by the seed.
+    """Held-out SKUs, which a training leaves out, sorted. `asked`: a file of one SKU a line, or how many of each data
+    folder ("16,0,20"; missing numbers are 0), drawn by the seed.
 
-    Raises DataError when it is neither, when a named SKU is not in the data, or there are not so many.
+    Raises DataError when it is neither, when a SKU of the file is not in the data, or a folder has fewer SKUs.
     """
     photos = [photo_folders.find_photos(folder) for folder in folders]
     if (file := Path(asked)).is_file():

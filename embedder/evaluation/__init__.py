@@ -1,4 +1,4 @@
-"""How well a bundle recognizes."""
+"""Evaluation of a bundle: protocols, metrics, report."""
 
 from __future__ import annotations
 

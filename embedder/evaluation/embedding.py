@@ -1,4 +1,4 @@
-"""Photos by SKU -> their vectors."""
+"""Embedding of whole data sets: photos by SKU -> vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedder.inference import Embedder, Vectors
 
 @dataclass(frozen=True)
 class Embedded:
-    """Photos, embedded. vectors: float32 [n, dim]; skus, paths: n each; broken: a line an unusable photo."""
+    """Embedded photos. vectors: float32 [n, dim]; skus, paths: n each; broken: a line for each unusable photo."""
 
     vectors: Vectors
     skus: list[str]
@@ -26,12 +26,12 @@ class Embedded:
 
 
 def embed_folder(embedder: Embedder, *folders: Path) -> Embedded:
-    """Embed every photo below the folders. Raises DataError when there is none that can be used."""
+    """Embed every photo below the folders. Raises DataError when no photo can be used."""
     return embed_photos(embedder, found_photos(*folders))
 
 
 def embed_photos(embedder: Embedder, photos: Photos) -> Embedded:
-    """Embed photos by SKU. Raises DataError when there is none that can be used."""
+    """Embed photos by SKU. Raises DataError when no photo can be used."""
     began = time.perf_counter()
     owner = {path: sku for sku, paths in photos.items() for path in paths}
     vectors: list[Vectors] = []

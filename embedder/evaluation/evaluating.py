@@ -1,4 +1,4 @@
-"""How well a bundle recognizes: a gallery of reference photos, queries, and every figure of the results table."""
+"""Evaluation: embeds a gallery of references and queries, and computes every figure of the results table."""
 
 from __future__ import annotations
 
@@ -15,30 +15,27 @@ from embedder.datasets import Photos, split_references
 from embedder.evaluation import metrics
 from embedder.evaluation.embedding import Embedded, embed_photos
 from embedder.evaluation.figures import Confused, Decided, Evaluation, Figures, Recall, Rejection
-from embedder.evaluation.metrics import (
-    sku_scores,  # as: others take these two from here
-    top_k_accuracy,
-)
+from embedder.evaluation.metrics import sku_scores, top_k_accuracy
 from embedder.evaluation.protocols import Protocol, two_sets
 from embedder.inference import Embedder, Vectors
 
-#: Reference photos of each SKU that recall is measured by, beside all of them.
+#: Numbers of reference photos of each SKU for which recall is reported, besides all of them.
 REFERENCES = (1, 3, 8)
-#: Share of known products that must be accepted where false accepts are counted.
+#: True accept rate at which the false accept rate is reported.
 TRUE_ACCEPTS = 0.95
-#: Pairs of SKUs that are listed as confused, at most.
+#: Most confused pairs of SKUs that are listed.
 PAIRS = 20
 
 
 def evaluate(embedder: Embedder, gallery: Path, queries: Path) -> Figures:
-    """Enroll the photos below `gallery`, recognize those below `queries`; folders name the SKUs. Raises DataError."""
+    """Evaluate the photos below `queries` against those below `gallery`; folders name the SKUs. Raises DataError."""
     return evaluate_protocol(embedder, two_sets(gallery, queries)).figures
 
 
 def evaluate_protocol(embedder: Embedder, protocol: Protocol, *, degraded: bool = False, seed: int = 1) -> Evaluation:
-    """Embed both sides of a protocol and take every figure; `degraded` embeds the queries a second time.
+    """Embed the gallery and queries of a protocol and compute every figure; `degraded` embeds degraded queries, too.
 
-    `seed` draws the noise of the degraded photos. Raises DataError when a side has no usable photo.
+    `seed` draws the noise of the degradation. Raises DataError when either has no usable photo.
     """
     known, asked = embed_photos(embedder, protocol.known), embed_photos(embedder, protocol.asked)
     began = time.perf_counter()
@@ -115,7 +112,7 @@ def _confused(
 def _unknown(
     scores: metrics.Floats, own: npt.NDArray[np.intp], thresholds: Thresholds
 ) -> tuple[Rejection | None, Decided | None, metrics.Floats, metrics.Floats]:
-    """Scores [queries, skus] and each query's own column (-1: none) -> known against unknown, and both's scores."""
+    """Scores [queries, skus], each query's own column (-1: none) -> figures of open-set rejection, and best scores."""
     none = np.empty(0, np.float32)
     if scores.shape[1] < 3:
         return None, None, none, none

@@ -1,4 +1,4 @@
-"""The figures of an evaluation."""
+"""The figures of an evaluation, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embedder.evaluation import metrics
 
 @dataclass(frozen=True)
 class Recall:
-    """top1, top5 with so many reference photos of each SKU (None: all), evenly spread over the names."""
+    """Top-1 and top-5 accuracy with `references` photos of each SKU (None: all), evenly spread over the names."""
 
     references: int | None
     photos: int
@@ -20,7 +20,7 @@ class Recall:
 
 @dataclass(frozen=True)
 class Confused:
-    """Queries of `true` answered `answered`: how many, the one that scored highest, and the photo it was taken for."""
+    """Queries of SKU `true` answered as `answered`: their count, the highest scoring one, and its nearest photo."""
 
     true: str
     answered: str
@@ -31,9 +31,9 @@ class Confused:
 
 @dataclass(frozen=True)
 class Rejection:
-    """How far apart known products' scores are from unknown ones' (see Figures), whatever the thresholds.
+    """Open-set rejection, independent of the thresholds: how well scores separate known from unknown queries (Figures).
 
-    auroc (measures.auroc) and false_accepts (measures.false_accepts at `true_accepts`) by the best SKU's cosine alone;
+    auroc (metrics.auroc) and false_accepts (metrics.false_accepts at `true_accepts`) by the best SKU's cosine alone;
     `_margin`: by that cosine plus its margin over the second SKU's.
     """
 
@@ -46,7 +46,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Decided:
-    """Answers at the bundle's thresholds: `known` is None when no query's SKU is in the gallery."""
+    """Decision rates at the bundle's thresholds; `known` is None when no query's SKU is in the gallery."""
 
     score: float
     margin: float
@@ -58,22 +58,21 @@ class Decided:
 class Figures:
     """The results table.
 
-    A SKU's score is the cosine of the query to the best of its photos; the SKUs in the order of their scores are the
-    answer. A query is known when the gallery holds its SKU; every query is unknown when it is asked again with its SKU
-    taken out of the gallery.
+    A SKU's score is the cosine of the query to its nearest photo; SKUs are ranked by score. A query is known when the
+    gallery holds its SKU; every query also counts as unknown, scored with its own SKU held out of the gallery.
 
-    top1, top5: share of all queries (those whose SKU the gallery lacks, too) answered right in the first k SKUs.
-    top1_degraded, top5_degraded: the same for the queries after degrade.degrade, the gallery as it was; None when it
-    was not asked for.
-    mean_average_precision: over gallery photos, see measures.mean_average_precision; None without a known query.
+    top1, top5: top-k accuracy over all queries, including those whose SKU the gallery lacks.
+    top1_degraded, top5_degraded: the same for queries after datasets.degrade, the gallery unchanged; None when not
+    requested.
+    mean_average_precision: over gallery photos, see metrics.mean_average_precision; None without a known query.
     recall_by_references: top1 and top5 with 1, 3 and 8 photos of each SKU, as far as any SKU has more, and with all.
-    per_sku: the worst first; share = right / queries, and a SKU that the gallery lacks has none right.
+    per_sku: accuracy, worst first; share = right / queries, 0 for a SKU that the gallery lacks.
     confused: wrong answers to known queries by pair of SKUs, the most frequent first, at most PAIRS.
-    rejection, decided: None when the gallery has fewer than three SKUs (none would be second with one taken out);
+    rejection, decided: None when the gallery has fewer than three SKUs (with one held out there is no second);
     rejection is None without a known query, too.
     seconds_gallery, seconds_queries: embedding on all cores, and for the queries the search.
-    milliseconds_embedding: a photo's share of the time that embedding took, reading and decoding included, on all
-    cores side by side. milliseconds_search: a query's share of the search, one matrix product with the whole gallery.
+    milliseconds_embedding: embedding time per photo, reading and decoding included, in parallel on all cores.
+    milliseconds_search: search time per query, one matrix product with the whole gallery.
     broken: a line for each photo that could not be used.
     """
 
@@ -106,10 +105,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures, and what a report draws beside them.
+    """The figures, and the data of a report's plots.
 
     known_scores, unknown_scores: best cosine of each known and each unknown query, float32; empty where Figures.decided
-    is None. `sample` is a query photo, `seed` the one that it is degraded by.
+    is None. `sample` is a query photo, `seed` that of the degradation.
     """
 
     figures: Figures

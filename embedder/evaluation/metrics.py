@@ -1,4 +1,4 @@
-"""What is measured, on arrays alone: SKUs' scores, shares right, average precision, known against unknown."""
+"""Metrics on arrays alone: SKU scores, top-k accuracy, mean average precision, open-set rejection."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy.typing as npt
 from embedder import ranking
 
 Floats = npt.NDArray[np.float32]
-#: Queries that are ranked at once: a table of all queries by all gallery photos may not fit into memory.
+#: Queries ranked at once: a table of all queries by all gallery photos may not fit into memory.
 CHUNK = 256
 
 
 def sku_scores(queries: Floats, gallery: Floats, gallery_skus: list[str]) -> tuple[Floats, list[str]]:
     """Cosine of each query to the best photo of each SKU: float32 [queries, skus], and the SKUs, sorted."""
     names, owner = np.unique(np.array(gallery_skus), return_inverse=True)
-    order = np.argsort(owner, kind="stable")  # photos of one SKU side by side, so that each SKU is one slice
+    order = np.argsort(owner, kind="stable")  # photos of one SKU are adjacent, so that each SKU is one slice
     starts = np.searchsorted(owner[order], np.arange(len(names)))
     best = np.maximum.reduceat(queries @ gallery[order].T, starts, axis=1)
     return best, [str(name) for name in names]
 
 
 def top_k_accuracy(scores: Floats, names: list[str], wanted: list[str]) -> tuple[float, float]:
-    """Scores [queries, skus] of the SKUs `names`, each query's right SKU -> shares right first, and in the first 5."""
+    """Scores [queries, skus] of the SKUs `names`, each query's true SKU -> top-1 and top-5 accuracy."""
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     hits = np.array(names)[ranked] == np.array(wanted)[:, np.newaxis]
     return float(hits[:, 0].mean()), float(hits.any(axis=1).mean())
@@ -36,15 +36,15 @@ def top_k_accuracy(scores: Floats, names: list[str], wanted: list[str]) -> tuple
 def mean_average_precision(
     queries: Floats, wanted: Sequence[str], gallery: Floats, gallery_skus: Sequence[str]
 ) -> float | None:
-    """Mean, over the queries whose SKU the gallery holds, of the average precision; None when it holds none.
+    """Mean average precision over the queries whose SKU the gallery holds; None when it holds none.
 
-    A query [dim] ranks every gallery photo [dim] by cosine, best first, equal ones in the gallery's order. Relevant are
-    the photos of its SKU. At each relevant photo's rank r, precision is the relevant ones among the first r, divided by
-    r; the average precision is the mean of these over all relevant photos.
+    queries [n, dim] and gallery [m, dim] are unit vectors. A query ranks the gallery photos by cosine, ties in the
+    gallery's order; relevant are the photos of its SKU. Precision at rank r is the share of relevant photos among the
+    first r; the average precision is its mean over the ranks of all relevant photos.
     """
     skus = np.array(gallery_skus)
-    held = set(gallery_skus)
-    rows = [row for row, sku in enumerate(wanted) if sku in held]
+    known = set(gallery_skus)
+    rows = [row for row, sku in enumerate(wanted) if sku in known]
     averages: list[float] = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -56,7 +56,7 @@ def mean_average_precision(
 
 @dataclass(frozen=True)
 class Answers:
-    """To each query: the best SKU's column, its score, and its margin over the second SKU; [queries] each."""
+    """Of each query: the best SKU's column, its score, and its margin over the second SKU; [queries] each."""
 
     best: npt.NDArray[np.intp]
     score: Floats
@@ -64,23 +64,23 @@ class Answers:
 
 
 def answer(scores: Floats) -> Answers:
-    """Scores [queries, skus] of two SKUs and more -> the answers."""
+    """Scores [queries, skus] of at least two SKUs -> the answers."""
     two = np.partition(scores, -2, axis=1)[:, -2:]
     return Answers(scores.argmax(axis=1), two[:, 1], two[:, 1] - two[:, 0])
 
 
 def hold_out(scores: Floats, own: npt.NDArray[np.intp]) -> Floats:
-    """Scores [queries, skus] as if each query's own SKU, a column or -1 for none, were not in the gallery."""
+    """Scores [queries, skus] with each query's own SKU (a column, or -1 for none) held out of the gallery."""
     out = scores.copy()
     rows = np.flatnonzero(own >= 0)
-    out[rows, own[rows]] = -1.0  # the lowest cosine that there is
+    out[rows, own[rows]] = -1.0  # the lowest possible cosine
     return out
 
 
 def auroc(known: Floats, unknown: Floats) -> float:
-    """Area under the ROC curve: how often a known product's score [n] is above an unknown one's [m], ties half.
+    """Area under the ROC curve: probability that a known score [n] is above an unknown one [m], ties counting half.
 
-    By ranks (Mann-Whitney): the ranks of the known, less the least that they can sum to, of all n x m pairs.
+    By the Mann-Whitney U statistic: the rank sum of the known scores, less its minimum, divided by n x m.
     """
     _, place, counts = np.unique(np.concatenate([known, unknown]), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share the mean of their ranks
@@ -89,15 +89,15 @@ def auroc(known: Floats, unknown: Floats) -> float:
 
 
 def false_accepts(known: Floats, unknown: Floats, true_accepts: float) -> float:
-    """Share of the unknown scores [m] at or above the highest level that this share of the known ones [n] reaches."""
-    reach = math.ceil(round(true_accepts * len(known), 6))  # rounded: 0.95 x 20 must not become 20 by a last bit
+    """Share of unknown scores [m] at or above the highest level that a share `true_accepts` of known [n] reaches."""
+    reach = math.ceil(round(true_accepts * len(known), 6))  # rounded: 0.95 x 20 must not become 20 by a rounding error
     level = np.sort(known)[len(known) - max(1, reach)]
     return float((unknown >= level).mean())
 
 
 @dataclass(frozen=True)
 class DecisionRates:
-    """Decisions as shares of `queries`; `right` are the matches that name the query's SKU (none of an unknown one)."""
+    """Decisions as shares of `queries`; `right` is the share of matches with the query's SKU (0 for unknown ones)."""
 
     queries: int
     match: float
@@ -107,7 +107,7 @@ class DecisionRates:
 
 
 def decisions(answers: Answers, own: npt.NDArray[np.intp], *, score: float, margin: float) -> DecisionRates:
-    """Answers and each query's own column (-1: none) -> how they are decided, as the catalog does it.
+    """Answers and each query's own column (-1: none) -> decision rates, by the catalog's rule (ranking.decide).
 
     `unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`.
     """
@@ -124,7 +124,7 @@ def decisions(answers: Answers, own: npt.NDArray[np.intp], *, score: float, marg
 
 @dataclass(frozen=True)
 class SkuAccuracy:
-    """How many of the queries of a SKU are answered right; share = right / queries."""
+    """Accuracy over the queries of a SKU; share = right / queries."""
 
     sku: str
     queries: int
@@ -133,15 +133,15 @@ class SkuAccuracy:
 
 
 def per_sku(wanted: Sequence[str], answered: Sequence[str]) -> list[SkuAccuracy]:
-    """Each query's right SKU and the one answered -> the accuracy of each SKU asked, the worst first."""
+    """Each query's true SKU and the one answered -> the accuracy of each SKU, the worst first."""
     asked = Counter(wanted)
     right = Counter(sku for sku, answer in zip(wanted, answered, strict=True) if sku == answer)
     figures = [SkuAccuracy(sku, count, right[sku], right[sku] / count) for sku, count in asked.items()]
-    return sorted(figures, key=lambda one: (one.share, -one.queries, one.sku))
+    return sorted(figures, key=lambda figure: (figure.share, -figure.queries, figure.sku))
 
 
 def confusions(wanted: Sequence[str], answered: Sequence[str], score: Floats) -> list[tuple[str, str, int, int]]:
-    """Wrong answers by pair of SKUs: (true, answered, count, row of the query that scored highest), the most first."""
+    """Wrong answers by pair of SKUs: (true, answered, count, row of the highest scoring query), most frequent first."""
     rows: dict[tuple[str, str], list[int]] = {}
     for row, (true, answer) in enumerate(zip(wanted, answered, strict=True)):
         if true != answer:

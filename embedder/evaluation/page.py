@@ -1,4 +1,4 @@
-"""The results table for people: lines for a terminal, and one HTML page with plots and pictures.
+"""Evaluation report: lines for a terminal, and one HTML page with plots and pictures.
 
 The page needs matplotlib (extra `train`); both it and jinja2 are imported only when a page is written.
 """
@@ -28,12 +28,15 @@ PAGE_FILE = "index.html"
 TEMPLATE = "page.html.j2"
 #: Longer side of a picture on the page, in pixels.
 THUMBNAIL = 160
-#: SKUs whose accuracy the page shows, and lines of a list in the terminal.
-WORST, LINES = 40, 5
+#: SKUs of the lowest accuracy that the page shows.
+WORST = 40
+#: Lines of a list in the terminal.
+LINES = 5
 #: Inches. At 72 units an inch the plots' text keeps its size on a phone and grows a little on a laptop.
 PLOT = (4.8, 3.0)
-#: Bars of the score plot.
+#: Bins of the score histogram.
 BINS = 40
+#: Colors of the plots: known queries (and top-1), unknown queries (and top-5), text and axes.
 KNOWN, UNKNOWN, INK = "#0d6b5f", "#c26a1a", "#3c4644"
 
 
@@ -42,18 +45,18 @@ def lines(figures: Figures) -> Iterator[str]:
     headline = _headline(figures)
     wide = max(len(name) for name, _ in headline)
     yield from (f"{name:{wide}}  {value}" for name, value in headline)
-    recalls = [(_references(one), f"{one.photos:,}", *_shares(one.top1, one.top5)) for one in _steps(figures)]
+    recalls = [(_references(step), f"{step.photos:,}", *_shares(step.top1, step.top5)) for step in _steps(figures)]
     yield from _table(("references", "photos", "top-1", "top-5"), recalls)
-    decided = [(name, *_shares(one.match, one.right, one.ambiguous, one.unknown)) for name, one in _decided(figures)]
+    decided = [(name, *_shares(r.match, r.right, r.ambiguous, r.unknown)) for name, r in _decided(figures)]
     yield from _table(("answers", "match", "right", "ambiguous", "unknown"), decided)
-    worst = [(one.sku, one.queries, one.right) for one in figures.per_sku if one.share < 1]
+    worst = [(sku.sku, sku.queries, sku.right) for sku in figures.per_sku if sku.share < 1]
     yield from _table(("worst SKUs", "queries", "right"), worst[:LINES])
-    pairs = [(one.true, one.answered, one.count) for one in figures.confused]
+    pairs = [(pair.true, pair.answered, pair.count) for pair in figures.confused]
     yield from _table(("most confused", "answered", "times"), pairs[:LINES], names=2)
 
 
 def _headline(figures: Figures) -> list[tuple[str, str]]:
-    """(what, figure) of everything that is one number."""
+    """(name, value) of every single-valued figure."""
     found = [
         ("bundle", figures.bundle),
         ("protocol", figures.protocol),
@@ -69,10 +72,11 @@ def _headline(figures: Figures) -> list[tuple[str, str]]:
         found.append(("mean average precision", f"{figures.mean_average_precision:.3f}"))
     found.append(("embedding", f"{figures.milliseconds_embedding:.1f} ms a photo, on all cores side by side"))
     found.append(("search", f"{figures.milliseconds_search:.3f} ms a query"))
-    if one := figures.rejection:
-        found.append(("AUROC, known/unknown", f"{one.auroc:.3f} by score, {one.auroc_margin:.3f} by score + margin"))
-        accepts = f"{one.false_accepts:.3f} by score, {one.false_accepts_margin:.3f} by score + margin"
-        found.append(("false accepts", f"{accepts} (where {one.true_accepts:.0%} of the known are accepted)"))
+    if rejection := figures.rejection:
+        auroc = f"{rejection.auroc:.3f} by score, {rejection.auroc_margin:.3f} by score + margin"
+        found.append(("AUROC, known/unknown", auroc))
+        accepts = f"{rejection.false_accepts:.3f} by score, {rejection.false_accepts_margin:.3f} by score + margin"
+        found.append(("false accepts", f"{accepts} (where {rejection.true_accepts:.0%} of the known are accepted)"))
     if figures.queries_without_sku:
         found.append(("note", f"{figures.queries_without_sku:,} queries are of SKUs that the gallery does not hold"))
     if figures.broken:
@@ -81,7 +85,7 @@ def _headline(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _steps(figures: Figures) -> list[Recall]:
-    """Recall by references; nothing when there is only `all`, which the headline says."""
+    """Recall by number of references; empty when there is only `all`, which is the headline's."""
     return figures.recall_by_references if len(figures.recall_by_references) > 1 else []
 
 
@@ -90,11 +94,11 @@ def _references(recall: Recall) -> str:
 
 
 def _decided(figures: Figures) -> list[tuple[str, DecisionRates]]:
-    """Answers at the thresholds, of known and of unknown queries, where there are such."""
+    """Decision rates of known and of unknown queries, where there are such."""
     if figures.decided is None:
         return []
     both = (("known", figures.decided.known), ("unknown", figures.decided.unknown))
-    return [(name, one) for name, one in both if one]
+    return [(name, rates) for name, rates in both if rates]
 
 
 def _shares(*shares: float) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def _shares(*shares: float) -> tuple[str, ...]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]], names: int = 1) -> Iterator[str]:
-    """An empty line and the table, its first `names` columns to the left; nothing at all without rows."""
+    """An empty line and the table, its first `names` columns left-aligned; nothing without rows."""
     if not rows:
         return
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
@@ -115,7 +119,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]], names: int = 1
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder of a report, before the work that ends in it. Raises EmbedderError without matplotlib."""
+    """Create a report's folder, before the long evaluation. Raises EmbedderError without matplotlib."""
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError as error:
@@ -141,8 +145,8 @@ def write(folder: Path, evaluation: Evaluation) -> Path:
         score_plot=_plot_scores(evaluation) if len(evaluation.unknown_scores) else None,
         decided=_decided(figures),
         worst=figures.per_sku[:WORST],
-        perfect=sum(one.share == 1 for one in figures.per_sku),
-        pairs=[(one, _thumbnail(Path(one.query)), _thumbnail(Path(one.photo))) for one in figures.confused],
+        perfect=sum(sku.share == 1 for sku in figures.per_sku),
+        pairs=[(pair, _thumbnail(Path(pair.query)), _thumbnail(Path(pair.photo))) for pair in figures.confused],
         sample=_sample(evaluation) if figures.top1_degraded is not None else None,
         steps=degradation,
     )
@@ -161,7 +165,7 @@ def _thumbnail(path: Path) -> str:
 
 
 def _sample(evaluation: Evaluation) -> tuple[str, str]:
-    """One query photo as it is, and degraded: a small JPEG, and the very bytes that were asked with."""
+    """One query photo as data URIs: the original as a thumbnail, and the degraded bytes that were embedded."""
     path = evaluation.sample
     return _thumbnail(path), _data_uri(datasets.degrade(path.read_bytes(), evaluation.seed))
 
@@ -171,20 +175,20 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _plot_recall(recalls: Sequence[Recall]) -> str:
-    """Top-1 and top-5 by the number of reference photos, as SVG."""
+    """Top-1 and top-5 accuracy by number of reference photos, as SVG."""
     with _plotting() as (figure, axes):
         for name, color, shares in (
-            ("top-5", UNKNOWN, [one.top5 for one in recalls]),
-            ("top-1", KNOWN, [one.top1 for one in recalls]),
+            ("top-5", UNKNOWN, [step.top5 for step in recalls]),
+            ("top-1", KNOWN, [step.top1 for step in recalls]),
         ):
             axes.plot(range(len(recalls)), shares, color=color, marker="o", markersize=4, label=name, clip_on=False)
             for place, share in enumerate(shares):
                 axes.annotate(
                     f"{share:.1%}", (place, share), (0, 6), textcoords="offset points", ha="center", color=color
                 )
-        axes.set_xticks(range(len(recalls)), [_references(one) for one in recalls])
+        axes.set_xticks(range(len(recalls)), [_references(step) for step in recalls])
         axes.set_xlabel("reference photos of each SKU")
-        low = min(one.top1 for one in recalls)
+        low = min(step.top1 for step in recalls)
         axes.set_ylim(max(0.0, low - 0.1), 1.0)
         axes.margins(x=0.1)
         axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 1):g}%")
@@ -193,7 +197,7 @@ def _plot_recall(recalls: Sequence[Recall]) -> str:
 
 
 def _plot_scores(evaluation: Evaluation) -> str:
-    """Best cosines of known and of unknown queries, and the threshold, as SVG."""
+    """Histogram of the best cosines of known and unknown queries, and the threshold, as SVG."""
     known, unknown = evaluation.known_scores, evaluation.unknown_scores
     decided = evaluation.figures.decided
     with _plotting() as (figure, axes):
@@ -214,7 +218,7 @@ def _plot_scores(evaluation: Evaluation) -> str:
 
 @contextmanager
 def _plotting() -> Iterator[tuple[Any, Any]]:
-    """A figure and its axes, without a display and with real text, which a browser sets in the page's own type."""
+    """A figure and its axes, without a display; text stays text, so that a browser uses the page's font."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -229,7 +233,7 @@ def _plotting() -> Iterator[tuple[Any, Any]]:
 
 
 def _svg(figure: Any) -> str:
-    """The `<svg>` element alone: what stands before it is for files, not for a page."""
+    """The `<svg>` element alone, without the XML declaration of a file."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()

@@ -1,4 +1,4 @@
-"""Which photos are references and which ask."""
+"""Evaluation protocols: which photos are the gallery and which are queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedder.evaluation.embedding import found_photos
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which photos are the gallery (known) and which ask, and a line for people that says so."""
+    """Photos of the gallery (`known`), of the queries (`asked`), and a description for people (`says`)."""
 
     known: Photos
     asked: Photos
@@ -21,26 +21,29 @@ class Protocol:
 
 
 def two_sets(gallery: Path, queries: Path, skus: Path | None = None) -> Protocol:
-    """One set is enrolled, another asks; each a folder or a split file. `skus` narrows both (see narrow).
+    """Gallery and queries of two sets, each a folder or a split file; `skus` narrows both (see narrow).
 
     Raises DataError.
     """
     known, asked = found_photos(gallery), found_photos(queries)
     if skus is not None:
-        kept = set(narrow({**known, **asked}, skus))
-        known, asked = ({s: p for s, p in photos.items() if s in kept} for photos in (known, asked))
+        selected = set(narrow({**known, **asked}, skus))
+        known, asked = ({s: p for s, p in photos.items() if s in selected} for photos in (known, asked))
     return Protocol(known, asked, f"{set_name(gallery)} enrolled, {set_name(queries)} asks{_of(skus)}")
 
 
 def share_aside(folder: Path, share: float, seed: int, skus: Path | None = None) -> Protocol:
-    """One set: about `share` of each SKU's photos ask, drawn by the seed, the rest are enrolled. Raises DataError."""
+    """One set: about `share` of each SKU's photos are queries, by the seed, the rest the gallery. Raises DataError."""
     known, asked = split_share(narrow(found_photos(folder), skus), share, seed)
     says = f"{set_name(folder)}, {1 - share:.0%} of each SKU enrolled, {share:.0%} ask (seed {seed})"
     return Protocol(known, asked, says + _of(skus))
 
 
 def few_references(folder: Path, references: int, skus: Path | None = None) -> Protocol:
-    """One set: so many photos of each SKU are enrolled, spread over the names; the rest ask. Raises DataError."""
+    """One set: `references` photos of each SKU are the gallery, spread over the names, the rest queries.
+
+    Raises DataError.
+    """
     known, asked = split_references(narrow(found_photos(folder), skus), references)
     if not asked:
         raise DataError(f"No SKU of {folder} has more than {references} photos: none is left to ask by.")
@@ -48,10 +51,10 @@ def few_references(folder: Path, references: int, skus: Path | None = None) -> P
 
 
 def narrow(photos: Photos, skus: Path | None) -> Photos:
-    """The photos of those SKUs alone that a text file names, one a line, or that a bundle's training left out.
+    """Restrict photos to the SKUs of a text file, one a line, or to the held-out SKUs of a bundle's training.
 
-    None leaves all. A training leaves SKUs out of several sets, so those that this one does not hold are passed over;
-    a file names what is wanted. Raises DataError when a file names a SKU that is not there, or nothing is left.
+    None restricts nothing. A bundle's SKUs may be of several sets, so those missing here are ignored; a file's must all
+    exist. Raises DataError when a SKU of a file is missing, or no SKU is left.
     """
     if skus is None:
         return photos

@@ -1,4 +1,4 @@
-"""Bytes -> upright pixels: the one path that a photo takes, for training and for serving."""
+"""Image decoding and preprocessing: bytes -> upright pixels, the same for training and serving."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Decode, orient, limit, resize: the ONE path that a photo takes, for training and for serving.
+"""Image decoding: bytes of a file -> upright RGB picture, within limits; the ONE path for training and serving.
 
-A file's bytes become an upright RGB picture (`decode`), and that becomes the network's square input (`fit`).
+`views.fit` makes the network's square input of it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from embedder.errors import ImageError
 
 Pixels = npt.NDArray[np.uint8]
 
-#: Formats that are opened at all: fewer decoders are fewer surprises. JPEG includes MPO, the JPEG of some phones.
+#: Formats that are opened at all: every decoder is attack surface. JPEG includes MPO, the JPEG of some phones.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_BYTES = 25 * 1024 * 1024
-#: A phone's 50-megapixel photo passes. The header is checked before a pixel is decoded, so a bomb costs nothing.
+#: A phone's 50 megapixels pass. Checked in the header, before decoding, so a decompression bomb costs nothing.
 MAX_PIXELS = 64_000_000
+#: Pixels of the shorter side.
 MIN_SIDE = 8
+#: EXIF tag of the camera's orientation.
 ORIENTATION_TAG = 0x0112
-#: EXIF orientation -> what makes the picture upright.
+#: EXIF orientation -> the transposition that makes the picture upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,12 +41,13 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+#: EXIF orientations that swap width and height.
 SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a photo may be: bytes of the file, pixels when decoded, and the shortest side."""
+    """Limits of a photo: file size in bytes, pixels when decoded, and pixels of the shorter side."""
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
@@ -57,11 +60,11 @@ DEFAULT_LIMITS = Limits()
 def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """Bytes of an image file -> an upright RGB picture.
 
-    `want` is the side in pixels that the caller needs: a JPEG is then decoded at the smallest of its own scales
-    (1/2, 1/4, 1/8) that is at least twice that, which is several times faster for a phone's photo and, after the
-    resize, the same picture. Animations give their first frame; transparency is laid on white; 16-bit greys are scaled.
+    `want` is the side in pixels that the caller needs: a JPEG is then decoded at the smallest DCT scale (1/2, 1/4,
+    1/8) that is at least twice that, which is several times faster for a phone's photo and, after the resize, gives
+    the same picture. Animations give their first frame; transparency is composited on white; 16-bit greys are scaled.
 
-    Raises ImageError for everything that is no usable photo, a truncated file included.
+    Raises ImageError for anything that is not a usable photo, including a truncated file.
     """
     if not data:
         raise ImageError("empty", "The file is empty (0 bytes).")
@@ -76,14 +79,14 @@ def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIM
 
 @contextmanager
 def _open(data: bytes, limits: Limits) -> Iterator[Image.Image]:
-    """The picture of a file, its header read and its size checked, no pixel decoded yet. Raises ImageError."""
+    """The picture of a file: header read, size checked, no pixel decoded yet. Raises ImageError."""
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a warning where warnings are errors
         raise ImageError(
             "too_many_pixels", f"The picture has more than {limits.max_pixels / 1e6:.0f} megapixels."
         ) from None
-    except Exception:  # what decoders raise on damaged headers is an open list
+    except Exception:  # decoders raise errors of any kind on damaged headers
         raise ImageError(
             "not_an_image", "The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF)."
         ) from None
@@ -120,12 +123,12 @@ def _to_rgb(picture: Image.Image, want: int | None) -> Image.Image:
             white = Image.new("RGBA", rgba.size, "white")
             return Image.alpha_composite(white, rgba).convert("RGB")
         return upright.convert("RGB")
-    except Exception as error:  # what decoders raise on damaged pixels is an open list
+    except Exception as error:  # decoders raise errors of any kind on damaged pixels
         raise ImageError("truncated", f"The picture is damaged or incomplete ({error}).") from None
 
 
 def _orientation(picture: Image.Image) -> int:
-    """How the camera was held, by EXIF (1: upright). Damaged EXIF does not spoil a photo: it is taken as upright."""
+    """EXIF orientation (1: upright). Damaged EXIF does not reject a photo: it counts as upright."""
     try:
         return int(picture.getexif().get(ORIENTATION_TAG, 1))
     except Exception:  # as above
@@ -133,7 +136,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
-    """Greys of more than 8 bits -> RGB. Pillow's own conversion would clip at 255 instead of scaling."""
+    """Greyscale of more than 8 bits -> RGB, scaled. Pillow's own conversion would clip at 255."""
     values = np.nan_to_num(np.asarray(picture).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     usual = 1.0 if picture.mode == "F" else 65535.0
     grey = np.clip(values * (255.0 / max(usual, float(values.max()))), 0, 255).astype(np.uint8)
@@ -141,12 +144,12 @@ def _from_deep(picture: Image.Image) -> Image.Image:
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Width and height of an image file, in pixels, upright; most formats tell both without decoding a pixel.
+    """Width and height of an image file, in pixels, upright; of most formats from the header, without decoding.
 
     Raises ImageError.
     """
     with _open(data, DEFAULT_LIMITS) as picture:
         width, height = picture.size
-        # Pillow tells a TIFF's size as it will be, and turns the pixels itself.
+        # Of a TIFF, Pillow reports the upright size, and turns the pixels itself.
         sideways = picture.format != "TIFF" and _orientation(picture) in SIDEWAYS
         return (height, width) if sideways else (width, height)

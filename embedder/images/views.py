@@ -1,4 +1,4 @@
-"""An upright picture -> the network's square input."""
+"""Views: upright picture -> the network's square input."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import (
 
 from embedder.images.decoding import Pixels, decode
 
-#: Side of the `centre` view, as a share of the picture's shorter side.
+#: Side of the `centre` crop, as a share of the picture's shorter side.
 CENTRE = 0.8
 #: Letterbox bars: mid-grey, which every backbone's preprocessing maps to about zero.
 FILL = 127
 
 
 def fit(picture: Image.Image, size: int) -> Pixels:
-    """RGB picture -> uint8 [size, size, 3]: the whole picture, its shape kept, bars of mid-grey (a letterbox)."""
+    """RGB picture -> uint8 [size, size, 3], letterboxed: aspect ratio kept, mid-grey bars."""
     width, height = picture.size
     scale = size / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -31,10 +31,10 @@ def fit(picture: Image.Image, size: int) -> Pixels:
 
 
 def view(picture: Image.Image, size: int, name: str) -> Pixels:
-    """RGB picture -> one of its views, uint8 [size, size, 3]: `whole` as it is, or `centre`, the square in its middle.
+    """RGB picture -> a view, uint8 [size, size, 3]: `whole`, or `centre` (a square centre crop).
 
     A product fills a tight crop, but only the middle of a till's frame: the mean of both views serves either. Raises
-    ValueError for a view that there is not.
+    ValueError for any other name.
     """
     if name == "whole":
         return fit(picture, size)

@@ -1,4 +1,4 @@
-"""A bundle at work: photos -> unit vectors, local features and visual words."""
+"""Inference with a bundle: photos -> unit vectors, local features and visual words."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ class PhotoFeatures:
 class Embedder:
     """Serves one bundle. Safe to use from many threads at once.
 
-    An interpreter is not thread-safe but runs outside Python's lock, so there is one of one thread for each core, and
-    a photo takes whichever is free: more photos a second than one interpreter of many threads.
+    An interpreter is not thread-safe but releases Python's lock (GIL), so there is a pool of single-threaded ones, one
+    for each core: a higher throughput than one interpreter of many threads. Raises BundleError.
     """
 
     def __init__(self, bundle: Bundle, workers: int | None = None) -> None:
@@ -50,7 +50,7 @@ class Embedder:
         for _ in range(self.workers):
             self._free.put(open_interpreter(bundle))
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
-        # A pool of its own: a photo on a thread of `_pool` may wait for its views without standing in their way.
+        # A separate pool: photos on `_pool` wait for their views, which would deadlock on the same pool.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
         if bundle.second_look is not None:
             reranker.check_weights(bundle.second_look)
@@ -81,23 +81,23 @@ class Embedder:
         return np.stack(list(self._pool.map(self.embed_one, photos)))
 
     def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Like the built-in `map`, on this embedder's threads: for decoding and embedding side by side."""
+        """Like the built-in `map`, on this embedder's threads: to decode and embed in parallel."""
         return self._pool.map(call, items)
 
     def embed_bytes(self, data: bytes) -> Vectors:
         """The bytes of an image file -> float32 [dim], unit length: the mean of its views. Raises ImageError."""
         picture = images.decode(data, want=self.bundle.size)
 
-        def look(name: str) -> Vectors:
+        def embed_view(name: str) -> Vectors:
             return self.embed_one(images.view(picture, self.bundle.size, name))
 
         first, *others = self.bundle.views
-        waiting = [self._view_pool.submit(look, name) for name in others]
-        mean: Vectors = np.mean([look(first), *(view.result() for view in waiting)], axis=0)
+        waiting = [self._view_pool.submit(embed_view, name) for name in others]
+        mean: Vectors = np.mean([embed_view(first), *(view.result() for view in waiting)], axis=0)
         return mean / np.linalg.norm(mean)
 
     def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
-        """The bytes of a reference photo -> all that this bundle sees in it; `known` are its details, if at hand.
+        """Bytes of a reference photo -> all its features; `known` are its local features, if already extracted.
 
         Raises ImageError.
         """
@@ -109,14 +109,14 @@ class Embedder:
     def extract_reference_local(
         self, data: bytes, known: LocalFeatures | None = None
     ) -> tuple[LocalFeatures, VisualWords]:
-        """Details and words of a reference photo; `known` are its details, if at hand.
+        """Local features and words of a reference photo; `known` are the former, if already extracted.
 
         Raises ImageError, and BundleError for a bundle without words.
         """
         return self._with_words(matching.extract(data, matching.REFERENCE) if known is None else known)
 
     def extract_query(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
-        """Details and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
+        """Local features and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
         return self._with_words(matching.extract(data, matching.QUERY))
 
     def _with_words(self, found: LocalFeatures) -> tuple[LocalFeatures, VisualWords]:
@@ -125,9 +125,9 @@ class Embedder:
         return found, self.vocabulary.encode(found)
 
     def embed_files(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Vectors | ImageError]]:
-        """Photo files -> (path, float32 [dim] or the error), in order; read, decoded and embedded on all cores."""
+        """Photo files -> (path, float32 [dim] or the error), in order; processed in parallel on all cores."""
 
-        def one(path: Path) -> Vectors | ImageError:
+        def embed_file(path: Path) -> Vectors | ImageError:
             try:
                 return self.embed_bytes(path.read_bytes())
             except ImageError as error:
@@ -135,7 +135,7 @@ class Embedder:
 
         waiting: list[tuple[Path, Future[Vectors | ImageError]]] = []
         for path in paths:
-            waiting.append((path, self._pool.submit(one, path)))
+            waiting.append((path, self._pool.submit(embed_file, path)))
             if len(waiting) > 4 * self.workers:
                 first, future = waiting.pop(0)
                 yield first, future.result()

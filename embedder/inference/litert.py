@@ -1,4 +1,4 @@
-"""The LiteRT run time: one interpreter, opened and checked."""
+"""The LiteRT runtime: open an interpreter and validate its model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _announced = False
 
 @contextmanager
 def _no_announcement() -> Iterator[None]:
-    """Keep LiteRT's `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.` from stderr; all else gets there.
+    """Suppress LiteRT's `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.` on stderr; all else is passed on.
 
-    The runtime says it once, when the first interpreter of a process allocates its tensors (15 ms), and neither an
-    environment variable nor a call reaches that logger: so the file descriptor itself is turned aside, that once.
+    The runtime logs it once, when the first interpreter of a process allocates its tensors (15 ms), and neither an
+    environment variable nor a call controls that logger: so the file descriptor is redirected, that once.
     """
     global _announced
     with _announcing:
@@ -53,9 +53,9 @@ def _no_announcement() -> Iterator[None]:
 
 
 def open_interpreter(bundle: Bundle) -> Any:
-    """A LiteRT interpreter of one thread for the bundle's model.
+    """A single-threaded LiteRT interpreter of the bundle's model.
 
-    Raises BundleError for a model that is none, or is not of the shape that the bundle says.
+    Raises BundleError when the file is no LiteRT model, or its shapes are not those that the bundle states.
     """
     from ai_edge_litert.interpreter import Interpreter
 

@@ -1,4 +1,4 @@
-"""Two photos by their local features: the second look."""
+"""Matching of two photos by local features: near-duplicates, and re-ranking (the second look)."""
 
 from __future__ import annotations
 

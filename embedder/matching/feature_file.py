@@ -1,4 +1,4 @@
-"""Local features as the bytes of a file."""
+"""File format of local features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedder.errors import DetailsError
 from embedder.matching.local_features import DIM, STEP, LocalFeatures
 
 MAGIC = b"SKUD"
-#: Of the file, and of what is looked for in a reference photo: details of another version are made again.
+#: Of the format and of the REFERENCE detector settings: local features of another version are extracted again.
 VERSION = 2
 #: Magic, version, width, height, number of points; then the CRC-32 of these and of the arrays. Little-endian.
 HEADER = struct.Struct("<4s4H")
@@ -19,27 +19,28 @@ CHECKSUM = struct.Struct("<I")
 POINT_BYTES, DESCRIPTOR_BYTES = 4 * 2, DIM
 
 
-def to_bytes(details: LocalFeatures) -> bytes:
-    """Details -> a file of 16 bytes and 136 a point (400: 54,416 bytes). Raises DetailsError if a number does not fit.
+def to_bytes(features: LocalFeatures) -> bytes:
+    """Local features -> a file of 16 bytes plus 136 a point (400 points: 54,416 bytes).
 
-    Points are rounded to STEP; those that `find` made are multiples of it already and come back as they were.
+    Points are rounded to STEP; those of `detect` are multiples of it already and are restored exactly. Raises
+    DetailsError for arrays of other shapes and for numbers that do not fit the format.
     """
-    count = len(details)
-    if details.points.shape != (count, 4) or details.descriptors.shape != (count, DIM):
-        raise DetailsError(f"Points {details.points.shape} do not go with descriptors {details.descriptors.shape}.")
-    steps = np.round(details.points.astype(np.float64) / STEP)
+    count = len(features)
+    if features.points.shape != (count, 4) or features.descriptors.shape != (count, DIM):
+        raise DetailsError(f"Points {features.points.shape} do not go with descriptors {features.descriptors.shape}.")
+    steps = np.round(features.points.astype(np.float64) / STEP)
     limit = np.iinfo(np.uint16).max
-    if not ((steps >= 0) & (steps <= limit)).all() or max(count, details.width, details.height) > limit:
+    if not ((steps >= 0) & (steps <= limit)).all() or max(count, features.width, features.height) > limit:
         raise DetailsError("Details of a picture that is too large for their file.")
-    header = HEADER.pack(MAGIC, VERSION, details.width, details.height, count)
-    arrays: bytes = steps.astype("<u2").tobytes() + details.descriptors.tobytes()
+    header = HEADER.pack(MAGIC, VERSION, features.width, features.height, count)
+    arrays: bytes = steps.astype("<u2").tobytes() + features.descriptors.tobytes()
     return header + CHECKSUM.pack(zlib.crc32(arrays, zlib.crc32(header))) + arrays
 
 
 def from_bytes(raw: bytes) -> LocalFeatures:
-    """What `to_bytes` made -> the details; their arrays are read-only.
+    """Inverse of `to_bytes`; the arrays are read-only.
 
-    Raises DetailsError for anything else: another kind of file or version, cut short or longer, a bit that changed.
+    Raises DetailsError for anything else: another kind of file or version, a wrong length, a wrong checksum.
     """
     start = HEADER.size + CHECKSUM.size
     if raw[: len(MAGIC)] != MAGIC:

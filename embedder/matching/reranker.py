@@ -1,9 +1,9 @@
-"""The decision of the second look: which SKU of a shortlist a photo shows, if any, by calibrated weights.
+"""Re-ranking (the second look): which SKU of a shortlist a query shows, if any, by calibrated weights.
 
 A conditional logit (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): the utility of each
-SKU is a weighed sum of its features, that of "none of these" is 0, and the probability of each is its share of the
-exponentials of all. So inliers do not come first: a few that any two packs have weigh little against a clear cosine,
-and what all candidates have in common lifts all of them alike.
+SKU is a weighted sum of its features, that of "none of these" is 0, and the softmax of all gives the probabilities. So
+inliers alone do not decide: the few that any two packs share weigh little against a clear cosine, and what all
+candidates have in common raises all of them alike.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
 
-#: Of a SKU of the shortlist, in the order of the columns of `features`.
+#: Features of a shortlisted SKU, in the order of the columns of `features`; shown on the model card.
 FEATURES = {
     "constant": "1: what speaks against any match at all",
     "cosine": "of the query to the SKU's nearest photo",
@@ -32,23 +32,23 @@ FEATURES = {
     "own": "log(1 + points that agree with the SKU and not with its strongest rival), less the same of the rival",
     "print": "log(1 + points beyond chance that agree with no other SKU) x the share of the print that they cover",
 }
-#: So many inliers any two packs may have by chance, and spread over all of them.
+#: Inliers that any two packs may have by chance, spread over the whole pack.
 CHANCE = 6
-#: SKUs that an answer names. The nearest photo of each that the vector finds is always looked at.
+#: SKUs that an answer names. The nearest photo of each SKU that the vector finds is always verified.
 MATCHES = 5
 #: Photos on the gallery's shortlist; matched so many at a time, by so many threads.
 SHORTLIST, BATCH, THREADS = 30, 10, 2
-#: A first that is so probable after a batch ends the look: of 1,712 askings none was answered otherwise after the rest.
+#: Re-ranking stops after a batch when the first SKU is so probable: in 1,712 cases no later batch changed the answer.
 SETTLED = 0.99
-#: Packs in one place overlap by more than this share of the smaller one: look-alikes, and not two products.
+#: Outlines that share more than this of the smaller one are one pack (of look-alikes), not two products in the photo.
 OVERLAP = 0.3
-#: Below this probability the first by details is not even a guess, unless it would be a match but for its rival.
+#: Below this probability the re-ranked order is not used, unless the first SKU would match but for its rival.
 GUESS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A reference photo of the shortlist: its SKU, its cosine to the query, its details, and how they agree."""
+    """A reference photo of the shortlist: SKU, cosine to the query, local features, and how they agree."""
 
     sku: str
     cosine: float
@@ -58,7 +58,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class RankedSku:
-    """A SKU of the shortlist: its probability, what that would be if there were no other, and its best candidate."""
+    """A re-ranked SKU: its probability, the same if it were the only SKU (`alone`), and its best candidate."""
 
     sku: str
     probability: float
@@ -67,13 +67,13 @@ class RankedSku:
 
 
 def check_weights(look: RerankerWeights) -> None:
-    """Raises BundleError for weights of other features than this version has."""
+    """Raises BundleError for weights of features other than this version's."""
     if set(look.weights) != set(FEATURES):
         raise BundleError(f"The weights of the second look are of {sorted(look.weights)}, not {sorted(FEATURES)}.")
 
 
 def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedSku]:
-    """Candidates of a photo -> their SKUs, the most probable first."""
+    """Candidates of a query -> their SKUs, the most probable first."""
     if not candidates:
         return []
     skus, best, table = features(candidates)
@@ -85,29 +85,28 @@ def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedS
 
 
 def agrees(candidates: Sequence[Candidate]) -> bool:
-    """Whether any of them has something printed in common with the photo; if not, the first look's answer stands."""
+    """Whether any candidate has inliers beyond chance; if not, the answer by the embedding alone stands."""
     return any(_inliers(candidate) for candidate in candidates)
 
 
 def is_settled(weighed: Sequence[RankedSku]) -> bool:
-    """Whether the first is beyond doubt, whatever else is on the shortlist."""
+    """Whether the first SKU is certain, so that the rest of the shortlist need not be verified."""
     return bool(weighed) and weighed[0].probability >= SETTLED
 
 
 def is_guess(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:
-    """Whether the first by details is at least a guess; if not, the matches stay in the order of the first look.
+    """Whether the re-ranked order is used; if not, the SKUs stay in the embedding's order.
 
-    Of two packs in one photo neither is likelier than not, and each would be a match by itself.
+    `alone` counts, too: of two packs in one photo neither reaches GUESS, but each would be a match by itself.
     """
     return bool(weighed) and (weighed[0].probability >= GUESS or weighed[0].alone >= look.accept)
 
 
 def decide(look: RerankerWeights, weighed: Sequence[RankedSku], matched: str = "") -> Answer:
-    """`match` for a first that is probable enough; `unknown` when none of these is the likeliest; else `ambiguous`.
+    """`match` from a probability of `accept` on; else `unknown` if "none of these" has over half, or `ambiguous`.
 
-    What the first look `matched` (a SKU) stays a match when it is first by details, too, however little they are worth.
-
-    So it is, too, when another product would be a match by itself and lies elsewhere in the photo: it shows both.
+    A SKU that the embedding alone `matched` stays a match when re-ranking puts it first, whatever its probability. A
+    match becomes `ambiguous` when another SKU would match by itself elsewhere in the photo: it shows both.
     """
     if weighed and (weighed[0].probability >= look.accept or weighed[0].sku == matched):
         both = any(one.alone >= look.accept and _apart(weighed[0].best, one.best) for one in weighed[1:])
@@ -116,7 +115,7 @@ def decide(look: RerankerWeights, weighed: Sequence[RankedSku], matched: str = "
 
 
 def _apart(one: Candidate, other: Candidate) -> bool:
-    """Whether two packs lie in different places of the photo: of the smaller outline less than OVERLAP is shared."""
+    """Whether two packs lie apart in the query: their outlines share less than OVERLAP of the smaller one."""
     outlines = [candidate.match.outline for candidate in (one, other)]
     if any(outline is None for outline in outlines):
         return False
@@ -126,7 +125,7 @@ def _apart(one: Candidate, other: Candidate) -> bool:
 
 
 def probabilities(utilities: Floats) -> Floats:
-    """Utilities [skus] -> the probability of each, [skus]; what is missing to 1 is that of none of them."""
+    """Utilities [skus] -> the probability of each, [skus]; the remainder to 1 is that of "none of these"."""
     highest = max(0.0, float(utilities.max(initial=0.0)))
     shares = np.exp(utilities - highest)
     found: Floats = shares / (shares.sum() + np.exp(-highest))
@@ -134,9 +133,9 @@ def probabilities(utilities: Floats) -> Floats:
 
 
 def features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Floats]:
-    """Candidates -> their SKUs, the place of the best candidate of each, and its features, [skus, features].
+    """Candidates -> their SKUs, the index of the best candidate of each, and its features, [skus, features].
 
-    Of a family of packs each agrees where they are alike. So a point of the query says something for a SKU only when it
+    Packs of one product family agree wherever they look alike, so a query point is evidence for a SKU only when it
     agrees with no other.
     """
     places: dict[str, list[int]] = {}
@@ -158,17 +157,17 @@ def features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Flo
 
 
 def _inliers(candidate: Candidate) -> int:
-    """Inliers that say something about the product: those beyond chance, and of a still camera none (see Match)."""
+    """Inliers that are evidence for the product: those beyond CHANCE, none of a still camera (see Agreement)."""
     return 0 if candidate.match.still else max(0, candidate.match.inliers - CHANCE)
 
 
 def _agreeing(candidate: Candidate) -> frozenset[int]:
-    """The query's points that agree."""
+    """Indices of the query's inliers."""
     return frozenset(candidate.match.pairs[:, 0].tolist()) if _inliers(candidate) else frozenset()
 
 
 def _print(candidate: Candidate, shared: Counter[int]) -> float:
-    """How much print of the reference is found again that no other SKU has; `shared`: by how many each point is."""
+    """How much of the reference's print agrees with no other SKU; `shared`: how many SKUs agree with each point."""
     pairs = candidate.match.pairs
     own = pairs[[shared[point] == 1 for point in pairs[:, 0].tolist()]] if _inliers(candidate) else pairs[:0]
     if len(own) <= CHANCE:
@@ -177,7 +176,7 @@ def _print(candidate: Candidate, shared: Counter[int]) -> float:
 
 
 def _best_other(values: Floats) -> Floats:
-    """[n] -> the highest of the others, [n]. Without another its own: being the only one says nothing for it."""
+    """[n] -> the highest of the others, [n]; without others its own, since being the only one is no evidence."""
     if len(values) < 2:
         return values
     second, first = np.sort(values)[-2:]
@@ -185,7 +184,7 @@ def _best_other(values: Floats) -> Floats:
 
 
 def _own(agreeing: Sequence[frozenset[int]]) -> Floats:
-    """Query points that agree with each SKU -> log of those that are its own against its strongest rival's own, [n]."""
+    """Query points that agree with each SKU -> [n]: log1p of its own less log1p of its strongest rival's own."""
     order = sorted(range(len(agreeing)), key=lambda place: -len(agreeing[place]))
     own = np.zeros(len(agreeing))
     if len(order) > 1:

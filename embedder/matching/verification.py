@@ -1,9 +1,8 @@
-"""Verify: do two photos show the same pack? Their details matched, and one affine map asked to explain the matches.
+"""Spatial verification: do two photos show the same pack? Local features are matched, then fitted by one affine map.
 
-Spatial verification (Philbin et al. 2007, "Object retrieval with large vocabularies and fast spatial matching") of
-pairs that pass the ratio test (Lowe 2004, "Distinctive image features from scale-invariant keypoints"). What comes out
-are measurements; what they are worth is for the calibrated decision to say. Where the pack lies is then asked once
-more, in perspective.
+Philbin et al. 2007, "Object retrieval with large vocabularies and fast spatial matching", on pairs that pass the ratio
+test (Lowe 2004, "Distinctive image features from scale-invariant keypoints"). The results are measurements, which
+the calibrated re-ranking weighs. The pack's outline is then refined by a homography.
 """
 
 from __future__ import annotations
@@ -24,27 +23,32 @@ Floats = npt.NDArray[np.float32]
 
 #: A pair counts when its distance is less than this share of the distance to the second nearest (Lowe 2004, 7.1).
 RATIO = 0.8
-#: How far from its place, in pixels of the query's details, a point may be mapped. A pack that is tilted is seen in
-#: perspective, which an affine map only comes near to.
+#: Reprojection error of an inlier of the affine map, in pixels of the query's scaled picture, at most. Wide, since an
+#: affine map only approximates the perspective of a tilted pack.
 TOLERANCE = 8.0
+#: RANSAC iterations at most, of the affine map and of the homography.
 TRIES = 1000
+#: Of RANSAC for the affine map.
 CONFIDENCE = 0.99
-#: Three pairs fit an affine map whatever they are: the fourth is the first that says anything.
+#: Any three pairs fit an affine map: the fourth is the first evidence.
 MIN_INLIERS = 4
-#: What a pack in front of a camera can look like: its scale in the query, and how much longer than across it may get.
+#: Least and greatest plausible scale of a pack in the query, relative to the reference.
 SCALES = (0.1, 10.0)
+#: Greatest plausible ratio of the map's singular values: how much it may stretch one direction over another.
 SHEAR = 4.0
-#: An inlier's own angle and size must go with the map: turned by at most so many degrees, and within this factor.
+#: An inlier's own angle must agree with the map within this many degrees.
 MAX_TURN = 40.0
+#: And its own size within this factor.
 MAX_RESIZE = 2.5
-#: A map that neither turns nor resizes by more than this share comes from a tripod, not from a hand at a till.
+#: A map that differs from a plain scaling to the query's size by less than this share: a tripod, not a hand at a till.
 STILL = 0.03
-#: So many inliers are asked for perspective: with fewer, its two numbers more would fit their noise.
+#: Inliers needed to fit a homography: with fewer, its two additional parameters would fit noise.
 MIN_PERSPECTIVE = 10
-#: What the affine map misses by less than this many TOLERANCE may be right in perspective, within so many pixels.
+#: Pairs that the affine map misses by at most this many TOLERANCE are candidates of the homography.
 LOOSE = 3.0
+#: Reprojection error of the homography's inliers, in pixels, at most.
 EXACT = 5.0
-#: How much nearer to the camera one corner of a pack may be than another.
+#: Greatest plausible ratio of the depths of two corners of a pack.
 DEPTH = 3.0
 
 
@@ -52,15 +56,14 @@ DEPTH = 3.0
 class Agreement:
     """How well a query photo agrees with a reference photo.
 
-    `inliers` is the number of places of the reference that are found again where one affine map puts them, `tentative`
-    that of the pairs that looked alike to begin with, `share` is inliers / tentative (0 without any). `area` is the
-    share of the convex hull of all the reference's points that the hull of the inliers covers: all that is printed on a
-    pack, or only the logo that it has in common with another. `pairs` is [inliers, 2]: indices into the query's points
-    and into the reference's. `transform` is float64 [2, 3], pixels of the reference's details -> pixels of the query's.
-    `outline` is float32 [4, 2]: the reference's corners in the query photo, x and y in shares of its width and height
-    (beyond 0..1: outside), from the reference's top left clockwise, seen in perspective, unless the pairs are too few
-    to tell. `still`: the map neither turns nor resizes: two
-    photographs of one camera that did not move, or one that was edited. What they share may be all but the product.
+    `tentative` is the number of pairs that pass the ratio test, `inliers` the number of those that fit one affine map,
+    `share` is inliers / tentative (0 without any). `area` is the share of the convex hull of all the reference's points
+    that the hull of its inliers covers: all the print of a pack, or only a logo that it shares with another. `pairs` is
+    [inliers, 2]: indices into the query's points and into the reference's. `transform` is float64 [2, 3], pixels of the
+    reference's scaled picture -> pixels of the query's. `outline` is float32 [4, 2]: the reference's corners in the
+    query photo, x and y in shares of its width and height (beyond 0..1: outside), clockwise from the reference's top
+    left, by a homography if there are pairs enough. `still`: the map neither turns nor resizes: two photos of a camera
+    that did not move, or an edited copy; what they share may be everything but the product.
     """
 
     inliers: int = 0
@@ -74,17 +77,17 @@ class Agreement:
 
 
 def verify(query: LocalFeatures, reference: LocalFeatures) -> Agreement:
-    """Match the details of two photos. Where nothing agrees: 0 inliers and no transform, never an error.
+    """Match and verify the local features of two photos. Without agreement: 0 inliers and no transform, never an error.
 
-    The same details give the same match: all distances are exact, and OpenCV's RANSAC starts from a fixed seed.
+    Deterministic: all distances are exact, and OpenCV's RANSAC starts from a fixed seed.
     """
     return _verify(query, _convert(query), reference)
 
 
 def verify_many(query: LocalFeatures, references: Iterable[LocalFeatures], threads: int = 2) -> list[Agreement]:
-    """Match a query's details with those of each reference -> the matches, in order; side by side on `threads` threads.
+    """`verify` a query against each reference -> the agreements, in order; in parallel on `threads` threads.
 
-    Products of matrices and OpenCV run outside Python's lock.
+    Matrix products and OpenCV release Python's lock (GIL).
     """
     converted = _convert(query)
     if threads == 1:
@@ -93,9 +96,9 @@ def verify_many(query: LocalFeatures, references: Iterable[LocalFeatures], threa
         return list(pool.map(lambda reference: _verify(query, converted, reference), references))
 
 
-def _convert(details: LocalFeatures) -> Floats:
+def _convert(features: LocalFeatures) -> Floats:
     """Descriptors as float32 [n, 128]. Twice the sum of 128 products of bytes is below 2^24: exact, in any order."""
-    return details.descriptors.astype(np.float32)
+    return features.descriptors.astype(np.float32)
 
 
 def _verify(query: LocalFeatures, converted: Floats, reference: LocalFeatures) -> Agreement:
@@ -112,7 +115,7 @@ def _verify(query: LocalFeatures, converted: Floats, reference: LocalFeatures) -
         maxIters=TRIES,
         confidence=CONFIDENCE,
     )
-    if found is None:  # all in one line
+    if found is None:  # collinear points
         return nothing
     transform = np.asarray(found, np.float64)
     if not is_plausible(transform):
@@ -138,15 +141,15 @@ def _verify(query: LocalFeatures, converted: Floats, reference: LocalFeatures) -
 
 
 def tentative_pairs(query: Floats, reference: Floats) -> Pairs:
-    """Descriptors, float32 [n, 128] and [m, 128] -> [k, 2] indices of pairs that passed the ratio test, nearest first.
+    """Descriptors, float32 [n, 128] and [m, 128] -> [k, 2] indices of pairs that pass the ratio test, nearest first.
 
-    A reference point that is the nearest of several query points goes to the nearest of them. Without a second
+    A reference point that is nearest to several query points is paired with the nearest of them. Without a second
     reference point there is no ratio, and so no pair.
     """
     if not len(query) or len(reference) < 2:
         return np.empty((0, 2), np.intp)
     own = np.einsum("ij,ij->i", query, query)
-    # Squared distances, less what is the same in a whole row: the query point's own square.
+    # Squared distances, less the query point's own square, which is constant in a row.
     squares = query @ (-2 * reference).T
     squares += np.einsum("ij,ij->i", reference, reference)
     rows = np.arange(len(query))
@@ -162,16 +165,16 @@ def tentative_pairs(query: Floats, reference: Floats) -> Pairs:
 
 
 def _one_a_place(pairs: Pairs, query: LocalFeatures, reference: LocalFeatures) -> Pairs:
-    """Only the nearest of the pairs that join the same two places: a keypoint of two angles agrees once, not twice."""
+    """Only the nearest of the pairs that join the same two positions: a keypoint of two angles counts once."""
     places = np.round(np.hstack([query.points[pairs[:, 0], :2], reference.points[pairs[:, 1], :2]]))
     _, first = np.unique(places, axis=0, return_index=True)
     return pairs[np.sort(first)]
 
 
 def is_plausible(transform: Transform) -> bool:
-    """Can a camera have seen the reference so? Affine [2, 3] -> not mirrored, collapsed, blown up or sheared.
+    """Whether a camera can have seen the reference so: affine [2, 3] -> not mirrored, nor of extreme scale or shear.
 
-    Its singular values are what the map makes of a length, at most and at least.
+    The map's singular values are its largest and its smallest scaling of a length.
     """
     if not np.isfinite(transform).all():
         return False
@@ -182,7 +185,7 @@ def is_plausible(transform: Transform) -> bool:
 
 
 def _goes_along(transform: Transform, there: Points, here: Points) -> npt.NDArray[np.bool_]:
-    """Points [n, 4] of reference and query -> [n]: the keypoint itself is turned and resized as the map says.
+    """Points [n, 4] of reference and query -> [n]: whether the keypoint's own angle and size change as the map says.
 
     Chance puts a few points in the right places, seldom with the right angle and size too (weak geometric consistency:
     Jegou, Douze and Schmid 2008, "Hamming embedding and weak geometric consistency").
@@ -198,7 +201,7 @@ def _goes_along(transform: Transform, there: Points, here: Points) -> npt.NDArra
 
 
 def covered(reference: LocalFeatures, points: npt.NDArray[np.intp]) -> float:
-    """The share of all that is printed on a reference that some of its points cover: of one convex hull the other."""
+    """Area of the convex hull of some points of a reference, as a share of the hull of all its points."""
     return _hull(reference.points[points]) / max(_hull(reference.points), 1.0)
 
 
@@ -212,25 +215,25 @@ def _is_still(transform: Transform, query: LocalFeatures, reference: LocalFeatur
     return bool(np.abs(transform[:, :2] * resized - np.eye(2)).max() < STILL)
 
 
-def _corners(details: LocalFeatures) -> Floats:
-    width, height = details.width, details.height
+def _corners(features: LocalFeatures) -> Floats:
+    width, height = features.width, features.height
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
 
 
 def _mapped(places: Floats, by: Transform) -> tuple[Transform, Transform]:
-    """Places [n, 2] and a map [3, 3] -> where they come to, [n, 2], and how far away that is, [n]: 1 at the origin."""
+    """Positions [n, 2] and a homography [3, 3] -> mapped positions [n, 2], and their depths [n], 1 at the origin."""
     ends = places @ by[:, :2].T + by[:, 2]
     return ends[:, :2] / ends[:, 2:], ends[:, 2]
 
 
 def _in_perspective(affine: Transform, there: Floats, here: Floats, reference: LocalFeatures) -> Transform:
-    """The map [3, 3] of the pairs' places [n, 2] as a homography; the affine one where that is not plausible.
+    """The homography [3, 3] of the pairs' positions [n, 2]; the affine map where that is not plausible.
 
     By MAGSAC++ (Barath et al. 2020, "MAGSAC++, a fast, reliable and accurate robust estimator").
     """
     near = np.hypot(*(_mapped(there, affine)[0] - here).T) <= LOOSE * TOLERANCE
     found, _ = cv2.findHomography(there[near], here[near], cv2.USAC_MAGSAC, EXACT, maxIters=TRIES)
-    if found is None or not np.isfinite(found).all() or np.linalg.det(found) <= 0:  # none, or mirrored
+    if found is None or not np.isfinite(found).all() or np.linalg.det(found) <= 0:  # none found, or mirrored
         return affine
     _, depths = _mapped(_corners(reference), found)
     return found if 0 < depths.max() <= DEPTH * depths.min() else affine

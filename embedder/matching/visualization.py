@@ -1,7 +1,7 @@
-"""Proof: a picture for people that shows why two photos were taken for the same pack.
+"""Visualization of a match ("proof"): a picture that shows people why two photos were matched.
 
-The query photo and the reference photo together, the points that were found in both joined by lines, and the product's
-outline where it lies in the query photo. The measurements behind it are verify.py's.
+Query and reference photo together, lines between the inliers, and the product's outline in the query photo. The
+measurements are those of verification.py.
 """
 
 from __future__ import annotations
@@ -22,36 +22,46 @@ Floats = npt.NDArray[np.float64]
 Box = tuple[int, int, int, int]
 Color = tuple[int, int, int]
 
-#: The proof is so wide, and at most so high, in pixels: sharp on a phone, which shows it at half of that.
-WIDTH, HEIGHT = 960, 1280
+#: Width of the picture in pixels: sharp on a phone, which shows it at half of that.
+WIDTH = 960
+#: Height of the picture in pixels, at most.
+HEIGHT = 1280
+#: Between the two photos, in pixels.
 GAP = 12
-#: Two pictures that are together wider than this many times their height are put one above the other.
+#: Two photos that are together wider than this many times their common height are stacked.
 WIDEST = 2.0
 #: More lines than this hide what they join.
 LINES = 32
-#: Widths of lines and of the outline, how much wider their dark edge is, and the radius of a dot, in pixels.
-THIN, THICK, EDGE, DOT = 2, 5, 2, 4
+#: Width of a line, in pixels.
+LINE_WIDTH = 2
+#: Width of the outline, in pixels.
+OUTLINE_WIDTH = 5
+#: How much wider the dark edge of a line or outline is, in pixels.
+EDGE = 2
+#: Radius of a dot, in pixels.
+DOT = 4
+#: Background of the picture.
 GROUND: Color = (255, 255, 255)
 DARK: Color = (12, 16, 24)
 OUTLINE: Color = (48, 220, 90)
-#: Lines let what is below shine through: a bundle of them is no curtain.
+#: Lines are translucent: many side by side must not hide the photo.
 OPACITY = 0.75
-#: OpenCV takes places as counts of 1/16 of a pixel.
+#: Fractional bits of coordinates in OpenCV's drawing: 1/16 of a pixel.
 SHIFT = 4
-#: The ground of a catalog picture: its levels differ by so little from those of the picture's corner.
+#: A plain background, as of a catalog picture, differs from the picture's corner by at most so many levels of 255.
 PLAIN = 24
-#: What is taken around the matched points of a product on any other ground, as a share of the picture's sides.
+#: Margin around the matched points of a product on any other background, as a share of the picture's sides.
 MARGIN = 0.03
 
 
 def draw_agreement(
     query: Image.Image, reference: Image.Image, here: LocalFeatures, there: LocalFeatures, match: Agreement
 ) -> Image.Image:
-    """Query and reference, upright RGB pictures as images.decode gives them, and their details -> the proof, RGB.
+    """Query and reference, upright RGB pictures of images.decode, and their local features -> an RGB picture.
 
-    `match` is verify(here, there). WIDTH pixels wide, or narrower where it would be higher than HEIGHT; the query is on
-    the left, or above. At most LINES matched points are joined, those that are spread most evenly over the reference;
-    what of the product's outline lies outside of the query photo is cut off. Without a match both pictures are bare.
+    `match` is verify(here, there), `here` the query's features and `there` the reference's. The result is WIDTH pixels
+    wide, or narrower where it would be higher than HEIGHT; the query is on the left, or above. It shows at most LINES
+    inliers, spread evenly over the reference, and the outline, clipped to the query photo; without a match neither.
     """
     first, second = _places(query.size, reference.size)
     canvas = Image.new("RGB", second[2:], GROUND)
@@ -62,32 +72,32 @@ def draw_agreement(
     pixels = np.array(canvas)
     seen, known = (pixels[top:bottom, left:right] for left, top, right, bottom in (first, second))
     corners = _outline(match, known, there) * _size(first)
-    _stroke(seen, [np.vstack([corners, corners[:1]])], [OUTLINE], THICK, 1.0)
+    _stroke(seen, [np.vstack([corners, corners[:1]])], [OUTLINE], OUTLINE_WIDTH, 1.0)
     shown = match.pairs[_spread(there.points[match.pairs[:, 1], :2])]
     starts = _onto(here.points[shown[:, 0], :2], here, first)
     ends = _onto(there.points[shown[:, 1], :2], there, second)
     colors = _colors(ends)
-    _stroke(pixels, list(np.stack([starts, ends], axis=1)), colors, THIN, OPACITY)
+    _stroke(pixels, list(np.stack([starts, ends], axis=1)), colors, LINE_WIDTH, OPACITY)
     _stroke(pixels, [np.stack([place, place]) for place in (*starts, *ends)], colors * 2, 2 * DOT, 1.0)
     return Image.fromarray(pixels)
 
 
 def to_jpeg(proof: Image.Image) -> bytes:
-    """A proof -> the bytes of a JPEG file. Its colours are kept at full size, or thin lines would fade."""
+    """RGB picture -> the bytes of a JPEG file, without chroma subsampling, which would fade thin lines."""
     file = io.BytesIO()
     proof.save(file, "JPEG", quality=85, subsampling=0)
     return file.getvalue()
 
 
 def _places(query: tuple[int, int], reference: tuple[int, int]) -> tuple[Box, Box]:
-    """Sizes of both pictures -> where they are drawn: of one height beside, or of one width above each other."""
-    one, other = (width / height for width, height in (query, reference))
-    if one + other <= WIDEST:
-        high = int(min(HEIGHT, (WIDTH - GAP) / (one + other)))
-        wide, rest = (max(1, int(shape * high)) for shape in (one, other))
+    """Sizes of both photos -> where they are drawn: side by side at one height, or stacked at one width."""
+    first, second = (width / height for width, height in (query, reference))  # aspect ratios
+    if first + second <= WIDEST:
+        high = int(min(HEIGHT, (WIDTH - GAP) / (first + second)))
+        wide, rest = (max(1, int(aspect * high)) for aspect in (first, second))
         return (0, 0, wide, high), (wide + GAP, 0, wide + GAP + rest, high)
-    wide = int(min(WIDTH, (HEIGHT - GAP) / (1 / one + 1 / other)))
-    high, rest = (max(1, int(wide / shape)) for shape in (one, other))
+    wide = int(min(WIDTH, (HEIGHT - GAP) / (1 / first + 1 / second)))
+    high, rest = (max(1, int(wide / aspect)) for aspect in (first, second))
     return (0, 0, wide, high), (0, high + GAP, wide, high + GAP + rest)
 
 
@@ -95,16 +105,16 @@ def _size(box: Box) -> tuple[int, int]:
     return box[2] - box[0], box[3] - box[1]
 
 
-def _onto(points: npt.NDArray[np.float32], details: LocalFeatures, box: Box) -> Floats:
-    """Points [n, 2] of details -> their places on the canvas."""
-    shares = points.astype(np.float64) / (details.width, details.height)
+def _onto(points: npt.NDArray[np.float32], features: LocalFeatures, box: Box) -> Floats:
+    """Points [n, 2] of local features -> their positions on the canvas, in pixels."""
+    shares = points.astype(np.float64) / (features.width, features.height)
     return shares * _size(box) + box[:2]
 
 
 def _outline(match: Agreement, reference: Pixels, there: LocalFeatures) -> Floats:
-    """Where the product lies in the query photo, [4, 2] in shares of it: its box in the reference as the match sees it.
+    """The product's corners in the query photo, [4, 2] in shares of its sides: its box in the reference, mapped.
 
-    `match.outline` is that of the whole reference picture, with all that is around the product.
+    `match.outline` is that of the whole reference picture, including the background.
     """
     left, top, right, bottom = _product(reference, there.points[match.pairs[:, 1], :2] / (there.width, there.height))
     box = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]], np.float64)
@@ -114,9 +124,9 @@ def _outline(match: Agreement, reference: Pixels, there: LocalFeatures) -> Float
 
 
 def _product(reference: Pixels, places: Floats) -> list[float]:
-    """The product's left, top, right and bottom in the reference picture, in shares of it: all but a plain ground.
+    """The product's left, top, right and bottom in the reference, in shares of its sides: all but a plain background.
 
-    A photo by hand has no plain ground: there it is the box of the matched places [n, 2], with MARGIN around it.
+    A hand-held photo has no plain background: there it is the box of the matched points [n, 2], plus MARGIN.
     """
     levels = reference.astype(np.int16)
     corner, *others = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
@@ -131,7 +141,7 @@ def _product(reference: Pixels, places: Floats) -> list[float]:
 
 
 def _spread(places: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Places [n, 2] -> indices of at most LINES of them: each next is the one that is farthest from those before."""
+    """Points [n, 2] -> indices of at most LINES of them, by farthest point sampling."""
     chosen = [0]
     distances = np.full(len(places), np.inf)
     while len(chosen) < min(LINES, len(places)):
@@ -141,14 +151,14 @@ def _spread(places: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
 
 
 def _colors(places: Floats) -> list[Color]:
-    """Places [n, 2] -> a bright colour for each: those around their middle go once around the colour circle."""
+    """Points [n, 2] -> a bright colour for each; the hue is the direction from their mean."""
     angles = np.arctan2(*(places - places.mean(axis=0)).T)
     bright = [colorsys.hsv_to_rgb(angle / (2 * np.pi) % 1, 0.7, 1.0) for angle in angles.tolist()]
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in bright]
 
 
 def _stroke(pixels: Pixels, paths: list[Floats], colors: list[Color], width: int, opacity: float) -> None:
-    """Paths, each [n, 2] places, onto the pixels in place: smooth lines with a dark edge, seen on any ground."""
+    """Draw paths, [n, 2] each, onto the pixels in place: antialiased, with a dark edge, visible on any background."""
     layer = np.full_like(pixels, DARK)
     masks = np.zeros((2, *pixels.shape[:2]), np.uint8)
     for path, color in zip(paths, colors, strict=True):

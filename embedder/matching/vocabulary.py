@@ -1,7 +1,7 @@
-"""Visual words: the descriptors of a photo, quantized by a vocabulary, as a sparse vector.
+"""Visual words (bag of words): a photo's descriptors, quantized by a vocabulary, as a sparse vector.
 
-Sivic and Zisserman 2003 ("Video Google"). Two photos that show the same print share words, wherever the print lies and
-however it is turned, so that an inverted index finds the few references that are worth a closer look (verify.py).
+Sivic and Zisserman 2003 ("Video Google"). Two photos of the same print share words, whatever its position and rotation,
+so an inverted index finds the few references that are worth a spatial verification (verification.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from embedder.errors import BundleError
 from embedder.matching.local_features import DIM, REFERENCE, LocalFeatures
 
-#: Of the groups that words lie in, a descriptor is compared with the words of so many, those that it is nearest to: of
-#: 16,384 words a sixteenth, among which is the nearest one for 91 of 100 descriptors. Recall suffers nothing.
+#: Groups searched for a descriptor's nearest word, those with the nearest centres: a sixteenth of 16,384 words, which
+#: holds the nearest word of 91 in 100 descriptors. Recall does not suffer.
 NEAR = 8
-#: Words to a group, about.
+#: Words in a group, about.
 GROUP = 128
 #: Descriptors compared with a group at a time, so that their distances stay in a core's cache.
 _CHUNK = 64
@@ -39,11 +39,11 @@ class VisualWords:
 
 
 class Vocabulary:
-    """Visual words: `centres` uint8 [words, 128], in the space of Details.descriptors. Safe to use from many threads.
+    """Visual words: `centres` uint8 [words, 128], in the space of LocalFeatures.descriptors. Thread-safe.
 
-    They lie group by group: those of group g are `starts[g]` to `starts[g + 1]` (int64 [groups + 1]), around
-    `groups[g]` (uint8 [groups, 128]). Without groups all are one. A tree of two levels (Nister and Stewenius 2006,
-    "Scalable recognition with a vocabulary tree"), of which more than one branch is followed.
+    A two-level tree (Nister and Stewenius 2006, "Scalable recognition with a vocabulary tree") of which the NEAR best
+    branches are followed: the words of group g are `starts[g]` to `starts[g + 1]` (int64 [groups + 1]), their centre is
+    `groups[g]` (uint8 [groups, 128]). Without groups all words are one group. Raises BundleError for other shapes.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Read what `to_bytes` made. Raises BundleError when it is something else.
+        """Read a file of `to_bytes`. Raises BundleError when it is something else.
 
-        Bundles made before words lay in groups are read, too, unless their descriptors count for several words.
+        Files without groups, of older bundles, are read, too, unless they assign a descriptor to several words.
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
@@ -92,7 +92,7 @@ class Vocabulary:
         return file.getvalue()
 
     def assign(self, descriptors: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """uint8 [n, 128] -> the nearest word of each, int64 [n], among those of the NEAR groups nearest to it."""
+        """uint8 [n, 128] -> the nearest word of each, int64 [n], searched in its NEAR nearest groups."""
         rows = descriptors.astype(np.float32)
         least, nearest = np.full(len(rows), np.inf, np.float32), np.zeros(len(rows), np.int64)
         asked = np.argpartition(self._top.distances(rows), self._near - 1, axis=1)[:, : self._near].ravel()
@@ -109,28 +109,27 @@ class Vocabulary:
                 nearest[some[closer]] = word[closer] + self.starts[group]
         return nearest
 
-    def encode(self, details: LocalFeatures) -> VisualWords:
-        """The sparse vector of a photo; of no words for one without details.
+    def encode(self, features: LocalFeatures) -> VisualWords:
+        """Local features -> the photo's sparse vector, without words if it has no features.
 
-        By its strongest descriptors, as many as a reference photo has. A word counts once, however often a photo holds
-        it: a repeated texture says the same thing again (Jegou et al. 2009, burstiness). How rare a word is in the
-        gallery is the gallery's to know: it weighs by IDF.
+        Uses the strongest descriptors, at most as many as a reference photo has. Word counts are binary: a repeated
+        texture is no further evidence (Jegou et al. 2009, burstiness). The IDF is the gallery's to apply.
         """
-        indexes = np.unique(self.assign(details.descriptors[: REFERENCE.count]))
+        indexes = np.unique(self.assign(features.descriptors[: REFERENCE.count]))
         return VisualWords(indexes.astype(np.uint32), np.full(len(indexes), max(len(indexes), 1) ** -0.5, np.float32))
 
 
 class Centres:
-    """Centres uint8 [n, 128], ready to be compared with."""
+    """Cluster centres uint8 [n, 128], prepared for distance computation."""
 
     def __init__(self, centres: npt.NDArray[np.uint8]) -> None:
         self._columns = np.ascontiguousarray(centres.T, np.float32)
         self._half_lengths = 0.5 * (self._columns**2).sum(axis=0)
 
     def distances(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 [m, 128], of bytes -> [m, n]: half the squared distance, less half of x x, which is the same for all.
+        """float32 [m, 128] of byte values -> [m, n]: half the squared distance, less the row's constant |x|^2 / 2.
 
-        Exact in any order: below 2^24.
+        Exact in any order of summation: below 2^24.
         """
         found: npt.NDArray[np.float32] = self._half_lengths - rows @ self._columns
         return found

@@ -1,4 +1,4 @@
-"""Learn a vocabulary of visual words from photos: k-means of their descriptors."""
+"""Train a vocabulary of visual words: k-means on the descriptors of photos."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from embedder.errors import DataError, ImageError
 from embedder.matching.local_features import DIM, QUERY, REFERENCE, extract
 from embedder.matching.vocabulary import GROUP, Vocabulary
 
-#: Of k-means.
+#: Iterations of k-means.
 ROUNDS = 20
 
 
 def train_vocabulary(descriptors: npt.NDArray[np.uint8], words: int, *, seed: int = 1) -> Vocabulary:
-    """k-means of descriptors uint8 [n, 128] -> a vocabulary of so many words. Needs faiss (extra `train`).
+    """k-means on descriptors uint8 [n, 128] -> a vocabulary of `words` words. Needs faiss (extra `train`).
 
     Raises DataError for fewer descriptors than words.
     """
@@ -29,16 +29,16 @@ def train_vocabulary(descriptors: npt.NDArray[np.uint8], words: int, *, seed: in
 
 
 def grouped(centres: npt.NDArray[np.uint8], seed: int = 1) -> Vocabulary:
-    """Words uint8 [n, 128] in any order -> a vocabulary of them, in groups. Needs faiss (extra `train`)."""
+    """Words uint8 [n, 128] in any order -> a vocabulary that has them in groups. Needs faiss (extra `train`)."""
     groups = _means(centres, max(1, len(centres) // GROUP), seed)
     owner = Vocabulary(groups).assign(centres)
-    held, counts = np.unique(owner, return_counts=True)
+    filled, counts = np.unique(owner, return_counts=True)
     order = np.argsort(owner, kind="stable")
-    return Vocabulary(centres[order], groups[held], np.concatenate([[0], np.cumsum(counts)]))
+    return Vocabulary(centres[order], groups[filled], np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _means(rows: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
-    """k-means of rows uint8 [n, 128] -> uint8 [count, 128]."""
+    """k-means on rows uint8 [n, 128] -> uint8 [count, 128]."""
     import faiss
 
     means = faiss.Kmeans(DIM, count, niter=ROUNDS, seed=seed, max_points_per_centroid=100, min_points_per_centroid=1)
@@ -50,9 +50,10 @@ def _means(rows: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np
 def train_from_photos(
     paths: Sequence[Path], words: int, *, photos: int = 4000, seed: int = 1
 ) -> tuple[Vocabulary, int, list[str]]:
-    """A vocabulary of the details of photo files: (vocabulary, photos read, a line for each that can't be).
+    """Photo files -> (vocabulary of `words` words, photos read, a line for each unusable photo).
 
-    Of more than `photos` files as many are drawn by the seed. Raises DataError when they have too few details.
+    Of more than `photos` files, that many are drawn by the seed. Raises DataError when they have fewer descriptors than
+    `words`.
     """
     order = np.random.default_rng(seed).permutation(len(paths))[:photos]
 
@@ -64,7 +65,7 @@ def train_from_photos(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(read, [paths[place] for place in sorted(order)]))
-    broken = [one for one in found if isinstance(one, str)]
-    read_in = [one for one in found if not isinstance(one, str)]
-    descriptors = np.concatenate(read_in) if read_in else np.empty((0, DIM), np.uint8)
-    return train_vocabulary(descriptors, words, seed=seed), len(read_in), broken
+    broken = [result for result in found if isinstance(result, str)]
+    usable = [result for result in found if not isinstance(result, str)]
+    descriptors = np.concatenate(usable) if usable else np.empty((0, DIM), np.uint8)
+    return train_vocabulary(descriptors, words, seed=seed), len(usable), broken

@@ -1,1 +1,1 @@
-"""Networks (TensorFlow): backbones, heads, weights. It imports nothing by itself."""
+"""Networks (TensorFlow): backbones, heads, weights. Importing the package alone does not load TensorFlow."""

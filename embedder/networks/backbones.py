@@ -1,4 +1,4 @@
-"""Backbone + head: the network whose output is a unit-length vector. Imports TensorFlow (extra `train`)."""
+"""Backbones: feature extractors of Keras, with their preprocessing. Imports TensorFlow (extra `train`)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ class Backbone:
 
     name: str
     build: Callable[[str | None], Keras]
-    #: Keras offers an ImageNet download for it; if not, `--weights PATH` is the only trained start.
+    #: Whether Keras offers an ImageNet download; if not, only `--weights PATH` gives pretrained weights.
     downloads: bool
 
 
-#: Any size: the network is fully convolutional, and one training may grow its photos.
+#: Any size: the network is fully convolutional, and a schedule may increase the size during training.
 SHAPE = (None, None, 3)
-#: Mean and deviation of ImageNet's photos, RGB 0..1, and mean of 0..255 as Caffe's networks take it, BGR: those of
-#: keras.applications.imagenet_utils.preprocess_input, modes `torch` and `caffe`.
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Mean of ImageNet's photos, RGB 0..1: keras.applications.imagenet_utils.preprocess_input, mode `torch`.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+#: Standard deviation of the same.
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+#: Mean of ImageNet's photos, BGR 0..255, as Caffe's networks take it: preprocess_input, mode `caffe`.
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
@@ -60,8 +62,8 @@ def _efficientnetb0(weights: str | None) -> Keras:
     network = tf.keras.applications.EfficientNetB0(input_shape=SHAPE, include_top=False, weights=None)
     _set_normalization(network, IMAGENET_MEAN, [deviation**2 for deviation in IMAGENET_DEVIATION])
     if weights is not None:
-        # With a download, Keras adds a layer that mends its normalization; without, it normalizes nothing. Both must
-        # be one network here, or the checkpoint of a training that began with the download would fit no other.
+        # With a download, Keras adds a layer that corrects its normalization; without, it normalizes nothing. Both must
+        # be the same network here, or a checkpoint of a training that began with the download would fit no other.
         trained = tf.keras.applications.EfficientNetB0(input_shape=SHAPE, include_top=False, weights=weights)
         for target, source in zip(network.weights, trained.weights, strict=True):
             if not target.name.startswith("normalization"):
@@ -101,17 +103,17 @@ def _efficientnetlite0(weights: str | None) -> Keras:
 
 
 def _set_normalization(network: Keras, mean: Sequence[float], variance: Sequence[float]) -> None:
-    """Make a network's Normalization layer (x - mean) / sqrt(variance), by channel."""
-    # By type: Keras numbers the names of layers that it builds a second time.
-    layer = next(one for one in network.layers if isinstance(one, tf.keras.layers.Normalization))
+    """Set a network's Normalization layer to (x - mean) / sqrt(variance), by channel."""
+    # By type: Keras appends a number to the name when it builds a layer a second time.
+    layer = next(layer for layer in network.layers if isinstance(layer, tf.keras.layers.Normalization))
     layer.mean = tf.reshape(tf.constant(mean, layer.compute_dtype), (1, 1, 1, 3))
     layer.variance = tf.reshape(tf.constant(variance, layer.compute_dtype), (1, 1, 1, 3))
 
 
 #: By name, as recipe.BACKBONES lists them.
 BACKBONES: dict[str, Backbone] = {
-    one.name: one
-    for one in (
+    backbone.name: backbone
+    for backbone in (
         Backbone("mobilenetv3large", _mobilenetv3large, downloads=True),
         Backbone("mobilenetv3small", _mobilenetv3small, downloads=True),
         Backbone("mobilenetv2", _mobilenetv2, downloads=True),
@@ -121,16 +123,16 @@ BACKBONES: dict[str, Backbone] = {
         Backbone("vgg16", _vgg16, downloads=True),
     )
 }
-#: Of the mean and variance in batch-norm layers, a step. Keras's MobileNets come with 0.999: a few hundred steps would
-#: hardly move statistics that the weights have left behind, and the network served would see by wrong ones.
+#: Momentum of batch-norm's running mean and variance, a step. Keras's MobileNets have 0.999: after a few hundred steps
+#: the statistics would lag behind the weights, and the served network would use wrong ones.
 MOMENTUM = 0.99
 
 
 def build_backbone(name: str, weights: str) -> Keras:
-    """`weights`: ``imagenet`` (Keras's download), ``none`` (random), ``released`` (what the released bundle was made
-    of) or the path of an .npz of arrays.
+    """Build a backbone: RGB 0..255 [n, h, w, 3] -> features [n, h', w', channels].
 
-    Raises WeightsError when they can't be had or do not fit.
+    `weights`: ``imagenet`` (Keras's download), ``none`` (random), ``released`` (those of the released bundle) or the
+    path of an .npz of arrays. Raises WeightsError when they can't be loaded or do not fit.
     """
     backbone = BACKBONES[name]
     if weights == "imagenet":

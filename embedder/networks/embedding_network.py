@@ -1,4 +1,4 @@
-"""A backbone and a head: photo -> unit vector."""
+"""Embedding network: backbone and head, photo -> unit vector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADS = ("pooled", "flatten")
 
 @contextmanager
 def computing(mixed: bool) -> Iterator[None]:
-    """Networks built inside compute in float16 and keep their weights in float32, if `mixed`; else all in float32."""
+    """Set the precision of networks built inside: float16 with float32 weights if `mixed`, else float32."""
     before = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
     try:
@@ -26,8 +26,9 @@ def computing(mixed: bool) -> Iterator[None]:
 def build_embedder(backbone: Keras, head: str, dim: int, size: int | None = None, seed: int = 1) -> Keras:
     """Backbone -> pooled or Flatten head -> Dense `dim` -> unit length.
 
-    RGB 0..255 [n, h, w, 3] -> float32 [n, dim]. `flatten` is the paper's head and needs a fixed `size`.
-    The Dense layer starts orthogonal, by the seed: a projection that keeps the distances of the start's features.
+    RGB 0..255 [n, h, w, 3] -> float32 [n, dim]. `flatten` is the paper's head; it needs a fixed `size` in pixels and
+    raises ValueError without one. The Dense layer is initialized orthogonal, by the seed: a projection that preserves
+    the distances of the initial features.
     """
     if head == "flatten" and size is None:
         raise ValueError("the Flatten head needs a fixed size")
@@ -35,7 +36,7 @@ def build_embedder(backbone: Keras, head: str, dim: int, size: int | None = None
     photo = tf.keras.Input((side, side, 3), name="photo")
     features = backbone(photo)
     layer = tf.keras.layers.Flatten() if head == "flatten" else tf.keras.layers.GlobalAveragePooling2D()
-    # In float32 whatever computes the rest: float16's eps would be lost in the length that is divided by.
+    # Always float32: in float16 the epsilon of the normalization would be rounded away.
     dense = tf.keras.layers.Dense(
         dim, dtype="float32", kernel_initializer=tf.keras.initializers.Orthogonal(seed=seed), name="embedding"
     )

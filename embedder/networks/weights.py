@@ -1,4 +1,4 @@
-"""Arrays of weights: where a training starts, and what it leaves."""
+"""Weight files (.npz): the initial weights of a training, and the weights that it exports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from embedder.errors import WeightsError
 
 Keras = Any  # TensorFlow 2.15 ships no types
 
-#: The arrays that the released bundle was made of, beside it: where a retailer's own training starts best.
+#: The weights of the released bundle, beside it: the best initial weights for a retailer's own training.
 START_FILE = "start.npz"
 #: The Dense layer's arrays in an .npz.
 HEAD_ARRAYS = ("embedding/kernel", "embedding/bias")
 
 
 def arrays_path(weights: str) -> Path | None:
-    """The .npz that a start is read from; None for ``imagenet`` and ``none``."""
+    """The .npz that initial weights are read from; None for ``imagenet`` and ``none``."""
     if weights in ("imagenet", "none"):
         return None
     return RELEASED / START_FILE if weights == "released" else Path(weights)
@@ -35,13 +35,13 @@ def load_arrays(network: Keras, path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file. Give an .npz of arrays, 'imagenet' or 'none'.")
     try:
-        with zipfile.ZipFile(path):  # np.load would take other files, too, and give something else than an archive
+        with zipfile.ZipFile(path):  # np.load accepts other files, too, and returns something else than an archive
             pass
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in stored.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"--weights {path}: not an .npz of arrays ({error}).") from error
-    # The Normalization layer holds its mean, variance and count as weights: constants of the builder, in no file.
+    # The Normalization layer counts its mean, variance and count as weights; the builder sets them, no file has them.
     targets = [w for w in network.weights if not w.name.startswith("normalization")]
     arrays = {name: array for name, array in arrays.items() if name not in HEAD_ARRAYS}
     in_order = set(arrays) == {f"a{i}" for i in range(len(arrays))}
@@ -57,9 +57,9 @@ def load_arrays(network: Keras, path: Path) -> None:
 
 
 def load_head(network: Keras, path: Path) -> bool:
-    """Set the Dense layer of an embedder from the .npz that its backbone came from; False if it holds none that fits.
+    """Set the Dense layer of an embedder from the .npz of its backbone; False if the file holds none that fits.
 
-    Raises nothing for a file without a head: arrays of a backbone alone are a start, too.
+    A file without a head is no error: weights of a backbone alone are valid initial weights.
     """
     dense = network.get_layer("embedding")
     with np.load(path, allow_pickle=False) as stored:
@@ -71,9 +71,9 @@ def load_head(network: Keras, path: Path) -> bool:
 
 
 def save_arrays(network: Keras, path: Path) -> None:
-    """Write an embedder's arrays, its Dense layer's with them, as `load_arrays` and `load_head` take them (float16)."""
+    """Write an embedder's arrays, including the Dense layer's, for `load_arrays` and `load_head` (float16)."""
     kept = {w.name.removesuffix(":0"): w.numpy() for w in network.weights if not w.name.startswith("normalization")}
-    # Statistics of a batch-norm may lie beyond what float16 holds; they are few.
+    # Float32 for batch-norm statistics, which may exceed float16's range; they are few.
     arrays = {
         name: array.astype(np.float32 if name.endswith(("variance", "mean")) else np.float16)
         for name, array in kept.items()

@@ -1,1 +1,1 @@
-"""The training (TensorFlow, but for recipe and epoch_log). It imports nothing by itself."""
+"""Training (TensorFlow, except recipe and epoch_log). Importing the package alone does not load TensorFlow."""

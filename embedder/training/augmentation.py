@@ -1,4 +1,4 @@
-"""Photos, changed as cameras and light change them."""
+"""Data augmentation: random changes as of cameras and light, and mixing of photos (mixup, CutMix)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from embedder import images
 def augment(picture: Image.Image, size: int, rng: np.random.Generator) -> images.Pixels:
     """RGB picture -> a random view, uint8 [size, size, 3].
 
-    A crop of 35 to 100 % of the area, mirrored half of the time, turned by up to 20 degrees, brighter or darker,
-    more or less contrast, a little color cast, at times blurred or with a patch covered. Hue is left alone: color is
-    what tells a green apple from a red one.
+    Random crop (35 to 100 % of the area), horizontal flip, rotation by up to 20 degrees, contrast, brightness, a slight
+    color cast, and sometimes blur or random erasing. No hue jitter: color is what tells a green apple from a red one.
     """
     width, height = picture.size
     area = rng.uniform(0.35, 1.0) * width * height
@@ -45,8 +44,8 @@ def augment(picture: Image.Image, size: int, rng: np.random.Generator) -> images
 
 
 def mix(pixels: Any, targets: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Mix each photo with another of the batch: half of the time blended (Zhang et al. 2018, mixup), half of the time
-    a rectangle of it pasted in (Yun et al. 2019, CutMix); targets in the same share.
+    """Mix each photo with another of the batch: mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019), with equal
+    probability; targets are mixed in the same proportion.
 
     pixels float32 [n, size, size, 3], targets float32 [n, skus] -> the same shapes.
     """

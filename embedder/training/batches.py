@@ -1,6 +1,6 @@
 """Photo folders -> P x K batches (P SKUs, K photos each), augmented.
 
-Every batch is a function of (seed, step) alone, so a resumed training sees exactly what an unbroken one would.
+Every batch is a function of (seed, step) alone, so a resumed training sees exactly the batches of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from embedder.errors import DataError, ImageError
 from embedder.training.augmentation import augment
 
 Labels = npt.NDArray[np.int32]
-#: Step -> (label, photo) of each place in its batch.
+#: Step -> (label, photo) of each position in its batch.
 Draw = Callable[[int], list[tuple[int, Path]]]
 
 
@@ -31,7 +31,7 @@ class Batch:
 
 
 def read(path: Path, size: int) -> images.Pixels:
-    """One photo file -> uint8 [size, size, 3], the same way as when serving. Raises ImageError naming the file."""
+    """One photo file -> uint8 [size, size, 3], preprocessed as for serving. Raises ImageError naming the file."""
     try:
         return images.load(path.read_bytes(), size)
     except ImageError as error:
@@ -39,12 +39,12 @@ def read(path: Path, size: int) -> images.Pixels:
 
 
 class PKBatches:
-    """P x K batches of augmented photos, drawn by (seed, step), prepared ahead on threads.
+    """P x K batches of augmented photos, drawn by (seed, step), prefetched on threads.
 
     With `balance` 0 the SKUs come in rounds: a shuffled order, p at a time, so that rare and frequent SKUs weigh the
-    same. Where p does not divide their number, the last few of a round's order sit that round out. Otherwise a SKU of
-    n photos is drawn with a chance as n ** balance: several sets in one training, some with hundreds of SKUs of one
-    photo, then share the batches by what there is to learn from them.
+    same; where p does not divide their number, the last few of the order are skipped in that round. Otherwise a SKU of
+    n photos is drawn with probability proportional to n ** balance: several sets in one training, some with hundreds
+    of SKUs of one photo, then share the batches by what there is to learn from them.
     Raises DataError when there are fewer than `p` SKUs.
     """
 
@@ -61,11 +61,11 @@ class PKBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """As many steps as show about as many photos as there are."""
+        """Steps whose batches together have about as many photos as the data."""
         return max(1, round(sum(map(len, self.photos.values())) / (self.p * self.k)))
 
     def draw(self, step: int) -> list[tuple[int, Path]]:
-        """(label, photo) of each place in the batch of this step."""
+        """(label, photo) of each position in the batch of this step."""
         if self._chances is None:
             rounds = len(self.skus) // self.p  # batches in one shuffled order of all SKUs
             order = np.random.default_rng([self.seed, 1, step // rounds]).permutation(len(self.skus))
@@ -97,7 +97,7 @@ class PKBatches:
         return Batch(pixels, np.array([label for label, _ in drawn], np.int32))
 
     def stream(self, sizes: list[tuple[int, int]], draw: Draw | None = None) -> Iterator[Batch]:
-        """The batches of [(step, size), ...] in this order, four prepared ahead; `draw` as in `batch`."""
+        """The batches of [(step, size), ...] in this order, four prefetched; `draw` as in `batch`."""
         with ThreadPoolExecutor(2) as pool:
             pending: list[Future[Batch]] = []
             for step, size in sizes:
@@ -109,7 +109,7 @@ class PKBatches:
 
 
 def drop_broken(photos: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[str]]:
-    """Photos that decode, and one line for each that does not. A SKU left without photos is dropped."""
+    """(photos that decode, a line for each that does not). A SKU left without photos is dropped."""
     kept: dict[str, list[Path]] = {}
     broken: list[str] = []
     for sku, paths in photos.items():

@@ -1,7 +1,7 @@
-"""A teacher: a finished model whose vectors a student learns to match while it trains (Hinton et al. 2015).
+"""Knowledge distillation: a student learns to match the vectors of a trained teacher (Hinton et al. 2015).
 
-It sees the very pixels that the student sees, mixed photos included (Beyer et al. 2022, "A good teacher is patient and
-consistent"). A better bundle teaches a smaller network; the start of a training, taught to itself, keeps what it knew.
+The teacher embeds the same pixels as the student, mixed photos included (Beyer et al. 2022, "A good teacher is patient
+and consistent"). Teach a smaller network by a better bundle, or a training by its own initial weights: it forgets less.
 Imports TensorFlow (extra `train`) for a teacher given by its arrays.
 """
 
@@ -26,9 +26,9 @@ Teacher = Callable[[Any], Vectors]
 
 def open_teacher(source: str, backbone: str, dim: int, seed: int) -> Teacher:
     """`source`: a bundle's folder, `released` (the one that ships), or an .npz of arrays for `backbone`, whose pooled
-    features are projected to `dim` as a student of that seed starts out.
+    features are projected to `dim` as in a student initialized by that seed.
 
-    Raises BundleError or WeightsError when it can't be had, WeightsError when a bundle's vectors are not `dim` long.
+    Raises BundleError or WeightsError when it can't be loaded, WeightsError when a bundle's vectors are not `dim` long.
     """
     path = bundle.RELEASED if source == "released" else Path(source)
     if path.is_dir():

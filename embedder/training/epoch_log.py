@@ -1,4 +1,4 @@
-"""The log of a training: a line of JSON an epoch in its work folder and, when asked for, scalars for TensorBoard."""
+"""The training log: a JSON line for each epoch in the work folder, and optionally scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EpochLog:
 
     loss and its parts (triplet, cross_entropy, softmax, taught): means over its steps. shares: of the easy, semi_hard
     and hard triplets, means over the steps whose photos were not mixed; empty when all were. rate: the last step's
-    learning rate. figures: the judge's, if asked. frozen: whether the head alone learned.
+    learning rate. figures: of the validation, if any. frozen: whether the head alone was trained.
     """
 
     epoch: int
@@ -44,7 +44,7 @@ class EpochLog:
 
 
 class EpochSums:
-    """Sums over the steps of an epoch, of which the log tells the means."""
+    """Accumulates the steps of an epoch; the log gets the means."""
 
     def __init__(self) -> None:
         self._parts: list[Any] = []
@@ -53,7 +53,7 @@ class EpochSums:
         self._began = time.monotonic()
 
     def add(self, parts: Any, shares: TripletShares | None, photos: int) -> None:
-        """A step: its parts of the loss [4] as PARTS, the shares of its triplets if they tell anything, its photos."""
+        """Add a step: its parts of the loss [4] as in PARTS, shares of its triplets if any, its number of photos."""
         self._parts.append(parts)
         self._photos += photos
         if shares is not None:
@@ -71,7 +71,7 @@ class EpochSums:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Mean shares of the triplets; empty when no step told any."""
+        """Mean shares of the triplets; empty when no step had any."""
         names = asdict(self._shares[0]) if self._shares else ()
         return {name: float(np.mean([getattr(one, name) for one in self._shares])) for name in names}
 
@@ -82,7 +82,7 @@ class EpochSums:
 
     @property
     def images_per_second(self) -> float:
-        """Photos learned from, judging and saving apart."""
+        """Training throughput, without validation and checkpoints."""
         return self._photos / self.seconds
 
 
@@ -91,16 +91,16 @@ def write_line(work: Path, line: EpochLog) -> None:
     with (work / LOG_FILE).open("a+b") as log:
         if log.tell() > 0:
             log.seek(-1, 2)
-            # Cut short by a kill or a full disk, the last line must not spoil this one.
+            # A last line truncated by a kill or a full disk must not corrupt this one.
             if log.read(1) != b"\n":
                 log.write(b"\n")
         log.write(json.dumps(asdict(line)).encode() + b"\n")
 
 
 def read_log(work: Path) -> list[dict[str, Any]]:
-    """The log of a work folder, one dict an epoch; of several lines of an epoch (trained again, judged) the last.
+    """The log of a work folder, one dict for each epoch: its last line (an epoch retrained or validated has several).
 
-    A line that was cut short is passed over: its epoch was trained again, or is about to be.
+    A truncated line is ignored: its epoch was trained again, or will be.
     """
     path = work / LOG_FILE
     if not path.is_file():
@@ -116,10 +116,7 @@ def read_log(work: Path) -> list[dict[str, Any]]:
 
 
 def tensorboard(folder: Path) -> Callable[[EpochLog], None]:
-    """A writer of log lines into a folder that TensorBoard shows: everything by the step of training.
-
-    TensorFlow brings all that it takes, and TensorBoard itself.
-    """
+    """A writer of log lines to a TensorBoard folder, by training step. Imports TensorFlow; it brings TensorBoard."""
     import tensorflow as tf
 
     board = tf.summary.create_file_writer(str(folder))
@@ -145,10 +142,9 @@ def tensorboard(folder: Path) -> Callable[[EpochLog], None]:
 
 
 def draw_curves(log: list[dict[str, Any]], path: Path) -> None:
-    """The log of a training (log.read_log) -> a small PNG: losses, shares of triplets and validation top-1 by epoch.
+    """Plot a training log (read_log) as a small PNG: losses, shares of triplets, and validation top-1 by epoch.
 
-    A log without shares, of an older version or of mixed photos alone, gets no panel of them. Needs matplotlib (extra
-    `train`).
+    Without shares (an older log, or mixed photos alone) their panel is omitted. Needs matplotlib (extra `train`).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -160,7 +156,7 @@ def draw_curves(log: list[dict[str, Any]], path: Path) -> None:
     epochs = [entry["epoch"] for entry in log]
     for key in PARTS:
         if any(entry.get(key) for entry in log):
-            marker = "." if len(log) == 1 else None  # a line of one point is none
+            marker = "." if len(log) == 1 else None  # a line of one point is invisible
             losses.plot(epochs, [entry.get(key) for entry in log], marker=marker, label=key.replace("_", "-"))
     losses.set(xlabel="epoch", title="loss")
     losses.set_ylim(bottom=0)

@@ -25,8 +25,8 @@ def to_litert(network: Any, size: int) -> bytes:
     def embed(photo: Any) -> Any:
         return network(tf.cast(photo, tf.float32), training=False)
 
-    # The variables alone, not the Keras layers: the converter saves what it is given, layer by layer, which takes six
-    # times as long and makes the same file, byte for byte.
+    # The variables alone, not the Keras layers: the converter would save them layer by layer, which takes six times as
+    # long and gives the same file, byte for byte.
     held = tf.Module()
     held.variables_held = network.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([embed.get_concrete_function()], held)
@@ -39,7 +39,7 @@ def to_litert(network: Any, size: int) -> bytes:
 def export_work(
     work: Path, out: Path, *, name: str | None, version: str, notes: Sequence[str] = (), arrays: Path | None = None
 ) -> bundle.Bundle:
-    """Newest checkpoint of a work folder -> a bundle at `out`, and its arrays (a start of other trainings) at `arrays`.
+    """Newest checkpoint of a work folder -> a bundle at `out`, and its weights (for other trainings) at `arrays`.
 
     Raises DataError when the work folder holds no training or no checkpoint, BundleError when `out` is something else.
     """
@@ -58,9 +58,9 @@ def export_work(
 def export_trainer(
     trainer: trainer.Trainer, out: Path, *, name: str | None, version: str, notes: Sequence[str] = ()
 ) -> bundle.Bundle:
-    """The averaged network of a training -> a bundle at `out`, its card and its curves beside it.
+    """The averaged network of a training -> a bundle at `out`, with its model card and training curves.
 
-    What was trained, and how, goes into the bundle, and `notes` (lines about the data, say) with it.
+    The bundle records the training's data and settings, and `notes` (lines about the data, say).
     Raises BundleError when `out` holds something that is no bundle.
     """
     trainer.use_average()
@@ -82,7 +82,7 @@ def export_trainer(
 
 
 def _facts(trainer: trainer.Trainer, log: list[dict[str, Any]]) -> dict[str, Any]:
-    """The training as its bundle tells it. Names, not paths: they go to other machines, and are part of the hash."""
+    """The bundle's record of the training. Names, not paths: bundles are passed on, and this is part of the hash."""
     config = trainer.config
     settings = {key: value for key, value in asdict(config).items() if key != "data"}
     settings["weights"] = Path(config.weights).name
@@ -97,13 +97,13 @@ def _facts(trainer: trainer.Trainer, log: list[dict[str, Any]]) -> dict[str, Any
         "steps": trainer.step,
         "figures": judged[-1]["figures"] if judged else {},
         "figures_by_epoch": [[entry["epoch"], entry["figures"]] for entry in judged],
-        # Of the work folder, not of today: exported again, the same training makes the same bundle.
+        # The log's, not today's: export is idempotent, the same training gives the same bundle.
         "date": datetime.fromtimestamp(ended, UTC).date().isoformat(),
     }
 
 
 def _count(folder: Path, photos: dict[str, list[Path]]) -> dict[str, Any]:
-    """A data folder's name, and how many of the photos and SKUs that are trained on it holds."""
+    """A data folder's name, and its numbers of training photos and SKUs."""
     own = {path for paths in datasets.find_photos(folder).values() for path in paths}
     mine = [len(own.intersection(paths)) for paths in photos.values()]
     return {"name": set_name(folder), "photos": sum(mine), "skus": sum(count > 0 for count in mine)}

@@ -18,8 +18,8 @@ def triplet_hard(margin: float = 1.0, soft: bool = True, distance: str = "square
     """Batch-hard triplet loss, the paper's (Hermans et al. 2017, eq. 5 and 6): the mean over the batch of
     max(0, d(a, p) - d(a, n) + margin), p the farthest photo of the anchor's SKU and n the nearest of another.
 
-    With `soft`, log(1 + exp(d(a, p) - d(a, n))) takes the place of the maximum; the margin is then without effect, as
-    in tensorflow-addons. `distance`: L2, squared-L2 or angular, which in tensorflow-addons is 1 - cosine, not the
+    With `soft`, log(1 + exp(d(a, p) - d(a, n))) replaces the maximum, and the margin has no effect, as in
+    tensorflow-addons. `distance`: L2, squared-L2 or angular, which in tensorflow-addons is 1 - cosine, not the
     angle. Called with (labels [n], vectors [n, dim]) -> a scalar.
     """
     return tfa.losses.TripletHardLoss(margin=margin, soft=soft, distance_metric=distance)
@@ -28,16 +28,16 @@ def triplet_hard(margin: float = 1.0, soft: bool = True, distance: str = "square
 def triplet_semi_hard(margin: float = 1.0, distance: str = "squared-L2") -> Any:
     """Semi-hard triplet loss (Schroff et al. 2015, FaceNet, section 3.2), called as `triplet_hard`.
 
-    Other than batch-hard it is a mean over the pairs of photos of one SKU, (a, p) and (p, a) both: for each, n is the
-    nearest photo of another SKU that lies beyond p, d(a, n) > d(a, p), and where none does the farthest of all. A
-    batch without any such pair has no mean (nan): draw two photos and more of each SKU.
+    Unlike batch-hard, a mean over all pairs of photos of one SKU, (a, p) and (p, a) both: for each, n is the nearest
+    photo of another SKU with d(a, n) > d(a, p), or if there is none the farthest. A batch without such a pair gives
+    nan: draw at least two photos of each SKU.
     """
     return tfa.losses.TripletSemiHardLoss(margin=margin, distance_metric=distance)
 
 
 def triplet_given(margin: float = 1.0, soft: bool = True, distance: str = "squared-L2") -> Callable[[Any, Any], Any]:
-    """Triplet loss on triplets that were mined before: max(0, d(a, p) - d(a, n) + margin), the paper's eq. 1, or its
-    soft form; the mean. Called with (labels, of no effect; vectors [3 t, dim]: t anchors, t positives, t negatives).
+    """Triplet loss on triplets mined beforehand: mean of max(0, d(a, p) - d(a, n) + margin), the paper's eq. 1, or of
+    its soft form. Called with (labels, ignored; vectors [3 t, dim]: t anchors, t positives, t negatives) -> a scalar.
     """
 
     def loss(labels: Any, vectors: Any) -> Any:
@@ -49,24 +49,24 @@ def triplet_given(margin: float = 1.0, soft: bool = True, distance: str = "squar
 
 
 def _apart(one: Any, other: Any, distance: str) -> Any:
-    """Distances of two lists of vectors, row by row, both [n, dim] -> [n]; each as tensorflow-addons defines it."""
+    """Row-wise distances, both [n, dim] -> [n], as tensorflow-addons defines them."""
     if distance == "angular":
         one, other = tf.math.l2_normalize(one, axis=1), tf.math.l2_normalize(other, axis=1)
         return 1.0 - tf.reduce_sum(one * other, axis=1)
     squares = tf.reduce_sum(tf.square(one - other), axis=1)
-    # The root's slope at 0 is infinite: two equal vectors, held above it, pull at nothing.
+    # The root's gradient at 0 is infinite; clamped, equal vectors have none.
     return squares if distance == "squared-L2" else tf.sqrt(tf.maximum(squares, 1e-16))
 
 
 def away_from(lesson: Any, vectors: Any) -> Any:
-    """Mean of 1 - cosine between a teacher's vectors and the student's, both [n, dim] of unit length -> a scalar."""
+    """Distillation loss: mean of 1 - cosine of the teacher's and student's unit vectors, both [n, dim] -> a scalar."""
     return tf.reduce_mean(1.0 - tf.reduce_sum(lesson * vectors, axis=1))
 
 
 class CosineSoftmax(tf.keras.layers.Layer):  # type: ignore[misc]
     """Cross-entropy over scaled cosines to one learned prototype a SKU (Wang et al. 2017, NormFace, eq. 6).
 
-    Used beside the triplet loss; thrown away after training, so that adding a product never needs it.
+    Used beside the triplet loss; discarded after training, so that adding a product never needs it.
     """
 
     def __init__(self, skus: int, dim: int, scale: float = 16.0) -> None:
@@ -81,11 +81,10 @@ class CosineSoftmax(tf.keras.layers.Layer):  # type: ignore[misc]
 
 
 class Classifier(tf.keras.layers.Layer):  # type: ignore[misc]
-    """Plain classification, which the paper argues against: a Dense layer of a logit a SKU, softmax, cross-entropy.
+    """Plain classification, which the paper argues against: a Dense layer with a logit a SKU, softmax, cross-entropy.
 
-    It stands on the features as they leave the embedding's Dense layer, before they are brought to unit length:
-    that is how a classifier is trained, free to tell SKUs apart by length too, which a gallery can't use. Takes the
-    triplet loss's place; thrown away after training.
+    Its input is the output of the embedding's Dense layer before normalization: usual for a classifier, which may then
+    tell SKUs apart by length, too, which a gallery can't use. Replaces the triplet loss; discarded after training.
     """
 
     def __init__(self, skus: int, dim: int) -> None:

@@ -1,8 +1,8 @@
-"""Which triplets there are to learn from: their shares in a batch, and offline mining of the hardest in many photos.
+"""Triplet mining: shares of easy, semi-hard and hard triplets, and offline mining of the hardest in many photos.
 
 A triplet is an anchor, a positive (a photo of its SKU) and a negative (a photo of another); with d(a, p) and d(a, n)
 their distances, it is easy when d(a, p) + margin < d(a, n), hard when d(a, n) < d(a, p), and semi-hard in between (the
-paper's eq. 2 to 4). Plain numpy.
+paper's eq. 2 to 4). NumPy alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Triplets = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class TripletShares:
-    """Shares of the easy, semi-hard and hard among some triplets; they sum to one."""
+    """Shares of easy, semi-hard and hard triplets; they sum to one."""
 
     easy: float
     semi_hard: float
@@ -43,16 +43,16 @@ def distances(one: Vectors, other: Vectors, distance: str) -> Distances:
 def shares(positive: Any, negative: Any, margin: float) -> TripletShares:
     """Shares of triplets by their distances d(a, p) and d(a, n), both [triplets].
 
-    The bounds themselves, of which the paper's inequalities say nothing, count as semi-hard.
+    Equality, which the paper's inequalities leave open, counts as semi-hard.
     """
     easy, hard = positive + margin < negative, negative < positive
     return TripletShares(float(easy.mean()), float((~easy & ~hard).mean()), float(hard.mean()))
 
 
 def batch_shares(labels: batches.Labels, vectors: Vectors, margin: float, distance: str) -> TripletShares | None:
-    """Shares among all triplets that a batch holds, labels [n] and vectors [n, dim]; None when it holds none.
+    """Shares among all triplets in a batch, labels [n] and vectors [n, dim]; None when it has none.
 
-    An anchor is no positive of its own; a photo's other view is.
+    An anchor is not its own positive; another view of the same photo is one.
     """
     apart = distances(vectors, vectors, distance)
     same = labels[:, None] == labels[None, :]
@@ -64,7 +64,7 @@ def batch_shares(labels: batches.Labels, vectors: Vectors, margin: float, distan
 
 
 def given_shares(vectors: Vectors, margin: float, distance: str) -> TripletShares:
-    """Shares among triplets given as in `losses.triplet_given`: vectors [3 t, dim], anchors, positives, negatives."""
+    """Shares among triplets as in `losses.triplet_given`: vectors [3 t, dim], anchors, positives, negatives."""
     anchor, positive, negative = np.split(vectors, 3)
     return shares(_rows(anchor, positive, distance), _rows(anchor, negative, distance), margin)
 
@@ -76,27 +76,27 @@ def _rows(one: Vectors, other: Vectors, distance: str) -> Any:
 
 
 def hardest(labels: batches.Labels, vectors: Vectors, distance: str) -> Triplets:
-    """For each photo as the anchor its farthest positive and nearest negative -> int32 [n, 3], indexes of the photos.
+    """Of each photo as an anchor, the farthest positive and nearest negative -> int32 [n, 3], indexes of the photos.
 
-    A photo alone in its SKU is its own positive. Labels [n] of at least two SKUs, vectors [n, dim] of unit length.
+    The only photo of a SKU is its own positive. Labels [n] of at least two SKUs, vectors [n, dim] of unit length.
     """
     found = np.empty((len(labels), 3), np.int32)
-    for start in range(0, len(labels), 512):  # in parts: the distances of 20,000 photos are 1.6 GB
+    for start in range(0, len(labels), 512):  # in chunks: all distances of 20,000 photos are 1.6 GB
         rows = np.arange(start, min(start + 512, len(labels)))
         apart = distances(vectors[rows], vectors, distance)
         same = labels[rows, None] == labels[None, :]
         itself = rows[:, None] == np.arange(len(labels))[None, :]
-        # Its own distance is 0 but for rounding; at -1 it is taken only when there is no other.
+        # The anchor itself is at -1, so that it is chosen only when there is no other.
         positive = np.where(itself, -1, np.where(same, apart, -2)).argmax(axis=1)
         found[rows] = np.stack([rows, positive, np.where(same, np.inf, apart).argmin(axis=1)], axis=1)
     return found
 
 
 class OfflineMiner:
-    """Mines among a part of the photos every so many steps, and draws the batches of the steps that follow.
+    """Mines a subset of the photos every `mine_every` steps, and draws the batches of the following steps from it.
 
-    Photos and triplets are indexes into `photos`, (label, path) in the order of the SKUs. What is drawn depends on
-    the seed and the step alone, what is mined on the vectors as well: the trainer keeps that with its checkpoint.
+    Photos and triplets are indexes into `photos`, (label, path) in the order of the SKUs. Draws depend on the seed and
+    step alone; mined triplets depend on the vectors, too, so the trainer saves them in its checkpoint.
     """
 
     def __init__(self, batches: batches.PKBatches, count: int, distance: str) -> None:
@@ -107,10 +107,10 @@ class OfflineMiner:
         self.k, self.seed, self.distance = batches.k, batches.seed, distance
 
     def subset(self, step: int) -> Triplets:
-        """The photos to mine among at this step: `count` of them.
+        """The subset of `count` photos to mine at this step.
 
-        Whole SKUs would leave few of them, photos at random few positives: so SKUs in a random order, k photos of
-        each as in a batch, more where all SKUs have a place.
+        Whole SKUs would give few SKUs, random photos few positives: so SKUs in random order, k photos of each as in a
+        batch, more when all SKUs fit.
         """
         rng = np.random.default_rng([self.seed, 7, step])
         each = max(self.k, self.count // (int(self.labels.max()) + 1))
@@ -123,14 +123,14 @@ class OfflineMiner:
         return chosen
 
     def mine(self, embed: Callable[[list[Path]], Vectors], step: int) -> Triplets:
-        """The hardest triplets among the photos of this step, one for each of them -> int32 [count, 3]."""
+        """The hardest triplets in this step's subset, one for each photo -> int32 [count, 3]."""
         chosen = self.subset(step)
         vectors = embed([self.photos[i][1] for i in chosen])
         triplets: Triplets = chosen[hardest(self.labels[chosen], vectors, self.distance)]
         return triplets
 
     def draw(self, triplets: Triplets, mined: int, step: int) -> list[tuple[int, Path]]:
-        """(label, photo) of each place in the batch of `step`, of triplets that were mined at step `mined`.
+        """(label, photo) of each position in the batch of `step`, from triplets mined at step `mined`.
 
         Anchors, then their positives, then their negatives. The triplets come in rounds, as the SKUs do online.
         """

@@ -1,4 +1,4 @@
-"""All that decides what a training does: its settings, kept in the work folder, in the bundle, and in TOML files."""
+"""Training configuration, as stored in the work folder, the bundle and TOML files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 from embedder.errors import DataError
 
 CONFIG_FILE = "config.json"
-#: Recipes that ship: the paper's runs and those of the released bundles.
-#: Named here, too, because the command must not import TensorFlow to tell them.
+#: Names in networks.backbones.BACKBONES, repeated because the command's help must not import TensorFlow.
 BACKBONES = (
     "mobilenetv3large",
     "mobilenetv3small",
@@ -23,7 +22,7 @@ BACKBONES = (
     "vgg16",
 )
 LOSSES = ("batch-hard", "semi-hard", "cross-entropy")
-#: How a training computes: `mixed` in float16 where that is safe; `auto`: mixed where there is a GPU.
+#: `mixed`: float16 where that is safe, else float32; `auto`: mixed where there is a GPU.
 PRECISIONS = ("auto", "float32", "mixed")
 DISTANCES = ("L2", "squared-L2", "angular")
 
@@ -33,13 +32,12 @@ class TrainConfig:
     """The settings of one training; `embedder train --help` says what each does.
 
     `schedule` holds (size in pixels, epochs) stages; the last stage's size is the one served unless `serve_size` says
-    otherwise. `left_out` names SKUs that are not trained on, `split` is the share of every other SKU's photos that
-    isn't: both are there to judge by. In the first `freeze` epochs the head alone learns. `loss` is what trains
-    (losses.py), over distances of one kind; `soft` is of batch-hard alone, and `margin` also tells easy triplets from
-    semi-hard ones in the log. With `mine_every` above 0 the triplets come from among `mine_photos` photos, mined anew
-    every so many steps, and not from the batch. `softmax` and `teaching` weigh the cosine softmax and the teacher
-    beside the loss (0: triplet alone, the paper), and `mix` is the share of steps whose photos are mixed in pairs,
-    which no triplet loss can learn from.
+    otherwise. `left_out` names held-out SKUs, `split` is the held-out share of every other SKU's photos: both are for
+    validation. In the first `freeze` epochs only the head is trained. `loss` (losses.py) is computed from `distance`;
+    `soft` applies to batch-hard alone, and `margin` also separates easy from semi-hard triplets in the log. With
+    `mine_every` above 0 the triplets are not the batch's, but mined offline among `mine_photos` photos every
+    `mine_every` steps. `softmax` and `teaching` weight the cosine softmax and the distillation beside the loss (0:
+    triplet alone, the paper); `mix` is the share of steps with photos mixed in pairs, which triplet losses can't use.
     """
 
     data: tuple[str, ...]
@@ -72,7 +70,7 @@ class TrainConfig:
 
     @property
     def size(self) -> int:
-        """Pixels a side of the photos that the bundle will take."""
+        """Side of the bundle's input, in pixels."""
         return self.serve_size or self.schedule[-1][0]
 
     def check(self) -> None:
@@ -103,7 +101,7 @@ class TrainConfig:
 
     def _check_freezing(self) -> None:
         epochs = sum(epochs for _, epochs in self.schedule)
-        # All of them is a linear probe, and meant; more can only be a slip, and would thaw nothing either.
+        # All epochs frozen is a linear probe, and allowed; more can only be a mistake.
         if not 0 <= self.freeze <= epochs:
             raise DataError(f"--freeze {self.freeze}: the --schedule has {epochs} epochs to freeze.")
         if self.weights == "none":
@@ -111,7 +109,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `dataclasses.asdict` after a trip through JSON.
+        """Inverse of `dataclasses.asdict` after a round trip through JSON.
 
         Raises KeyError or TypeError when keys are missing or unknown.
         """
@@ -120,7 +118,7 @@ class TrainConfig:
 
 
 def read_config(work: Path) -> TrainConfig:
-    """The settings of the training in a work folder. Raises DataError when there is none that this version reads."""
+    """Read the configuration of a work folder. Raises DataError when there is none that this version can read."""
     try:
         return TrainConfig.from_dict(json.loads((work / CONFIG_FILE).read_text()))
     except FileNotFoundError:
@@ -130,9 +128,9 @@ def read_config(work: Path) -> TrainConfig:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file of options of `embedder train`, named as there (`serve-size` or `serve_size`), by their Python name.
+    """Read a TOML file of `embedder train` options (`serve-size` or `serve_size`) -> values by Python name.
 
-    Raises DataError when it is no TOML.
+    Raises DataError when it is not valid TOML.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One step of learning: what it learns by, which variables it moves, what is averaged after it.
+"""One optimization step: the loss, the variables that it updates, and their moving average.
 
 Imports TensorFlow (extra `train`).
 """
@@ -17,9 +17,9 @@ Keras = Any  # TensorFlow 2.15 ships no types
 
 
 class Objective:
-    """What a training learns by: the parts of its loss, and the weights among them that no bundle will hold.
+    """The loss of a training and its parts, including auxiliary layers that are not exported.
 
-    `softmax` has a prototype for each of the `skus`; `classifier` is None but for cross-entropy.
+    `softmax` has a prototype for each of the `skus`; `classifier` is None except for cross-entropy.
     """
 
     def __init__(self, config: TrainConfig, network: Keras, skus: int) -> None:
@@ -28,7 +28,7 @@ class Objective:
         self.classifier: losses.Classifier | None = None
         self._triplet: Any = None
         if config.loss == "cross-entropy":
-            # The features before they are brought to unit length, see `losses.Classifier`.
+            # The features before normalization, see `losses.Classifier`.
             self._features = tf.keras.Model(network.input, network.get_layer("embedding").output)
             self.classifier = losses.Classifier(skus, config.dim)
         elif config.loss == "semi-hard":
@@ -39,11 +39,11 @@ class Objective:
             self._triplet = losses.triplet_hard(config.margin, config.soft, config.distance)
 
     def head(self) -> list[Any]:
-        """The variables that learn behind the backbone: the Dense layer's, and those that no bundle will hold."""
+        """Trainable variables of the head: the Dense layer's, and those of the auxiliary layers."""
         return [*self.network.get_layer("embedding").trainable_variables, *self._thrown_away()]
 
     def everything(self) -> list[Any]:
-        """All variables that learn."""
+        """All trainable variables."""
         return [*self.network.trainable_variables, *self._thrown_away()]
 
     def _thrown_away(self) -> list[Any]:
@@ -53,7 +53,7 @@ class Objective:
     def __call__(
         self, pixels: Any, labels: Any, targets: Any, mixed: Any, lesson: Any, *, training: bool
     ) -> tuple[Any, Any, Any]:
-        """(the loss, a scalar; its parts, float32 [4] as log.PARTS names them; the vectors [n, dim]) of a batch."""
+        """A batch -> (the loss, a scalar; its parts, float32 [4] as in epoch_log.PARTS; the vectors [n, dim])."""
         zero = tf.constant(0.0)
         if self.classifier is not None:
             features = self._features(pixels, training=training)
@@ -70,10 +70,10 @@ class Objective:
 
 
 class Step:
-    """A step of a training from its step `began` on: all variables learn or, `frozen`, those of the head alone.
+    """Optimization from step `began` on: of all variables or, `frozen`, of the head alone.
 
-    Frozen, the backbone is run as when serving, so that its batch-norm statistics stay too, and no gradient goes
-    through it. `count`, a variable, has the steps done; `average` the averaged weights, in the network's order.
+    Frozen, the backbone runs in inference mode, so that its batch-norm statistics stay fixed too, without gradients.
+    `count`, a variable, is the number of steps done; `average` the averaged weights, in the network's order.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Step:
         self._averaged = [
             (shadow, weight)
             for shadow, weight in zip(average, objective.network.weights, strict=True)
-            # Rounding would move the average of what stays where it is.
+            # Not of frozen weights, whose average would drift by rounding.
             if averages(weight) and (weight.ref() in learned or not frozen)
         ]
-        # One of its own: Adam scales its young moments by how many steps they have seen (Kingma and Ba 2015, algorithm
-        # 1). One that counted the frozen steps would take those of the backbone, still 0 at the thaw, for settled ones
-        # and, after many such steps, move it several times as far as the rate says.
-        self.optimizer = tf.keras.optimizers.Adam(0.0)  # each call sets it
+        # A separate optimizer: Adam corrects the bias of its moments by the number of steps (Kingma and Ba 2015,
+        # algorithm 1). One that counted the frozen steps would take the backbone's moments, still 0 when it is
+        # unfrozen, for converged ones, and move it several times as far as the learning rate says.
+        self.optimizer = tf.keras.optimizers.Adam(0.0)  # the learning rate is set by each call
         if mixed:
             self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self._variables)
@@ -103,10 +103,10 @@ class Step:
     def __call__(
         self, rate: float, pixels: Any, labels: Any, targets: Any, mixed: bool, lesson: Any
     ) -> tuple[Any, Any]:
-        """Learn from a batch at a learning rate: pixels float32 [n, size, size, 3], labels [n], targets [n, skus],
-        whether photos were mixed, and the teacher's vectors [n, dim] (of no effect without one).
+        """Train on a batch at a learning rate: pixels float32 [n, size, size, 3], labels [n], targets [n, skus],
+        whether photos were mixed, and the teacher's vectors [n, dim] (ignored without one).
 
-        Gives the parts of the loss, float32 [4] as log.PARTS names them, and the batch's vectors [n, dim].
+        Returns the parts of the loss, float32 [4] as in epoch_log.PARTS, and the batch's vectors [n, dim].
         """
         self.optimizer.learning_rate.assign(rate)
         parts, vectors = self._run(*map(tf.constant, (pixels, labels, targets, mixed, lesson)))
@@ -116,14 +116,14 @@ class Step:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             loss, parts, vectors = self._objective(*batch, training=not self.frozen)
-            # Scaled up, so that small gradients are not lost in float16, and back (Micikevicius et al. 2018).
+            # Loss scaling, so that small gradients do not underflow in float16 (Micikevicius et al. 2018).
             scaled = self.optimizer.get_scaled_loss(loss) if self._mixed else loss
         gradients = tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         if self._mixed:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        # Early on the average would be mostly the start, so its window grows with the steps; at the thaw, where the
-        # backbone leaves its start, once more.
+        # Early on the average would be mostly the initial weights, so its window grows with the steps; and again when
+        # the backbone is unfrozen.
         done = tf.cast(self._count - self.began, tf.float32)
         keep = tf.minimum(self._objective.config.average, (1.0 + done) / (10.0 + done))
         for shadow, weight in self._averaged:
@@ -133,5 +133,5 @@ class Step:
 
 
 def averages(weight: Any) -> bool:
-    """Whether a weight of the network has an average: not a count, nor a constant of float16."""
+    """Whether a weight is averaged: counts and float16 constants are not."""
     return bool(weight.dtype == tf.float32)

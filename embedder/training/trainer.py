@@ -1,7 +1,7 @@
-"""Train an embedder with triplet loss on P x K batches: checkpoints, resume, a log of every epoch.
+"""Trainer: triplet loss on P x K batches, with checkpoints, resume, and a log of every epoch.
 
-The network served in the end holds the exponential moving average of the weights (Polyak and Juditsky 1992), which on
-small data is worth several points over the last step's. Imports TensorFlow (extra `train`).
+The exported network has the exponential moving average of the weights (Polyak and Juditsky 1992), on small data several
+points better than the last step's. Imports TensorFlow (extra `train`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ CHECKPOINTS = "checkpoints"
 
 
 class Trainer:
-    """One training in one work folder; `run` goes from where it is to the end.
+    """One training in one work folder; `run` continues from the current step to the end.
 
-    `start` takes the place of config.weights for a network that `resume` is about to overwrite. Raises DataError for
-    settings that exclude each other or too few SKUs, WeightsError for a start that can't be had.
+    `start` replaces config.weights for a network that `resume` is about to overwrite. Raises DataError for settings
+    that exclude each other or too few SKUs, WeightsError for initial weights that can't be loaded.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Trainer:
         return int(self._step.numpy())
 
     def _class_means(self) -> Any:
-        """Each SKU's mean vector by k of its photos, float32 [skus, dim]: prototypes for a start that knows photos
-        already, which random ones would first pull apart (Qi et al. 2018, imprinted weights).
+        """Mean vector of k photos of each SKU, float32 [skus, dim]: prototypes for a pretrained network, which random
+        ones would first disrupt (Qi et al. 2018, imprinted weights).
         """
         known, _ = datasets.split_references(self.batches.photos, self.batches.k)
         size = self.config.schedule[0][0]
@@ -104,8 +104,8 @@ class Trainer:
         return steps
 
     def _rate(self, step: int) -> float:
-        """Learning rate: a cosine from the top down to 1 %, and a linear warm-up over the first 3 % of the steps, once
-        more over as many from the thaw on: the optimizer is a new one there.
+        """Learning rate: cosine decay to 1 % of the maximum, after a linear warm-up over 3 % of the steps; another
+        warm-up as long when the backbone is unfrozen, since the optimizer is a new one then.
         """
         warm = max(1, len(self._plan) * 3 // 100)
         rising = min(1.0, (step - self._learner(step).began + 1) / warm)
@@ -113,11 +113,11 @@ class Trainer:
         return self.config.lr * rising * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def _learner(self, step: int) -> Step:
-        """What learns at a step."""
+        """The optimization of a step: frozen or not."""
         return self._frozen if self._frozen and step < self._thawed.began else self._thawed
 
     def _feed(self, step: int, batch: batches.Batch) -> tuple[Any, mining.TripletShares | None]:
-        """One step on one batch: the parts of the loss, and the shares of its triplets unless photos were mixed."""
+        """Train on one batch -> the parts of the loss, and the shares of its triplets unless photos were mixed."""
         skus = len(self.batches.skus)
         pixels = batch.pixels.astype(np.float32)
         targets = np.eye(skus, dtype=np.float32)[batch.labels]
@@ -137,10 +137,10 @@ class Trainer:
     def _stream(self, start: int) -> Iterator[batches.Batch]:
         """The batches from step `start` on.
 
-        Mined offline, they come in pieces from one multiple of `mine_every` to the next: at each the network of that
-        moment mines, and nothing is prepared beyond it. What was mined is a variable of the checkpoint, saved and
-        restored with the weights in one piece. So a training resumed between two minings goes on with the triplets
-        that it had, one resumed at a mining mines again, with the very weights; no file beside can be out of step.
+        With offline mining, at each multiple of `mine_every` the current network mines, and nothing is prefetched
+        beyond the next. The mined triplets are a variable of the checkpoint, saved and restored atomically with the
+        weights: a training resumed between two minings continues with its triplets, one resumed at a mining mines
+        again with the same weights; no separate file can be out of step.
         """
         sizes = [(step, self._plan[step][0]) for step in range(len(self._plan))]
         if self._miner is None:
@@ -157,7 +157,7 @@ class Trainer:
             start = mined + every
 
     def _embed(self, size: int, paths: list[Path]) -> Any:
-        """Photo files -> float32 [n, dim] by the network as it is, photos as when serving."""
+        """Photo files -> float32 [n, dim] by the current network, preprocessed as for serving."""
         vectors = []
         with ThreadPoolExecutor(2) as pool:
             for start in range(0, len(paths), 64):
@@ -166,18 +166,18 @@ class Trainer:
         return np.concatenate(vectors)
 
     def resume(self) -> int:
-        """Load the newest checkpoint if there is one; the step to go on from. Raises EmbedderError if it can't."""
+        """Load the newest checkpoint, if any -> the step to continue from. Raises EmbedderError if it does not fit."""
         newest = self._manager.latest_checkpoint
         if newest:
             try:
                 status = self._checkpoint.restore(newest).assert_consumed()
-                status.expect_partial()  # what the manager counts is its own, and no loss when this object goes
+                status.expect_partial()  # the manager's own counter is not restored, and not needed
             except (tf.errors.OpError, AssertionError, ValueError) as error:
                 raise EmbedderError(f"{newest} does not fit this training: {error}") from error
         return self.step
 
     def serving_network(self) -> Any:
-        """The network as it is served, all in float32; the very one that trains unless that computes in float16."""
+        """The network to export, in float32: the training network itself unless that computes in float16."""
         if not self._mixed:
             return self.network
         with embedding_network.computing(mixed=False):
@@ -200,11 +200,11 @@ class Trainer:
         board: Path | None = None,
         quiet: bool = False,
     ) -> list[EpochLog]:
-        """Train from the current step to the end; a checkpoint and a log line at the end of each epoch.
+        """Train from the current step to the end -> log lines of these epochs, each with a checkpoint.
 
-        `validate` measures the averaged network every `validate_every` epochs and at the end; its figures go to the
-        log. The log goes to the folder `board`, too, for TensorBoard. Raises EmbedderError when a checkpoint can't be
-        written: the one before it is whole, and `resume` goes on from there.
+        `validate` evaluates the averaged network every `validate_every` epochs and at the end; its figures are logged.
+        The log is also written to the folder `board`, for TensorBoard. Raises EmbedderError when a checkpoint can't be
+        written: the previous one is intact, and `resume` continues from there.
         """
         self.work.mkdir(parents=True, exist_ok=True)
         show = tensorboard(board) if board else None
@@ -233,7 +233,7 @@ class Trainer:
                         shares=done.shares,
                         frozen=self._learner(step).frozen,
                     )
-                    # Logged first: killed before the checkpoint, the epoch is trained and logged again; never unlogged.
+                    # Logged before the checkpoint: a kill in between logs the epoch twice, never not at all.
                     write_line(self.work, line)
                     self._save(step + 1)
                     if validate and (last or (epoch + 1) % validate_every == 0):
@@ -247,14 +247,14 @@ class Trainer:
         return history
 
     def _total(self, parts: Any) -> float:
-        """The parts of the loss [4] -> the loss that they add up to."""
+        """The parts of the loss [4] -> their weighted sum, the loss."""
         return float(np.dot(parts, (1.0, 1.0, self.config.softmax, self.config.teaching)))
 
     def _save(self, step: int) -> None:
         try:
             self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
-            # What was written of it takes room that is needed; nothing refers to it.
+            # The partial file takes needed disk space, and nothing refers to it.
             shutil.rmtree(self.work / CHECKPOINTS / f"ckpt-{step}_temp", ignore_errors=True)
             reason = str(getattr(error, "message", error)).splitlines()[0]
             raise EmbedderError(

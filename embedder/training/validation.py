@@ -1,4 +1,4 @@
-"""How good a network is in the middle of its training: top-1 of photos that it does not learn from."""
+"""Validation during training: top-1 accuracy on held-out photos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedder.training import batches
 
 
 def make_validation(gallery: Photos, queries: Photos, size: int) -> Callable[[Any], dict[str, float]]:
-    """A judge for `Trainer.run`: top-1 of the queries against the gallery, nearest neighbour by cosine.
+    """A `validate` for `Trainer.run`: top-1 accuracy of the queries, by the nearest gallery photo (cosine).
 
     Raises DataError when one of them holds no photo, ImageError for a photo that can't be used.
     """

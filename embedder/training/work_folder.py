@@ -1,4 +1,4 @@
-"""A training's folder: its config, photos and checkpoints."""
+"""A training's work folder: configuration, photos and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def prepare(
 ) -> Trainer:
     """A trainer in its work folder, at the start or (with `resume`) at its newest checkpoint.
 
-    `say` hears of broken photos (with `strict` the first is an error) and of SKUs with a single photo. Raises DataError
-    when the work folder holds another training, or one that `resume` was not asked for, or none although it was.
+    `say` reports broken photos (with `strict` the first is an error) and SKUs with a single photo. Raises DataError
+    when the work folder has other settings, a training without `resume`, or none with it.
     """
     if has_training(work):
         if not resume:
@@ -48,7 +48,7 @@ def prepare(
         return trainer
     trainer = Trainer(config, work, photos)
     work.mkdir(parents=True, exist_ok=True)
-    # In one step: a full disk or a kill leaves no half of it, which would be no training and none to begin.
+    # Atomic: a full disk or a kill must not leave a partial file, which could be neither resumed nor begun anew.
     part = work / f"{CONFIG_FILE}.part"
     part.write_text(json.dumps(asdict(config), indent=2) + "\n")
     os.replace(part, work / CONFIG_FILE)
@@ -56,10 +56,10 @@ def prepare(
 
 
 def split_photos(config: TrainConfig) -> tuple[datasets.Photos, datasets.Photos, list[str]]:
-    """(photos to learn from, photos kept to judge by, a line for each that does not decode)."""
+    """(training photos, held-out photos for validation, a line for each photo that does not decode)."""
     found = datasets.find_photos(*map(Path, config.data))
     rest = {sku: paths for sku, paths in found.items() if sku not in set(config.left_out)}
-    # Split first: a photo that is broken must not move the others from one side to the other.
+    # Split before dropping: a broken photo must not change the side of the others.
     kept: datasets.Photos = {}
     if config.split > 0:
         rest, kept = datasets.split_share(rest, config.split, config.seed)
@@ -76,5 +76,5 @@ def resumed(config: TrainConfig, work: Path, photos: dict[str, list[Path]]) -> T
 
 
 def has_training(work: Path) -> bool:
-    """Whether a training was begun in this work folder."""
+    """Whether this work folder has a training."""
     return (work / CONFIG_FILE).is_file()
