@@ -1,1 +1,1 @@
-"""Vector + facts -> product: the catalog of SKUs, their reference photos and the gallery. Knows no Flask."""
+"""The product catalog: SKUs, their reference photos and the gallery. Independent of Flask."""

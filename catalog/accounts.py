@@ -1,4 +1,4 @@
-"""Staff who sign in, and the keys of tills."""
+"""Accounts: staff who sign in, and the API keys of tills."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _hasher = PasswordHasher()
 
 @cache
 def _dummy() -> str:
-    """Verified when the name is unknown, so that both answers take the same time: a thrown-away password's hash."""
+    """Hash of a random password, verified when the name is unknown, so that both cases take the same time."""
     return _hasher.hash(secrets.token_hex(16))
 
 
@@ -69,7 +69,7 @@ def check_password(database: Database, name: str, password: str) -> User | None:
         return None
     with database.read() as session:
         user = session.scalar(select(User).where(User.name == name.strip()))
-    dummy = _dummy()  # made by the first to sign in, whether the name is known or not
+    dummy = _dummy()  # computed at the first sign-in, whether the name is known or not
     try:
         _hasher.verify(user.password_hash if user else dummy, password)
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
@@ -86,7 +86,7 @@ def find_user(database: Database, user_id: int) -> User | None:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key, shown this once."""
+    """A new API key: `key` is shown this once, only its hash is stored."""
 
     id: int
     name: str
@@ -94,9 +94,9 @@ class NewKey:
 
 
 def add_key(database: Database, name: str, *, actor: str) -> NewKey:
-    """Make a till's key. Raises InvalidInputError for a name that can't be one."""
+    """Create an API key for a till. Raises InvalidInputError for an invalid name."""
     name = _checked_name(name)
-    # 256 random bits: a plain hash is enough to keep, and fast enough to check at each request.
+    # 256 random bits: an unsalted SHA-256 is safe to store, and fast enough to check at each request.
     key = "pc_" + secrets.token_urlsafe(32)
     with database.write() as session:
         row = ApiKey(name=name, prefix=key[:9], sha256=_hash(key))
@@ -107,7 +107,7 @@ def add_key(database: Database, name: str, *, actor: str) -> NewKey:
 
 
 def revoke_key(database: Database, key_id: int, *, actor: str) -> None:
-    """From now on the key opens nothing. Raises NotFoundError."""
+    """Revoke an API key, effective at once. Raises NotFoundError."""
     with database.write() as session:
         row = session.get(ApiKey, key_id)
         if row is None:

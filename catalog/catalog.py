@@ -1,4 +1,4 @@
-"""The open catalog: its parts."""
+"""The open catalog: settings, database, photo store, gallery, answer log and generations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from embedder.inference import Embedder
 
 @dataclass(frozen=True)
 class Catalog:
-    """SQL, photos and gallery of one catalog, opened. Safe to use from many threads.
+    """The open parts of one catalog. Thread-safe.
 
-    What needs one part takes that part; only what crosses stores takes the catalog.
+    A function that needs one part takes that part; only a function that uses several stores takes the Catalog.
     """
 
     settings: Settings
@@ -37,10 +37,10 @@ class Catalog:
         gallery: Gallery | None = None,
         open_embedder: Callable[[Path], Embedder] = Embedder.open,
     ) -> Catalog:
-        """Open all parts and bring the schema up to date; nothing is loaded yet that a request does not need.
+        """Open all parts and migrate the schema; models and collections are loaded when a request needs them.
 
-        `gallery`: in place of the one that the settings name. Raises ConfigError, DatabaseUnavailableError or a
-        GalleryError.
+        `gallery` replaces the one that the settings name; `open_embedder`: see Generations. Raises ConfigError,
+        DatabaseUnavailableError or a GalleryError.
         """
         try:
             settings.data.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Settings from the environment. Each has a default, so nothing must be set to start."""
+"""Settings from the environment. Each has a default, so none has to be set."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TypeVar
 from catalog.errors import ConfigError
 from embedder.bundle import RELEASED
 
-#: Milliseconds after which a recognition looks at no further photo.
+#: Time limit of re-ranking ("second look"): milliseconds of a recognition after which no further photo is verified.
 SECOND_LOOK_MS = 250
-#: Days that answers stay in the log.
+#: Retention of the answer log, in days.
 LOG_DAYS = 90
 
 
@@ -23,27 +23,27 @@ Number = TypeVar("Number", int, None)
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a server is called, and how it keeps generations that are made from now on (None: as it pleases)."""
+    """How a Qdrant server is called, and how it stores generations created from now on (None: its own default)."""
 
     timeout: int = 5
-    """Seconds that one try may wait for the server: by gRPC for the whole answer, by HTTP for each part of it."""
+    """Timeout of one try, in seconds: by gRPC for the whole response, by HTTP for each part of it."""
     tries: int = 3
-    """Of a call that the server doesn't answer, or can't now; a hundred milliseconds apart, then twice as many."""
+    """Tries of a call while the server does not answer or is unavailable; the pause is 100 ms, then doubles."""
     grpc_port: int | None = None
-    """Where the server speaks gRPC, if that is to be spoken."""
+    """Port of the server's gRPC interface; None: HTTP."""
     ca: Path | None = None
-    """Certificates (PEM) that the server's is checked by, in place of the public ones."""
+    """CA certificates (PEM) that verify the server's certificate, in place of the public ones."""
     shards: int | None = None
     replicas: int | None = None
     on_disk: bool = False
-    """Vectors and words are read from disk as they are needed, not kept in memory."""
+    """Vectors and visual words are read from disk on demand, not kept in memory."""
     quantized: bool = False
-    """A copy of the vectors in int8 is searched, and the vectors themselves order what it finds."""
+    """Search an int8 copy of the vectors (scalar quantization), then rescore the hits by the original vectors."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the parts are. The embedded default keeps everything below `data`."""
+    """Where each part is. By default all are embedded, below the folder `data`."""
 
     data: Path
     database: str
@@ -60,7 +60,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read CATALOG_* variables. Raises ConfigError for a value that can't be understood."""
+        """Read CATALOG_* variables. Raises ConfigError for an invalid value."""
         env = os.environ if env is None else env
         data = Path(env.get("CATALOG_DATA") or "catalog-data").absolute()
         settings = cls(
@@ -81,7 +81,7 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raises ConfigError for a value that no part understands, naming the variable and what it may be."""
+        """Raises ConfigError for an invalid value, naming the variable and the forms it may have."""
         forms = {
             "CATALOG_DATABASE": (
                 self.database,
@@ -100,7 +100,7 @@ class Settings:
 
     @property
     def bundles(self) -> Path:
-        """Folder that keeps a copy of every bundle in use, by id."""
+        """Folder with a copy of every bundle in use, by id."""
         return self.data / "bundles"
 
 
@@ -120,7 +120,7 @@ def _server_options(env: Mapping[str, str]) -> ServerOptions:
 
 
 def _whole(env: Mapping[str, str], name: str, most: int, what: str, default: Number, *, least: int = 1) -> int | Number:
-    """A number from `least` to `most`."""
+    """An integer from `least` to `most`."""
     value = env.get(name)
     if not value:
         return default

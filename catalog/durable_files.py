@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that outlive a power cut."""
+"""Atomic and durable file writes: a file is complete or absent, and survives a power cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_file(path: Path, data: bytes, *, sync: bool) -> None:
-    """A whole file or none, whatever happens; with `sync`, its content outlives a power cut. Raises OSError."""
+    """Write a file atomically (temporary file, rename); `sync`: its content survives a power cut. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = None
     try:
@@ -26,7 +26,7 @@ def write_file(path: Path, data: bytes, *, sync: bool) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Let the names in a folder outlive a power cut, too. Raises OSError."""
+    """fsync a folder, so that the names in it survive a power cut, too. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -23,7 +23,7 @@ class ConfigError(CatalogError):
 
 
 class InvalidInputError(CatalogError):
-    """A value that a person or a program sent and that can't be accepted; `field` names it."""
+    """An invalid value from a person or a program; `field` names it."""
 
     code = "invalid_input"
 
@@ -35,7 +35,7 @@ class InvalidInputError(CatalogError):
 class PhotoRejectedError(InvalidInputError):
     """A photo that can't be used; `code` says why (see embedder.errors.ImageError).
 
-    `rejected` has every such photo of the request, this one first.
+    `rejected`: every such photo of the request, this one first.
     """
 
     def __init__(self, code: str, filename: str, message: str, *, sha256: str = "") -> None:
@@ -48,10 +48,10 @@ class PhotoRejectedError(InvalidInputError):
 
 @dataclass(frozen=True)
 class PhotoWarning:
-    """What speaks against a photo: `code` is stable, `message` is a sentence for people.
+    """A warning about a photo: `code` is stable, `message` is a sentence for people.
 
-    Where it is about another photo: `photo` (SHA-256) of the product `sku`, called `name`; `closeness` is the cosine of
-    the two, `points` the details that agree, where one of them was asked for.
+    If it concerns another photo: `photo` (SHA-256) of the product `sku`, called `name`; `closeness` is the cosine
+    similarity of the two, `points` the number of local features that match, each only where it was computed.
     """
 
     code: str
@@ -68,7 +68,7 @@ class PhotoWarning:
 
 
 class PhotoQuestionableError(PhotoRejectedError):
-    """A photo that something speaks against (`warnings`, see admission.py), where that was to be refused."""
+    """A photo with `warnings` (see admission/photo_warnings.py), refused because the caller asked for that."""
 
     code = "photo_questionable"
 
@@ -108,13 +108,13 @@ class BarcodeTakenError(ConflictError):
 
 
 class StorageError(CatalogError):
-    """The photo store can't take or give the bytes (full disk, no right, broken content)."""
+    """The photo store can't write or read the bytes (full disk, no permission, damaged content)."""
 
     code = "storage_error"
 
 
 class PhotoDamagedError(StorageError):
-    """The store answers, but the bytes of this one photo are not those that were put."""
+    """The store works, but the bytes of this one photo are damaged: not those that were stored."""
 
 
 class DatabaseUnavailableError(CatalogError):
@@ -124,7 +124,7 @@ class DatabaseUnavailableError(CatalogError):
 
 
 class GalleryError(CatalogError):
-    """The gallery can't do what it was asked."""
+    """A gallery operation failed."""
 
     code = "gallery_error"
 
@@ -142,12 +142,12 @@ class GalleryUnavailableError(GalleryError):
 
 
 class GalleryFullError(GalleryUnavailableError):
-    """There is too little room left on the embedded gallery's disk to open it or write to it."""
+    """Too little free disk space to open the embedded gallery or to write to it."""
 
     code = "gallery_full"
 
 
 class GalleryMismatchError(GalleryError):
-    """A collection that is missing, holds vectors of another length, or has no room for visual words."""
+    """A collection that is missing, has another vector dimension, or has no sparse vector for visual words."""
 
     code = "gallery_mismatch"

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A model at work: its row in SQL, its collection in the gallery, its embedder."""
+    """A loaded model: its row in SQL, its collection in the gallery, its embedder."""
 
     generation_id: int
     collection: str
@@ -38,9 +38,9 @@ class LiveModel:
 
 
 class Generations:
-    """The models of one catalog, each loaded once. Safe to use from many threads.
+    """The models of one catalog, each loaded once. Thread-safe.
 
-    `open_embedder` loads a bundle's folder (raises BundleError): programs that open several catalogs can share one.
+    `open_embedder` loads a bundle's folder (raises BundleError); programs that open several catalogs can share one.
     """
 
     def __init__(
@@ -53,21 +53,21 @@ class Generations:
         self._settings, self._database, self._gallery = settings, database, gallery
         self._open_bundle = open_embedder
         self._embedders: dict[str, Embedder] = {}
-        self._ready: set[str] = set()  # collections that were found or made since this process started
+        self._ready: set[str] = set()  # collections found or created since this process started
         self._lock = threading.RLock()
 
     def live(self) -> LiveModel:
-        """The live model, asked of SQL each time: another process may have switched it a moment ago.
+        """The live model, read from SQL each time: another process may have switched it a moment ago.
 
-        The gallery is not asked, so photos can be accepted while it is away. A catalog that never had a model starts
-        with the bundle of CATALOG_MODEL. Raises ConfigError for a bundle that is broken or missing.
+        The gallery is not called, so photos can be accepted while it is unavailable. A catalog that never had a model
+        starts with the bundle of CATALOG_MODEL. Raises ConfigError for a bundle that is damaged or missing.
         """
         with self._database.read() as session:
             row = live_generation(session)
         return self.load(row or self._first_generation())
 
     def ready(self) -> LiveModel:
-        """The live model, and its collection is there. Raises like `live`, and GalleryError."""
+        """The live model, its collection created if missing. Raises like `live`, and GalleryError."""
         live = self.live()
         self.ensure_collection(live)
         return live
@@ -82,9 +82,9 @@ class Generations:
         return LiveModel(generation.id, generation.collection, embedder)
 
     def ensure_collection(self, live: LiveModel) -> None:
-        """Make sure that a generation's collection is there. Raises GalleryError.
+        """Create a generation's collection if it is missing. Raises GalleryError.
 
-        One that was lost is made anew, and every photo in it becomes pending: SQL is the truth.
+        A lost collection is rebuilt: every photo in it becomes pending, since SQL is the source of truth.
         """
         if live.collection in self._ready:
             return
@@ -97,7 +97,7 @@ class Generations:
             self._ready.add(live.collection)
 
     def add(self, bundle: Bundle) -> Generation:
-        """Keep a copy of the bundle and a row for its generation; the row that is there already, if it is."""
+        """Store a copy of the bundle and a row for its generation. Idempotent: returns the row if it exists."""
 
         def mine(session: Session) -> Generation | None:
             return session.scalar(select(Generation).where(Generation.bundle_id == bundle.id))
@@ -156,22 +156,22 @@ class Generations:
             raise ConfigError(f"The model in use can't be loaded: {error}") from error
 
     def release_old(self) -> None:
-        """Let go of every generation that is not live, so that another process may build or drop it."""
+        """Release every generation that is not live, so that another process may build or drop it."""
         with self._database.read() as session:
             row = live_generation(session)
-        # Asked of the models that were ever loaded, not of `_ready`: a request that began before the switch may have
-        # opened its collection again since it was let go.
+        # All models that were ever loaded, not only `_ready`: a request that began before the switch may have reopened
+        # its collection after the release.
         for bundle_id in list(self._embedders):
             if row is None or bundle_id != row.bundle_id:
                 self.release(collection_name(bundle_id))
 
     def release(self, collection: str) -> None:
-        """Let go of one generation; at its next use it is opened, and when it was lost made, anew."""
-        # Without the lock: a switch calls this inside its transaction, and whoever holds the lock may wait for that.
+        """Release one generation; its next use reopens it, or rebuilds it if it was lost."""
+        # Not under the lock: a switch calls this inside its transaction, and whoever holds the lock may wait for that.
         self._ready.discard(collection)
         try:
             self._gallery.release(collection)
-        except GalleryError as error:  # closed all the same; what it could not flush is in SQL
+        except GalleryError as error:  # closed nonetheless; what it could not flush is in SQL
             log.warning("%s was not closed cleanly: %s", collection, error)
 
     def close(self) -> None:
@@ -183,20 +183,21 @@ class Generations:
 def live_generation(session: Session, *, hold: str | None = None) -> Generation | None:
     """The live generation's row, or None before the first.
 
-    `hold`: "share" keeps it live until the transaction ends, "change" is for the switch.
+    `hold` locks the row until the transaction ends: "share" (FOR SHARE) keeps it live, "change" (FOR UPDATE) is for
+    the switch.
     """
     query = select(Generation).where(Generation.live)
     if hold is None:
         return session.scalar(query)
     query = query.with_for_update(read=hold == "share")
     found = session.scalar(query)
-    # PostgreSQL: a statement that waited for a switch finds that its row is no longer live, and does not look for the
-    # row that became it. The next statement does.
+    # PostgreSQL: a statement that waited for a switch finds that its row is no longer live, and does not search for
+    # the row that became live. The next statement does.
     return found or session.scalar(query)
 
 
 def keep_bundle(bundle: Bundle, folder: Path) -> None:
-    """Copy a bundle below `folder` by its id, whole or not at all; then nothing depends on where it came from.
+    """Copy a bundle to `folder`/<id> atomically; its source is no longer needed then.
 
     Raises ConfigError when it can't be written.
     """

@@ -1,4 +1,4 @@
-"""Texts and SKUs that people type, in their one stored form."""
+"""Normalization: texts and SKUs that people type, in their one stored form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catalog.errors import InvalidInputError, NotFoundError
 
 
 def checked_text(field: str, text: str, limit: int) -> str:
-    """A text of a form, with composed characters and no blanks around it. Raises InvalidInputError."""
+    """A text of a form, in NFC and stripped, of at most `limit` characters. Raises InvalidInputError."""
     text = unicodedata.normalize("NFC", text.strip())
     name = field.replace("_", " ")
     if len(text) > limit:
@@ -20,7 +20,7 @@ def checked_text(field: str, text: str, limit: int) -> str:
 
 
 def plain(value: str) -> bool:
-    """Whether it has neither control characters nor halves of characters, which no database takes."""
+    """Whether a text has neither control characters nor lone surrogates, which no database accepts."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
@@ -29,9 +29,9 @@ SKU_PATTERN = re.compile(r"\w(?:[\w .+\-]{0,62}[\w+\-])?")
 
 
 def check_sku(sku: str) -> str:
-    """The SKU in its one form: composed characters (a Mac's folders have others), no blanks around it.
+    """The SKU in its stored form: NFC (names of folders on macOS are NFD), stripped.
 
-    Raises InvalidInputError for what can't be one.
+    Raises InvalidInputError for an invalid SKU.
     """
     sku = unicodedata.normalize("NFC", sku.strip())
     if not sku:
@@ -48,7 +48,7 @@ def check_sku(sku: str) -> str:
 
 
 def normalized_sku(sku: str) -> str:
-    """The SKU as it would be stored. Raises NotFoundError for what can't be one: no database is asked for that."""
+    """The SKU in its stored form. Raises NotFoundError for an invalid one, without a query."""
     try:
         return check_sku(sku)
     except InvalidInputError:
@@ -56,5 +56,5 @@ def normalized_sku(sku: str) -> str:
 
 
 def no_product(sku: str) -> NotFoundError:
-    """The error that says so."""
+    """The error for a SKU that no product has."""
     return NotFoundError(f"There is no product {sku[:100]!r}.")

@@ -1,1 +1,1 @@
-"""Alembic migrations; `catalog.storage.database.Database.migrate` runs them, by their path alone."""
+"""Alembic migrations; `catalog.storage.database.Database.migrate` runs them, and finds them by path."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate the database that catalog.storage.database hands over, or the one of CATALOG_DATABASE."""
+"""Alembic's entry point: migrate the database that catalog.storage.database passes, or that of CATALOG_DATABASE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from catalog.storage.tables import Base, UtcDateTime
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Migrations name plain SQL types, so that they outlive the classes of today."""
+    """Render plain SQL types, so that migrations do not depend on this project's classes."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
@@ -27,7 +27,7 @@ def run(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
     )
     if connection.dialect.name == "postgresql":
-        # A migration that waits for a busy table would make every till wait behind it.
+        # While a migration waits for a lock on a busy table, all tills queue behind it.
         connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         connection.exec_driver_sql("SET LOCAL statement_timeout = '5min'")
     with context.begin_transaction():

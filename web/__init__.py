@@ -1,4 +1,4 @@
-"""Product -> people and tills: staff pages and the POS API. Thin: parse, one call into catalog/, render."""
+"""Staff pages and the POS API. Thin: parse the request, one call into catalog/, render the response."""
 
 from __future__ import annotations
 

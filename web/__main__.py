@@ -1,4 +1,4 @@
-"""`python -m web` (and so `catalog serve`): one process, waitress, the outbox beside it."""
+"""`python -m web` (and so `catalog serve`): one process with waitress and the outbox's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application factory. No side effect but the app: threads and servers are started by web/__main__.py."""
+"""The application factory. It starts no thread and no server: web/__main__.py does."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from catalog.catalog import Catalog
 from embedder.barcodes import gtin
 from web import admin, api, errors, health, login, pictures, security
 
-#: Bytes of one request: fifty photos of a phone.
+#: Bytes of one request, at most: fifty photos of a phone.
 MAX_REQUEST = 256 * 1024 * 1024
 
 
 def create_app(catalog: Catalog, secret_key: str) -> Flask:
-    """Pages and API over one open catalog."""
+    """The Flask app with pages and API for one open catalog."""
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=secret_key,
         MAX_CONTENT_LENGTH=MAX_REQUEST,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_TIME_LIMIT=None,  # a form that stood open over lunch still works; it ends with the session
+        WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch still works; the token expires with the session
         CATALOG=catalog,
     )
     app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin

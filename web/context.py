@@ -1,4 +1,4 @@
-"""What a view needs of the request: the catalog, the uploaded photos, the facts of a product, who asks."""
+"""What views need from the request: the catalog, uploaded photos, the facts of a product, the user."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def catalog() -> Catalog:
 
 
 def uploads(field: str) -> list[NewPhoto]:
-    """The files of a multipart field; an empty file input (no name, no bytes) is no file."""
+    """The files of a multipart field; an empty file input (no name, no bytes) is skipped."""
     files = request.files.getlist(field)
     return [NewPhoto(file.filename or "photo", file.read()) for file in files if file.filename or file.content_length]
 
 
 def facts(sku: str) -> Facts:
-    """What a form says of a product; the field `barcode` may be there several times, and hold several."""
+    """The facts of a product in a form; the field `barcode` may occur several times, and hold several."""
     form = request.form
     barcodes = tuple(number for text in form.getlist("barcode") for number in gtin.split_gtins(text))
     return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
 
 
 def flag(name: str) -> bool:
-    """A field of a form that is yes or no. Raises InvalidInputError for anything else."""
+    """A boolean field of a form. Raises InvalidInputError for any other value."""
     value = request.form.get(name, "").strip().lower()
     if value not in ("", "0", "1", "false", "true"):
         raise InvalidInputError(name, f"{name} is true or false, not {value!r}.")
@@ -40,11 +40,11 @@ def flag(name: str) -> bool:
 
 
 def by_staff(*, strict: bool) -> Intake:
-    """How photos of whoever is signed in come in; `strict`: one with a warning is asked about first."""
+    """The intake of photos from the signed-in user; `strict`: refuse a photo with a warning, to ask the user first."""
     return Intake(actor(), "staff", check="refuse" if strict else "report")
 
 
 def actor() -> str:
-    """Who is signed in, for the audit log."""
+    """Name of the signed-in user, for the audit log."""
     name: str = current_user.name
     return name

@@ -1,4 +1,4 @@
-"""Errors to answers, mapped once: `application/problem+json` (RFC 9457) for programs, a page for people."""
+"""Errors mapped to HTTP responses: `application/problem+json` (RFC 9457) for programs, a page for people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from catalog.errors import (
 
 log = logging.getLogger(__name__)
 
-#: The first class that fits counts, so the special ones come first.
+#: The first matching class counts, so subclasses come first.
 STATUS: tuple[tuple[type[CatalogError], int], ...] = (
     (PhotoRejectedError, 422),
     (InvalidInputError, 422),
@@ -42,7 +42,7 @@ PHOTO_STATUS = {"too_large": 413, "too_many_pixels": 413, "not_an_image": 415}
 
 
 def status_of(error: CatalogError) -> int:
-    """HTTP status of a catalog error; 500 only for one that this table forgot."""
+    """HTTP status of a catalog error; 500 for one that is missing in the tables."""
     if isinstance(error, PhotoRejectedError) and error.code in PHOTO_STATUS:
         return PHOTO_STATUS[error.code]
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
@@ -60,18 +60,22 @@ def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> Re
 
 
 def wants_problem() -> bool:
-    """Whether a program asks: below /api and /health, and scripts of our pages."""
+    """Whether a program made the request: below /api and /health, or a script of our pages."""
     return request.path.startswith(("/api/", "/health")) or "X-Requested-With" in request.headers
 
 
 def _extra(error: CatalogError) -> dict[str, Any]:
-    """What a problem says beyond code and detail."""
+    """Members of a problem beyond code and detail."""
     extra: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidInputError) else {}
     if isinstance(error, PhotoQuestionableError):
         extra["photos"] = [
-            {"filename": one.filename, "sha256": one.sha256, "warnings": [each.as_dict() for each in one.warnings]}
-            for one in error.rejected
-            if isinstance(one, PhotoQuestionableError)
+            {
+                "filename": photo.filename,
+                "sha256": photo.sha256,
+                "warnings": [warning.as_dict() for warning in photo.warnings],
+            }
+            for photo in error.rejected
+            if isinstance(photo, PhotoQuestionableError)
         ]
     return extra
 

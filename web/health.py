@@ -1,4 +1,4 @@
-"""For load balancers and operators: alive, and ready with all parts."""
+"""Health checks for load balancers and operators: liveness, and readiness of all parts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 def alive() -> Response:
-    """The process answers."""
+    """Liveness: the process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/health/ready")
 def ready() -> Response:
-    """Database, model and gallery answer; 503 and which one does not, otherwise."""
+    """Readiness: database, model and gallery answer; else 503, naming the one that does not."""
     try:
         live = catalog().generations.ready()
         points = catalog().gallery.count(live.collection)

@@ -19,7 +19,7 @@ manager.login_message = None
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
-    """The person of a session."""
+    """The user of a session."""
 
     def __init__(self, user_id: int, name: str) -> None:
         self.id, self.name = user_id, name
@@ -40,7 +40,7 @@ def init_app(app: Flask) -> None:
 @blueprint.route("/login", methods=["GET", "POST"])
 @limiter.limit("10/minute", methods=["POST"], error_message="Too many tries: wait a minute.")
 def sign_in() -> str | Response | tuple[str, int]:
-    """The form, and what it sends."""
+    """Show the form, or sign in."""
     if current_user.is_authenticated:
         return redirect(url_for("products.index"))
     if request.method == "GET":
@@ -61,7 +61,7 @@ def sign_out() -> Response:
 
 
 def _safe(target: str) -> str:
-    """A path of this site, or nothing: a link to elsewhere must not ride on a sign-in."""
+    """The target if it is a path of this site, else "": no open redirect after signing in."""
     parts = urlsplit(target)
     safe = not parts.scheme and not parts.netloc and target.startswith("/") and not target.startswith(("//", "/\\"))
     return target if safe else ""

@@ -1,4 +1,4 @@
-"""Reference photos for the staff's pages. By content, so a browser may keep them for ever."""
+"""Reference photos for the staff's pages, addressed by content, so a browser may cache them for ever."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show(sha256: str) -> Response:
 @blueprint.get("/photos/<sha256>/compare/<other>")
 @login_required  # type: ignore[untyped-decorator]
 def compare(sha256: str, other: str) -> Response:
-    """Two stored photos side by side, and what of their details agrees."""
+    """Two stored photos side by side, their matching local features joined."""
     return _answer(lambda: to_jpeg(recognition.stored_picture(catalog().photos, sha256, other)), sha256, other)
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from catalog.config import Settings
 from catalog.errors import ConfigError
 
-#: Characters that a key for signing sessions has at least.
+#: Minimum length of the key, in characters.
 MIN_SECRET = 16
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a bind address can be reached from this machine only."""
+    """Whether a bind address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -25,9 +25,9 @@ def is_loopback(host: str) -> bool:
 
 
 def secret_key(settings: Settings, host: str) -> str:
-    """The key that signs sessions: CATALOG_SECRET_KEY, or on a local bind one made once and kept in the data folder.
+    """The key that signs sessions: CATALOG_SECRET_KEY, or on a loopback bind one generated and kept in the data folder.
 
-    Raises ConfigError when it is unset and the server would listen beyond the loopback, or is too short to be one.
+    Raises ConfigError when it is unset and the server would listen beyond the loopback, or when it is too short.
     """
     if settings.secret_key:
         if len(settings.secret_key) < MIN_SECRET:
@@ -59,5 +59,5 @@ def _keep_new_key(path: Path) -> None:
         file.write(secrets.token_hex(32))
         file.flush()
         os.fsync(file.fileno())
-        with suppress(FileExistsError):  # never in the place of another process's key
-            os.link(file.name, path)  # whole from the first moment
+        with suppress(FileExistsError):  # never replaces another process's key
+            os.link(file.name, path)  # atomic: complete from the first moment

@@ -1,4 +1,4 @@
-"""Headers, CSRF, rate limits and the keys of tills."""
+"""Security: headers, CSRF, rate limits and the API keys of tills."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ csrf = CSRFProtect()
 #: In memory: each process counts for itself, which is enough to make guessing passwords hopeless.
 limiter = Limiter(get_remote_address, storage_uri="memory://")
 
-# No inline script or style anywhere, pictures of our own and previews of chosen files only.
+# No inline scripts or styles; images only of our own and previews of chosen files.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ POLICY = (
 
 
 def init_app(app: Flask) -> None:
-    """CSRF for every form, limits for signing in, and headers on every answer."""
+    """CSRF protection for every form, rate limits for signing in, and headers on every response."""
     csrf.init_app(app)
     limiter.init_app(app)
 
@@ -42,7 +42,7 @@ def init_app(app: Flask) -> None:
 
 
 def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Ask for `Authorization: Bearer KEY`; the key's name is then `g.key_name`."""
+    """Require `Authorization: Bearer KEY`; the key's name is then `g.key_name`."""
 
     @wraps(view)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Response:

@@ -1,4 +1,4 @@
-"""Small upright pictures of stored photos, for pages."""
+"""Thumbnails of stored photos, for pages."""
 
 from __future__ import annotations
 

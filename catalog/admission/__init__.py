@@ -1,4 +1,4 @@
-"""A photo before it is accepted."""
+"""Admission: checks of a photo before it is accepted."""
 
 from __future__ import annotations
 

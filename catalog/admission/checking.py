@@ -1,6 +1,6 @@
-"""A photo before it is accepted: is it good enough, and is it in the catalog already, or near to another product?
+"""Check a photo before it is accepted: quality, near-duplicates in the catalog, closeness to another product.
 
-What speaks against it is said to the person or program that adds it, who may go on all the same.
+Warnings about it go to the person or program that adds it; saving anyway overrides them.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from embedder.images.quality import Fault, Quality
 from embedder.matching import ColorGrid
 
 log = logging.getLogger(__name__)
-#: A saved picture that was made much smaller is still so near (cosine), and among the so many nearest.
+#: Near-duplicates: a picture that was saved much smaller still has this cosine, and is among this many nearest.
 NEAR, NEAREST = 0.8, 4
 
 
 @dataclass(frozen=True)
 class PhotoCheck:
-    """What was found of a photo; `like` as in lookalikes.py."""
+    """Result of the check of one photo; `like` as in lookalikes.py."""
 
     warnings: tuple[PhotoWarning, ...] = ()
     like: LookAlike | None = None
 
     @property
     def codes(self) -> list[str]:
-        """Of the warnings, for the photo's row."""
+        """Codes of the warnings, for the photo's row."""
         return [warning.code for warning in self.warnings]
 
 
 def check_photos(
     catalog: Catalog, live: LiveModel, sku: str, photos: Sequence[ReadPhoto], *, compare: bool
 ) -> list[PhotoCheck]:
-    """Look at photos that are to be added to a product, whether it exists yet or not -> what was found, in order.
+    """Check photos that are to be added to a product, whether it exists yet or not -> results, in their order.
 
-    Nothing speaks against a photo that the product has already: it is not added. `compare`: ask the gallery, too. When
-    that is away, only what can be told without it is found: that is advice, and no reason to send people away.
+    A photo that the product has already gets no warning: it is not added. `compare`: search the gallery, too. While
+    that is unavailable, only the other checks are made: warnings are advice, and no reason to turn people away.
     """
     with catalog.database.read() as session:
         own = session.scalar(select(Product.id).where(Product.sku == sku))
@@ -61,7 +61,7 @@ def check_photos(
     pictures = list(live.embedder.map(_measure, photos))
     asks = compare and _is_ready(catalog, live)
 
-    def one(place: int) -> PhotoCheck:
+    def check(place: int) -> PhotoCheck:
         photo, (measured, cells) = photos[place], pictures[place]
         if photo.sha256 in known:
             return PhotoCheck()
@@ -77,15 +77,15 @@ def check_photos(
         near, like = _Comparison(catalog, live, sku, own, photo, cells).run(asks)
         return PhotoCheck((*warnings, *near), like)
 
-    return list(live.embedder.map(one, range(len(photos))))
+    return list(live.embedder.map(check, range(len(photos))))
 
 
 def refuse(photos: Sequence[ReadPhoto], checked: Sequence[PhotoCheck]) -> None:
-    """Raises PhotoQuestionableError for the first photo that something speaks against; `rejected` has all of them."""
+    """Raises PhotoQuestionableError for the first photo with a warning; its `rejected` has all of them."""
     found = [
-        PhotoQuestionableError(photo.filename, one.warnings, sha256=photo.sha256)
-        for photo, one in zip(photos, checked, strict=True)
-        if one.warnings
+        PhotoQuestionableError(photo.filename, check.warnings, sha256=photo.sha256)
+        for photo, check in zip(photos, checked, strict=True)
+        if check.warnings
     ]
     if found:
         found[0].rejected = list(found)
@@ -122,7 +122,7 @@ def _is_ready(catalog: Catalog, live: LiveModel) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """One photo against the catalog's. `own` is the id of its product, None before it exists."""
+    """Compares one photo with the catalog's. `own` is the id of its product, None before it exists."""
 
     catalog: Catalog
     live: LiveModel
@@ -132,7 +132,7 @@ class _Comparison:
     cells: ColorGrid
 
     def run(self, asks: bool) -> tuple[list[PhotoWarning], LookAlike | None]:
-        """Same picture, same pack, close to another. `asks`: the gallery, too. Never raises a CatalogError."""
+        """Same picture, same pack, near another product. `asks`: search the gallery. Never raises a CatalogError."""
         try:
             like = lookalikes.same_file(self.catalog.database, self.own, self.photo.sha256)
             if like is not None:
@@ -170,7 +170,7 @@ class _Comparison:
         try:
             stored = matching.color_grid_of_photo(self.catalog.photos.get(row.sha256))
             others = feature_store.load(self.catalog.photos, row.sha256)
-        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+        except (CatalogError, ImageError):  # a lost photo is for `catalog doctor` to report
             return False
         return matching.is_same_picture(self.cells, stored, self.photo.features.local, others)
 
@@ -183,7 +183,7 @@ class _Comparison:
         return PhotoWarning("same_picture", message, sku, name, photo, round(cosine, 4))
 
     def _find_close(self) -> PhotoWarning | None:
-        """What the photo would be answered as by its vector, if that is another product for sure."""
+        """A warning when the photo's vector alone would match another product."""
         matches = candidates.nearest_products(self.catalog, self.live, self.photo.features.vector)
         if decide(matches, self.live.embedder.bundle.thresholds) != "match" or matches[0].sku == self.sku:
             return None

@@ -1,4 +1,4 @@
-"""Is a new photo's pack in the catalog already, under another SKU? Said when it is added; nothing is refused for it."""
+"""Look-alikes: is a new photo's pack in the catalog under another SKU? A warning; nothing is refused for it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from embedder.errors import ImageError
 from embedder.inference import PhotoFeatures
 from embedder.matching import LocalFeatures, verify
 
-#: Photos of other products that a new photo is matched with, at most.
+#: Photos of other products whose local features are matched with a new photo's, at most.
 COMPARED = 8
-#: Points that the gallery is asked for: the product's own photos are among them.
+#: Points requested from the gallery: the product's own photos are among them.
 LISTED = 4 * COMPARED
-#: So many points that agree, over so much of the other photo, are the same picture, or the same pack from another side.
+#: This many inliers, over this share of the other photo, mean the same picture, or the same pack from another side.
 POINTS, AREA = 30, 0.5
 
 
 @dataclass(frozen=True)
 class LookAlike:
-    """Another product's photo (SHA-256) of the same pack: `points` of its details agree; None: it is the same file."""
+    """Another product's photo (SHA-256) of the same pack. `points`: local features that match; None: the same file."""
 
     sku: str
     name: str
@@ -50,9 +50,9 @@ def same_file(database: Database, product: uuid.UUID | None, sha256: str) -> Loo
 def same_pack(
     catalog: Catalog, product: uuid.UUID | None, extracted: PhotoFeatures, listed: Sequence[Hit]
 ) -> LookAlike | None:
-    """The photo of another active product that is most like a new photo of this one, if one shows the same pack.
+    """The photo of another active product that best matches a new photo of this one, if any shows the same pack.
 
-    `listed` are LISTED points that the gallery shortlists for the photo.
+    `listed`: the LISTED points that the gallery shortlists for the photo.
     """
     if not extracted.local:
         return None
@@ -66,8 +66,8 @@ def _best(photos: PhotoStore, new: LocalFeatures, rows: Sequence[Row[Any]]) -> L
     for row in rows:
         try:
             match = verify(new, feature_store.load_or_extract(photos, row.sha256))
-        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+        except (CatalogError, ImageError):  # a lost photo is for `catalog doctor` to report
             continue
         if match.inliers >= POINTS and match.area >= AREA:
             found.append(LookAlike(row.sku, row.name, row.sha256, match.inliers))
-    return max(found, key=lambda one: one.points or 0, default=None)
+    return max(found, key=lambda like: like.points or 0, default=None)

@@ -1,4 +1,4 @@
-"""What can be said about a photo before it is accepted."""
+"""Warnings about a photo: their codes and labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from embedder.images.quality import Fault
 
 Code = Literal[Fault, "same_picture", "same_pack", "close_to_other"]
-#: What a code says, in short: for lists of photos that were accepted all the same.
+#: Short label of each code, for lists of photos that were accepted despite a warning.
 WARNING_LABELS: dict[str, str] = {
     "too_small": "too small",
     "too_dark": "too dark",

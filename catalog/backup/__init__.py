@@ -1,4 +1,4 @@
-"""All but the gallery, out and in again."""
+"""Backup and restore of everything but the gallery, which can be rebuilt."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
-"""The file of a backup: a tar that tells whether it is whole.
+"""The file format of a backup: a tar whose completeness can be verified.
 
     about.json                    first: format, schema, when
-    tables/<table>/<number>       rows as JSON lines (rows.py)
+    tables/<table>/<number>       rows as JSON lines (table_rows.py)
     bundles/<id>/<file>
     photos/<SHA-256>
     manifest.json                 last: the SHA-256 of all of the above, how many rows, what was left out
 
-Nothing is ever unpacked by the names in it: a reader knows these kinds of names, and takes no other, no link and no
-folder.
+Nothing is ever extracted by the names in it: a reader accepts these kinds of names alone, and no link or folder.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ _NAME = re.compile(
 )
 _BLOCK = 1 << 20
 _UNREADABLE = (tarfile.TarError, EOFError, ValueError, OverflowError, OSError)
-#: Bytes that the two members about the whole may have at most; they are read at once.
+#: Bytes of about.json or manifest.json, at most; they are read into memory.
 _SMALL = 256 << 20
 
 
 class ArchiveError(CatalogError):
-    """A file that is no backup, is not whole, was changed, or is of a version that can't be read; nothing was done."""
+    """A file that is no backup, incomplete, modified, or of an unsupported version; nothing was changed."""
 
     code = "archive_unusable"
 
 
 class BackupFailedError(CatalogError):
-    """The backup could not be written; what was there before is there still."""
+    """The backup could not be written; an older file at the target is unchanged."""
 
     code = "backup_failed"
 
 
 class Contents:
-    """What went by, in an order-true digest of constant size for the photos, of which there may be a million."""
+    """Digest of the members so far, ordered; of constant size for the photos, of which there may be a million."""
 
     def __init__(self) -> None:
         self._about = ""
@@ -65,7 +64,7 @@ class Contents:
         self._names = hashlib.sha256()
 
     def note(self, name: str, sha256: str, size: int) -> None:
-        """One member. Raises ArchiveError for a photo that is not what its name says, and for parts out of order."""
+        """Add a member. Raises ArchiveError for a photo that doesn't match its hash, and for parts out of order."""
         kind, _, rest = name.partition("/")
         if name == ABOUT:
             self._about = sha256
@@ -88,25 +87,25 @@ class Contents:
             self.photo_bytes += size
 
     def as_dict(self) -> dict[str, Any]:
-        """What the manifest says, and what a reader must come to."""
+        """As the manifest states it, and as a reader must compute it."""
         photos = {"count": self.photos, "bytes": self.photo_bytes, "sha256": self._names.hexdigest()}
         return {"about": self._about, "tables": self._tables, "bundles": self._bundles, "photos": photos}
 
 
 class Writer:
-    """Adds members; memory does not grow with their number."""
+    """Writes members; memory does not grow with their number."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
         self.contents = Contents()
 
     def add(self, name: str, data: bytes) -> None:
-        """One member."""
+        """Write a member."""
         self._write(name, data)
         self.contents.note(name, hashlib.sha256(data).hexdigest(), len(data))
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """The manifest, with these facts; nothing may follow."""
+        """Write the manifest, with these facts; nothing may follow."""
         manifest = {**facts, "contents": self.contents.as_dict()}
         self._write(MANIFEST, json.dumps({**manifest, "sha256": _digest(manifest)}, indent=1).encode())
 
@@ -121,13 +120,13 @@ class Writer:
 
 @contextmanager
 def writing(target: Path) -> Iterator[Writer]:
-    """Writes beside, and takes the target's name when all is on disk; whatever happens before, the target stays.
+    """Write a temporary file, and rename it to the target when all is on disk; until then the target is unchanged.
 
     Only its owner may read it: it holds hashes of passwords and keys. Raises BackupFailedError.
     """
     partial = target.with_name(f".{target.name}.partial")
     try:
-        # Not cut to nothing before it is locked: it may be another process's.
+        # Not truncated before it is locked: it may be another process's.
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "r+b") as file:
             _lock(file, partial)
@@ -153,14 +152,14 @@ def _lock(file: BinaryIO, path: Path) -> None:
         mine = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except (BlockingIOError, FileNotFoundError):
         mine = False
-    if not mine:  # else it is another's, who finished it a moment ago
+    if not mine:  # locked by another process, or just renamed by one
         raise BackupFailedError(f"Another process is writing {path} right now.")
 
 
 def check(file: BinaryIO, accept: Callable[[dict[str, Any]], None], steps: Steps) -> dict[str, Any]:
-    """Read all of a backup and return its manifest. Raises ArchiveError unless every byte is what was written.
+    """Verify a whole backup -> its manifest. Raises ArchiveError unless every byte is what was written.
 
-    `accept` is given what about.json says, before anything else is read.
+    `accept` gets the content of about.json, before anything else is read. `steps` counts bytes.
     """
     contents = Contents()
     manifest: dict[str, Any] | None = None
@@ -193,14 +192,14 @@ def check(file: BinaryIO, accept: Callable[[dict[str, Any]], None], steps: Steps
 
 @dataclass(frozen=True)
 class Member:
-    """A name, and content of `size` bytes that is read while it is this member's turn."""
+    """A name, and content of `size` bytes that can be read until the next member is."""
 
     name: str
     size: int
     _content: IO[bytes]
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes. Raises ArchiveError where the file ends too early."""
+        """The next bytes. Raises ArchiveError if the file ends too early."""
         try:
             return self._content.read(size)
         except _UNREADABLE as error:
@@ -208,7 +207,7 @@ class Member:
 
 
 def members(file: BinaryIO) -> Iterator[Member]:
-    """All members, in their order. Raises ArchiveError."""
+    """All members, in order. Raises ArchiveError."""
     try:
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -223,7 +222,7 @@ def members(file: BinaryIO) -> Iterator[Member]:
 
 
 def _forget(tar: tarfile.TarFile) -> None:
-    """The library keeps every member that went by, which would grow with the backup."""
+    """Clear the library's list of members, which would grow with the backup."""
     tar.members.clear()  # type: ignore[attr-defined]
 
 

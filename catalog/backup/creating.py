@@ -1,4 +1,4 @@
-"""One consistent archive of a catalog, made while it serves: rows, photos and bundles. The gallery is made anew."""
+"""Online backup: one consistent archive of rows, photos and bundles. The gallery is rebuilt after a restore."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from embedder.errors import BundleError
 
 @dataclass(frozen=True)
 class BackedUp:
-    """What an archive holds: rows by table, how many photos; and what it lacks, for a person to read."""
+    """What an archive holds: number of rows by table, number of photos; and what it lacks, for a person to read."""
 
     rows: dict[str, int]
     photos: int
@@ -33,12 +33,12 @@ class BackedUp:
 
 
 def back_up(catalog: Catalog, target: Path, progress: Progress = no_progress) -> BackedUp:
-    """Write a backup to `target`, in the place of an older one.
+    """Write a backup to `target`, replacing an older one.
 
-    The rows are those of one moment. Photos never change and are removed a day after their rows at the earliest
-    (photo_checks.ORPHAN_AGE), so that they can be copied after it. A photo or bundle that is missing or damaged is left
-    out and named; such a backup never takes the place of a file that may still hold it. `progress` counts photos.
-    Raises BackupFailedError, StorageError and DatabaseUnavailableError; `target` is then as it was.
+    The rows are a snapshot. Photos never change and are removed a day after their rows at the earliest
+    (photo_checks.ORPHAN_AGE), so they can be copied after it. A missing or damaged photo or bundle is left out and
+    named; such a backup never replaces a file, which may still hold it. `progress` counts photos. Raises
+    BackupFailedError, StorageError and DatabaseUnavailableError; `target` is then unchanged.
     """
     left_out: list[str] = []
 
@@ -78,9 +78,9 @@ def _dump(connection: Connection, name: str, out: Writer) -> int:
 
 
 def _list_photos(connection: Connection, hashes: IO[str]) -> int:
-    """Write the hashes that rows name to a file, a line each; how many.
+    """Write the hashes of photo rows to a file, one per line; returns how many.
 
-    Those that are only what another photo was cut from are marked: they need not be there.
+    Those that are only the original of a crop are marked: they need not be in the store.
     """
     own = select(Photo.sha256).distinct().order_by(Photo.sha256)
     originals = select(Photo.original).distinct().where(Photo.original.not_in(select(Photo.sha256)))
@@ -109,7 +109,7 @@ def _add_photos(
 
 
 def _kept(catalog: Catalog, bundle_id: str) -> Bundle | None:
-    """A bundle as it is kept in the data folder, else the configured one if it is the same."""
+    """The bundle from the data folder, else the configured one if it is the same, else None."""
     for folder in (catalog.settings.bundles / bundle_id, catalog.settings.model):
         try:
             bundle = load_bundle(folder)

@@ -1,4 +1,4 @@
-"""A backup into an empty catalog, on whichever database and photo store it has."""
+"""Restore a backup into an empty catalog, on whichever database and photo store it has."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from embedder.errors import BundleError
 
 
 class NotEmptyError(ConflictError):
-    """A backup goes into an empty catalog only, and this one holds something; nothing was changed."""
+    """A backup can be restored into an empty catalog only, and this one is not; nothing was changed."""
 
     code = "catalog_not_empty"
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What is there now: rows by table, how many photos; and what the backup lacked."""
+    """What was restored: number of rows by table, number of photos; and what the backup lacked."""
 
     rows: dict[str, int]
     photos: int
@@ -42,11 +42,11 @@ class Restored:
 
 
 def restore(catalog: Catalog, source: Path, progress: Progress = no_progress, *, actor: str) -> Restored:
-    """Check a backup, then copy its photos and bundles, then its rows in one transaction; all photos are pending.
+    """Verify a backup, then copy its photos and bundles, then its rows in one transaction; all photos are pending.
 
-    Whatever happens before the end of that transaction, the catalog stays empty, and the same can be done again: photos
-    and bundles are stored by their content. `progress` counts bytes: each of the file twice. Raises ArchiveError,
-    NotEmptyError, StorageError, and OSError for a file that can't be read.
+    Until that transaction is committed the catalog stays empty, and the restore can be repeated: photos and bundles are
+    content-addressed. `progress` counts bytes: each of the file twice. Raises ArchiveError, NotEmptyError,
+    StorageError, and OSError for a file that can't be read.
     """
     with catalog.database.read() as session:
         _refuse_filled(session.connection())
@@ -65,7 +65,7 @@ def restore(catalog: Catalog, source: Path, progress: Progress = no_progress, *,
 
 
 def _accept(about: dict[str, Any]) -> None:
-    """Raises ArchiveError for a backup of a version that this one can't read."""
+    """Raises ArchiveError for a backup of an unsupported version."""
     if about.get("format") != archive.FORMAT:
         raise ArchiveError(f"The backup has the format {about.get('format')}; this version reads {archive.FORMAT}.")
     scripts = ScriptDirectory.from_config(alembic_config())
@@ -83,7 +83,7 @@ def _accept(about: dict[str, Any]) -> None:
 
 
 def _refuse_unknown(manifest: dict[str, Any]) -> None:
-    """Raises ArchiveError for rows of a table that there is not, and a manifest that no version wrote."""
+    """Raises ArchiveError for rows of an unknown table, and for an invalid manifest."""
     if not isinstance(manifest.get("rows"), dict) or not isinstance(manifest.get("left_out"), list):
         raise ArchiveError("The backup's manifest does not say what it holds.")
     unknown = {*manifest["rows"], *manifest["contents"]["tables"]} - {table.name for table in table_rows.tables()}
@@ -92,7 +92,7 @@ def _refuse_unknown(manifest: dict[str, Any]) -> None:
 
 
 def _refuse_filled(connection: Connection) -> None:
-    """Raises NotEmptyError. A generation is what `catalog init` makes; it is no loss."""
+    """Raises NotEmptyError unless only generations are there: `catalog init` adds one, and it is no loss."""
     there = table_rows.filled(connection)
     there.pop(Generation.__tablename__, None)
     if there:
@@ -104,7 +104,7 @@ def _refuse_filled(connection: Connection) -> None:
 
 
 def _copy(photos: PhotoStore, file: BinaryIO, folder: Path, steps: Steps) -> None:
-    """Photos into the store, files of bundles into a folder for each."""
+    """Copy photos into the store, and bundles into a folder each."""
     for member in archive.members(file):
         kind, _, rest = member.name.partition("/")
         if kind == "photos":
@@ -130,14 +130,14 @@ def _keep_bundles(catalog: Catalog, folder: Path) -> None:
 
 
 def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], steps: Steps) -> dict[str, int]:
-    """All rows; how many of each table. Raises NotEmptyError when somebody was faster, and ArchiveError."""
+    """Insert all rows; returns how many by table. Raises NotEmptyError when somebody was faster, and ArchiveError."""
     connection = session.connection()
     table_rows.hold_all(connection)
     _refuse_filled(connection)
     connection.execute(delete(Generation))
     known = {table.name: table for table in table_rows.tables()}
     counts = dict.fromkeys(known, 0)
-    # The gallery is made anew, whatever was in the old one.
+    # The gallery is rebuilt, whatever was in the old one.
     pending = {Enrollment.__tablename__: {"done": False, "attempts": 0, "error": "", "updated_at": now()}}
     try:
         for member in archive.members(file):

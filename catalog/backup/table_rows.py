@@ -1,4 +1,4 @@
-"""Rows of all tables as JSON lines: the same from each database, and for each."""
+"""Rows of all tables as JSON lines, the same for every database."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from sqlalchemy.types import TypeEngine
 
 from catalog.storage.tables import Base, UtcDateTime
 
-#: Rows that are read at a time, and bytes of a part, about.
+#: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 def tables() -> list[Table]:
-    """All tables, each after those that it refers to."""
+    """All tables, each after those that its foreign keys refer to."""
     return list(Base.metadata.sorted_tables)
 
 
 def parts(connection: Connection, table: Table) -> Iterator[tuple[bytes, int]]:
-    """All rows of a table in the order of their keys, as JSON lines: some of them, and how many, at a time."""
+    """All rows of a table, sorted by primary key, as parts of JSON lines, each with its number of rows."""
     codecs = {column.name: codec(column.type) for column in table.columns}
     lines: list[bytes] = []
     size = 0
@@ -57,17 +57,17 @@ def parts(connection: Connection, table: Table) -> Iterator[tuple[bytes, int]]:
 
 
 def load(connection: Connection, table: Table, part: bytes, changed: dict[str, Any]) -> int:
-    """Insert the rows of a part, with these values in the place of their own; how many.
+    """Insert the rows of a part, with the values of `changed` instead of their own; returns how many.
 
-    A column that the rows don't have gets its default. Raises KeyError for one that the table doesn't have, ValueError
-    or TypeError for what is no row.
+    A column that the rows lack gets its default. Raises KeyError for one that the table lacks, ValueError or TypeError
+    for an invalid row.
     """
     codecs = {column.name: codec(column.type) for column in table.columns}
     rows = [
         {name: codecs[name][1](value) for name, value in json.loads(line).items()} | changed
         for line in part.splitlines()
     ]
-    # A generation's way back may lie after it: what refers to the same table is set when all rows are there.
+    # A generation's predecessor may be a later row: self-references are set when all rows are inserted.
     own = [
         column.name for column in table.columns for key in column.foreign_keys if key.column.table.name == table.name
     ]
@@ -81,7 +81,7 @@ def load(connection: Connection, table: Table, part: bytes, changed: dict[str, A
 
 
 def count_up(connection: Connection, some: Iterable[Table]) -> None:
-    """Let PostgreSQL number new rows after those that were inserted; SQLite looks by itself."""
+    """Advance PostgreSQL's sequences beyond the inserted rows; SQLite needs no such step."""
     if connection.dialect.name != "postgresql":
         return
     for table in some:
@@ -94,13 +94,13 @@ def count_up(connection: Connection, some: Iterable[Table]) -> None:
 
 
 def filled(connection: Connection) -> dict[str, int]:
-    """How many rows each table has, of those that have some."""
+    """Number of rows of each table that is not empty."""
     counts = {table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables()}
     return {name: count for name, count in counts.items() if count}
 
 
 def hold_all(connection: Connection) -> None:
-    """Let nobody else write until the transaction ends; on SQLite that is so in every transaction that writes."""
+    """Lock all tables against other writers until the transaction ends; on SQLite every write transaction does so."""
     if connection.dialect.name == "postgresql":
         prepared = connection.dialect.identifier_preparer
         names = ", ".join(prepared.format_table(table) for table in tables())
@@ -108,9 +108,9 @@ def hold_all(connection: Connection) -> None:
 
 
 def codec(kind: TypeEngine[Any]) -> Codec:
-    """How a column's values are written as JSON and read again.
+    """How a column's values are converted to JSON and back.
 
-    Raises TypeError for a type that was never thought of, so that no value is ever changed in silence.
+    Raises TypeError for an unknown type, so that no value is ever changed silently.
     """
     if isinstance(kind, UtcDateTime):
         return _unless_null(datetime.isoformat), _unless_null(datetime.fromisoformat)

@@ -1,4 +1,4 @@
-"""`catalog user` and `catalog key`: who may sign in, and which tills may ask."""
+"""`catalog user` and `catalog key`: staff accounts and the API keys of tills."""
 
 from __future__ import annotations
 

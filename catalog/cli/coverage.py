@@ -13,7 +13,7 @@ from catalog.cli.session import opened, progress_bar
 if TYPE_CHECKING:
     from catalog.maintenance import Coverage
 
-#: Pairs of products that are mistaken for each other, and that are shown.
+#: Pairs of products mistaken for each other that are shown, at most.
 PAIRS = 10
 
 
@@ -28,26 +28,26 @@ def coverage(sku: str, sample: int | None, as_json: bool, quiet: bool) -> None:
 
     found = []
     with opened() as catalog, progress_bar("product", quiet) as progress:
-        for one in examine_coverage(catalog, sku=sku, sample=sample, progress=progress):
-            found.append(one)
+        for product in examine_coverage(catalog, sku=sku, sample=sample, progress=progress):
+            found.append(product)
             if as_json:
-                click.echo(json.dumps(one.as_dict()))
+                click.echo(json.dumps(product.as_dict()))
     if not as_json:
         _table(found, confused(found))
 
 
 def _table(found: Sequence[Coverage], pairs: Sequence[tuple[str, str, int]]) -> None:
-    width = max([len(one.sku) for one in found] + [len("SKU")])
+    width = max([len(product.sku) for product in found] + [len("SKU")])
     click.echo(f"{'SKU':{width}}  photos  found  advice")
-    for one in sorted(found, key=lambda each: (1.0 if each.recall is None else each.recall, each.sku)):
-        share = "-" if one.recall is None else f"{one.recall:.0%}"
-        first, *more = [advice.message for advice in one.advice] or [""]
-        click.echo(f"{one.sku:{width}}  {one.photos:6}  {share:>5}  {first}".rstrip())
+    for product in sorted(found, key=lambda product: (1.0 if product.recall is None else product.recall, product.sku)):
+        share = "-" if product.recall is None else f"{product.recall:.0%}"
+        first, *more = [advice.message for advice in product.advice] or [""]
+        click.echo(f"{product.sku:{width}}  {product.photos:6}  {share:>5}  {first}".rstrip())
         for message in more:
             click.echo(f"{'':{width}}                 {message}")
     for sku, other, times in pairs[:PAIRS]:
         click.echo(f"{sku} is mistaken for {other}: {times} times")
-    asked, right = sum(one.asked for one in found), sum(one.found for one in found)
-    needy = sum(bool(one.advice) for one in found)
+    asked, right = sum(product.asked for product in found), sum(product.found for product in found)
+    needy = sum(bool(product.advice) for product in found)
     share = f"{right / asked:.1%}" if asked else "none"
     click.echo(f"{len(found)} products, {asked} photos asked, {share} found their product; {needy} need another photo")

@@ -1,7 +1,7 @@
 """`catalog`: add, import, recognize, serve, re-embed; users and keys.
 
-The parts are imported by the commands that need them: `serve` hands over to a program that imports them again, and a
-second for nothing is a second that a till waits after a restart.
+Each command imports what it needs when it runs: `serve` starts a program that imports everything again, and a second
+spent on imports here is a second that a till waits after a restart.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Group(click.Group):
             click.echo(f"catalog: {error}", err=True)
             sys.exit(1)
         except OSError as error:
-            if error.filename is None:  # not a file's: a pipe that was closed, which click knows how to end
+            if error.filename is None:  # no file: a closed pipe, which click handles
                 raise
             click.echo(f"catalog: {error.filename}: {error.strerror}", err=True)
             sys.exit(1)
@@ -51,7 +51,7 @@ def main() -> None:
 
     Everything is kept below CATALOG_DATA (default: ./catalog-data); docs/operating.md lists the other settings.
     """
-    warnings.filterwarnings("ignore", module="PIL")  # of odd EXIF in a photo: no news for who imports thousands
+    warnings.filterwarnings("ignore", module="PIL")  # about odd EXIF data: noise when thousands are imported
 
 
 @main.command()
@@ -129,7 +129,7 @@ def _draw(photos: PhotoStore, data: bytes, answer: Recognition, out: Path) -> No
         return
     try:
         picture.save(out)
-    except ValueError as error:  # a name that ends like no kind of picture
+    except ValueError as error:  # no picture format has this suffix
         raise click.UsageError(f"--explain {out}: {error}") from error
 
 
@@ -145,7 +145,7 @@ def worker() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def serve(arguments: tuple[str, ...]) -> None:
     """Serve the admin pages and the POS API."""
-    # Replaced by the web package's own program, which knows the options: catalog/ knows nothing of Flask.
+    # Replaces this process by the web package's program, which parses the options: catalog/ does not know Flask.
     for name, value in openblas.environment().items():
         os.environ.setdefault(name, value)
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter

@@ -28,7 +28,7 @@ def add(
     from catalog.products import Facts, Intake
 
     with opened() as catalog:
-        # Says at once when another process holds the gallery, and a server's own page is the way.
+        # Fails at once when another process holds the gallery: then use that server's pages.
         catalog.generations.ready()
         uploads = [NewPhoto(path.name, path.read_bytes()) for path in photos]
         facts = Facts(sku, name, brand, category, barcodes)

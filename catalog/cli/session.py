@@ -1,4 +1,4 @@
-"""What the commands of `catalog` share."""
+"""What all commands of `catalog` share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from catalog.catalog import Catalog
     from catalog.progress import Progress
 
-#: Who did it, in the audit log.
+#: The actor in the audit log.
 ACTOR = "cli"
 
 
@@ -30,7 +30,7 @@ def opened() -> Iterator[Catalog]:
 
 @contextmanager
 def progress_bar(unit: str, quiet: bool, doing: str | None = None) -> Iterator[Progress]:
-    """A bar on the terminal that is told how many units are done and of how many; units of "B" are bytes."""
+    """A progress bar on the terminal, as a Progress; the unit "B" is bytes."""
     from tqdm import tqdm
 
     with tqdm(unit=unit, unit_scale=unit == "B", desc=doing, disable=quiet) as bar:

@@ -1,4 +1,4 @@
-"""The write side: photo -> features -> gallery, with proof."""
+"""Enrollment, the write side: photo -> features -> gallery, with proof that each photo finds itself."""
 
 from __future__ import annotations
 

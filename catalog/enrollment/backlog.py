@@ -1,4 +1,4 @@
-"""Photos that a generation still owes, and those that it does not owe yet."""
+"""Enrollment backlog: photos that are pending in a generation, and photos that have no enrollment in it yet."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from catalog.storage.tables import Enrollment, Photo, Product
 
 
 def not_owed(generation_id: int) -> Select[uuid.UUID]:
-    """Photos (ids, in their order) of active products that the live generation has no row of."""
+    """Select photos (ids, in order) of active products that have no enrollment in this generation."""
     owed = exists().where(Enrollment.photo_id == Photo.id, Enrollment.generation_id == generation_id)
     return select(Photo.id).join(Product).where(Product.active, ~owed).order_by(Photo.id)
 
 
 def owe_missing(session: Session, generation_id: int) -> None:
-    """Make them pending. For a transaction that holds the live row for change, so that nobody adds one meanwhile."""
+    """Make them pending. The caller holds the live row's lock (FOR UPDATE), so that nobody adds one meanwhile."""
     ids = session.scalars(not_owed(generation_id)).all()
     session.add_all(Enrollment(generation_id=generation_id, photo_id=identity) for identity in ids)
 
 
 def pending_pages(database: Database, only: Sequence[uuid.UUID] | None = None) -> Iterator[Sequence[uuid.UUID]]:
-    """Ids of photos that the live generation owes (all, or those of `only`), each once, a few at a time."""
+    """Ids of photos that are pending in the live generation (all, or those of `only`), each once, in pages."""
     if only is not None:
         yield from (only[start : start + outbox.CHUNK] for start in range(0, len(only), outbox.CHUNK))
         return

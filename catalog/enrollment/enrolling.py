@@ -1,4 +1,4 @@
-"""Photo -> vector -> gallery, with proof."""
+"""Enroll photos: features -> gallery, with proof that each photo finds itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from catalog.generations import LiveModel
 from embedder.inference import PhotoFeatures, Vectors
 
 log = logging.getLogger(__name__)
-#: Cosines of the same vector differ by float rounding only; another SKU's identical picture may share rank 1.
+#: Cosine tolerance at rank 1. Equal vectors differ by float rounding only; another SKU's identical picture may tie.
 SAME = 1e-4
 
 
 def enroll(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures]) -> dict[uuid.UUID, str]:
-    """Put committed photos into the live generation and prove it: photo ids that are still pending, and why.
+    """Enroll committed photos in the live generation and verify it -> ids of photos that are still pending, and why.
 
-    Never raises because gallery or database went away: the photos are safe, and the outbox goes on.
+    Never raises when gallery or database is unavailable: the photos are safe, and the outbox retries.
     """
     try:
         catalog.generations.ensure_collection(live)
@@ -47,11 +47,11 @@ def finds_itself(catalog: Catalog, live: LiveModel, identity: uuid.UUID, vector:
             return True
         if len(first) < asked:
             return False
-        asked *= 8  # many products show the same picture, and so share rank 1
+        asked *= 8  # many products have the identical picture, and tie at rank 1
 
 
 def catch_up(catalog: Catalog, photo_ids: Sequence[uuid.UUID] = ()) -> None:
-    """Try at once what a committed change owes the gallery: removals, and these photos.
+    """Apply at once what a committed change left pending: removals, and the enrollment of these photos.
 
     What fails stays pending for the outbox.
     """

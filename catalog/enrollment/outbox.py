@@ -1,7 +1,7 @@
-"""Changes that the gallery still owes: committed with the change in SQL, tried at once, retried until done.
+"""Outbox: pending changes to the gallery, committed with the change in SQL, tried at once, retried until done.
 
-A change is applied while its row is held in a transaction, so an upsert and a delete of one point can never pass each
-other; each can be repeated.
+A change is applied while its row is locked, so an upsert and a delete of one point never overtake each other. Both are
+idempotent.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from embedder.inference import PhotoFeatures
 
 log = logging.getLogger(__name__)
 
-#: An enrollment that is not done, in the words of ix_enrollment_pending: SQLite sees no use for it in "done = 0", and
-#: this is asked every second.
+#: An enrollment that is not done, worded as the partial index ix_enrollment_pending: SQLite does not use the index for
+#: "done = 0", and this query runs every second.
 PENDING = text("NOT enrollment.done")
 
-#: Photos embedded and written in one go.
+#: Photos embedded and written in one batch.
 CHUNK = 32
-#: A photo that failed this often (its file is damaged or gone) is tried again after so many seconds only.
+#: A photo that failed this often by itself (its file is damaged or missing) is retried only after so many seconds.
 ATTEMPTS, REST = 3, 60.0
 
 
 def apply_enrollments(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures]) -> int:
-    """Put photos (what the generation's bundle sees in them, by id) into it and mark them done; how many.
+    """Upsert photos (their features by the generation's bundle, by id) and mark them done; returns how many.
 
-    Photos gone meanwhile are left out. Raises GalleryError; the photos then stay pending.
+    Photos deleted meanwhile are skipped. Raises GalleryError; the photos then stay pending.
     """
     with catalog.database.write() as session:
         rows = session.execute(
@@ -47,7 +47,7 @@ def apply_enrollments(catalog: Catalog, live: LiveModel, features: Mapping[uuid.
             .join(Product, Product.id == Photo.product_id)
             .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(features)))
             .where(Product.active)
-            .order_by(Enrollment.photo_id)  # as in `hold_enrollments`
+            .order_by(Enrollment.photo_id)  # as in `lock_enrollments`
             .with_for_update(of=Enrollment)
         ).all()
         points = [
@@ -66,7 +66,7 @@ def apply_enrollments(catalog: Catalog, live: LiveModel, features: Mapping[uuid.
 def note_failure(
     database: Database, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
 ) -> None:
-    """Keep why photos are still pending, for the people who look; `attempts` only when it is the photo's own fault."""
+    """Store why photos are still pending, for people to read; `attempts` only when the photo itself is at fault."""
     with database.write() as session:
         mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
         lock_enrollments(session, mine)
@@ -75,25 +75,25 @@ def note_failure(
 
 
 def note_failures(database: Database, generation_id: int, failures: Mapping[uuid.UUID, Exception]) -> None:
-    """Keep why photos can't be read, by id: each has one attempt more behind it."""
+    """Store why photos can't be read, by id, and count one more attempt for each."""
     for photo_id, error in failures.items():
         note_failure(database, generation_id, [photo_id], error, attempts=1)
 
 
 def lock_enrollments(session: Session, condition: ColumnElement[bool]) -> None:
-    """Hold rows until the transaction ends; all do it in one order, so that two never wait for each other."""
+    """Lock rows (FOR UPDATE) until the transaction ends, always in one order, so that no two deadlock."""
     query = select(Enrollment.photo_id).where(condition)
     session.execute(query.order_by(Enrollment.generation_id, Enrollment.photo_id).with_for_update())
 
 
 def lock_removals(session: Session, condition: ColumnElement[bool]) -> None:
-    """Hold rows until the transaction ends, in one order, too: an outbox may be at work on the same ones."""
+    """Lock rows until the transaction ends, in one order, too: an outbox may be working on the same ones."""
     query = select(Removal.point_id).where(condition)
     session.execute(query.order_by(Removal.generation_id, Removal.point_id).with_for_update())
 
 
 def apply_removals(catalog: Catalog, live: LiveModel) -> int:
-    """Delete from a generation what was deleted in SQL, up to 1,000 points; how many. Raises GalleryError."""
+    """Delete from a generation what was deleted in SQL, up to 1,000 points; returns how many. Raises GalleryError."""
     with catalog.database.write() as session:
         mine = Removal.generation_id == live.generation_id
         query = select(Removal.point_id).where(mine).order_by(Removal.point_id).limit(1000).with_for_update()
@@ -105,9 +105,9 @@ def apply_removals(catalog: Catalog, live: LiveModel) -> int:
 
 
 def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:
-    """Do what the live generation still owes, up to `limit` photos, or those of `only`; how many changes.
+    """Apply pending changes of the live generation, up to `limit` photos or those of `only`; returns how many changes.
 
-    Raises GalleryError, and the rest of what `Catalog.live` does.
+    Raises what `Generations.ready` does.
     """
     live = catalog.generations.ready()
     with catalog.database.read() as session:
@@ -117,19 +117,19 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
     try:
         done = apply_removals(catalog, live) if removals else 0
         if pending:
-            catalog.gallery.count(live.collection)  # a dead gallery is noticed before photos are embedded for nothing
+            catalog.gallery.count(live.collection)  # an unavailable gallery raises before photos are embedded in vain
             features, failures = extract_stored(catalog.photos, live, pending)
             note_failures(catalog.database, live.generation_id, failures)
             done += apply_enrollments(catalog, live, features)
         return done
     except GalleryError as error:
         note_failure(catalog.database, live.generation_id, pending, error)
-        catalog.generations.release(live.collection)  # if it was lost, the next run makes it anew
+        catalog.generations.release(live.collection)  # if it was lost, the next run rebuilds it
         raise
 
 
 def _pending(live: LiveModel, limit: int, only: Collection[uuid.UUID] | None) -> Select[uuid.UUID, str]:
-    """Photos (id, SHA-256) that are not in the gallery; one that failed by itself repeatedly is left to rest."""
+    """Select pending photos (id, SHA-256) of `only`, or `limit` of all but those that failed and have their REST."""
     query = (
         select(Enrollment.photo_id, Photo.sha256)
         .join(Photo, Photo.id == Enrollment.photo_id)

@@ -1,4 +1,4 @@
-"""Rows of photos and what galleries then owe, within the caller's transaction."""
+"""Rows of photos and the pending gallery changes that follow, within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from catalog.generations import live_generation
 from catalog.normalization import plain
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 
-# Namespace of photo ids (UUID5): a photo's id follows from its product and content.
+# Namespace of photo ids (UUIDv5): a photo's id is derived from its product and content.
 _PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
 
 
 def photo_id(product_id: uuid.UUID, sha256: str) -> uuid.UUID:
-    """The same photo on the same product is one photo, however often it is sent."""
+    """The id of a photo on a product; the same content has the same id, so that adding it again is idempotent."""
     return uuid.uuid5(_PHOTO_IDS, f"{product_id}/{sha256}")
 
 
@@ -35,7 +35,7 @@ def photo_of(product: Product, identity: uuid.UUID) -> Photo:
 def insert(
     session: Session, product: Product, identity: uuid.UUID, photo: ReadPhoto, warnings: Sequence[str] = ()
 ) -> Photo:
-    """A row for a photo that is in the store; `warnings` (codes) spoke against it and were overruled."""
+    """Insert the row of a photo that is in the store; `warnings`: codes of the warnings that were overridden."""
     row = Photo(
         id=identity,
         product=product,
@@ -52,7 +52,7 @@ def insert(
 
 
 def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
-    """The id of a photo of another product on this one; its row is made unless the product has that picture already."""
+    """Copy another product's photo to this one, unless it has that picture already; returns the id it has here."""
     identity = photo_id(product.id, photo.sha256)
     if all(own.id != identity for own in product.photos):
         kept = [column.key for column in Photo.__table__.columns if column.key not in ("id", "product_id")]
@@ -61,28 +61,28 @@ def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
 
 
 def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) -> None:
-    """Photos leave their product: rows and points."""
+    """Remove photos from their product: rows and points."""
     enqueue_removals(session, identities)
     for photo in [photo for photo in product.photos if photo.id in set(identities)]:
         product.photos.remove(photo)
 
 
 def enqueue_enrollments(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
-    """Photos that belong into the live generation and are not there yet become pending; a removal under way is off."""
+    """Make photos pending that the live generation should have and lacks, and cancel their pending removals."""
     live = live_generation(session, hold="share")
     if live is None or not product.active:
         return
     owed = Enrollment.generation_id == live.id
     there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
     session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
-    # In other generations, too: a photo that is back must not be taken out while its gallery is built.
+    # In other generations, too: a restored photo must not be removed from a gallery that is being built.
     back = Removal.point_id.in_(photo_ids)
     outbox.lock_removals(session, back)
     session.execute(delete(Removal).where(back))
 
 
 def enqueue_removals(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
-    """Photos leave every generation that holds them: the live one at once, another before it is switched to."""
+    """Remove photos from every generation that holds them: the live one at once, others before a switch to them."""
     mine = Enrollment.photo_id.in_(photo_ids)
     outbox.lock_enrollments(session, mine)
     held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))

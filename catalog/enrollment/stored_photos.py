@@ -1,4 +1,4 @@
-"""Photos of the store -> what a bundle sees in them."""
+"""Feature extraction from stored photos."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 def extract_stored(
     store: PhotoStore, live: LiveModel, photos: Mapping[uuid.UUID, str]
 ) -> tuple[dict[uuid.UUID, PhotoFeatures], dict[uuid.UUID, Exception]]:
-    """Photos of the store (SHA-256 by id) -> what a bundle sees in them, and why the others can't be read.
+    """Stored photos (SHA-256 by id) -> their features, and why the others can't be read, both by id.
 
-    Local features do not depend on the bundle: those that are kept are taken, the others made and kept.
+    Local features do not depend on the bundle: stored ones are reused, the others are extracted and stored.
     """
     features: dict[uuid.UUID, PhotoFeatures] = {}
     failures: dict[uuid.UUID, Exception] = {}
 
-    def one(sha256: str) -> PhotoFeatures | Exception:
+    def extract(sha256: str) -> PhotoFeatures | Exception:
         try:
             known = feature_store.load(store, sha256) if live.embedder.bundle.has_words else None
             extracted = live.embedder.extract_reference(store.get(sha256), known)
@@ -35,7 +35,7 @@ def extract_stored(
             feature_store.save(store, sha256, extracted.local)
         return extracted
 
-    for photo_id, result in zip(photos, live.embedder.map(one, photos.values()), strict=True):
+    for photo_id, result in zip(photos, live.embedder.map(extract, photos.values()), strict=True):
         if isinstance(result, Exception):
             log.error("photo %s can't be embedded: %s", photo_id, result)
             failures[photo_id] = result

@@ -1,4 +1,4 @@
-"""Uploaded files: decoded, and looked at by the live bundle."""
+"""Uploaded files: decoded, and their features extracted by the live bundle."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Upload(Protocol):
 
 @dataclass(frozen=True)
 class ReadPhoto:
-    """A photo that was decoded and looked at by the bundle of this id; width and height as a person sees it, in pixels.
+    """A decoded photo with its features by the bundle of this id; width and height in pixels, as displayed.
 
-    It is an Upload, too: one that need not be looked at again.
+    It is an Upload, too: one whose features need not be extracted again.
     """
 
     filename: str
@@ -42,7 +42,7 @@ class ReadPhoto:
 
 
 def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
-    """Decode and look at an upload. Raises PhotoRejectedError."""
+    """Decode an upload and extract its features. Raises PhotoRejectedError."""
     sha256 = content_hash(upload.data)
     try:
         extracted = embedder.extract_reference(upload.data)
@@ -53,7 +53,7 @@ def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
 
 
 def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:
-    """Decode and look at uploads side by side; one that came twice counts once.
+    """Decode uploads and extract their features in parallel; an upload that came twice counts once.
 
     Raises PhotoRejectedError for the first that can't be used; its `rejected` has all of them.
     """
@@ -61,7 +61,7 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
     for upload in uploads:
         unique.setdefault(content_hash(upload.data), upload)
 
-    def one(upload: Upload) -> ReadPhoto | PhotoRejectedError:
+    def read(upload: Upload) -> ReadPhoto | PhotoRejectedError:
         if isinstance(upload, ReadPhoto) and upload.bundle == embedder.bundle.id:
             return upload
         try:
@@ -69,7 +69,7 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
         except PhotoRejectedError as error:
             return error
 
-    results = list(embedder.map(one, unique.values()))
+    results = list(embedder.map(read, unique.values()))
     rejected = [result for result in results if isinstance(result, PhotoRejectedError)]
     if rejected:
         rejected[0].rejected = rejected

@@ -1,4 +1,4 @@
-"""The thread that retries what is pending."""
+"""The background thread that retries what is pending."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from catalog.errors import CatalogError
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the worker waits, at most, while a part is away, and after an error that nobody foresaw.
+#: Seconds that the worker waits, at most, while a part is unavailable, and after an unexpected error.
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
-#: Seconds between two looks for answers that are too old for the log.
+#: Seconds between two deletions of expired entries of the answer log.
 TRIM_EVERY = 3600.0
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, writes the log of answers, and lets go of generations
-    that are no longer live.
+    """A thread in the serving process: retries what is pending, writes the answer log, and releases generations that
+    are no longer live.
     """
 
     def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
@@ -29,11 +29,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait for the change under way."""
+        """Stop the thread, and wait for the change in progress."""
         self._stop.set()
         self._thread.join()
 
@@ -44,13 +44,13 @@ class Worker:
             try:
                 self._catalog.answers.flush()
                 if began >= trim_at:
-                    # Until none is left.
+                    # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog)
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
-                # The dead part may take a while to come back: wait longer each time, but never long.
+                # Exponential backoff with a low limit: the part may take a while to come back.
                 wait = min(LONGEST_WAIT, wait * 2)
                 log.warning("still pending, next try in %.0f s: %s", wait, error)
             except Exception:

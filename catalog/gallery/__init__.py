@@ -1,8 +1,8 @@
 """The gallery: vectors and visual words of all reference photos, one collection ("generation") for each model bundle.
 
-`Gallery` is what the rest of the catalog knows. Nothing outside this package imports Qdrant. Another back end: a
-class with the methods of `Gallery`, opened in `open_gallery`; tests/catalog/gallery/test_gallery.py holds it to the
-contract.
+The rest of the catalog knows the protocol `Gallery` alone; nothing outside this package imports Qdrant. To add a back
+end, write a class with the methods of `Gallery` and open it in `open_gallery`; tests/catalog/gallery/test_gallery.py
+tests the contract.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["Gallery", "GalleryPoint", "Hit", "Vector", "collection_name", "open_
 
 
 def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions | None = None) -> Gallery:
-    """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; nothing is opened and nobody is called yet.
+    """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; no file is opened and no server called yet.
 
     `api_key` and `options` are for a server. Raises ConfigError for any other URL, and for options that can't be used.
     """
-    # Imported only when used: an embedded catalog never loads the client, nor the other way round.
+    # Imported only when used: an embedded catalog never loads the client, nor a server's catalog the engine.
     scheme, _, path = url.partition(":")
     if scheme == "edge" and path:
         from catalog.gallery.edge import EdgeGallery
@@ -39,7 +39,7 @@ def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions
 def _is_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # Reading the port checks it. A password in a URL would end in messages and logs; the API key has its own place.
+        # Reading the port checks it. A password in a URL would end up in messages and logs; the API key has a setting.
         return (
             parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
         )

@@ -1,4 +1,4 @@
-"""A generation's collection: its name, what its points hold, and what is checked of them."""
+"""Schema of a generation's collection: its name, the vectors and payload of its points, and their validation."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from catalog.gallery.interface import Hit, Vector
 
 VECTOR_NAME = "embedding"
 WORDS_NAME = "words"
-"""The sparse vector beside it. Generations that were made before there were words get it added."""
+"""The sparse vector of visual words. Generations created before there were words get it added."""
 
 PRODUCT = "product"
-"""The payload's key that searches are filtered by; it is indexed."""
+"""The payload key that searches filter by; it is indexed."""
 
 CHUNK = 256
-"""Points in one write: about 5 ms of a serving process's time, four times that with words, and well below a server's
+"""Points per write: about 5 ms of a serving process's time, four times that with words, and well below a server's
 limit for one request."""
 
 PAGE = 2000
-"""Ids in one page of a scroll."""
+"""Ids per page of a scroll."""
 
 _PREFIX = "sku-gallery-"
 # A name is a folder as well; "<generation>.lock" is the lock file beside it.
@@ -34,7 +34,7 @@ _NAME = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.
 
 
 def collection_name(bundle_id: str) -> str:
-    """The generation of a model bundle, which no other bundle's vectors ever enter.
+    """Name of a model bundle's generation, which never holds vectors of another bundle.
 
     Raises GalleryError when the id can't be part of a collection's (and a folder's) name.
     """
@@ -42,7 +42,7 @@ def collection_name(bundle_id: str) -> str:
 
 
 def checked_name(generation: str) -> str:
-    """The name, when collection_name() could have made it; raises GalleryError otherwise."""
+    """The name, if collection_name() could have made it; else raises GalleryError."""
     if not is_generation(generation):
         raise GalleryError(f"{generation!r} is not the name of a generation ({_PREFIX}<bundle id>).")
     return generation
@@ -54,7 +54,7 @@ def is_generation(name: str) -> bool:
 
 
 def check_vectors(generation: str, dim: int, vectors: Iterable[Vector]) -> None:
-    """Raises GalleryMismatchError for a vector that is not [dim], GalleryError for one that has no direction."""
+    """Raises GalleryMismatchError for a vector that is not [dim], GalleryError for one without a direction."""
     for vector in vectors:
         if vector.shape != (dim,):
             raise GalleryMismatchError(
@@ -67,12 +67,12 @@ def check_vectors(generation: str, dim: int, vectors: Iterable[Vector]) -> None:
 
 
 def check_words(generation: str, words: Iterable[VisualWords | None]) -> None:
-    """Raises GalleryError for words that are not as embedder.matching.Words says; None is fine."""
-    for one in words:
-        if one is None:
+    """Raises GalleryError for words that are not as embedder.matching.VisualWords says; None is fine."""
+    for sparse in words:
+        if sparse is None:
             continue
-        indexes, values = one.indexes, one.values
-        # Types don't hold at run time: -1 in int64 is a word that the store would refuse half-way.
+        indexes, values = sparse.indexes, sparse.values
+        # Types aren't checked at run time: -1 in int64 is a word that the store would refuse half-way.
         typed = (indexes.dtype, values.dtype) == (np.dtype(np.uint32), np.dtype(np.float32))
         if not typed or indexes.ndim != 1 or indexes.shape != values.shape:
             raise GalleryError(
@@ -86,7 +86,7 @@ def check_words(generation: str, words: Iterable[VisualWords | None]) -> None:
 
 
 def to_hit(id: object, payload: Mapping[str, Any] | None, score: float) -> Hit:
-    """A Hit of what Qdrant found; raises GalleryError for a point that another program wrote."""
+    """A point that Qdrant found as a Hit; raises GalleryError for one that another program wrote."""
     try:
         fields = payload or {}
         return Hit(str(id), fields["sku"], fields["product"], score)
@@ -95,9 +95,9 @@ def to_hit(id: object, payload: Mapping[str, Any] | None, score: float) -> Hit:
 
 
 def to_listed(id: object, payload: Mapping[str, Any] | None, vectors: object, query: Vector) -> Hit:
-    """A Hit of what a fused query found, together with its vectors by name; raises as `to_hit` does.
+    """A point that a fused query found, with its vectors by name, as a Hit; raises as `to_hit` does.
 
-    The score of a fused query says how high a point ranks, and nothing about the photo: it would be taken for a cosine.
+    The score is computed anew: that of a fused query depends on ranks alone, and would be taken for a cosine.
     """
     if not isinstance(vectors, Mapping) or VECTOR_NAME not in vectors:
         raise GalleryError(f"Point {id} has no {VECTOR_NAME!r}: it was not written by this catalog.")

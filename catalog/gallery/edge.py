@@ -1,4 +1,4 @@
-"""The embedded gallery: Qdrant's engine inside this process, one shard for each generation (see shards.py)."""
+"""The embedded gallery: Qdrant's engine inside this process, one shard for each generation (see edge_shards.py)."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 
     from embedder.matching import VisualWords
 
-# A scan of everything. An HNSW graph saved 1.3 of 3.2 ms at 50,000 x 256 (measured) and lost 6 to 50 % of the true 20
-# nearest; a gallery that has outgrown a scan has outgrown the embedded engine.
+# Exhaustive search. An HNSW graph saved 1.3 of 3.2 ms at 50,000 x 256 (measured) and lost 6 to 50 % of the true 20
+# nearest; a gallery that has outgrown exhaustive search has outgrown the embedded engine.
 _EXACT = SearchParams(exact=True)
 
 
 class EdgeGallery:
-    """A Gallery in the folder `root`. Each generation is open in one process at a time, others may be open elsewhere.
+    """A Gallery in the folder `root`. One process at a time has a generation open; another may have another one.
 
-    A generation that another process holds is waited for up to `lock_wait` seconds; then GalleryLockedError names the
+    Waits up to `lock_wait` seconds for a generation that another process holds; then GalleryLockedError names the
     holder. The lock ends with its process, however that ends. Fork before the first use: an open shard can't be shared.
     """
 
@@ -60,33 +60,33 @@ class EdgeGallery:
         self._shards = Shards(root, lock_wait)
 
     def create(self, generation: str, dim: int) -> None:
-        """See Gallery. A process that is killed half-way leaves what the next call mends."""
+        """See Gallery. The next call repairs what a process killed half-way left."""
         existing = self._shards.create(generation, dim)
         if existing != dim:
             raise GalleryMismatchError(f"{generation} exists for vectors of {existing} numbers, not {dim}.")
 
     def generations(self) -> list[str]:
-        """See Gallery. What a killed create or drop left is not among them."""
+        """See Gallery. Leftovers of a killed create or drop are not listed."""
         return self._shards.names()
 
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
-        """See Gallery. On return the points are safe from a power cut too."""
+        """See Gallery. On return the points survive a power cut, too."""
         with self._shards.opened(generation) as (_, dim):
             check_vectors(generation, dim, (point.vector for point in points))
             check_words(generation, (point.words for point in points))
-        # The turn is taken anew for each chunk, so that searches get through while thousands of points are written.
+        # Lock per chunk, so that searches get through while thousands of points are written.
         for start in range(0, len(points), CHUNK):
             with self._shards.opened(generation) as (shard, _):
                 check_room(self._shards.root)
                 chunk = [_to_point(point) for point in points[start : start + CHUNK]]
                 shard.update(UpdateOperation.upsert_points(chunk))
-                # An update alone survives kill -9, not a power cut: it syncs nothing to disk (traced). A flush costs 3
-                # to 8 ms in the median (50 on a busy disk), so that every acknowledged write can have one.
+                # An update alone survives kill -9, not a power cut: it syncs nothing to disk (traced). A flush takes 3
+                # to 8 ms in the median (50 on a busy disk): cheap enough for every acknowledged write.
                 if start + CHUNK >= len(points):
                     shard.flush()
 
     def delete(self, generation: str, ids: Sequence[str]) -> None:
-        """See Gallery. On return they are gone for good, power cut or not."""
+        """See Gallery. On return the deletion survives a power cut."""
         point_ids: list[PointId] = list(ids)
         with self._shards.opened(generation) as (shard, _):
             check_room(self._shards.root)
@@ -117,7 +117,7 @@ class EdgeGallery:
         *,
         products: Collection[str] | None = None,
     ) -> list[Hit]:
-        """See Gallery. Exact in both lists."""
+        """See Gallery. Both lists are exact."""
         check_words(generation, [words])
         if not words or limit < 1 or (products is not None and not products):
             return self.search(generation, vector, limit, products=products)
@@ -156,7 +156,7 @@ class EdgeGallery:
             return shard.count(CountRequest(exact=True))
 
     def optimize(self, generation: str) -> None:
-        """Merge segments and purge deleted points; every thread of this process stands still until it is done."""
+        """Merge segments and purge deleted points; blocks every thread of this process until it is done."""
         with self._shards.opened(generation) as (shard, _):
             shard.optimize()
             shard.flush()

@@ -1,4 +1,4 @@
-"""Is there room on the disk? Asked before the embedded gallery is opened or written to."""
+"""Check of free disk space before the embedded gallery is opened or written to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RESERVE = 64 * 1024 * 1024
 def check_room(root: Path) -> None:
     """Raises GalleryFullError while the disk of a folder has less than RESERVE bytes free.
 
-    Qdrant Edge maps files with holes into memory. Where the disk has no block for a hole the kernel ends the process by
-    SIGBUS, which nothing can catch (seen in qdrant-edge 0.9.0, when it wrote and when it opened): so it may not come to
-    that. Searching an open gallery fills no hole.
+    Qdrant Edge maps sparse files into memory. If the disk has no block left for a hole, the kernel kills the process by
+    SIGBUS, which can't be caught (seen in qdrant-edge 0.9.0, on write and on open). Searching an open gallery fills no
+    hole.
     """
     disk = os.statvfs(root)
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < RESERVE:  # no blocks at all: a disk without a limit

@@ -1,4 +1,4 @@
-"""Where the embedded gallery keeps its generations: one folder and one lock file each, made, mended and removed."""
+"""Files of the embedded gallery: one folder and one lock file per generation, created, repaired and removed."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from catalog.gallery.collection_schema import (
 )
 from catalog.gallery.edge_disk import check_room
 
-# Begins the name of a generation's folder while a copy with words takes its place.
+# Prefix of a generation's folder while a copy with words takes its place.
 _REPLACED = ".replaced-"
 
 
 @dataclass(slots=True)
 class Slot:
-    """What this process holds of one generation: its file lock, and the shard while it is open."""
+    """What this process has of one generation: its file lock, and the shard while it is open."""
 
-    # One call at a time on a shard. That costs nothing: qdrant-edge 0.9.0 holds Python's global lock during every call
-    # (measured), so calls never overlap anyway; and a shard is never closed below a search.
+    # One call at a time on a shard. That costs nothing: qdrant-edge 0.9.0 holds the GIL during every call (measured),
+    # so calls never overlap anyway; and a shard is never closed during a search.
     turn: threading.RLock = field(default_factory=threading.RLock)
     file_lock: int | None = None
     shard: EdgeShard | None = None
@@ -65,13 +65,13 @@ class Shards:
         self._slots_lock = threading.Lock()
 
     def names(self) -> list[str]:
-        """Generations that are there, sorted. What a killed create or drop left is not among them."""
-        # One that is being replaced by its copy with words has no folder of its name for a moment (see _add_words).
+        """Existing generations, sorted. Leftovers of a killed create or drop are not among them."""
+        # A generation that its copy with words is replacing has no folder of its name for a moment (see _add_words).
         names = {path.name.removeprefix(_REPLACED) for path in self.root.glob("*") if path.is_dir()}
         return sorted(filter(is_generation, names))
 
     def create(self, generation: str, dim: int) -> int:
-        """Make a generation for vectors [dim] when there is none; the dimension of the one that is there."""
+        """Create a generation for vectors [dim] unless it exists; returns the dimension that it has."""
         with self._turn(generation) as slot:
             if slot.shard is None:
                 self._open(generation, slot, create=dim)
@@ -79,13 +79,13 @@ class Shards:
 
     @contextmanager
     def opened(self, generation: str) -> Iterator[tuple[EdgeShard, int]]:
-        """The open shard and its dimension, for this thread's turn."""
+        """The open shard and its dimension, for this thread alone until the block ends."""
         with self._turn(generation) as slot:
             shard = slot.shard or self._open(generation, slot)
             yield shard, slot.dim
 
     def release(self, generation: str) -> None:
-        """Flush, close and unlock one."""
+        """Flush, close and unlock one generation."""
         with self._turn(generation) as slot:
             _close(slot)
 
@@ -95,7 +95,7 @@ class Shards:
             self.release(generation)
 
     def drop(self, generation: str) -> None:
-        """Remove one, if it is there. Raises GalleryLockedError while another process has it open."""
+        """Remove a generation, if it exists. Raises GalleryLockedError while another process has it open."""
         with self._turn(generation) as slot:
             folder = self.root / generation
             if not self._there(generation) and not any(path.exists() for path in self._leftovers(generation)):
@@ -107,7 +107,7 @@ class Shards:
                 slot.shard = None
             try:
                 self._sweep(generation)
-                # Gone in one step: a process that is killed while it deletes leaves no half generation behind.
+                # Atomic: a process that is killed while it deletes leaves no half generation behind.
                 if folder.is_dir():
                     folder.rename(self._leftovers(generation)[1])
                     sync_folder(self.root)
@@ -117,7 +117,7 @@ class Shards:
 
     @contextmanager
     def _turn(self, generation: str) -> Iterator[Slot]:
-        """This thread's turn on a generation; what the library raises becomes a GalleryError."""
+        """Lock a generation among this process's threads; what the library raises becomes a GalleryError."""
         checked_name(generation)
         with self._slots_lock:
             slot = self._slots.setdefault(generation, Slot())
@@ -137,7 +137,7 @@ class Shards:
                 raise
 
     def _open(self, generation: str, slot: Slot, create: int | None = None) -> EdgeShard:
-        """Lock and load a generation; with `create` (a dimension) make it when there is none."""
+        """Lock and load a generation; with `create` (a dimension) create it if it is missing."""
         folder = self.root / generation
         if create is None and not self._there(generation):
             raise unknown_generation(generation, str(self.root))
@@ -150,7 +150,7 @@ class Shards:
                 self._build(generation, create)
             if not folder.is_dir():  # Dropped while this process waited for the lock.
                 raise unknown_generation(generation, str(self.root))
-            # A shard can't be asked for its vectors; the library keeps them here.
+            # A shard has no API for its vectors' configuration; the library keeps it here.
             config = json.loads((folder / "edge_config.json").read_text())
             if WORDS_NAME not in config["sparse_vectors"]:
                 self._add_words(generation)
@@ -163,14 +163,14 @@ class Shards:
         return slot.shard
 
     def _build(self, generation: str, dim: int) -> None:
-        # Made aside and renamed: a folder that has the generation's name is always whole.
+        # Built under another name and renamed: a folder with the generation's name is always complete.
         unfinished = self._leftovers(generation)[0]
         unfinished.mkdir()
         vectors = {VECTOR_NAME: EdgeVectorParams(size=dim, distance=Distance.Cosine)}
         words = {WORDS_NAME: EdgeSparseVectorParams(modifier=Modifier.Idf)}
         shard = EdgeShard.create(str(unfinished), EdgeConfig(vectors=vectors, sparse_vectors=words))
-        # Without it a filter reads every point's payload: at 20,000 points 18 ms instead of 0.1 for ten products. Older
-        # generations are left without: they find the same.
+        # Without this index a filter reads every point's payload: at 20,000 points 18 ms instead of 0.1 for ten
+        # products. Older generations go without: they find the same.
         shard.update(UpdateOperation.create_field_index(PRODUCT, PayloadSchemaType.Keyword))
         shard.flush()
         shard.close()
@@ -178,9 +178,9 @@ class Shards:
         sync_folder(self.root)
 
     def _add_words(self, generation: str) -> None:
-        """Give a generation that was made before there were words the sparse vector for them.
+        """Add the sparse vector for words to a generation that was created before there were words.
 
-        In a copy that takes its place when it is done: the library changes one segment after the other, and a shard of
+        In a copy that replaces it when it is done: the library changes one segment after the other, and a shard of
         which a killed process has changed some can't be loaded any more (seen in qdrant-edge 0.9.0).
         """
         folder, replaced, unfinished = (
@@ -201,11 +201,11 @@ class Shards:
         shutil.rmtree(replaced)
 
     def _there(self, generation: str) -> bool:
-        """Whether there is such a generation, be it that a killed process was about to replace it."""
+        """Whether the generation exists, even if a killed process was about to replace it."""
         return (self.root / generation).is_dir() or self._replaced(generation).is_dir()
 
     def _replaced(self, generation: str) -> Path:
-        """Where a generation is while its copy takes its place."""
+        """Folder of a generation while its copy takes its place."""
         return self.root / f"{_REPLACED}{generation}"
 
     def _leftovers(self, generation: str) -> tuple[Path, Path]:
@@ -225,7 +225,7 @@ class Shards:
                 shutil.rmtree(path)
 
     def _lock(self, generation: str) -> int:
-        """A descriptor that holds root/<generation>.lock; raises GalleryLockedError naming the holder.
+        """Lock root/<generation>.lock -> its descriptor; raises GalleryLockedError naming the holder.
 
         The file stays behind when the lock is released: removing it would let two processes lock two files.
         """
@@ -252,7 +252,7 @@ class Shards:
 
 
 def _close(slot: Slot) -> None:
-    """Flush and close the shard, then let go of the file lock."""
+    """Flush and close the shard, then release the file lock."""
     try:
         if slot.shard is not None:
             slot.shard.flush()
@@ -267,7 +267,7 @@ def _close(slot: Slot) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a file without its empty blocks: the library reserves 32 MB a file, and uses little of it at first."""
+    """Copy a file as a sparse one: the library reserves 32 MB per file, and uses little of it at first."""
     empty = bytes(1 << 16)
     with open(source, "rb") as reader, open(target, "wb") as writer:
         while block := reader.read(len(empty)):

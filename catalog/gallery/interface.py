@@ -1,7 +1,4 @@
-"""The gallery: vectors and visual words of all reference photos, one collection ("generation") for each model bundle.
-
-`Gallery` is what the rest of the catalog knows. Nothing outside this package imports Qdrant.
-"""
+"""The protocol of a gallery and its types: all that the rest of the catalog knows of it."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ Vector = npt.NDArray[np.float32]
 class GalleryPoint:
     """One reference photo: `id` is a UUID derived by the caller, `vector` float32 [dim] of unit length.
 
-    `product` is the product's UUID as text. `words` are None or empty for a photo without print, which is found by its
+    `product` is the product's UUID as text. `words` is None or empty for a photo without print, which is found by its
     vector alone.
     """
 
@@ -35,7 +32,7 @@ class GalleryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A point that was found; `score` is its cosine similarity to the query, -1 to 1."""
+    """A search hit; `score` is its cosine similarity to the query, -1 to 1."""
 
     id: str
     sku: str
@@ -44,40 +41,40 @@ class Hit:
 
 
 class Gallery(Protocol):
-    """A vector store that is safe to use from many threads.
+    """A thread-safe vector store. Every write is idempotent.
 
     Every method may raise GalleryLockedError (embedded, open in another process), GalleryUnavailableError (a server
-    that does not answer), or GalleryError for anything else that the store can't do. Methods that need a generation
-    raise GalleryMismatchError when there is none of that name; every write can be repeated.
+    that does not answer), or GalleryError for any other failure of the store. Methods that need a generation raise
+    GalleryMismatchError when there is none of that name.
     """
 
     def create(self, generation: str, dim: int) -> None:
-        """Make an empty generation for vectors [dim]; one that exists is left as it is.
+        """Create an empty generation for vectors [dim]; one that exists is left as it is.
 
         Raises GalleryMismatchError when it exists for another dimension.
         """
 
     def generations(self) -> list[str]:
-        """Names of the generations that exist, sorted. Collections of other programs are not listed."""
+        """Names of the existing generations, sorted. Collections of other programs are not listed."""
 
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
-        """Write points; one that has the id of an older point replaces it, words and all. Then safe from kill -9.
+        """Write points; a point replaces an older one of its id, words and all. On return they survive kill -9.
 
         Raises GalleryMismatchError when a vector is not [dim], GalleryError when one has no direction (zero, NaN) or
-        when words are not as embedder.matching.Words says; nothing is written then. GalleryMismatchError, too, when
-        there are words that the store can't add to a generation made without. Large input is written in chunks: after
-        any other error, repeat all of it.
+        when words are not as embedder.matching.VisualWords says; nothing is written then. GalleryMismatchError, too,
+        for words that the store can't add to a generation created without them. Large input is written in chunks:
+        after any other error, repeat all of it.
         """
 
     def delete(self, generation: str, ids: Sequence[str]) -> None:
-        """Remove points; an id that isn't there is no error."""
+        """Remove points; an unknown id is no error."""
 
     def search(
         self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
     ) -> list[Hit]:
-        """At most `limit` nearest points to a query vector [dim], best first.
+        """At most `limit` nearest neighbours of a query vector [dim], best first.
 
-        With `products` (each as in GalleryPoint) only points of these are found: none of them, no point.
+        With `products` (as in GalleryPoint) only points of these products; an empty collection finds nothing.
         Raises GalleryMismatchError when the vector is not [dim].
         """
 
@@ -90,31 +87,31 @@ class Gallery(Protocol):
         *,
         products: Collection[str] | None = None,
     ) -> list[Hit]:
-        """At most `limit` points that are near to a vector [dim] or share rare words, the most promising first.
+        """Hybrid search: at most `limit` points near a vector [dim] or with rare words in common, best first.
 
-        One query: the ranks by vector and by words (weighed by how rare each is in the generation) are fused (RRF).
-        `Hit.score` is the cosine here too, so the hits are not in its order: a photo that the words brought may have
-        any. Without words (None or empty) this is `search`. `products` are as there; how rare a word is does not depend
-        on them. Raises what `upsert` does for such a vector and words.
+        One query: the ranks by vector and by words (weighted by IDF in the generation) are fused by reciprocal rank
+        fusion (RRF). `Hit.score` is the cosine here too, so the hits are not sorted by it: one that the words found may
+        have any. Without words (None or empty) this is `search`. `products` is as there; the IDF does not depend on
+        it. Raises what `upsert` does for such a vector and words.
         """
 
     def ids(self, generation: str) -> set[str]:
-        """Ids of all points. What is written meanwhile may or may not be in it."""
+        """Ids of all points. Points written meanwhile may or may not be among them."""
 
     def count(self, generation: str) -> int:
-        """How many points there are, exactly."""
+        """Exact number of points."""
 
     def optimize(self, generation: str) -> None:
         """Index what was written, and return when that is done.
 
-        Embedded, this holds Python's global lock for seconds to minutes: only for a process that serves nobody.
+        Embedded, this holds the GIL for seconds to minutes: only for a process that serves nobody.
         """
 
     def release(self, generation: str) -> None:
-        """Let go of the generation, so that another process may open it. The next call opens it again."""
+        """Close the generation, so that another process may open it. The next call opens it again."""
 
     def drop(self, generation: str) -> None:
         """Remove the generation and all its points; no error when there is none."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""

@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds between two looks at a server that is indexing.
+# Seconds between two polls of a server that is indexing.
 _POLL = 0.5
 
-# How widely the graph is searched: at 50,000 x 256 (measured) the default of 100 found 88 % of the true 20 nearest of
+# HNSW's search parameter ef: at 50,000 x 256 (measured) the default of 100 found 88 % of the true 20 nearest of
 # clustered vectors, this 94 % for 0.3 ms more; the nearest one was always found.
 _EF = 256
 
 _DEFAULT = ServerOptions()
 
-# With quantized vectors: the best of twice as many candidates, by their own vectors.
+# With quantized vectors: rescore twice as many candidates by their original vectors.
 _RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
 
 
@@ -54,10 +54,10 @@ class ServerGallery:
         self._connection = Connection(client, address, options)
         # A generation's dimension never changes: its bundle decides it.
         self._dims: dict[str, int] = {}
-        # Those that are known to have the sparse vector, and the index on products; that doesn't change either.
+        # Generations known to have the sparse vector, and the index on products; neither is ever removed.
         self._worded: set[str] = set()
         self._indexed: set[str] = set()
-        # Local mode always scans, and warns about parameters that it has no use for.
+        # Local mode always searches exhaustively, and warns about parameters that it does not use.
         quantization = _RESCORED if options.quantized else None
         self._params = None if self._connection.local else models.SearchParams(hnsw_ef=_EF, quantization=quantization)
 
@@ -84,7 +84,7 @@ class ServerGallery:
         return sorted(collection.name for collection in collections if is_generation(collection.name))
 
     def upsert(self, generation: str, points: Sequence[GalleryPoint]) -> None:
-        """See Gallery. Returns when the server has applied all of it."""
+        """See Gallery. Returns when the server has applied everything."""
         check_vectors(generation, self._dim(generation), (point.vector for point in points))
         check_words(generation, (point.words for point in points))
         if any(point.words for point in points):
@@ -93,7 +93,7 @@ class ServerGallery:
             self._write(generation, points[start : start + CHUNK])
 
     def delete(self, generation: str, ids: Sequence[str]) -> None:
-        """See Gallery. Returns when the server has applied all of it."""
+        """See Gallery. Returns when the server has applied everything."""
         self._dim(generation)
         for start in range(0, len(ids), PAGE):
             self._remove(generation, ids[start : start + PAGE])
@@ -101,7 +101,7 @@ class ServerGallery:
     def search(
         self, generation: str, vector: Vector, limit: int, *, products: Collection[str] | None = None
     ) -> list[Hit]:
-        """See Gallery. Exact below the server's indexing threshold, near exact above it."""
+        """See Gallery. Exact below the server's indexing threshold, approximate (HNSW) above it."""
         check_vectors(generation, self._dim(generation), [vector])
         if limit < 1 or (products is not None and not products):
             return []
@@ -128,7 +128,7 @@ class ServerGallery:
         *,
         products: Collection[str] | None = None,
     ) -> list[Hit]:
-        """See Gallery. By vector as near to exact as `search`, by words exact. Needs Qdrant 1.17 or later."""
+        """See Gallery. By vector as exact as `search`, by words exact. Needs Qdrant 1.17 or later."""
         check_words(generation, [words])
         if not words or limit < 1 or (products is not None and not products):
             return self.search(generation, vector, limit, products=products)
@@ -167,7 +167,7 @@ class ServerGallery:
         return self._ask(generation, lambda client: client.count(generation, exact=True).count)
 
     def optimize(self, generation: str) -> None:
-        """See Gallery. A server indexes by itself, beside its searches: this waits until it is done."""
+        """See Gallery. A server indexes by itself while it serves searches: this waits until it is done."""
         self._dim(generation)
         while True:
             status = self._ask(generation, lambda client: client.get_collection(generation).status)
@@ -179,7 +179,7 @@ class ServerGallery:
             time.sleep(_POLL)
 
     def release(self, generation: str) -> None:
-        """Nothing to do: a server is open to all."""
+        """Nothing to do: all processes share a server."""
 
     def drop(self, generation: str) -> None:
         """See Gallery."""
@@ -192,7 +192,7 @@ class ServerGallery:
         self._connection.close()
 
     def _ask(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
-        """See Connection.call. Every call of this class goes this way, and may be made more than once."""
+        """See Connection.call. Every call of this class goes through it, and may be retried."""
         try:
             return self._connection.call(generation, ask)
         except GalleryMismatchError:  # dropped by another process after it was looked up
@@ -204,7 +204,7 @@ class ServerGallery:
         # `on_disk` is the older name of `memory`, which servers before 1.20 don't know.
         on_disk = chosen.on_disk or None
         index = models.SparseIndexParams(on_disk=True) if on_disk else None
-        # Quantized vectors are what is searched, so they stay in memory also where the vectors themselves don't.
+        # Quantized vectors are what is searched, so they stay in memory even where the original vectors don't.
         int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
         try:
             client.create_collection(
@@ -221,7 +221,7 @@ class ServerGallery:
             )
         except Exception as error:
             refusal = refusal_of(error)
-            # Another process, or a try of which the answer was lost, made it: that is as good.
+            # Another process created it, or an earlier try whose response was lost: that is as good.
             if refusal is None or (refusal.status != 409 and "already exists" not in refusal.text):
                 raise
 
@@ -242,7 +242,7 @@ class ServerGallery:
         )
 
     def _dim(self, generation: str) -> int:
-        """The generation's dimension, asked for once; raises GalleryMismatchError when there is no such generation."""
+        """The generation's dimension, cached; raises GalleryMismatchError when there is no such generation."""
         if (known := self._dims.get(generation)) is not None:
             return known
         checked_name(generation)
@@ -260,19 +260,19 @@ class ServerGallery:
         return self._dims.setdefault(generation, vectors[VECTOR_NAME].size)
 
     def _ensure_index(self, generation: str) -> None:
-        """Index the products: a filter finds the same without, but reads every point, and strict servers refuse it."""
+        """Index the products. A filter finds the same without, but reads every point, and strict servers refuse it."""
         if generation in self._indexed or self._connection.local:
             return
         keyword = models.PayloadSchemaType.KEYWORD
-        # One that is there already is no error. Not waited for: in a large generation it takes longer than a call may.
+        # An existing index is no error. Not waited for: in a large generation it takes longer than a call may.
         self._ask(generation, lambda client: client.create_payload_index(generation, PRODUCT, keyword, wait=False))
         self._indexed.add(generation)
 
     def _ensure_words(self, generation: str) -> None:
-        """Give a generation that was made before there were words the sparse vector for them.
+        """Add the sparse vector for words to a generation that was created before there were words.
 
-        Only once words are there to write or to look for: what does without needs no right to change a collection, and
-        works on a server that can't. Raises GalleryMismatchError for such a server.
+        Only once there are words to write or to search for: until then no right to change a collection is needed, and
+        a server that can't add it will do. Raises GalleryMismatchError for such a server.
         """
         if generation in self._worded:
             return
@@ -282,7 +282,7 @@ class ServerGallery:
     def _add_words(self, client: QdrantClient, generation: str) -> None:
         added = models.SparseVectorNameConfig(sparse=models.SparseVectorConfig(modifier=models.Modifier.IDF))
         try:
-            # One that is there already, from another process, is no error.
+            # Another process may have added it already: that is no error.
             client.create_vector_name(generation, WORDS_NAME, added)
         except Exception as error:
             refusal = refusal_of(error)
@@ -295,7 +295,7 @@ class ServerGallery:
             ) from error
 
     def _forget(self, generation: str) -> None:
-        """Ask anew for what was known of a generation."""
+        """Clear what is cached of a generation."""
         self._dims.pop(generation, None)
         self._worded.discard(generation)
         self._indexed.discard(generation)

@@ -1,4 +1,4 @@
-"""Calls to a Qdrant server: by HTTP or gRPC, tried again while that may help, with errors of the catalog's types."""
+"""Calls to a Qdrant server: by HTTP or gRPC, with retries, and errors mapped to the catalog's types."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ T = TypeVar("T")
 # Seconds before the second try; twice as long before each further one.
 _PAUSE = 0.1
 
-# No try begins later than this many time-outs after the first: what timed out once is tried once more.
+# No try begins later than this many timeouts after the first: what timed out once is tried once more.
 _WITHIN = 1.5
 
-# What gRPC's codes are in HTTP, so that one table of meanings does for both. Others are 400, a mistake of ours.
+# gRPC status codes as HTTP statuses, so that both are mapped in one place. Any other is 400, a mistake of ours.
 _HTTP_OF_GRPC = {
     grpc.StatusCode.UNAUTHENTICATED: 401,
     grpc.StatusCode.PERMISSION_DENIED: 403,
@@ -50,7 +50,7 @@ _HTTP_OF_GRPC = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer other than success: its HTTP status, its text, and how a message names it."""
+    """A response other than success: its HTTP status, its text, and how a message names it."""
 
     status: int
     text: str
@@ -58,9 +58,9 @@ class Refusal:
 
 
 def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClient:
-    """A client of http(s)://HOST[:6333]; nobody is called yet. Raises ConfigError for a CA file that is of no use."""
+    """A client of http(s)://HOST[:6333]; no call is made yet. Raises ConfigError for a CA file that can't be used."""
     more: dict[str, Any] = {}
-    # By default gRPC waits up to two minutes before it looks whether a server is back, and fails until then.
+    # By default gRPC waits up to two minutes before it reconnects, and fails until then.
     channel: dict[str, Any] = {"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000}
     if options.ca is not None:
         if not url.lower().startswith("https:"):
@@ -79,18 +79,18 @@ def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClie
         more |= {"prefer_grpc": True, "grpc_port": options.grpc_port, "grpc_options": channel}
     return QdrantClient(
         url=url,
-        # The key goes in as a header: given as `api_key` it makes the client warn about plain http, which is what a
-        # server on a private network speaks.
+        # The key is passed as a header: as `api_key` it makes the client warn about plain http, which is usual for a
+        # server on a private network.
         headers={"api-key": api_key} if api_key else None,
         timeout=options.timeout,
-        # The version check is a call, and would be made before anybody asked.
+        # The version check is a call, and would be made in the constructor.
         check_compatibility=False,
         **more,
     )
 
 
 class Connection:
-    """A QdrantClient that is called by `call`; `address` is how messages name the server."""
+    """Wraps a QdrantClient; `address` is how messages name the server."""
 
     def __init__(self, client: QdrantClient, address: str, options: ServerOptions) -> None:
         self.address = address
@@ -101,10 +101,10 @@ class Connection:
         self._turn: AbstractContextManager[object] = threading.RLock() if self.local else nullcontext()
 
     def call(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
-        """What `ask` gets of the client; it is called again when it may help, and must bear that.
+        """The result of `ask`, which must be idempotent: it is retried after an error that may be transient.
 
-        Raises GalleryMismatchError for a generation that the server says isn't there, GalleryUnavailableError when it
-        does not answer or can't now, GalleryError for all else that the client raises; each names the address.
+        Raises GalleryMismatchError for a generation that the server does not have, GalleryUnavailableError when it does
+        not answer or is unavailable, GalleryError for all else that the client raises; each names the address.
         """
         started = time.monotonic()
         pause = _PAUSE
@@ -132,7 +132,7 @@ class Connection:
         self._client.close()
 
     def _meaning(self, generation: str, error: Exception) -> tuple[GalleryError, bool]:
-        """What an exception of the client means, and whether the same call may succeed in a moment."""
+        """The GalleryError for an exception of the client, and whether that is transient."""
         place = f"The Qdrant server at {self.address}"
         if refusal := refusal_of(error):
             return self._meaning_of(generation, refusal)
@@ -147,17 +147,17 @@ class Connection:
         if status in (401, 403):
             return GalleryError(f"{place} refuses the API key ({refusal.name})."), False
         if status in (404, 429) or status >= 500:
-            # A 404 that doesn't speak of the collection comes from a proxy, or from something that is no Qdrant.
+            # A 404 that doesn't name the collection comes from a proxy, or from something other than Qdrant.
             return GalleryUnavailableError(f"{place} can't be used now ({_reason(refusal.name)})."), status != 404
         return GalleryError(f"{place} did not accept a request for {generation}: {refusal.text[:200]}"), False
 
 
 def refusal_of(error: Exception) -> Refusal | None:
-    """What the server refused, by HTTP or gRPC; None for an exception that is no answer of a server."""
+    """The server's error response, by HTTP or gRPC; None for an exception that is no response."""
     if isinstance(error, UnexpectedResponse):
         status = error.status_code or 0
         return Refusal(status, error.content.decode(errors="replace"), f"status {status}")
-    if isinstance(error, QdrantException):  # that the client raises for "too many requests" alone
+    if isinstance(error, QdrantException):  # the client raises it for "too many requests" alone
         return Refusal(429, str(error), "status 429")
     if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
         code, details = error.code(), error.details() or ""
@@ -166,7 +166,7 @@ def refusal_of(error: Exception) -> Refusal | None:
 
 
 def _reason(text: str) -> str:
-    """With a hint where one helps."""
+    """The text, with a hint where one helps."""
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"{text} (the file of a private CA is named by CATALOG_GALLERY_CA)"
     return text

@@ -1,4 +1,4 @@
-"""The operator's work: examine, rebuild, re-embed."""
+"""Maintenance for the operator: examine, rebuild, re-embed, coverage."""
 
 from __future__ import annotations
 

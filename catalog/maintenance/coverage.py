@@ -1,6 +1,6 @@
-"""Would each product be found by its own photos? Each asks the gallery as a till does, itself left out.
+"""Coverage: leave-one-out recall. Each reference photo is a query as a till's, searched among all other photos.
 
-What comes of it: recall by product, which products are mistaken for which, and which need another photo, and of what.
+The result is the recall of each product, which products are mistaken for which, and which need another photo, of what.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Code = Literal["no_photo", "one_photo", "not_found", "one_view", "close_no_print
 
 #: Products that are read from SQL at a time.
 PAGE = 100
-#: Photos of other products that a photo is compared with: the nearest.
+#: Nearest photos of other products that a photo is compared with.
 OTHERS = 50
-#: Photos none of which is less near (cosine) to another than this were taken from one side, in one light.
+#: Photos whose cosines are all at least this were taken from one side, in one light.
 ONE_VIEW = 0.95
-#: File names that a piece of advice or a mistake names.
+#: File names that a piece of advice or a mistake names, at most.
 NAMED = 5
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """Another product that comes before this one: how often, and for which photos (file names)."""
+    """Another product that ranks before this one: how often, and for which photos (file names)."""
 
     sku: str
     times: int
@@ -62,8 +62,8 @@ class Advice:
 
 @dataclass(frozen=True)
 class Coverage:
-    """A product: its photos, how many were asked (all but those that can't be read; none of a single one), how many
-    found it first; what came before it, the most frequent first; and advice, if there is some."""
+    """Coverage of a product. `photos`: how many it has; `asked`: how many were queries (the readable ones, if there are
+    two or more); `found`: how many of these found it first; `mistaken`: the most frequent first; `advice`: if any."""
 
     sku: str
     name: str
@@ -75,7 +75,7 @@ class Coverage:
 
     @property
     def recall(self) -> float | None:
-        """Share of the photos that find their product; None when none was asked."""
+        """Recall: share of the queries that find their product; None when there were none."""
         return self.found / self.asked if self.asked else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a photo was answered: a SKU; its nearest other product; whether print or a margin tells them apart."""
+    """Answer to a photo: a SKU; the nearest other product; whether print or a margin tells them apart."""
 
     photo: Photo
     sku: str
@@ -96,9 +96,9 @@ class _Answer:
 def examine_coverage(
     catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = no_progress
 ) -> Iterator[Coverage]:
-    """Every active product by SKU, or one, or a sample of so many, the same each time while the catalog is.
+    """Every active product by SKU, or one, or a sample of `sample`, the same while the catalog stays the same.
 
-    `progress` counts products. Raises NotFoundError for a SKU that is not there, and a GalleryError.
+    `progress` counts products. Raises NotFoundError for an unknown SKU, and a GalleryError.
     """
     live = catalog.generations.ready()
     ids = _chosen(catalog.database, sku, sample)
@@ -113,8 +113,8 @@ def examine_coverage(
 
 
 def confused(found: Sequence[Coverage]) -> list[tuple[str, str, int]]:
-    """Which product is mistaken for which other, and how often: the most frequent first."""
-    pairs = [(one.sku, mistake.sku, mistake.times) for one in found for mistake in one.mistaken]
+    """Which product (SKU) is mistaken for which other, and how often: the most frequent first."""
+    pairs = [(product.sku, mistake.sku, mistake.times) for product in found for mistake in product.mistaken]
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
@@ -123,7 +123,7 @@ def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]
     if sku:
         query = query.where(Product.sku == normalized_sku(sku))
     with database.read() as session:
-        # Ids are random: the first so many of them are a sample.
+        # Ids are random: the first ones are a sample.
         rows = session.execute(query.order_by(Product.id).limit(sample)).all()
     if sku and not rows:
         raise no_product(sku)
@@ -151,15 +151,15 @@ def _product(catalog: Catalog, live: LiveModel, product: Product) -> Coverage:
 def _ask(
     catalog: Catalog, live: LiveModel, product: Product, photo: Photo, features: Mapping[uuid.UUID, PhotoFeatures]
 ) -> _Answer:
-    """The first of what a photo would be answered if it were not in the catalog itself."""
+    """The first match of a photo if it were not in the catalog itself."""
     extracted = features[photo.id]
     own = [
-        Match(product.sku, product.name, float(features[one.id].vector @ extracted.vector), one.sha256)
-        for one in product.photos
-        if one.id in features and one.id != photo.id
+        Match(product.sku, product.name, float(features[sibling.id].vector @ extracted.vector), sibling.sha256)
+        for sibling in product.photos
+        if sibling.id in features and sibling.id != photo.id
     ]
     own.sort(key=lambda match: -match.score)
-    more = len(product.photos)  # which may all be nearer than any other product's
+    more = len(product.photos)  # they may all be nearer than any other product's
     near = _others(catalog.database, product, catalog.gallery.search(live.collection, extracted.vector, more + OTHERS))
     best = {match.sku: match for match in sorted([*own, *near], key=lambda match: match.score)}
     first = sorted(best.values(), key=lambda match: -match.score)
@@ -172,12 +172,12 @@ def _ask(
         return _Answer(photo, answered, other, told_apart=answered == product.sku)
     try:
         found, words = live.embedder.extract_query(catalog.photos.get(photo.sha256))
-    except (CatalogError, ImageError):  # it was deleted meanwhile, or lost
+    except (CatalogError, ImageError):  # deleted meanwhile, or lost
         return _Answer(photo, answered, other, told_apart=False)
     hits = catalog.gallery.shortlist(live.collection, extracted.vector, words, more + reranker.SHORTLIST)
     listed = [*first[: reranker.MATCHES], *own[: reranker.SHORTLIST], *_others(catalog.database, product, hits)]
     weighing = _compare(catalog.photos, found, list({match.photo: match for match in listed}.values()))
-    told_apart = reranker.agrees([one for one in weighing if one.sku == product.sku])
+    told_apart = reranker.agrees([candidate for candidate in weighing if candidate.sku == product.sku])
     weighed = reranker.rank(weights, weighing)
     if reranker.agrees(weighing) and reranker.is_guess(weights, weighed):
         answered = weighed[0].sku
@@ -195,7 +195,7 @@ def _compare(photos: PhotoStore, asked: LocalFeatures, matches: Sequence[Match])
     for match in matches:
         try:
             known.append((match, feature_store.load_or_extract(photos, match.photo)))
-        except (CatalogError, ImageError):  # a photo that was lost: the doctor's job
+        except (CatalogError, ImageError):  # a lost photo is for `catalog doctor` to report
             continue
     agreements = verify_many(asked, [reference for _, reference in known], reranker.THREADS)
     return [
@@ -249,7 +249,7 @@ def _least_near(photos: Sequence[Photo], features: Mapping[uuid.UUID, PhotoFeatu
 
 
 def _close_without_print(live: LiveModel, product: Product, asked: Sequence[_Answer]) -> Match | None:
-    """The other product that most of the photos come near enough to be matched with, where none has print to say no."""
+    """The most frequent other product, if at least half of the photos would match one, and no photo is told apart."""
     enough = live.embedder.bundle.thresholds.score
     near = [answer.other for answer in asked if answer.other is not None and answer.other.score >= enough]
     if any(answer.told_apart for answer in asked) or 2 * len(near) < len(asked) or not near:

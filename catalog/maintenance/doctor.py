@@ -1,4 +1,4 @@
-"""What is missing or damaged in a catalog: found, and made again where that is possible."""
+"""The doctor: find what is missing or damaged in a catalog, and rebuild it where possible."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def examine(
     ask_gallery: bool = True,
     progress: Progress = no_progress,
 ) -> Iterator[Finding]:
-    """Look at every photo of every product (and its details where the live model looks twice), the files of the photo
+    """Check every photo of every product (and its local features if the live model re-ranks), the files of the photo
     store, and the gallery.
 
-    With `repair` all that can be made again is made. A photo that is gone can't be: its product needs a new one.
-    `remove_orphans` removes files that no row has named for ORPHAN_AGE, and collections that no generation names.
-    `ask_gallery=False` leaves the gallery out. `progress` counts photos. Raises DatabaseUnavailableError, or
-    ConfigError for a live bundle that is broken; another part that does not answer is a finding.
+    `repair` rebuilds all that can be rebuilt. A lost photo can't be: its product needs a new one. `remove_orphans`
+    removes files that no row has referred to for ORPHAN_AGE, and collections without a generation.
+    `ask_gallery=False` skips the gallery. `progress` counts photos. Raises DatabaseUnavailableError, or ConfigError
+    for a damaged live bundle; another part that does not answer is a finding.
     """
     try:
         yield from check_photos(catalog, repair=repair, progress=progress)

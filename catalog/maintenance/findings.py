@@ -1,4 +1,4 @@
-"""What the doctor can find, and what each of it means for who watches."""
+"""Findings of the doctor, and the exit status that follows."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Kind = Literal[
     "words_missing",
     "gallery_not_asked",
 ]
-#: These only take space: no answer is wrong because of them.
+#: These only waste space: no answer is wrong because of them.
 WASTE: frozenset[Kind] = frozenset({"file_orphaned", "file_unfinished", "collection_orphaned"})
-#: A part that could not be looked at.
+#: A part could not be checked.
 NOT_ASKED: frozenset[Kind] = frozenset({"photos_not_asked", "gallery_not_asked"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be, and what it is about, as far as that is known.
+    """A defect, and what it concerns, as far as that is known.
 
-    `sku`: a product that has it; `sha256`: a photo's content; `photo`: a photo's id, which is its point's;
-    `collection`: a generation in the gallery. `mended`: it is as it should be now.
+    `sku`: a product that has it; `sha256`: a photo's content; `photo`: the id of a photo, and so of its point;
+    `collection`: a generation in the gallery. `mended`: it is repaired now.
     """
 
     kind: Kind
@@ -51,12 +51,12 @@ class Finding:
 
     @property
     def subject(self) -> str:
-        """What a line about it begins with."""
+        """First word of a line about it."""
         return self.sku or self.collection or self.sha256[:12] or "catalog"
 
 
 def status(findings: Iterable[Finding]) -> int:
-    """0: all is well, or mended, or only takes space; 1: something is amiss; 2: a part could not be asked, else 0."""
+    """Exit status. 1: an unrepaired defect, other than WASTE; else 2: a part could not be checked; else 0."""
     left = {finding.kind for finding in findings if not finding.mended} - WASTE
     if left - NOT_ASKED:
         return 1

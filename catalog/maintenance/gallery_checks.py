@@ -1,4 +1,4 @@
-"""SQL against the gallery: what each generation should hold, and what it does hold."""
+"""Consistency checks of SQL and gallery: what each generation should hold, and what it does hold."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from catalog.storage.tables import Enrollment, Generation, Photo, Product, Remov
 from embedder.errors import ImageError
 from embedder.inference import PhotoFeatures
 
-#: Photos, drawn evenly, that are embedded again and must find themselves.
+#: Sample size: photos, drawn evenly, that are embedded again and must find themselves.
 SAMPLE = 50
 #: Length of the list that a photo must be in by its words alone. It is first by words, or nearly; but what is near by
-#: both words and the vector asked with goes before it.
+#: both words and the query vector ranks before it.
 WORDS_LIMIT = 50
-#: A photo is pending for long when nothing became of it for this time, or when it failed by itself repeatedly.
+#: A photo is pending for long if it did not change for this time, or failed by itself repeatedly.
 LONG = timedelta(minutes=15)
-#: How far a photo's vector may lie from the one that it gets today, as a cosine: processors round differently.
+#: Tolerance between a photo's stored vector and a new one, as 1 - cosine: processors round differently.
 NEAR = 1e-3
-#: Ids in one question to SQL.
+#: Ids per SQL query.
 PAGE = 500
 ACTOR = "doctor"
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A photo that a generation is to hold: its SKU, whether its vector is there, and since when that is so."""
+    """A photo that a generation should hold: its SKU, whether its enrollment is done, and since when."""
 
     sku: str
     done: bool
@@ -53,11 +53,12 @@ class _Row:
 
 
 def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery: bool) -> Iterator[Finding]:
-    """What SQL says that is pending or missing; then, with `ask_gallery`, each generation's collection.
+    """Check SQL for missing enrollments and photos pending for long, and with `ask_gallery` each generation's
+    collection.
 
-    `repair` makes pending what is missing, enrolls it, and deletes points that nothing accounts for; `remove_orphans`
-    drops collections that no generation names. What can't be asked (another process holds it) is a finding as well.
-    Raises DatabaseUnavailableError, or ConfigError for a live bundle that is broken.
+    `repair` makes missing photos pending, enrolls them, and deletes orphaned points; `remove_orphans` drops collections
+    without a generation. What can't be checked (another process holds it) is a finding as well. Raises
+    DatabaseUnavailableError, or ConfigError for a damaged live bundle.
     """
     live = catalog.generations.live()
     forgotten = _not_enrolled(catalog.database, repair=repair)
@@ -70,7 +71,7 @@ def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery
 
 def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
     try:
-        there = catalog.gallery.generations()  # before SQL is asked: a row is committed before its collection is made
+        there = catalog.gallery.generations()  # before SQL is read: a row is committed before its collection is made
     except GalleryError as error:
         yield Finding("gallery_not_asked", f"{error} The gallery was not looked at.")
         return
@@ -90,11 +91,11 @@ def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans:
             advice = " `catalog rebuild` makes it anew." if generation.live else ""
             yield Finding("collection_broken", f"{error}{advice}", collection=generation.collection)
         finally:
-            catalog.generations.release(generation.collection)  # a server that starts this moment needs it
+            catalog.generations.release(generation.collection)  # a server that starts just now needs it
 
 
 def _not_enrolled(database: Database, *, repair: bool) -> list[Finding]:
-    """Photos of active products that the live generation has no row of; with `repair` they are pending then."""
+    """Photos of active products without an enrollment in the live generation; `repair` makes them pending."""
     with database.read() as session:
         live = live_generation(session)
         ids = session.scalars(backlog.not_owed(live.id)).all() if live else []
@@ -143,7 +144,7 @@ def _long_pending(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
 
 
 def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Enroll the pending photos that findings are about; a finding is mended when its photo is no longer pending."""
+    """Enroll the pending photos of these findings; a finding is mended when its photo is no longer pending."""
     if not findings:
         return
     ids = [uuid.UUID(finding.photo) for finding in findings]
@@ -183,7 +184,7 @@ def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Findin
 def _generation(
     catalog: Catalog, live: LiveModel, generation: Generation, *, there: bool, repair: bool
 ) -> Iterator[Finding]:
-    """One generation: its bundle, its collection, its points, and of the live one some vectors. Raises GalleryError."""
+    """Check a generation: its bundle, collection and points, and of the live one some vectors. Raises GalleryError."""
     collection = generation.collection
     if not generation.live:
         try:
@@ -197,7 +198,7 @@ def _generation(
             wrong = Finding("collection_missing", "This collection is not in the gallery.", collection=collection)
     else:
         try:
-            catalog.gallery.create(collection, generation.dim)  # which it is, and is asked for its dimension
+            catalog.gallery.create(collection, generation.dim)  # it exists: this only checks the dimension
         except GalleryMismatchError as error:
             wrong = Finding("collection_mismatch", str(error), collection=collection)
     if wrong is not None:
@@ -215,7 +216,7 @@ def _generation(
 
 
 def _rows(database: Database, generation_id: int) -> dict[str, _Row]:
-    """Photos of active products that belong into a generation, by id."""
+    """Photos of active products that belong to a generation, by id."""
     with database.read() as session:
         query = (
             select(Enrollment.photo_id, Product.sku, Enrollment.done, Enrollment.updated_at)
@@ -229,9 +230,9 @@ def _rows(database: Database, generation_id: int) -> dict[str, _Row]:
 def _missing(
     database: Database, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
 ) -> list[Finding]:
-    """Photos that were done before the points were listed, are done still, and are not among them.
+    """Photos whose enrollment was done before the points were listed, is still done, and that have no point.
 
-    With `repair` they are pending then.
+    `repair` makes them pending.
     """
     after = _rows(database, generation.id)
     gone = sorted(i for i, row in before.items() if row.done and i not in points and after.get(i) == row)
@@ -250,7 +251,7 @@ def _missing(
             sku=before[i].sku,
             photo=i,
             collection=generation.collection,
-            mended=repair and not generation.live,  # it is made when the generation is switched to
+            mended=repair and not generation.live,  # its point is written before a switch to the generation
         )
         for i in gone
     ]
@@ -259,7 +260,7 @@ def _missing(
 def _orphans(
     catalog: Catalog, generation: Generation, before: dict[str, _Row], points: set[str], *, repair: bool
 ) -> Iterator[Finding]:
-    """Points that no photo of an active product accounts for, whatever was added or deleted meanwhile."""
+    """Points without a photo of an active product, whatever was added or deleted meanwhile."""
     mine = Removal.generation_id == generation.id
     with catalog.database.read() as session:
         owed = {str(i) for i in session.scalars(select(Removal.point_id).where(mine))}
@@ -294,10 +295,10 @@ def _active(session: Session, ids: Sequence[str]) -> set[str]:
 
 
 def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> None:
-    """Owe the removal of points, and do it at once in the live generation (another is cleaned when it is switched to).
+    """Enqueue removals of points, and apply them at once in the live generation (in others before a switch to them).
 
-    The live row is held: who adds or restores one of these photos at this moment has either done it already, which is
-    seen here, or takes the removal off again.
+    The live row is locked: a transaction that adds or restores one of these photos at this moment is either committed
+    already, which is seen here, or cancels the removal afterwards.
     """
     with catalog.database.write() as session:
         live_generation(session, hold="change")
@@ -315,25 +316,25 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
 
 
 def _sampled(catalog: Catalog, live: LiveModel, points: set[str]) -> Iterator[Finding]:
-    """Some photos are embedded again: the vector and the words that they have in the gallery must be these."""
+    """Embed a sample of photos again: their vectors and words in the gallery must be the same."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
     with catalog.database.read() as session:
         total = session.scalar(select(func.count()).select_from(Enrollment).where(mine)) or 0
         query = select(Photo.id, Photo.sha256, Product.sku).join(Product)
         query = query.where(exists().where(mine, Enrollment.photo_id == Photo.id)).order_by(Photo.id)
         step = max(1, -(-total // SAMPLE))
-        every = enumerate(session.execute(query.execution_options(yield_per=PAGE)))
-        drawn = [(*row,) for number, row in every if number % step == 0]
+        numbered = enumerate(session.execute(query.execution_options(yield_per=PAGE)))
+        drawn = [(*row,) for number, row in numbered if number % step == 0]
     rows = [row for row in drawn if str(row[0]) in points]
 
-    def one(row: tuple[uuid.UUID, str, str]) -> PhotoFeatures | None:
+    def extract(row: tuple[uuid.UUID, str, str]) -> PhotoFeatures | None:
         try:
             known = feature_store.load(catalog.photos, row[1]) if live.embedder.bundle.has_words else None
             return live.embedder.extract_reference(catalog.photos.get(row[1]), known)
         except (CatalogError, ImageError):
-            return None  # which the look at the photos tells
+            return None  # check_photos reports it
 
-    extracted_rows = zip(rows, live.embedder.map(one, rows), strict=True)
+    extracted_rows = zip(rows, live.embedder.map(extract, rows), strict=True)
     features = [(row, extracted) for row, extracted in extracted_rows if extracted is not None]
     strange = [row[2] for row, extracted in features if not _knows(catalog, live, row[0], extracted)]
     if strange:
@@ -354,7 +355,7 @@ def _few(skus: Sequence[str]) -> str:
 
 
 def _knows(catalog: Catalog, live: LiveModel, identity: uuid.UUID, extracted: PhotoFeatures) -> bool:
-    """Whether a photo's own vector finds that photo first, and as what it is; or it was deleted this moment."""
+    """Whether a photo's own vector finds that photo at rank 1, with cosine 1; or it was just deleted."""
     hits = catalog.gallery.search(live.collection, extracted.vector, 1)
     if hits and hits[0].score > 1 - NEAR and enrollment.finds_itself(catalog, live, identity, extracted.vector):
         return True
@@ -364,16 +365,16 @@ def _knows(catalog: Catalog, live: LiveModel, identity: uuid.UUID, extracted: Ph
 
 
 def _has_words(catalog: Catalog, live: LiveModel, extracted: PhotoFeatures) -> bool:
-    """Whether a photo is found by its words alone: the vector that is asked with points away from it.
+    """Whether a photo is found by its words alone: the query vector is the opposite of its own.
 
-    In a gallery of no more than twice WORDS_LIMIT photos it comes up all the same.
+    In a gallery of no more than twice WORDS_LIMIT photos it is found in any case.
     """
     hits = catalog.gallery.shortlist(live.collection, -extracted.vector, extracted.words, WORDS_LIMIT)
     return any(hit.score < NEAR - 1 for hit in hits)
 
 
 def _written_again(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
-    """Make all photos of the live generation pending and enroll them: what a sample shows may be so of any."""
+    """Make all photos of the live generation pending and enroll them: any may have the defect of the sample."""
     with catalog.database.write() as session:
         mine = Enrollment.generation_id == generation.id
         outbox.lock_enrollments(session, mine)

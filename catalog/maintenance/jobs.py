@@ -1,6 +1,6 @@
-"""Long work, here or handed to a worker: CATALOG_JOBS names the broker (Celery, extra `celery`).
+"""Long-running jobs, in this process or by a worker: CATALOG_JOBS names the broker (Celery, extra `celery`).
 
-A job can be repeated: one whose worker was killed is given to the next, and goes on where it ended.
+A job is idempotent: if its worker is killed, the next one gets it, and continues where it ended.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
 
 TASK = "catalog.reembed"
-#: Seconds in which a broker and a worker must answer before a job is sent.
+#: Timeout of broker and worker before a job is sent, in seconds.
 ANSWER = 5
-#: Seconds after which Redis gives a job that nobody finished to another worker: longer than any job takes.
+#: Seconds after which Redis delivers an unfinished job to another worker: longer than any job takes.
 REDELIVER = 24 * 3600
 
 
 class JobFailedError(CatalogError):
-    """The worker could not do it; the message is the worker's."""
+    """The job failed; the message is the worker's."""
 
     code = "job_failed"
 
@@ -39,7 +39,7 @@ def run_reembed(
     actor: str,
     progress: Progress,
 ) -> Switched:
-    """Re-embed by a bundle (CATALOG_MODEL when None) or roll back: in this process, or by a worker and wait for it.
+    """Re-embed with a bundle (CATALOG_MODEL when None) or roll back: in this process, or wait for a worker to do it.
 
     Raises what `reembed` raises, ConfigError when no worker answers, JobFailedError when the worker failed.
     """
@@ -71,7 +71,7 @@ def _reembed(settings: Settings, bundle: Path | None, rollback: bool, actor: str
 
 
 def make_app(settings: Settings) -> Any:
-    """The Celery app of this broker. Raises ConfigError without the extra `celery`."""
+    """The Celery app of the configured broker. Raises ConfigError without the extra `celery`."""
     try:
         from celery import Celery
     except ModuleNotFoundError as error:
@@ -102,7 +102,7 @@ def make_app(settings: Settings) -> Any:
 
 
 def work(settings: Settings) -> None:
-    """Do jobs, one at a time, until interrupted. Raises ConfigError when CATALOG_JOBS names no broker."""
+    """Run jobs, one at a time, until interrupted. Raises ConfigError when CATALOG_JOBS names no broker."""
     if settings.jobs == "local":
         raise ConfigError("CATALOG_JOBS is local: jobs run in the process that asks for them, and there is no worker.")
     make_app(settings).worker_main(["worker", "--pool=solo", "--loglevel=INFO", "--without-gossip", "--without-mingle"])

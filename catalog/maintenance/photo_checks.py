@@ -1,6 +1,6 @@
-"""Is all there that a catalog needs to answer? What is missing is found, and what can be made again is.
+"""Checks of the photo store: missing or damaged photos and local features, orphaned files.
 
-Here the photos and what is kept beside them; gallery_checks.py compares SQL with the gallery.
+gallery_checks.py compares SQL with the gallery.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from catalog.storage import Database, StoredFile, feature_store
 from catalog.storage.tables import AuditEntry, Photo, Product, now
 from embedder.errors import ImageError
 
-#: Photos that are asked of SQL at a time.
+#: Photos per SQL query.
 PAGE = 500
-#: A photo that is being added has its bytes before its row, and one that was deleted by mistake may be wanted back.
+#: Minimum age of an orphan. A photo's bytes are stored before its row, and one deleted by mistake may be wanted back.
 ORPHAN_AGE = timedelta(days=1)
 
 
 def check_photos(catalog: Catalog, *, repair: bool, progress: Progress) -> Iterator[Finding]:
-    """Every photo of every product, and its local features where the live model looks twice. Raises StorageError."""
+    """Check each photo of each product, and its local features if the live model re-ranks. Raises StorageError."""
     looks_twice = catalog.generations.live().embedder.bundle.has_words
     with catalog.database.read() as session:
         steps = Steps(progress, session.scalar(select(func.count(Photo.sha256.distinct()))) or 0)
@@ -51,7 +51,7 @@ def _examine_photo(catalog: Catalog, sha256: str, sku: str, *, looks_twice: bool
     try:
         catalog.photos.get(sha256)
     except NotFoundError as error:
-        # Not one that was deleted, and removed, since the page was read.
+        # Not one that was deleted and removed since the page was read.
         return Finding("photo_missing", str(error), sku, sha256) if _named(catalog.database, [sha256]) else None
     except PhotoDamagedError as error:
         return Finding("photo_damaged", str(error), sku, sha256)
@@ -68,7 +68,7 @@ def _examine_photo(catalog: Catalog, sha256: str, sku: str, *, looks_twice: bool
 
 
 def check_files(catalog: Catalog, *, remove: bool) -> Iterator[Finding]:
-    """Files of the store that no photo accounts for. Raises StorageError when they can't be listed."""
+    """Find orphaned files of the store. Raises StorageError when files can't be listed."""
     waiting: list[list[StoredFile]] = []
     for _, files in groupby(catalog.photos.files(), key=lambda file: file.sha256 or file.name):
         waiting.append(list(files))
@@ -82,11 +82,11 @@ def _orphans(catalog: Catalog, groups: Sequence[Sequence[StoredFile]], *, remove
     named = _named(catalog.database, [files[0].sha256 for files in groups])
     lately = _deleted_lately(catalog.database)
     for files in groups:
-        # What was put last: a photo that came again after years is as new as its last put.
-        file = max(files, key=lambda one: one.written)
+        # The newest: a photo that was added again after years is as new as its last put.
+        file = max(files, key=lambda file: file.written)
         if file.sha256 in named:
-            if remove and any(one.name.endswith(".aside") for one in files):
-                catalog.photos.remove(file, lambda written: False)  # a look at it was killed: it is put back
+            if remove and any(other.name.endswith(".aside") for other in files):
+                catalog.photos.remove(file, lambda written: False)  # a removal was killed: put the photo back
             continue
         if file.sha256 in lately or _too_young(file.written):
             continue
@@ -102,7 +102,7 @@ def _orphans(catalog: Catalog, groups: Sequence[Sequence[StoredFile]], *, remove
 
 def _removed(catalog: Catalog, file: StoredFile, finding: Finding) -> Finding:
     def unused(written: datetime) -> bool:
-        # A photo that is put again is young from then on, before its row is there.
+        # A photo that is put again is young from then on, even before its row exists.
         return not _too_young(written) and not _named(catalog.database, [file.sha256])
 
     try:
@@ -121,14 +121,14 @@ def _age(written: datetime) -> str:
 
 
 def _named(database: Database, hashes: Sequence[str]) -> set[str]:
-    """Those that a photo has, or was cut from."""
+    """Those hashes that are a photo's, or that of the photo it was cut from."""
     with database.read() as session:
         found = set(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(hashes))))
         return found | set(session.scalars(select(Photo.original).where(Photo.original.in_(hashes))))
 
 
 def _deleted_lately(database: Database) -> set[str]:
-    """Photos that a product lost by somebody's hand less than ORPHAN_AGE ago."""
+    """Photos (SHA-256) that somebody deleted from a product less than ORPHAN_AGE ago."""
     with database.read() as session:
         taken = AuditEntry.action.startswith("photo.") | AuditEntry.action.in_(["product.merge", "product.purge"])
         lately = select(AuditEntry.before).where(taken, AuditEntry.at > now() - ORPHAN_AGE)

@@ -1,4 +1,4 @@
-"""The live generation's gallery, made anew from SQL and the photos alone."""
+"""Rebuild the live generation's gallery from SQL and the photos alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from catalog.storage.tables import Enrollment, Generation, Photo, Product, Remov
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild did: photos that are in the gallery now, and why others (by SKU) are not; the bundle's id."""
+    """Result of a rebuild: the bundle's id, the number of photos enrolled, and why others (by SKU) are pending."""
 
     bundle: str
     photos: int
@@ -29,10 +29,9 @@ class Rebuilt:
 def rebuild(catalog: Catalog, progress: Progress = no_progress, *, actor: str) -> Rebuilt:
     """Drop the live collection, make every photo pending, and enroll all.
 
-    Killed at any moment, the rest is pending: the outbox of a serving process goes on with it, another rebuild begins
-    anew. Stops all threads of this process while it indexes, so it is for one that serves nobody. Raises
-    GalleryLockedError, before anything is changed, while another process has the embedded gallery open, and what
-    `outbox.run_pending` does.
+    If it is killed, the rest stays pending: the outbox of a serving process continues, another rebuild starts over.
+    Indexing blocks all threads of this process, so it is for one that serves nobody. Raises GalleryLockedError, before
+    anything is changed, while another process has the embedded gallery open, and what `outbox.run_pending` does.
     """
     live = catalog.generations.live()
     with catalog.database.read() as session:
@@ -55,11 +54,11 @@ def rebuild(catalog: Catalog, progress: Progress = no_progress, *, actor: str) -
 
 
 def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
-    """Drop a generation's collection, and make its photos pending: all that belong there when it is live.
+    """Drop a generation's collection, and make its photos pending; for the live one, all photos of active products.
 
-    One transaction that holds the rows around the drop, as every gallery write does: a photo whose vector was written
-    a moment ago can't be noted as done behind it. Killed between drop and commit, the collection is missing, which
-    `Catalog.make_ready` sees. Raises GalleryError, and ConflictError when the model is switched this moment.
+    One transaction locks the rows during the drop, as for every gallery write: a photo whose vector was written a
+    moment ago can't be marked done after it. If killed between drop and commit, the collection is missing, which
+    `Generations.ensure_collection` detects. Raises GalleryError, and ConflictError when the model is just switched.
     """
     mine = Enrollment.generation_id == generation.id
     with catalog.database.write() as session:

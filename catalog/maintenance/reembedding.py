@@ -1,7 +1,7 @@
-"""A new model: build its gallery beside the live one, judge it, switch in one step, and the way back.
+"""Re-embedding: build a new model's gallery beside the live one, validate it, switch atomically; and roll back.
 
-Runs in a process of its own while tills go on. The embedded gallery is locked per generation, so the builder holds the
-new one and the serving process the live one; the serving process sees the switch in SQL at its next request.
+Runs in a process of its own while tills are served. The embedded gallery is locked per generation, so the builder holds
+the new one and the serving process the live one; the serving process sees the switch in SQL at its next request.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
 from embedder.bundle import Bundle
 from embedder.inference import PhotoFeatures
 
-#: Photos, at most, that must find themselves before the switch; enough to see a gallery that is broken as a whole.
+#: Sample of photos, at most, that must find themselves before the switch; enough to detect a gallery that is unusable.
 JUDGED = 200
 
 
 class NotFitError(CatalogError):
-    """The new gallery did not pass its judgement; the live one stays."""
+    """The new gallery failed its validation; the live one stays."""
 
     code = "generation_not_fit"
 
 
 @dataclass(frozen=True)
 class Switched:
-    """What a re-embedding did. `photos` were embedded in this run; a gallery that was there already needs few."""
+    """Result of a re-embedding. `photos` were embedded in this run: few if the gallery existed; `total` are in it."""
 
     bundle: str
     before: str
@@ -49,17 +49,17 @@ class Switched:
 def reembed(catalog: Catalog, bundle: Bundle, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
     """Build the bundle's gallery from the stored photos and switch to it.
 
-    Photos added or deleted meanwhile are caught up with before the switch, in its very transaction. When anything
-    fails the live gallery stays as it is, and the next run goes on where this one ended. Raises NotFitError,
-    GalleryError, StorageError, or ConfigError for a bundle that can't be loaded.
+    Photos added or deleted meanwhile are caught up with before the switch, which checks that in its own transaction.
+    After any failure the live gallery stays as it is, and the next run continues where this one ended. Raises
+    NotFitError, GalleryError, StorageError, or ConfigError for a bundle that can't be loaded.
     """
-    # A new catalog first gets the model that it starts with. Its gallery is not opened: another process may hold it.
+    # A new catalog gets its first model before this. The live gallery is not opened: another process may hold it.
     catalog.generations.live()
     return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
 
 
 def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
-    """Switch back to the generation before the live one, with what was added since. Raises NotFoundError."""
+    """Switch back to the generation before the live one, after adding what is new since. Raises NotFoundError."""
     with catalog.database.read() as session:
         live = live_generation(session)
         previous = session.get(Generation, live.previous_id) if live and live.previous_id else None
@@ -73,7 +73,7 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
         live = live_generation(session)
         before = live.bundle_id if live else ""
     if target.live:
-        # Nothing to switch; what is pending is the outbox's job, in the process that holds the gallery.
+        # Nothing to switch; pending photos are left to the outbox of the process that holds the gallery.
         return Switched(target.bundle_id, before, 0, 0, changed=False)
     building = catalog.generations.load(target)
     try:
@@ -92,7 +92,7 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
 
 
 def _missing(session: Session, generation_id: int, limit: int, after: uuid.UUID | None = None) -> dict[uuid.UUID, str]:
-    """Photos (SHA-256 by id) of active products that the generation does not hold, in the order of their ids."""
+    """Photos (SHA-256 by id) of active products that are not enrolled in the generation, sorted by id."""
     held = exists().where(Enrollment.photo_id == Photo.id, Enrollment.generation_id == generation_id, Enrollment.done)
     query = select(Photo.id, Photo.sha256).join(Product).where(Product.active, ~held).order_by(Photo.id).limit(limit)
     if after is not None:
@@ -105,9 +105,9 @@ def _count(session: Session) -> int:
 
 
 def _fill(catalog: Catalog, building: LiveModel, progress: Progress) -> int:
-    """Embed and write what is missing; how many photos.
+    """Embed and enroll missing photos; returns how many.
 
-    Raises NotFitError for photos that can't be read, after all others are in.
+    Raises NotFitError for photos that can't be read, after all others are enrolled.
     """
     done = unreadable = 0
     last: uuid.UUID | None = None
@@ -135,13 +135,13 @@ def _extract(catalog: Catalog, building: LiveModel, photos: Mapping[uuid.UUID, s
 
 
 def _owe(database: Database, building: LiveModel, ids: Sequence[uuid.UUID]) -> None:
-    """Rows for photos that the generation is to hold, and that are still there. Raises ConflictError."""
+    """Add pending enrollments for those of the photos that still exist. Raises ConflictError."""
     mine = Enrollment.generation_id == building.generation_id
     try:
         with database.write() as session:
             there = set(session.scalars(select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(ids))))
-            # Held until the rows are committed, so that a photo deleted this moment takes its row along.
-            still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # in the order of who deletes several
+            # Locked until the rows are committed, so that a concurrent deletion of a photo deletes its row, too.
+            still = select(Photo.id).where(Photo.id.in_(ids)).order_by(Photo.id)  # the lock order of deletions
             kept = session.scalars(still.with_for_update(read=True, key_share=True))
             new = [identity for identity in kept if identity not in there]
             session.add_all(Enrollment(generation_id=building.generation_id, photo_id=identity) for identity in new)
@@ -150,7 +150,7 @@ def _owe(database: Database, building: LiveModel, ids: Sequence[uuid.UUID]) -> N
 
 
 def _validate(catalog: Catalog, building: LiveModel) -> None:
-    """Some photos, drawn evenly, are embedded once more and must find themselves at rank 1. Raises NotFitError."""
+    """Embed a sample of photos again, drawn evenly: each must find itself at rank 1. Raises NotFitError."""
     with catalog.database.read() as session:
         held = (Enrollment.generation_id == building.generation_id) & Enrollment.done
         query = select(Photo.id, Photo.sha256).join(Enrollment, Enrollment.photo_id == Photo.id).where(held)
@@ -168,9 +168,9 @@ def _validate(catalog: Catalog, building: LiveModel) -> None:
 
 
 def _switch(catalog: Catalog, building: LiveModel, actor: str, action: str) -> int | None:
-    """Make the generation live, if it holds every photo; its size, or None when there is more to catch up with.
+    """Make the generation live if it holds every photo; returns its size, or None if there is more to catch up with.
 
-    The live row is held for change, so no photo can be added between the check and the switch.
+    The live row is locked (FOR UPDATE), so no photo can be added between the check and the switch.
     """
     with catalog.database.write() as session:
         live = live_generation(session, hold="change")
@@ -179,13 +179,13 @@ def _switch(catalog: Catalog, building: LiveModel, actor: str, action: str) -> i
             return None
         if target.id != live.id:
             live.live = False
-            session.flush()  # only one may be live, also between two statements
+            session.flush()  # the unique index allows one live row, also between two statements
             target.live, target.switched_at = True, now()
-            if action != "model.rollback":  # whose way back stays the one that it had
+            if action != "model.rollback":  # after a rollback, the target keeps the predecessor that it had
                 target.previous_id = live.id
             audit_log.record(
                 session, actor, action, target.bundle_id, {"live": live.bundle_id}, {"live": target.bundle_id}
             )
-        # Released before the commit: whoever sees the switch finds the gallery free to open.
+        # Released before the commit: a process that sees the switch can open the gallery.
         catalog.generations.release(building.collection)
         return _count(session)

@@ -29,9 +29,9 @@ MAX_PHOTOS = 50  # in one request
 
 @dataclass(frozen=True)
 class AddResult:
-    """Reply to an add. `milliseconds` is from the bytes in hand to searchable.
+    """Result of an add. `milliseconds`: from receipt of the bytes until searchable.
 
-    `barcodes` are the product's, `barcodes_found` were read from the photos: they are a person's to add.
+    `barcodes` are the product's; `barcodes_found` were read from the photos, for a person to add.
     """
 
     sku: str
@@ -44,13 +44,13 @@ class AddResult:
 
     @property
     def searchable(self) -> bool:
-        """Whether every photo is."""
+        """Whether every photo is searchable."""
         return all(photo.state == "searchable" for photo in self.photos)
 
 
 @dataclass(frozen=True)
 class _Committed:
-    """What the transaction wrote: ids of the photos in the batch's order, and those that the product had already."""
+    """What the transaction wrote. `ids`: of the photos, in the batch's order; `known`: of those that it had before."""
 
     sku: str
     name: str
@@ -61,22 +61,22 @@ class _Committed:
     found: tuple[FoundBarcode, ...]
 
 
-#: In the transaction: the product's row to fill, and what the audit log says it was before (None: it is new).
+#: Called in the transaction -> the product's row to fill, and its snapshot for the audit log (None: it is new).
 _Open = Callable[[Session, Facts], tuple[Product, dict[str, Any] | None]]
 
 
 def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Intake) -> AddResult:
-    """A new product with its photos, searchable when this returns (or pending, and why).
+    """Add a product with its photos, searchable when this returns (or pending, and why).
 
     Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
-    StorageError when the photos can't be kept.
+    StorageError when the photos can't be stored.
     """
     began = time.perf_counter()
     facts = check_facts(facts)
     if not photos:
         raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
     taken = f"The SKU {facts.sku!r} is in the catalog already."
-    if _exists(catalog.database, facts.sku):  # asked first for a quick answer, and again by the unique constraint
+    if _exists(catalog.database, facts.sku):  # checked now for a quick answer, and again by the unique constraint
         raise SkuExistsError(taken)
     with catalog.database.read() as session:
         barcode_owners.refuse_taken(session, facts.barcodes, facts.sku)
@@ -89,12 +89,12 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Int
 
 
 def add_photos(catalog: Catalog, sku: str, photos: Sequence[Upload], intake: Intake) -> AddResult:
-    """More photos for a product. Raises like `create`, and NotFoundError."""
+    """Add photos to a product. Raises like `create`, and NotFoundError."""
     began = time.perf_counter()
     facts = Facts(normalized_sku(sku))
     if not photos:
         raise InvalidInputError("photos", "No photo was sent.")
-    if not _exists(catalog.database, facts.sku):  # before any photo is looked at
+    if not _exists(catalog.database, facts.sku):  # before any photo is decoded
         raise no_product(facts.sku)
     batch = _read(catalog, facts, photos, intake)
     try:
@@ -128,7 +128,7 @@ def _known_product(session: Session, facts: Facts) -> tuple[Product, dict[str, A
 
 
 def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open_product: _Open) -> _Committed:
-    """Product, photos, barcodes, what the gallery then owes, and the audit log, in one transaction."""
+    """Write product, photos, barcodes, pending enrollments and the audit log, in one transaction."""
     with database.write() as session:
         product, before = open_product(session, facts)
         known = {photo.id for photo in product.photos}

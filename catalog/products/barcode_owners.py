@@ -1,4 +1,4 @@
-"""Barcodes of products: given by a person, found on photos, looked up for a till. A barcode belongs to one product."""
+"""Barcodes of products: entered by a person, read from photos, looked up for a till. Each belongs to one product."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MAX_BARCODES = 50  # of one product, in one request
 
 @dataclass(frozen=True)
 class FoundBarcode:
-    """A barcode that was read from a photo: 14 digits, and the SKU of the product that has it ("" when none has)."""
+    """A barcode that was read from a photo: 14 digits, and the SKU of the product that has it ("" if none has)."""
 
     gtin: str
     sku: str
 
     @property
     def printed(self) -> str:
-        """The number as the pack shows it."""
+        """The number as it is printed on the pack."""
         return gtin.printed_gtin(self.gtin)
 
 
 def check(text: str) -> str:
-    """A barcode that a person gave -> 14 digits. Raises InvalidInputError."""
+    """Validate a barcode that a person entered -> GTIN of 14 digits. Raises InvalidInputError."""
     try:
         return gtin.parse_gtin(text)
     except GtinError as error:
@@ -43,7 +43,7 @@ def check(text: str) -> str:
 
 
 def checked(texts: Iterable[str]) -> tuple[str, ...]:
-    """Barcodes that a person gave -> 14 digits each, every one once. Raises InvalidInputError."""
+    """Validate barcodes that a person entered -> GTINs of 14 digits, without duplicates. Raises InvalidInputError."""
     numbers = tuple(dict.fromkeys(check(text) for text in texts))
     if len(numbers) > MAX_BARCODES:
         raise InvalidInputError("barcode", f"{len(numbers)} barcodes at once; at most {MAX_BARCODES} are possible.")
@@ -51,13 +51,13 @@ def checked(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def owners(session: Session, gtins: Sequence[str]) -> dict[str, str]:
-    """Barcodes (14 digits) -> the SKU of the product, active or retired, that has each; without those that none has."""
+    """Barcodes (14 digits) -> the SKU of the product, active or retired, that has each; unused ones are omitted."""
     query = select(Barcode.gtin, Product.sku).join(Product, Product.id == Barcode.product_id)
     return dict(session.execute(query.where(Barcode.gtin.in_(gtins))).all())
 
 
 def owner_of(session: Session, search: str) -> str | None:
-    """The SKU of the product that has a barcode; None, too, for a text that is no barcode."""
+    """The SKU of the product that has this barcode; None also for a text that is no barcode."""
     try:
         number = gtin.parse_gtin(search)
     except GtinError:
@@ -66,7 +66,7 @@ def owner_of(session: Session, search: str) -> str | None:
 
 
 def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:
-    """Raises BarcodeTakenError when another product than this one has one of these barcodes."""
+    """Raises BarcodeTakenError when a product other than this one has one of these barcodes."""
     for number, owner in owners(session, gtins).items():
         if owner != sku:
             message = f"The barcode {gtin.printed_gtin(number)} belongs to the product {owner!r}."
@@ -74,20 +74,20 @@ def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:
 
 
 def claim(session: Session, product: Product, gtins: Sequence[str]) -> None:
-    """Give a product these barcodes, in the caller's transaction. Raises BarcodeTakenError."""
+    """Assign barcodes to a product, in the caller's transaction. Raises BarcodeTakenError."""
     refuse_taken(session, gtins, product.sku)
-    # Sorted, so that two who claim the same ones wait for each other in one order.
+    # Sorted, so that two transactions that claim the same barcodes never deadlock.
     new = sorted(set(gtins) - {barcode.gtin for barcode in product.barcodes})
     try:
         with session.begin_nested():
             product.barcodes.extend(Barcode(gtin=number) for number in new)
-    except IntegrityError as error:  # another transaction was faster, between the question and the answer
+    except IntegrityError as error:  # another transaction was faster, between the check and the insert
         refuse_taken(session, new, product.sku)
         raise ConflictError("The barcodes were changed by somebody else just now; try again.") from error
 
 
 def add(database: Database, sku: str, text: str, *, actor: str) -> None:
-    """Give a product one more barcode. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
+    """Add a barcode to a product. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
     number = check(text)
     with database.write() as session:
         product = lock_product(session, sku)
@@ -98,7 +98,7 @@ def add(database: Database, sku: str, text: str, *, actor: str) -> None:
 
 
 def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
-    """Take a barcode from a product. Raises InvalidInputError, or NotFoundError when it does not have it."""
+    """Remove a barcode from a product. Raises InvalidInputError, or NotFoundError when the product lacks it."""
     number = check(text)
     with database.write() as session:
         product = lock_product(session, sku)
@@ -111,22 +111,22 @@ def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
 
 
 def read_photos(embedder: Embedder, photos: Sequence[bytes]) -> list[str]:
-    """The barcodes on photos that were decoded before, side by side on the embedder's threads -> 14 digits each.
+    """Read the barcodes on decodable photos, in parallel on the embedder's threads -> GTINs of 14 digits.
 
-    What a shop's own scales print is left out: the next pack has another number. Raises ImageError.
+    Restricted numbers, as a shop's scales print them, are left out: the next pack has another. Raises ImageError.
     """
     numbers = [barcode.gtin for read in embedder.map(barcodes.read_barcodes, photos) for barcode in read]
     return [number for number in dict.fromkeys(numbers) if not gtin.is_restricted(number)]
 
 
 def found(session: Session, gtins: Sequence[str]) -> tuple[FoundBarcode, ...]:
-    """Barcodes that were read (14 digits), and whose each is."""
+    """Barcodes that were read (14 digits), each with its owner."""
     known = owners(session, gtins)
     return tuple(FoundBarcode(number, known.get(number, "")) for number in gtins)
 
 
 def look_up(database: Database, texts: Iterable[str]) -> tuple[FoundBarcode, ...]:
-    """Whose these barcodes are. Raises InvalidInputError."""
+    """Validate barcodes and find their owners. Raises InvalidInputError."""
     numbers = checked(texts)
     with database.read() as session:
         return found(session, numbers)

@@ -1,4 +1,4 @@
-"""Products: change, label, retire, bring back. One transaction a use case."""
+"""Products: change, label, retire, restore. One transaction per use case."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from catalog.storage.tables import Enrollment, Generation, Product
 
 
 def change(database: Database, facts: Facts, *, version: int | None = None, actor: str) -> None:
-    """New facts of a product; its barcodes are added to those that it has.
+    """Change the facts of a product; barcodes are added to those that it has.
 
-    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, BarcodeTakenError, or
-    ConflictError when it is no longer the newest.
+    `version` is the one that the person saw (optimistic locking). Raises InvalidInputError, NotFoundError,
+    BarcodeTakenError, or ConflictError when that is no longer the newest.
     """
     normalized_sku(facts.sku)
     facts = check_facts(facts)
@@ -41,7 +41,7 @@ def change(database: Database, facts: Facts, *, version: int | None = None, acto
 
 
 def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str) -> None:
-    """Exactly these labels on a product. Raises InvalidInputError or NotFoundError."""
+    """Replace the labels of a product by exactly these. Raises InvalidInputError or NotFoundError."""
     names = check_labels(names)
     with database.write() as session:
         product = lock_product(session, sku)
@@ -52,7 +52,7 @@ def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str
 
 
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
-    """Retire a product (it is gone from the next answer) or bring it back. Raises NotFoundError."""
+    """Retire a product, effective from the next answer, or restore it. Raises NotFoundError."""
     with catalog.database.write() as session:
         product = lock_product(session, sku)
         if product.active == active:
@@ -81,7 +81,7 @@ def get(database: Database, sku: str) -> Product:
 
 
 def pending_photos(database: Database, product: Product) -> dict[uuid.UUID, str]:
-    """Photos of a product that are not searchable yet, and the last error."""
+    """Photos of a product that are not searchable yet (ids), with the last error."""
     with database.read() as session:
         rows = session.execute(
             select(Enrollment.photo_id, Enrollment.error)

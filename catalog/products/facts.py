@@ -1,4 +1,4 @@
-"""What a person says of a product: its facts, checked."""
+"""Facts of a product as a person enters them, validated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catalog.normalization import check_sku, checked_text
 from catalog.products import barcode_owners
 from catalog.storage.tables import Label, Product, now
 
-#: Characters at most, in order of the form.
+#: Maximum lengths in characters, in the order of the form.
 LIMITS = {"name": 200, "brand": 100, "category": 100, "variant_group": 100}
 MAX_LABELS, LABEL_LENGTH = 50, 64
 MAX_ATTRIBUTES, KEY_LENGTH, VALUE_LENGTH = 50, 50, 500
@@ -19,11 +19,11 @@ MAX_ATTRIBUTES, KEY_LENGTH, VALUE_LENGTH = 50, 50, 500
 
 @dataclass(frozen=True)
 class Facts:
-    """What a person says of a product. `barcodes`: GTINs of 8, 12, 13 or 14 digits.
+    """Facts of a product as a person enters them. `barcodes`: GTINs of 8, 12, 13 or 14 digits.
 
     `variant_group` joins products that differ in size or flavor alone; `labels` are the sets that it belongs to ("store
-    12"), by which recognition can be narrowed; `attributes` is whatever else is to be kept. None: not said; an existing
-    product then keeps what it has.
+    12"), to which recognition can be limited; `attributes` is any other data. None: not given; an existing product
+    then keeps what it has.
     """
 
     sku: str
@@ -37,7 +37,7 @@ class Facts:
 
 
 def check_facts(facts: Facts) -> Facts:
-    """The facts in their one form: composed characters, no blanks around. Raises InvalidInputError."""
+    """The facts in their stored form: NFC, stripped, the name defaulting to the SKU. Raises InvalidInputError."""
     texts = {key: checked_text(key, getattr(facts, key) or "", limit) for key, limit in LIMITS.items()}
     sku = check_sku(facts.sku)
     return Facts(
@@ -53,7 +53,7 @@ def check_facts(facts: Facts) -> Facts:
 
 
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels, each once and in order; empty ones are left out. Raises InvalidInputError."""
+    """Validated labels, sorted, without duplicates or empty ones. Raises InvalidInputError."""
     names = tuple(sorted({name for label in labels if (name := checked_text("label", label, LABEL_LENGTH))}))
     if any(separator in name for name in names for separator in "|;"):
         raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
@@ -75,7 +75,7 @@ def _check_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def describe(product: Product, facts: Facts) -> None:
-    """Write checked facts to a product, all but its barcodes, in the caller's transaction."""
+    """Write validated facts to a product, except barcodes, in the caller's transaction."""
     product.name, product.brand, product.category = facts.name, facts.brand, facts.category
     product.search = search_text(product)
     if facts.variant_group is not None:
@@ -87,12 +87,12 @@ def describe(product: Product, facts: Facts) -> None:
 
 
 def search_text(product: Product) -> str:
-    """What the product list looks into: one text, so that one comparison a product is enough."""
+    """The text that the product list searches: one, so that one comparison per product is enough."""
     return "\n".join((product.sku, product.name, product.brand, product.category)).casefold()
 
 
 def replace_labels(product: Product, names: Iterable[str]) -> None:
-    """Exactly these labels, in the caller's transaction."""
+    """Replace the labels of a product by exactly these, in the caller's transaction."""
     wanted, had = set(names), {label.name for label in product.labels}
     if wanted != had:
         product.labels = [label for label in product.labels if label.name in wanted]

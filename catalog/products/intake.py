@@ -1,4 +1,4 @@
-"""How photos come into a product, whether it is new, gets more of them, or has one exchanged."""
+"""Intake of photos: into a new product, into an existing one, or in place of another photo."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from embedder.inference import PhotoFeatures
 
 @dataclass(frozen=True)
 class Intake:
-    """Who brings photos, and what is done with them before they are accepted.
+    """Who adds photos, and how they are checked before they are accepted.
 
-    `source` is kept with the photos: how they came. `check`: "report" says when a photo is in the catalog already or
-    near to another product, "refuse" raises PhotoQuestionableError for a photo with a warning, and "off" compares it
-    with no other photo: only what it shows by itself (too dark, blurred) is then kept. `read_barcodes`: say which
-    barcodes the photos show.
+    `source` is stored with the photos: how they came. `check`: "report" warns when a photo is in the catalog already or
+    near another product, "refuse" raises PhotoQuestionableError for a photo with a warning, and "off" compares it with
+    no other photo: only warnings about the photo itself (too dark, blurred) are stored. `read_barcodes`: report the
+    barcodes on the photos.
     """
 
     actor: str
@@ -36,12 +36,12 @@ class Intake:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What became of one photo.
+    """Result for one photo.
 
-    `searchable`: its own vector finds it at rank 1, which was asked of the gallery after the write. `pending`: kept
-    safely, and `reason` says why it is not searchable yet; it is retried until it is. `duplicate`: the product has it
-    already. `like`: another product's photo that shows the same pack. `details`: how many local features it has, None
-    where the model has no visual words. `warnings`: about the photo, which was accepted all the same.
+    `searchable`: its own vector finds it at rank 1, verified in the gallery after the write. `pending`: stored safely,
+    `reason` says why it is not searchable yet, and it is retried until it is. `duplicate`: the product had it already.
+    `like`: another product's photo that shows the same pack. `details`: number of local features, None where the model
+    has no visual words. `warnings`: about the photo, which was accepted nonetheless.
     """
 
     id: uuid.UUID
@@ -57,7 +57,7 @@ class PhotoResult:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Photos that were read by the live model and checked, and whose bytes are safe; `barcodes`: read from them."""
+    """Photos that were read by the live model, checked and stored; `barcodes`: read from them."""
 
     live: LiveModel
     photos: list[ReadPhoto]
@@ -87,7 +87,7 @@ def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: In
 def enroll_photos(
     catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures], *, active: bool
 ) -> dict[uuid.UUID, str]:
-    """Enroll committed photos of a product: ids of those that are pending, and why. Never raises for a dead gallery."""
+    """Enroll committed photos of a product -> ids of those still pending, and why. See `enrollment.enroll`."""
     if not active:
         return dict.fromkeys(features, "the product is retired")
     return enrollment.enroll(catalog, live, features)

@@ -1,4 +1,4 @@
-"""Lists of products: searched, filtered, paged by key."""
+"""Product lists: search, filters, keyset pagination."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from catalog.products import barcode_owners
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
 
-#: Products of a search that are counted.
+#: Products of a search that are counted, at most.
 COUNTED = 1000
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the product list, and the key that the next one starts after (None at the end).
+    """A page of the product list, and the key that the next page starts after (None at the end).
 
-    `total` is of all pages; when it is `capped`, there are more than that.
+    `total` counts all pages; if it is `capped`, there are more.
     """
 
     products: list[Product]
@@ -33,10 +33,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which products a list shows; each that is given narrows it.
+    """Which products a list shows: those that meet all given conditions.
 
-    `search` looks into SKU, name, brand and category, and for a whole barcode. `few_photos`: those with fewer photos
-    than this. `never_recognized`: those that no answer in the log was sure of (see catalog.answers).
+    `search` finds text in SKU, name, brand and category, or a whole barcode. `few_photos`: those with fewer photos than
+    this. `never_recognized`: those that no answer in the log matched (see storage/answer_log.py).
     """
 
     search: str = ""
@@ -48,11 +48,11 @@ class Filter:
     retired: bool = False
 
     def condition(self, session: Session) -> ColumnElement[bool]:
-        """The same in SQL, on table `product`."""
+        """The filter as a SQL condition on the table `product`."""
         parts: list[ColumnElement[bool]] = [Product.active.is_(not self.retired)]
         if search := _known(self.search):
             named: ColumnElement[bool] = Product.search.contains(search.casefold(), autoescape=True)
-            # By its SKU, and asked before: then ix_product_active_sku_search still covers the search.
+            # By SKU, from a query of its own: so ix_product_active_sku_search still covers the search.
             owner = barcode_owners.owner_of(session, search)
             parts.append(named if owner is None else named | (Product.sku == owner))
         if self.category:
@@ -70,17 +70,17 @@ class Filter:
 
 
 def list_page(database: Database, only: Filter = Filter(), *, after: str = "", limit: int = 50) -> Page:
-    """Products in the order of their SKUs, after the SKU `after`, with their photos."""
+    """At most `limit` products with their photos, sorted by SKU, after the SKU `after`."""
     with database.read() as session:
         condition, after = only.condition(session), _known(after)
-        if replace(only, retired=False) == Filter():  # all of them: an index alone tells how many
+        if replace(only, retired=False) == Filter():  # no filter: an index alone gives the count
             total, capped = session.scalar(select(func.count()).select_from(Product).where(condition)) or 0, False
             skus = None
         else:
             query = select(Product.sku).where(condition).order_by(Product.sku).limit(COUNTED + 1)
             skus = list(session.scalars(query))
             total, capped = min(len(skus), COUNTED), len(skus) > COUNTED
-        # All that match were seen, unless they are many: then nothing is searched twice.
+        # Unless capped, all matching SKUs are known, and the search need not run twice.
         wanted = condition if skus is None or capped else Product.sku.in_(skus)
         page = select(Product).options(selectinload(Product.photos)).where(wanted, Product.sku > after)
         found = list(session.scalars(page.order_by(Product.sku).limit(limit + 1)))
@@ -89,21 +89,21 @@ def list_page(database: Database, only: Filter = Filter(), *, after: str = "", l
 
 
 def categories(database: Database) -> dict[str, int]:
-    """The categories of active products, and how many products each has, in order."""
+    """The categories of active products, sorted, and how many products each has."""
     query = select(Product.category, func.count()).where(Product.active, Product.category != "")
     with database.read() as session:
         return dict(session.execute(query.group_by(Product.category).order_by(Product.category)).all())
 
 
 def labels(database: Database) -> dict[str, int]:
-    """The labels of active products, and how many products each has, in order."""
+    """The labels of active products, sorted, and how many products each has."""
     query = select(Label.name, func.count()).join(Product).where(Product.active)
     with database.read() as session:
         return dict(session.execute(query.group_by(Label.name).order_by(Label.name)).all())
 
 
 def _known(text: str) -> str:
-    """A text that somebody asks for, in the form that is stored."""
+    """A search text, normalized as stored texts are."""
     return "".join(filter(plain, unicodedata.normalize("NFC", text))).strip()
 
 
@@ -120,11 +120,11 @@ def counts(database: Database) -> Counts:
     """Active products, their photos, and how many of these are not searchable yet."""
     with database.read() as session:
         products = session.scalar(select(func.count()).select_from(Product).where(Product.active))
-        # All photos without those of the retired products, which are few: at 300,000 photos a join of everything takes
-        # 290 ms on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).
+        # All photos minus those of retired products, which are few: at 300,000 photos a join of everything takes 290 ms
+        # on SQLite and 90 on PostgreSQL, this 15 and 30 (measured).
         retired = select(func.count()).select_from(Photo).join(Product).where(Product.active.is_(False))
-        every = select(func.count()).select_from(Photo)
-        photos = session.scalar(select(every.scalar_subquery() - retired.scalar_subquery()))
+        total = select(func.count()).select_from(Photo)
+        photos = session.scalar(select(total.scalar_subquery() - retired.scalar_subquery()))
         pending = session.scalar(
             select(func.count())
             .select_from(Enrollment)

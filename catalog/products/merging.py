@@ -1,4 +1,4 @@
-"""What a SKU stands for: rename it, merge two that are one product, purge one for good. One transaction each."""
+"""Rename a SKU, merge two SKUs that are one product, purge a product for good. One transaction each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntr
 
 
 def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, actor: str) -> None:
-    """The product under another SKU, with all that it has; the next answer says the new one.
+    """Give a product another SKU; it keeps all that it has, and the next answer names the new SKU.
 
-    `version` is the one that the person saw. Raises InvalidInputError, NotFoundError, SkuExistsError, or ConflictError
-    when the version is no longer the newest.
+    `version` is the one that the person saw (optimistic locking). Raises InvalidInputError, NotFoundError,
+    SkuExistsError, or ConflictError when the version is no longer the newest.
     """
     new = check_sku(new)
     try:
@@ -37,7 +37,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
             product.search = search_text(product)
             session.flush()
             ids = [photo.id for photo in product.photos]
-            # The gallery's points name the SKU: written again. Until that is done they are found as ever.
+            # The gallery's points hold the SKU, so they are written again; until then they are found as before.
             mine = Enrollment.photo_id.in_(ids)
             outbox.lock_enrollments(session, mine)
             session.execute(update(Enrollment).where(mine).values(done=False))
@@ -48,10 +48,10 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
 
 
 def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
-    """Two SKUs that are one product: `into` gets the photos, barcodes, labels and past answers of `sku`, which is gone.
+    """Merge two SKUs: `into` gets the photos, barcodes, labels and past answers of `sku`, which is deleted.
 
-    What `into` says of itself stays. Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError
-    when the labels would be too many.
+    `into` keeps its own facts. Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError when
+    the labels would be too many.
     """
     with catalog.database.write() as session:
         product, target = lock_products(session, sku, into)
@@ -77,9 +77,9 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
 
 
 def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
-    """A product and all that it has leave the catalog for good; the audit log keeps what it was.
+    """Delete a product and all that it has for good; the audit log records what it was.
 
-    Its photos' bytes stay in the store until `catalog doctor` removes what no product has. Raises NotFoundError.
+    Its photos' bytes stay in the store until `catalog doctor` removes orphaned files. Raises NotFoundError.
     """
     with catalog.database.write() as session:
         product = lock_product(session, sku)

@@ -19,15 +19,15 @@ from catalog.storage.tables import Photo
 from embedder import images
 from embedder.errors import ImageError
 
-#: Left, top, right and bottom of a part of a photo, in shares of its width and height.
+#: Left, top, right and bottom of a part of a photo, in fractions of its width and height.
 Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-#: Of width and height, a part has at least this share.
+#: Minimum width and height of a part, in fractions of the photo's.
 LEAST = 0.02
 
 
 def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
-    """Take a photo from a product: it is gone from the next answer. Raises NotFoundError."""
+    """Delete a photo of a product, effective from the next answer. Raises NotFoundError."""
     with catalog.database.write() as session:
         product = lock_product(session, sku)
         photo = photo_rows.photo_of(product, identity)
@@ -38,9 +38,9 @@ def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str)
 
 
 def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, actor: str) -> None:
-    """A photo that was given to the wrong product goes to another: one step, never in both nor in none.
+    """Move a photo from the wrong product to another, atomically: it is never in both nor in none.
 
-    Where that product has the same picture already, it stays one photo. Raises NotFoundError, or InvalidInputError when
+    If that product has the same picture already, it stays one photo. Raises NotFoundError, or InvalidInputError when
     both are one product.
     """
     with catalog.database.write() as session:
@@ -56,20 +56,20 @@ def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, acto
 
 
 def replace_photo(catalog: Catalog, sku: str, identity: uuid.UUID, new: NewPhoto, *, actor: str) -> PhotoResult:
-    """Another photo in the place of one.
+    """Replace a photo by another.
 
-    Raises NotFoundError, PhotoRejectedError or StorageError; then nothing changed.
+    Raises NotFoundError, PhotoRejectedError or StorageError; nothing is changed then.
     """
     _known(catalog.database, sku, identity)
     return _exchange(catalog, sku, identity, new, _Edit("photo.replace"), actor=actor)
 
 
 def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, actor: str) -> PhotoResult:
-    """Only a part of a photo counts: `box`, in shares of the photo as it is shown.
+    """Crop a photo to `box`, in fractions of the photo as it is displayed.
 
-    The part takes the photo's place; the whole is kept, and comes back by `uncrop_photo`. What is cropped again is cut
-    from the whole. Raises NotFoundError, StorageError, InvalidInputError for a box that is none, PhotoRejectedError
-    when too little would be left; then nothing changed.
+    The crop takes the photo's place; the whole photo is kept, and `uncrop_photo` restores it. A crop of a crop is cut
+    from the whole photo. Raises NotFoundError, StorageError, InvalidInputError for an invalid box, PhotoRejectedError
+    when too little would be left; nothing is changed then.
     """
     photo = _known(catalog.database, sku, identity)
     box = within(tuple(photo.crop or WHOLE), _checked(box))
@@ -83,9 +83,9 @@ def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, act
 
 
 def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> PhotoResult:
-    """The whole photo back in the place of the part.
+    """Restore the whole photo in place of its crop.
 
-    Raises NotFoundError, StorageError, or ConflictError for one that is whole.
+    Raises NotFoundError, StorageError, or ConflictError for a photo that is not cropped.
     """
     photo = _known(catalog.database, sku, identity)
     if photo.original is None:
@@ -95,7 +95,7 @@ def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str)
 
 
 def within(outer: Sequence[float], inner: Box) -> Box:
-    """A box in shares of a part of a photo -> the same in shares of the whole."""
+    """A box relative to a part of a photo -> the same box relative to the whole, both in fractions."""
     left, top, right, bottom = outer
     width, height = right - left, bottom - top
     x1, y1, x2, y2 = inner
@@ -103,7 +103,7 @@ def within(outer: Sequence[float], inner: Box) -> Box:
 
 
 def cut(data: bytes, box: Box) -> bytes:
-    """Bytes of a photo -> an upright JPEG of the part of it. Raises embedder.errors.ImageError."""
+    """Bytes of a photo -> an upright JPEG of this part of it. Raises embedder.errors.ImageError."""
     picture = images.decode(data)
     left, top, right, bottom = box
     width, height = picture.size
@@ -128,7 +128,7 @@ def _known(database: Database, sku: str, identity: uuid.UUID) -> Photo:
 
 @dataclass(frozen=True)
 class _Edit:
-    """What is done to a photo: its word for the audit log; `crop`: the part of the photo `original` that counts."""
+    """An edit of a photo: its action in the audit log; `crop`: the part of the photo `original` (SHA-256) to use."""
 
     action: str
     original: str | None = None

@@ -1,4 +1,4 @@
-"""The read side: photo -> features -> gallery -> decision."""
+"""Recognition, the read side: photo -> features -> gallery -> decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The products whose barcode a photo shows."""
+"""Barcode lookup: the products whose barcode a photo shows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from embedder import barcodes
 
 @dataclass(frozen=True)
 class ByBarcode:
-    """An active product, and the barcode of it that a photo shows.
+    """An active product, and its barcode that a photo shows.
 
-    `gtin` has 14 digits; `place` are its corners, x and y in shares of the photo's width and height (see
+    `gtin` has 14 digits; `place` is the barcode's corners, x and y in fractions of the photo's width and height (see
     embedder.barcodes.reader).
     """
 
@@ -26,11 +26,9 @@ class ByBarcode:
 
 
 def find_product(database: Database, data: bytes, products: frozenset[str] | None = None) -> list[ByBarcode]:
-    """The bytes of a query photo -> the active products that have a barcode on it, the largest barcode first.
+    """The bytes of a query photo -> the active products whose barcode it shows, each once, the largest barcode first.
 
-    `products`: of these alone, by their ids.
-    Each product is named once; the list is empty when there is none. A catalog without barcodes looks at no photo.
-    Raises ImageError for what is no usable photo.
+    `products`: only these ids. A catalog without barcodes decodes no photo. Raises ImageError for an unusable photo.
     """
     with database.read() as session:
         if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
@@ -38,11 +36,11 @@ def find_product(database: Database, data: bytes, products: frozenset[str] | Non
     read = barcodes.read_barcodes(data)
     query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
     with database.read() as session:
-        rows = session.execute(query.where(Barcode.gtin.in_([each.gtin for each in read]), Product.active))
+        rows = session.execute(query.where(Barcode.gtin.in_([barcode.gtin for barcode in read]), Product.active))
         known = {row.gtin: row for row in rows if products is None or str(row.id) in products}
     named: dict[str, ByBarcode] = {}
-    for each in read:
-        row = known.get(each.gtin)
+    for barcode in read:
+        row = known.get(barcode.gtin)
         if row is not None:
-            named.setdefault(row.sku, ByBarcode(row.sku, row.name, each.gtin, each.place))
+            named.setdefault(row.sku, ByBarcode(row.sku, row.name, barcode.gtin, barcode.place))
     return list(named.values())

@@ -1,4 +1,4 @@
-"""The products that come near to a photo: what the gallery finds, checked against SQL."""
+"""Candidates: the products nearest to a photo in the gallery, checked against SQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from embedder.inference import Vectors
 from embedder.matching import Agreement, LocalFeatures, reranker
 
 MAX_MATCHES = reranker.MATCHES
-#: Photos asked for at first; four times as many, again and again, when they are of too few SKUs.
+#: Photos requested at first, and at most; four times as many each time that they are of too few SKUs.
 FIRST_LOOK, LAST_LOOK = 50, 12_800
 #: Products that an answer can name.
 HAS_PHOTOS = Product.active & exists().where(Photo.product_id == Product.id)
@@ -28,16 +28,16 @@ HAS_PHOTOS = Product.active & exists().where(Photo.product_id == Product.id)
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the second look found in a reference photo (SHA-256): `agreement` of its details with the query's."""
+    """What re-ranking found in a reference photo (SHA-256): `agreement` of its local features with the query's."""
 
     photo: str
     agreement: Agreement
     details: LocalFeatures
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: which photo, how many points agree, and the product's corners in the query photo.
+        """For JSON: the photo, the number of inliers, and the product's corners in the query photo.
 
-        Corners are x and y in shares of its width and height, from the reference's top left clockwise.
+        Corners are x and y in fractions of its width and height, clockwise from the reference's top left.
         """
         outline = self.agreement.outline
         corners = [] if outline is None else [[round(float(share), 4) for share in corner] for corner in outline]
@@ -63,10 +63,10 @@ def nearest_products(
     *,
     products: frozenset[str] | None = None,
 ) -> list[Match]:
-    """Best `limit` products for a vector, float32 [dim]; a product's score is its best photo's.
+    """The `limit` nearest products to a vector, float32 [dim]; a product's score is its best photo's.
 
-    `products`: among these alone, by their ids. SQL has the last word: what was retired or deleted a moment ago is not
-    answered, whatever the gallery still holds.
+    `products`: only these ids. SQL is the source of truth: what was retired or deleted a moment ago is not answered,
+    whatever the gallery still holds. Raises a GalleryError.
     """
     asked = FIRST_LOOK
     if products is not None:
@@ -75,12 +75,11 @@ def nearest_products(
         try:
             hits = catalog.gallery.search(live.collection, vector, asked, products=products)
         except GalleryMismatchError:
-            catalog.generations.release(
-                live.collection
-            )  # it was lost: the next request makes it anew, and the outbox fills it
+            # The collection was lost: the next request creates it again, and the outbox fills it.
+            catalog.generations.release(live.collection)
             raise
         last = len(hits) < asked or asked >= LAST_LOOK
-        # The payload tells how many products these are, so that SQL is not asked before there are enough.
+        # The payload names the products, so that SQL is queried only when there are enough.
         if last or len({hit.product for hit in hits}) >= limit:
             matches = _known(catalog.database, hits, limit)
             if last or len(matches) >= limit:
@@ -97,7 +96,7 @@ def _known(database: Database, hits: list[Hit], limit: int) -> list[Match]:
         best.setdefault(hit.product, hit)
     few = list(best.values())[: 2 * limit]
     facts = facts_of(database, few)
-    if len(facts) < len(few):  # some are gone and their points not yet: a product may have another photo that is there
+    if len(facts) < len(few):  # photos were deleted, their points not yet: a product may have other photos
         facts, few = facts_of(database, hits), hits
     matches: dict[str, Match] = {}
     for hit in few:

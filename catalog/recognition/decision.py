@@ -1,4 +1,4 @@
-"""Match, ambiguous or unknown."""
+"""The decision: match, ambiguous or unknown."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DecidedBy = Literal["embedding", "details", "barcode"]
 
 
 def by_barcode(named: list[ByBarcode], seen: list[Match], by_sight: Decision) -> tuple[Decision, list[Match]]:
-    """Products whose barcode the photo shows, and what the vector sees in it -> decision and matches.
+    """Products found by barcode, and matches and decision by vector -> decision and matches.
 
-    A barcode decides. Where a photo shows two of them, or one on what looks like another product for sure, somebody has
-    to look. A product that the photo does not come near to has a score of 0 here, and no reference photo to show.
+    A barcode decides. Two of them, or one on what is a sure match with another product by vector, are ambiguous. A
+    product that is not among the vector's matches has a score of 0 here, and no reference photo.
     """
     near = {match.sku: match for match in seen}
-    first = [near.get(each.sku) or Match(each.sku, each.name, 0.0, "") for each in named]
+    first = [near.get(product.sku) or Match(product.sku, product.name, 0.0, "") for product in named]
     skus = {match.sku for match in first}
     others = [match for match in seen if match.sku not in skus]
     disagree = by_sight == "match" and seen[0].sku not in skus
@@ -41,5 +41,5 @@ def is_sure(matches: list[Match], score: float, margin: float) -> bool:
 
 
 def _margin(matches: list[Match]) -> float:
-    """The first SKU's over the second; one that is alone has any margin."""
+    """Margin of the first SKU's score over the second's; infinite without a second."""
     return matches[0].score - matches[1].score if len(matches) > 1 else math.inf

@@ -1,4 +1,4 @@
-"""Pictures that show why: two photos side by side, and what of their details agrees."""
+"""Pictures that explain an answer: two photos side by side, their matching local features joined."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from catalog.storage import PhotoStore, feature_store
 from embedder import images, matching
 from embedder.matching import verify
 
-#: Longer side that a photo is decoded for, in pixels.
+#: Longer side to which a photo is decoded, in pixels.
 SIDE = 640
 
 
 def first_shown(answer: Recognition) -> Match | None:
-    """The first match that the second look has evidence for: the one that a picture shows."""
+    """The first match with evidence from re-ranking: the one that a picture shows."""
     return next((match for match in answer.matches if match.evidence), None)
 
 
 def answer_picture(photos: PhotoStore, data: bytes, answer: Recognition) -> Image.Image | None:
-    """A query photo (the bytes of its file) beside the reference photo of `first_shown`; None without such a match.
+    """The query photo (bytes of its file) beside the reference photo of `first_shown`; None without such a match.
 
     Raises NotFoundError or StorageError when the reference photo can't be read.
     """
@@ -33,10 +33,10 @@ def answer_picture(photos: PhotoStore, data: bytes, answer: Recognition) -> Imag
 
 
 def stored_picture(photos: PhotoStore, sha256: str, other: str) -> Image.Image:
-    """Two stored photos side by side, and what of their details agrees.
+    """Two stored photos (SHA-256) side by side, their matching local features joined.
 
     Raises NotFoundError or StorageError when one can't be read, embedder.errors.ImageError when one can't be decoded.
     """
-    here, there = (feature_store.load_or_extract(photos, one) for one in (sha256, other))
-    query, reference = (images.decode(photos.get(one), want=SIDE) for one in (sha256, other))
+    here, there = (feature_store.load_or_extract(photos, photo) for photo in (sha256, other))
+    query, reference = (images.decode(photos.get(photo), want=SIDE) for photo in (sha256, other))
     return matching.draw_agreement(query, reference, here, there, verify(here, there))

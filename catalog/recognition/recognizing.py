@@ -1,4 +1,4 @@
-"""Photo -> SKU: a first look by the vector, a second one by the details where that is not sure, and a decision."""
+"""Photo -> SKU: search by vector, re-ranking by local features (the second look) if that is not sure, decision."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Recognition:
     """The answer to one photo: up to five matches, best first, also when the decision is not `match`.
 
     `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
-    embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's,
-    where the second look was asked. `id` names the answer in the log.
+    embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's
+    local features, where it was re-ranked. `id` names the answer in the log.
     """
 
     decision: Decision
@@ -60,10 +60,10 @@ def _match_dict(match: Match) -> dict[str, Any]:
 def recognize(
     catalog: Catalog, data: bytes, *, filename: str = "", among: Scope = WHOLE_CATALOG, asked_by: str = ""
 ) -> Recognition:
-    """Bytes of an image file -> which product it shows, among all or those that are named.
+    """Bytes of an image file -> which product of the scope `among` it shows.
 
-    `asked_by`: keep the answer in the log by that name. Raises PhotoRejectedError, a GalleryError, or InvalidInputError
-    for a label or SKU to look among that nothing has.
+    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError, or InvalidInputError for a
+    label or SKU of the scope that no product has.
     """
     answer = _recognize(catalog, data, filename, among)
     if asked_by:
@@ -86,8 +86,8 @@ def recognize(
 
 
 def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Recognition:
-    """By a barcode of ours that the photo shows. Without one by the vector alone when that is sure, or when there is
-    nothing else: CATALOG_SECOND_LOOK=off, or a bundle without visual words.
+    """Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
+    (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
     """
     began = time.perf_counter()
     live = catalog.generations.ready()
@@ -102,7 +102,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         matches = nearest_products(catalog, live, vector, products=products)
         alone = decide(matches, bundle.thresholds)
         if named := barcode_lookup.find_product(catalog.database, data, products):
-            numbers = tuple(each.gtin for each in named)
+            numbers = tuple(product.gtin for product in named)
             decision, matches = by_barcode(named, matches, alone)
             return answer(decision, matches, decided_by="barcode", barcodes=numbers)
         weights = bundle.second_look if settings.second_look != "off" else None

@@ -1,4 +1,4 @@
-"""The second look: what the gallery shortlists by print, matched point by point, and weighed."""
+"""Re-ranking (the second look): shortlist by visual words, verify by local features, rank by both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Reranked:
-    """The answer of a second look: matches, the most probable first, and the probability of the first."""
+    """Result of re-ranking: matches, the most probable first, and the probability of the first."""
 
     decision: Answer
     matches: list[Match]
@@ -33,10 +33,10 @@ class Reranked:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A photo that is asked about: its vector float32 [dim], its local features, and their visual words.
+    """A query photo: its vector float32 [dim], its local features, and their visual words.
 
-    `products`: among these alone, by their ids (None: all). `deadline` is a moment of time.perf_counter: what is not
-    looked at until then is not considered.
+    `products`: only these ids (None: all). `deadline` is a time of time.perf_counter: photos that are not verified by
+    then are not considered.
     """
 
     vector: Vectors
@@ -49,20 +49,20 @@ class Query:
 def rerank(
     catalog: Catalog, live: LiveModel, weights: RerankerWeights, first: Sequence[Match], query: Query, *, matched: str
 ) -> Reranked | None:
-    """Decide by local features among what the first look found and what shares print with the photo.
+    """Decide by local features among what the vector found (`first`) and what shares print with the photo.
 
-    `matched` is the SKU that the first look alone would match, or "". None: no features agree. Raises a GalleryError.
+    `matched` is the SKU that the vector alone would match, or "". None: no features agree. Raises a GalleryError.
     """
     try:
         hits = catalog.gallery.shortlist(
             live.collection, query.vector, query.words, reranker.SHORTLIST, products=query.products
         )
     except GalleryMismatchError:
-        catalog.generations.release(live.collection)  # as in candidates.find
+        catalog.generations.release(live.collection)  # as in candidates.nearest_products
         raise
     facts = facts_of(catalog.database, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
-    # The nearest photo of each product that the vector finds is looked at in any case, and before all else.
+    # The nearest photo of each product that the vector found is always verified, and first.
     photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
     seen: dict[Candidate, Match] = {}
     weighed: list[RankedSku] = []
@@ -80,7 +80,7 @@ def rerank(
             break
     if not reranker.agrees(list(seen)):
         return None
-    answers = [_answer(one, seen) for one in weighed]
+    answers = [_answer(ranked, seen) for ranked in weighed]
     if not reranker.is_guess(weights, weighed):
         answers.sort(key=lambda match: -match.score)
     return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
@@ -89,14 +89,14 @@ def rerank(
 def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
     try:
         return feature_store.load_or_extract(photos, sha256)
-    except (CatalogError, ImageError) as error:  # a photo that was lost answers by its vector alone
+    except (CatalogError, ImageError) as error:  # a lost photo counts by its vector alone
         log.warning("photo %s can't be looked at: %s", sha256[:12], error)
         return LocalFeatures.empty()
 
 
-def _answer(one: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
-    """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
-    photo, agreement = seen[one.best], one.best.match
-    score = max(match.score for match in seen.values() if match.sku == one.sku)
-    evidence = Evidence(photo.photo, agreement, one.best.reference) if agreement.inliers else None
+def _answer(ranked: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
+    """The SKU's match as the vector would give it (its best cosine), with the evidence of its best photo."""
+    photo, agreement = seen[ranked.best], ranked.best.match
+    score = max(match.score for match in seen.values() if match.sku == ranked.sku)
+    evidence = Evidence(photo.photo, agreement, ranked.best.reference) if agreement.inliers else None
     return replace(photo, score=score, evidence=evidence)

@@ -1,4 +1,4 @@
-"""Which products an answer may name."""
+"""Scope of a recognition: the products that an answer may name."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Scope:
     skus: tuple[str, ...] = ()
 
     def products(self, database: Database) -> frozenset[str] | None:
-        """The ids of the active ones; None: all products, when neither labels nor SKUs are named.
+        """Ids of the active products; None (all) when neither labels nor SKUs are given.
 
-        Raises InvalidInputError for a label that no product has, or a SKU that is not in the catalog: a till that asks
-        for a set by a wrong name would be told "unknown" for ever.
+        Raises InvalidInputError for a label that no product has, or a SKU that is not in the catalog: a till with a
+        wrong name for a set would get "unknown" for ever.
         """
         if not self.labels and not self.skus:
             return None

@@ -1,4 +1,4 @@
-"""SQL and files: what the catalog keeps."""
+"""Storage: the SQL database and the photo store."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = [
 
 
 def open_store(url: str) -> PhotoStore:
-    """`file:PATH` or `s3://BUCKET/PREFIX`. Raises ConfigError."""
-    # Imported only when used: a folder never loads the library for buckets, nor the other way round.
+    """The photo store at `file:PATH` or `s3://BUCKET/PREFIX`. Raises ConfigError."""
+    # Imported only when used: a catalog on a folder never loads the library for buckets.
     if url.startswith("s3://"):
         from catalog.storage.photo_bucket import S3Store
 

@@ -1,7 +1,7 @@
-"""What tills were answered, and what people say of it: a log in SQL, written behind the answers.
+"""The answer log: answers to tills and feedback on them, in SQL, written asynchronously.
 
-An answer waits for no disk: entries are kept in memory and written together within seconds. A killed process takes
-those with it; nothing that was acknowledged depends on them.
+No answer waits for the disk: entries are buffered in memory and written in batches within seconds. A killed process
+loses those; nothing that was acknowledged depends on them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from catalog.storage.database import Database
 from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import Feedback, Product, RecognitionEntry, now
 
-#: Entries that wait for the database, at most: the oldest give way when it is away for long.
+#: Capacity of the buffer, in entries: the oldest are dropped when the database is unavailable for long.
 WAITING = 10_000
-#: Entries in one transaction, and old ones that are deleted in one.
+#: Entries written, or expired entries deleted, in one transaction.
 CHUNK = 1000
+#: Characters of a note, at most.
 NOTE = 500
 
 
 @dataclass(frozen=True)
 class AnswerEntry:
-    """An answer as the log keeps it. `sku`, `score` and `confidence` are the first match's; "" and None without one."""
+    """An answer as it is logged. `sku`, `score` and `confidence` are the first match's; "" and None without one."""
 
     id: uuid.UUID
     at: datetime
@@ -44,7 +45,7 @@ class AnswerEntry:
 
 
 class AnswerLog:
-    """The log of one catalog. Safe to use from many threads."""
+    """The answer log of one catalog, kept for `days` days (0: not at all). Thread-safe."""
 
     def __init__(self, db: Database, days: int) -> None:
         self._db, self._days = db, days
@@ -52,12 +53,12 @@ class AnswerLog:
         self._writing = threading.Lock()
 
     def append(self, entry: AnswerEntry) -> None:
-        """Keep an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
+        """Buffer an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
         if self._days:
             self._waiting.append(entry)
 
     def flush(self) -> int:
-        """Write what waits; how many entries. Raises DatabaseUnavailableError; they then wait on."""
+        """Write the buffer; returns how many entries. Raises DatabaseUnavailableError; they then stay buffered."""
         written = 0
         with self._writing:
             while self._waiting:
@@ -71,7 +72,7 @@ class AnswerLog:
                         )
                         for entry in chunk
                     )
-                # Only this method takes entries away, but a full deque lets go of its oldest by itself.
+                # Only this method removes entries, but a full deque drops its oldest by itself.
                 kept = {entry.id for entry in chunk}
                 while self._waiting and self._waiting[0].id in kept:
                     self._waiting.popleft()
@@ -79,7 +80,7 @@ class AnswerLog:
         return written
 
     def trim(self) -> int:
-        """Delete what is older than the log's days, up to 1,000 entries; how many. Raises DatabaseUnavailableError."""
+        """Delete up to 1,000 expired entries; returns how many. Raises DatabaseUnavailableError."""
         with self._db.write() as session:
             old = RecognitionEntry.at < now() - timedelta(days=self._days)
             ids = session.scalars(
@@ -90,10 +91,10 @@ class AnswerLog:
             return len(ids)
 
     def add_feedback(self, answer: uuid.UUID, *, correct: bool, sku: str = "", note: str = "", actor: str) -> None:
-        """Somebody says of an answer that it was right, or what would have been: a SKU, or "" for none of ours.
+        """Store feedback on an answer: it was `correct`, or the right SKU ("" for none of ours).
 
         Raises NotFoundError for an answer that is not in the log or a SKU that is not in the catalog, InvalidInputError
-        for a note that can't be kept.
+        for a note that can't be stored.
         """
         note = checked_text("note", note, NOTE)
         self.flush()

@@ -1,4 +1,4 @@
-"""Who changed what: one line for every change by a person, in the same transaction as the change."""
+"""The audit log: who changed what. One entry per change, in the same transaction as the change."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Add a line to the audit log."""
+    """Add an entry to the audit log."""
     session.add(AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after))
 
 
 def product_snapshot(product: Product) -> dict[str, Any]:
-    """What the log keeps of a product."""
+    """A product as the audit log records it."""
     return {
         "sku": product.sku,
         "name": product.name,

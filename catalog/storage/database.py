@@ -1,4 +1,4 @@
-"""The SQL database: engine, one transaction a use case, migrations."""
+"""The SQL database: engine, one transaction per use case, migrations."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from catalog.storage.revision import HEAD
 if TYPE_CHECKING:
     from alembic.config import Config
 
-#: A number of our own that names the migration lock among PostgreSQL's advisory locks.
+#: Key of the migration lock among PostgreSQL's advisory locks (arbitrary).
 MIGRATION_LOCK = 7_215_803
-#: Alembic keeps what it works on in its module, so one thread at a time.
+#: Alembic keeps its state in module globals, so one thread at a time.
 _ALEMBIC = threading.Lock()
 #: Seconds that a writer waits for another one on SQLite, and a connection attempt to PostgreSQL may take.
 SQLITE_WAIT, CONNECT_TIMEOUT = 30, 5
 
 
 class Database:
-    """Sessions on one database. `read` for questions, `write` for changes: all of it is committed, or nothing.
+    """Sessions on one database: `read` for queries, `write` for changes, each in one transaction.
 
-    Nothing is connected yet. Raises ConfigError for a URL that can't be used.
+    Connects on first use. Raises ConfigError for a URL that can't be used.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.is_sqlite = self.url.startswith("sqlite")
-        # The URL may hold a password, so no message repeats it.
+        # The URL may contain a password, so no message repeats it.
         try:
             if self.is_sqlite:
                 self.engine = create_engine(self.url, connect_args={"timeout": SQLITE_WAIT})
@@ -58,15 +58,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for questions; rolled back at the end."""
+        """A session for queries; rolled back at the end."""
         with _unavailable_told(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that commits when the block ends well, and else leaves nothing behind.
+        """A session that commits when the block ends without an exception, and else rolls back.
 
-        On SQLite the write lock is taken at the start, so two writers wait for each other instead of failing half-way.
+        On SQLite the write lock is taken at the start, so a second writer waits instead of failing half-way.
         """
         with _unavailable_told(), Session(self.engine) as session:
             session.connection(execution_options={"immediate": True})
@@ -75,24 +75,24 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the whole database, however long it reads and whatever is written.
+        """A connection with a consistent snapshot of the whole database, however long it reads.
 
-        Nobody waits for it, nor it for anybody.
+        It blocks nobody, and nobody blocks it.
         """
         with _unavailable_told(), self.engine.connect() as connection:
-            if not self.is_sqlite:  # where a transaction is one anyway
+            if not self.is_sqlite:  # where any transaction is a snapshot
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision. Safe when several processes start at once.
+        """Migrate the schema to the newest revision. Safe when several processes start at once.
 
-        Raises ConfigError for a database that a newer version of this program has changed.
+        Raises ConfigError for a database that a newer version of this program has migrated.
         """
         with _unavailable_told(), self.engine.connect() as connection:
             if revision_of(connection) == HEAD:
                 return
-            # Imported when there is something to migrate: a restart need not wait for it.
+            # Imported only when there is something to migrate, so that a restart does not wait for it.
             from alembic import command
             from alembic.util import CommandError
 
@@ -113,7 +113,7 @@ class Database:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The revision that the database is at; None before the first."""
+    """The schema revision of the database; None before the first."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -133,7 +133,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 @contextmanager
 def _unavailable_told() -> Iterator[None]:
-    """Errors of the connection, the server or the file are one error of ours; those of a statement stay."""
+    """Map errors of connection, server or file to DatabaseUnavailableError; errors of a statement pass."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -141,7 +141,7 @@ def _unavailable_told() -> Iterator[None]:
     except TimeoutError as error:
         raise DatabaseUnavailableError("The database is too busy: no connection came free.") from error
     except DBAPIError as error:
-        # SQLite says of a file that is damaged or no database that it is a DatabaseError, and of which kind no more.
+        # For a file that is damaged or no database, SQLite raises a plain DatabaseError.
         if error.connection_invalidated or type(error) is DatabaseError:
             raise DatabaseUnavailableError(f"The database can't be used: {_first_line(error.orig)}") from error
         raise
@@ -152,8 +152,8 @@ def _first_line(error: object) -> str:
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Two connections that switch a new file at once would wait for each other, so SQLite tells one of them that the
-    file is locked without waiting at all (13 of 150 starts of four connections): that one tries again.
+    """Switch to WAL, with retries: when two connections switch a new file at once, SQLite reports "locked" to one of
+    them without waiting, to avoid a deadlock (13 of 150 starts of four connections).
     """
     deadline = time.monotonic() + SQLITE_WAIT
     while True:
@@ -169,7 +169,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
-        # The driver would begin transactions by itself, and too late for BEGIN IMMEDIATE: see `_begun`.
+        # By default the driver begins transactions itself, too late for BEGIN IMMEDIATE: see `_begun`.
         connection.isolation_level = None
         cursor = connection.cursor()
         _switch_to_wal(cursor)
@@ -177,7 +177,7 @@ def _set_up_sqlite(engine: Engine) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
-        # SQLite's own knows ASCII only; a search must find "Äpfel" by "äpfel" here as on PostgreSQL.
+        # SQLite's own lower() is for ASCII only; a search must find "Äpfel" by "äpfel", as on PostgreSQL.
         connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")

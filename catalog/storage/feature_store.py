@@ -1,4 +1,4 @@
-"""The details of stored photos: a file beside each, made again where it is missing, damaged or of an older version."""
+"""Local features ("details") of stored photos: a file beside each, rebuilt if missing, damaged or outdated."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from embedder.matching import LocalFeatures
 
 log = logging.getLogger(__name__)
 
-#: With the version in its name a file of another one is never read, nor in the way of the program that wrote it.
+#: The name has the version: a file of another version is never read, and left for the program that wrote it.
 KIND = f"details-{matching.VERSION}"
 
 
 def save(photos: PhotoStore, sha256: str, found: LocalFeatures) -> None:
-    """Keep the details of a stored photo. Where that fails they are made again when asked for: it is only logged."""
+    """Store a photo's local features. A failure is only logged: they are extracted again when needed."""
     try:
         photos.put_derived(sha256, KIND, matching.to_bytes(found))
     except (StorageError, DetailsError) as error:
@@ -25,7 +25,7 @@ def save(photos: PhotoStore, sha256: str, found: LocalFeatures) -> None:
 
 
 def load(photos: PhotoStore, sha256: str) -> LocalFeatures | None:
-    """The details that are kept of a photo; None when they are missing or damaged. Raises StorageError."""
+    """The stored local features of a photo; None if missing or damaged. Raises StorageError."""
     raw = photos.get_derived(sha256, KIND)
     if raw is None:
         return None
@@ -37,7 +37,7 @@ def load(photos: PhotoStore, sha256: str) -> LocalFeatures | None:
 
 
 def load_or_extract(photos: PhotoStore, sha256: str) -> LocalFeatures:
-    """The details of a stored photo, made again and kept if they are not there.
+    """The local features of a stored photo, extracted and stored if missing.
 
     Raises NotFoundError or StorageError when the photo can't be read either, and embedder.errors.ImageError.
     """

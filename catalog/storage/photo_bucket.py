@@ -24,18 +24,18 @@ class S3Store:
         self._prefix = url.removeprefix("s3://").rstrip("/")
 
     def put(self, data: bytes) -> str:
-        """One request; S3 shows the whole object or none."""
+        """One request; S3 writes an object atomically."""
         sha256 = content_hash(data)
         path = f"{self._prefix}/{photo_key(sha256)}"
         try:
             if not self._files.exists(path):
                 self._files.pipe_file(path, data)
-        except Exception as error:  # each backend raises its own; none of them may reach a person
+        except Exception as error:  # each fsspec backend raises its own; none may reach a person
             raise StorageError(f"The photo can't be stored in s3://{self._prefix}: {error}.") from error
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """Read and check against the hash."""
+        """Read and verify the hash."""
         try:
             data: bytes = self._files.cat_file(f"{self._prefix}/{photo_key(sha256)}")
         except FileNotFoundError:
@@ -73,5 +73,5 @@ class S3Store:
                 yield from stored_files(path.lstrip("/").removeprefix(f"{self._prefix}/"), written)
 
     def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
-        """Never: a bucket has no step that would keep a photo which is put at the same moment."""
+        """Always raises StorageError: a bucket has no atomic step that spares a photo put at the same moment."""
         raise StorageError(f"{file.name} stays: a bucket can't be asked to remove only what nobody puts right now.")

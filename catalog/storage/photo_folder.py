@@ -22,37 +22,37 @@ class FolderStore:
         self.root = root
 
     def put(self, data: bytes) -> str:
-        """Written beside, synced and renamed: after a crash there is the whole photo or none."""
+        """Written to a temporary file, synced and renamed: after a crash the photo is complete or absent."""
         sha256 = content_hash(data)
         path = self.root / photo_key(sha256)
         try:
-            if _renewed(path, data):  # else it is not there, or was damaged and is mended by this
+            if _renewed(path, data):  # else it is missing, or damaged and repaired by the write
                 return sha256
             write_file(path, data, sync=True)
-            for folder in (path.parent, path.parent.parent, self.root):  # the new names, too, outlive a power cut
+            for folder in (path.parent, path.parent.parent, self.root):  # the new names survive a power cut, too
                 sync_folder(folder)
         except OSError as error:
             raise StorageError(f"The photo can't be stored in {self.root}: {error.strerror or error}.") from error
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """Read and check against the hash."""
+        """Read and verify the hash."""
         path = self.root / photo_key(sha256)
         try:
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
-                data = _aside(path).read_bytes()  # looked at by `remove` right now, or when that was killed
+                data = _aside(path).read_bytes()  # set aside by `remove` right now, or by one that was killed
         except FileNotFoundError:
             raise NotFoundError(f"The photo {sha256[:12]} is not in the store.") from None
         except OSError as error:
-            if error.errno == errno.EIO:  # the disk has lost this one
+            if error.errno == errno.EIO:  # the disk can't read this one file
                 raise PhotoDamagedError(f"The photo {sha256[:12]} can't be read: {error.strerror}.") from error
             raise StorageError(f"The photo {sha256[:12]} can't be read: {error.strerror or error}.") from error
         return checked_content(sha256, data)
 
     def put_derived(self, sha256: str, kind: str, data: bytes) -> None:
-        """Written beside and renamed."""
+        """Written to a temporary file and renamed."""
         try:
             write_file(self.root / f"{photo_key(sha256)}.{kind}", data, sync=False)
         except OSError as error:
@@ -68,13 +68,13 @@ class FolderStore:
             raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error.strerror}.") from error
 
     def files(self) -> Iterator[StoredFile]:
-        """Two levels of folders, each in the order of names."""
+        """Two levels of folders, each sorted by name."""
         try:
             for folder in sorted(self.root.glob("??/??")):
                 with os.scandir(folder) as entries:
                     found = sorted(entries, key=lambda entry: entry.name.lstrip("."))
                 for entry in found:
-                    with suppress(FileNotFoundError):  # it was a moment ago
+                    with suppress(FileNotFoundError):  # removed meanwhile
                         if entry.is_file(follow_symlinks=False):
                             written = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
                             name = f"{folder.relative_to(self.root)}/{entry.name}"
@@ -83,9 +83,9 @@ class FolderStore:
             raise StorageError(f"The photos in {self.root} can't be listed: {error.strerror}.") from error
 
     def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
-        """Set aside under another name, asked, then removed or put back; `put` makes what it finds new."""
+        """Rename aside, ask `unused`, then remove or rename back; `put` renews the time of a file that it finds."""
         try:
-            with _locked(self.root):  # two that remove the same would take each other's
+            with _locked(self.root):  # two that remove the same photo would take each other's file aside
                 if file.sha256:
                     return self._remove_photo(file, unused)
                 path = self.root / file.name
@@ -99,14 +99,14 @@ class FolderStore:
     def _remove_photo(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
         path = self.root / photo_key(file.sha256)
         aside = _aside(path)
-        with suppress(FileNotFoundError):  # set aside by a run that was killed, or never there: only files beside
+        with suppress(FileNotFoundError):  # set aside by a killed run, or missing: only derived files
             os.rename(path, aside)
         gone = False
         try:
             gone = unused(_written(aside) if aside.exists() else file.written)
         finally:
             if not gone and aside.exists():
-                with suppress(FileExistsError):  # put anew meanwhile
+                with suppress(FileExistsError):  # put again meanwhile
                     os.link(aside, path)
                 sync_folder(path.parent)
             aside.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def _aside(path: Path) -> Path:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One at a time, in all processes."""
+    """Lock the folder exclusively among all processes."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -136,7 +136,7 @@ def _written(path: Path) -> datetime:
 
 
 def _renewed(path: Path, data: bytes) -> bool:
-    """Whether these bytes are there already; then they are as if put this moment, so that `remove` leaves them."""
+    """Whether these bytes are stored already; if so, set their time to now, so that `remove` leaves them."""
     try:
         if not path.is_file() or path.read_bytes() != data:
             return False

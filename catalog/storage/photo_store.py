@@ -1,4 +1,4 @@
-"""TODO."""
+"""The protocol of a photo store: content-addressed files, and what was derived from each beside it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from catalog.errors import PhotoDamagedError
 
 
 def content_hash(data: bytes) -> str:
-    """The name that these bytes are stored by."""
+    """SHA-256 (hex) of the bytes: the name that they are stored by."""
     return hashlib.sha256(data).hexdigest()
 
 
 def photo_key(sha256: str) -> str:
-    """Two levels of folders, so that none holds more than a few thousand files at a million photos."""
+    """Path in the store: two levels of folders, so that none has more than a few thousand files at a million photos."""
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
-#: Ends the name of a photo that `remove` looks at.
+#: Suffix of a photo that `remove` has set aside.
 ASIDE = ".aside"
-#: A photo, or what is beside one.
+#: A photo, or a file derived from one.
 _NAME = re.compile(r"([0-9a-f]{64})(?:\.([a-z0-9-]+))?")
-#: What tempfile calls a file that `_write` has not finished.
+#: Name of a temporary file that `durable_files.write_file` has not finished.
 _UNFINISHED = re.compile(r"\.[a-z0-9_]{8}")
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of the store: `name` in it, the SHA-256 of the photo that it is or belongs to, when it was last put.
+    """A file of the store: its `name`, the SHA-256 of the photo that it is or belongs to, when it was last put.
 
-    `kind` is "" for a photo, else what is kept beside it. One that has no SHA-256 was never finished.
+    `kind` is "" for a photo, else that of the derived file. A file without a SHA-256 was never finished.
     """
 
     name: str
@@ -44,53 +44,52 @@ class StoredFile:
 
 
 class PhotoStore(Protocol):
-    """Bytes by content, and what was made from them beside them. Every method raises StorageError when it fails."""
+    """Content-addressed photos and the files derived from them. Every method raises StorageError when it fails."""
 
     def put(self, data: bytes) -> str:
-        """Store; when it returns the SHA-256, the bytes are safe. Storing the same bytes again changes nothing."""
+        """Store bytes -> their SHA-256; on return they are safely stored. Idempotent."""
         ...
 
     def get(self, sha256: str) -> bytes:
-        """Bytes that are what their hash says.
+        """The bytes with this hash, verified.
 
-        Raises NotFoundError when they were never stored, PhotoDamagedError when they are others.
+        Raises NotFoundError when they were never stored, PhotoDamagedError when they don't match the hash.
         """
         ...
 
     def put_derived(self, sha256: str, kind: str, data: bytes) -> None:
-        """Keep what was made from a photo, in the place of an older one; whole or not at all.
+        """Store data derived from a photo, atomically, replacing an older file of the kind.
 
-        It can be made again, so that a power cut may take it.
+        It can be rebuilt, so it need not survive a power cut.
         """
         ...
 
     def get_derived(self, sha256: str, kind: str) -> bytes | None:
-        """What was kept beside a photo, if anything is; whether it is whole is for its format to say."""
+        """The derived data of this kind, or None. Not verified: its format must show damage."""
         ...
 
     def files(self) -> Iterator[StoredFile]:
-        """All files, those of one photo in a row; other programs' are not listed."""
+        """All files, those of one photo consecutively; files of other programs are not listed."""
         ...
 
     def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:
-        """Remove a photo and all that is beside it (or an unfinished file) if it is `unused`; whether it is gone.
+        """Remove a photo and its derived files (or an unfinished file) if it is `unused`; returns whether it is gone.
 
-        `unused` is told when it was last put, and asked when no `put` can come in between any more: a photo that is
-        put at the same moment is there afterwards, whatever the answer. Raises StorageError where that can't be made
-        sure of.
+        `unused` gets the time of the last put, and is called when no `put` can intervene any more: a photo that is put
+        at the same moment is there afterwards, whatever the answer. Raises StorageError where that can't be guaranteed.
         """
         ...
 
 
 def checked_content(sha256: str, data: bytes) -> bytes:
-    """The bytes, when they are those of this hash. Raises PhotoDamagedError."""
+    """The bytes, if they match the hash; else raises PhotoDamagedError."""
     if content_hash(data) != sha256:
         raise PhotoDamagedError(f"The photo {sha256[:12]} is damaged in the store: its content does not fit its hash.")
     return data
 
 
 def stored_files(name: str, written: datetime) -> Iterator[StoredFile]:
-    """A file of this store, if it is one."""
+    """The StoredFile of this name, if it is a file of the store."""
     last = name.rpartition("/")[2]
     if found := _NAME.fullmatch(last.removeprefix(".").removesuffix(ASIDE) if last.endswith(ASIDE) else last):
         yield StoredFile(name, found[1], found[2] or "", written)

@@ -1,4 +1,4 @@
-"""The row of the product that has a SKU, locked for change."""
+"""Product rows by SKU, locked (SELECT ... FOR UPDATE)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catalog.storage.tables import Product
 
 
 def lock_product(session: Session, sku: str) -> Product:
-    """The product, held for change until the transaction ends. Raises NotFoundError."""
+    """The product, its row locked until the transaction ends. Raises NotFoundError."""
     product = session.scalar(select(Product).where(Product.sku == normalized_sku(sku)).with_for_update())
     if product is None:
         raise no_product(sku)
@@ -19,11 +19,11 @@ def lock_product(session: Session, sku: str) -> Product:
 
 
 def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Product]:
-    """Two products, held for change. Raises NotFoundError, or InvalidInputError when they are one."""
+    """Two products, their rows locked. Raises NotFoundError, or InvalidInputError when they are the same."""
     first, second = normalized_sku(sku), normalized_sku(other)
     if first == second:
         raise InvalidInputError("sku", f"Both are the product {first!r}.")
-    # In one order, so that two who hold the same ones never wait for each other.
+    # Locked in one order, so that two transactions on the same products never deadlock.
     query = select(Product).where(Product.sku.in_([first, second])).order_by(Product.id).with_for_update()
     found = {product.sku: product for product in session.scalars(query)}
     for wanted in (first, second):

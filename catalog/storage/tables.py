@@ -1,4 +1,4 @@
-"""Tables. No behaviour, no side effects: what happens to them is in the modules named by the use case."""
+"""Tables (SQLAlchemy models). No behaviour, no side effects: the use cases are in the other packages."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, aware in Python on every database (SQLite keeps no time zone)."""
+    """A UTC timestamp, timezone-aware in Python on every database (SQLite stores no time zone)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Aware moments only; stored in UTC."""
+        """Convert an aware datetime to UTC. Raises ValueError for a naive one."""
         if value is not None and value.tzinfo is None:
             raise ValueError("a moment needs a time zone")
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Always aware."""
+        """Make a naive datetime aware."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
@@ -61,9 +61,9 @@ class Base(DeclarativeBase):
 
 
 class Product(Base):
-    """What is sold under one SKU. A retired product stays, is not recognized, and can come back.
+    """What is sold under one SKU. A retired product (`active` false) stays, is not recognized, and can be restored.
 
-    `search` is what the list looks into: SKU, name, brand and category, case folded (see products/facts.py).
+    `search` is the text that the list searches: SKU, name, brand and category, casefolded (see products/facts.py).
     """
 
     __tablename__ = "product"
@@ -96,7 +96,7 @@ class Product(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy takes it as it is
     __table_args__ = (
         Index("ix_product_active_sku", "active", "sku"),
-        # Covers a search, so that SQLite reads no row for it.
+        # A covering index for searches, so that SQLite reads no row for them.
         Index("ix_product_active_sku_search", "active", "sku", "search"),
         Index("ix_product_active_category_sku", "active", "category", "sku"),
         Index("ix_product_created_at", "created_at"),
@@ -105,11 +105,11 @@ class Product(Base):
 
 
 class Photo(Base):
-    """A reference photo of a product. Its id is derived from product and content, and is its point in the gallery.
+    """A reference photo of a product. Its id, derived from product and content, is also that of its gallery point.
 
-    One that a person cropped is a photo of its own: `original` is the content hash of the one that it was cut from,
-    `crop` is where: [left, top, right, bottom] in shares of its width and height. `source` is how it came: staff, api,
-    cli, import. `status` is accepted, or overruled: `warnings` (codes) spoke against it when it was added.
+    A crop is a photo of its own: `original` is the content hash of the photo that it was cut from, `crop` the box
+    [left, top, right, bottom] in fractions of that photo's width and height. `source` is how it came: staff, api, cli,
+    import. `status` is "accepted", or "overruled" if `warnings` (codes) were overridden when it was added.
     """
 
     __tablename__ = "photo"
@@ -146,7 +146,7 @@ class Barcode(Base):
 
 
 class Label(Base):
-    """A set that a product belongs to ("bakery", "store 12"): recognition can be asked to answer from it alone."""
+    """A set that a product belongs to ("bakery", "store 12"), to which recognition can be limited."""
 
     __tablename__ = "label"
 
@@ -157,7 +157,7 @@ class Label(Base):
 
 
 class Generation(Base):
-    """One bundle's collection in the gallery. Exactly one is live; the one before it stays for the way back."""
+    """One bundle's collection in the gallery. Exactly one is live; its predecessor is kept for a rollback."""
 
     __tablename__ = "generation"
 
@@ -177,7 +177,7 @@ class Generation(Base):
 
 
 class Enrollment(Base):
-    """A photo's place in a generation: `done` once its vector is in the gallery, else pending and retried."""
+    """A photo's enrollment in a generation: `done` once its vector is in the gallery, else pending and retried."""
 
     __tablename__ = "enrollment"
 
@@ -197,7 +197,7 @@ class Enrollment(Base):
 
 
 class Removal(Base):
-    """A point that must leave a generation: written with the deletion, gone once the gallery has done it."""
+    """A pending removal of a point from a generation: written with the deletion, deleted once it is applied."""
 
     __tablename__ = "removal"
 
@@ -207,7 +207,7 @@ class Removal(Base):
 
 
 class RecognitionEntry(Base):
-    """What a till asked and was answered. `product_id` is that of a match; an answer that named none has none."""
+    """An answer to a till (answer log). `product_id` is set only when the decision is a match."""
 
     __tablename__ = "recognition"
 
@@ -227,7 +227,7 @@ class RecognitionEntry(Base):
 
 
 class Feedback(Base):
-    """What a person or a till says of an answer: it was right, or which SKU it was ("" for none of ours)."""
+    """Feedback by a person or a till on an answer: it was `correct`, or the right SKU ("" for none of ours)."""
 
     __tablename__ = "feedback"
 
@@ -241,7 +241,7 @@ class Feedback(Base):
 
 
 class User(Base):
-    """A member of the staff who may sign in to the admin pages."""
+    """A staff member who may sign in to the admin pages."""
 
     __tablename__ = "staff"  # "user" is a reserved word in PostgreSQL
 
@@ -253,7 +253,7 @@ class User(Base):
 
 
 class ApiKey(Base):
-    """A till's key. Only a hash is kept; `prefix` is its start, for people to tell keys apart."""
+    """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart."""
 
     __tablename__ = "api_key"
 
@@ -266,7 +266,7 @@ class ApiKey(Base):
 
 
 class AuditEntry(Base):
-    """Who changed what, before and after."""
+    """Audit log: who changed what, before and after."""
 
     __tablename__ = "audit"
 

@@ -1,4 +1,4 @@
-"""Many products in and out: folders, CSV, zip."""
+"""Bulk import and export: folders, CSV, zip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the catalog has already of that which is to be imported: asked for many products at once."""
+"""What the catalog has already of the products to import, queried in batches."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from catalog.transfer.sources import Item
 from embedder.barcodes import gtin
 from embedder.errors import GtinError
 
-#: Products that are asked for in one go.
+#: Products per batch.
 BATCH = 200
 
 
 @dataclass
 class Existing:
-    """`photos`: of each SKU that there is, the SHA-256 of its photos, and whether each is still pending.
+    """`photos`: for each SKU that exists, the SHA-256 of its photos, and whether each is still pending.
 
-    `owners`: the SKU that has a barcode (14 digits).
+    `owners`: barcode (14 digits) -> the SKU that has it.
     """
 
     photos: dict[str, dict[str, bool]] = field(default_factory=dict)
@@ -33,20 +33,20 @@ class Existing:
 
 
 def with_existing(database: Database, items: Iterable[Item]) -> Iterator[tuple[Item, Existing]]:
-    """Items, each with what is known of it and of its neighbours."""
+    """Items, each with what the catalog has of its batch."""
     batch: list[Item] = []
     for item in items:
         batch.append(item)
         if len(batch) == BATCH:
             known = look_up(database, batch)
-            yield from ((one, known) for one in batch)
+            yield from ((queued, known) for queued in batch)
             batch = []
     known = look_up(database, batch)
-    yield from ((one, known) for one in batch)
+    yield from ((queued, known) for queued in batch)
 
 
 def look_up(database: Database, items: Sequence[Item]) -> Existing:
-    """What there is of these items."""
+    """What the catalog has of these items."""
     skus = {sku for item in items if (sku := _form(item.facts.sku))}
     numbers = {number for item in items for text in item.facts.barcodes if (number := _gtin(text))}
     known = Existing()

@@ -1,4 +1,4 @@
-"""The whole catalog as a folder or a zip that can be imported again: a list, and the photos that it names."""
+"""Export of the whole catalog to a folder or zip that can be imported again: a CSV, and the photos that it names."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from catalog.transfer.sources import LIST
 from embedder import datasets
 from embedder.barcodes import gtin
 
-#: Products that are read in one go.
+#: Products per query.
 BATCH = 200
-#: What some file system does not take in a name, and the separator of paths in the list.
+#: Characters that some file system does not allow in a name, and the separator of paths in the CSV.
 _UNFIT = re.compile(r'[<>:"/\\|?*]')
 
 
 @dataclass
 class Exported:
-    """What was written; `errors` has one line for each photo that could not be read and is left out."""
+    """What was exported; `errors` has one line for each photo that could not be read and was left out."""
 
     products: int = 0
     photos: int = 0
@@ -43,17 +43,16 @@ class Exported:
 
 
 def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Progress = no_progress) -> Exported:
-    """Write all products, retired ones too, to the folder or zip (`.zip`) `target`; it is there whole or not at all.
+    """Write all products, retired ones too, to the folder or zip (`.zip`) `target`, atomically.
 
-    Without `photos` their column is empty. A product's photos that have one name get numbers. `progress` counts
-    photos. Raises InvalidInputError for a target that is there already (an empty folder may be), and OSError when it
-    can't be written.
+    Without `photos` their column is empty. A product's photos of the same name are numbered. `progress` counts photos.
+    Raises InvalidInputError for a target that exists (an empty folder may), and OSError when it can't be written.
     """
     done = Exported()
     steps = Steps(progress, count_photos(catalog.database))
     attributes = _attributes(catalog.database)
     header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
-    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel knows UTF-8 by its byte-order mark only
+    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
     with _writer(target) as out:
         for product in _products(catalog.database):
             names = list(_photos(catalog.photos, product, out, done)) if photos else []
@@ -116,18 +115,18 @@ def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported) 
 
 
 def _file_name(photo: Photo) -> str:
-    """The name that the photo came by, as far as every file system takes it."""
+    """The photo's original file name, as far as every file system allows it."""
     name = unicodedata.normalize("NFC", re.split(r"[/\\]", photo.filename)[-1])
     stem, dot, suffix = _UNFIT.sub("_", name).strip(" .").rpartition(".")
     suffix = dot + suffix
     if suffix.lower() not in datasets.SUFFIXES:
-        stem, suffix = stem + suffix, ".jpg"  # what it is by content is for who reads it: a folder is read by names
+        stem, suffix = stem + suffix, ".jpg"  # the import of a folder selects files by suffix, whatever they hold
     stem = stem.encode()[:200].decode(errors="ignore").strip(" .")  # a name has 255 bytes at most
     return (stem or photo.sha256[:12]) + suffix
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """The name, numbered when another photo has it; on some file systems A is a."""
+    """The name, numbered if another photo has it, case-insensitively as on some file systems."""
     path, number = Path(name), 1
     while name.casefold() in used:
         number += 1
@@ -137,7 +136,7 @@ def _unused(name: str, used: set[str]) -> str:
 
 
 class _Writer(Protocol):
-    """A folder or a zip in the making."""
+    """A folder or zip that is being written."""
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; its name may begin with folders."""
@@ -158,13 +157,13 @@ class _Zip:
         self._archive = archive
 
     def write(self, name: str, data: bytes) -> None:
-        # Photos do not shrink.
+        # Photos don't compress.
         self._archive.writestr(name, data, zipfile.ZIP_DEFLATED if name == LIST else zipfile.ZIP_STORED)
 
 
 @contextmanager
 def _writer(target: Path) -> Iterator[_Writer]:
-    """Written beside and renamed at the end; what failed is removed. Raises InvalidInputError."""
+    """Write under a temporary name, and rename at the end or remove on failure. Raises InvalidInputError."""
     target = target.absolute()
     zipped = target.suffix.lower() == ".zip"
     if target.exists() and (zipped or not target.is_dir() or any(target.iterdir())):

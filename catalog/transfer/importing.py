@@ -1,4 +1,4 @@
-"""Many products at once, into the catalog. A re-run adds nothing twice, and goes on where a killed one ended."""
+"""Bulk import. Idempotent: a re-run adds nothing twice, and continues where a killed one ended."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from catalog.transfer.existing import Existing
 from catalog.transfer.sources import Item, PhotoFile
 
 log = logging.getLogger(__name__)
-#: Photos of one SKU that are written in one go.
+#: Photos of one SKU that are written in one batch.
 CHUNK = 32
-#: Photos that are looked at while those before them are written; so at most some 80 are in memory.
+#: Photos that are read ahead while those before them are written; so at most some 80 are in memory.
 AHEAD = 16
 
 
@@ -48,7 +48,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Part:
-    """Photos of one item that are written in one go; `has` are those that its product has: SHA-256, and if pending."""
+    """Photos of one item that are written in one batch; `has`: those its product has (SHA-256 -> whether pending)."""
 
     item: Item
     photos: list[PhotoFile]
@@ -56,15 +56,15 @@ class _Part:
     has: dict[str, bool] | None
 
 
-#: A photo that the product has already: whether it is still pending. Or one that can't be used: why. Or a new one.
+#: Result of reading a photo: whether it is pending, if the product has it already; why it can't be used; or a new one.
 _Looked = bool | str | ReadPhoto
 
 
 def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progress = no_progress) -> Report:
-    """Import items one product at a time; a broken photo or product is reported and does not stop the others.
+    """Import items one product at a time; a bad photo or product is reported and does not stop the others.
 
-    Products that are there keep their facts, and get what they lack of photos and barcodes. Photos of the next products
-    are looked at while the former are written. `progress` counts photos. Raises what database and photo store do when
+    Existing products keep their facts, and get the photos and barcodes that they lack. Photos of the next products are
+    read while the previous ones are written. `progress` counts photos. Raises what database and photo store do when
     they fail.
     """
     report = Report()
@@ -88,7 +88,7 @@ def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progres
 
 
 def _finish_pending(catalog: Catalog) -> None:
-    """What a killed import had stored and not yet enrolled."""
+    """Enroll what a killed import had stored and not yet enrolled."""
     try:
         while enrollment.run_pending(catalog):
             pass
@@ -109,7 +109,7 @@ def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:
 def _read_ahead(
     live: LiveModel, pool: ThreadPoolExecutor, parts: Iterable[_Part]
 ) -> Iterator[tuple[_Part, list[_Looked]]]:
-    """Parts with their photos looked at, in order; AHEAD photos of the next parts are under way all the time."""
+    """Parts with their photos read, in order; AHEAD photos of the next parts are always being read."""
     waiting: deque[tuple[_Part, list[Future[_Looked]]]] = deque()
     for part in parts:
         waiting.append((part, [pool.submit(_look, live, part, photo) for photo in part.photos]))
@@ -140,17 +140,17 @@ def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: R
     facts = check_facts(item.facts)
     if not item.photos and part.has is None:
         raise InvalidInputError("photos", f"{facts.sku or 'The line'} has no photo.")
-    report.errors += [f"{item.source}: {each}" for each in looked if isinstance(each, str)]
-    there = [each for each in looked if isinstance(each, bool)]
-    new = [each for each in looked if isinstance(each, ReadPhoto)]
-    report.duplicates += len(there)
-    report.pending += sum(there)
+    report.errors += [f"{item.source}: {result}" for result in looked if isinstance(result, str)]
+    duplicates = [result for result in looked if isinstance(result, bool)]
+    new = [result for result in looked if isinstance(result, ReadPhoto)]
+    report.duplicates += len(duplicates)
+    report.pending += sum(duplicates)
     if new:
         added = _add(catalog, facts, new, actor)
         report.products += added.created
         report.duplicates += sum(photo.duplicate for photo in added.photos)
         report.photos += sum(not photo.duplicate for photo in added.photos)
-        if item.active:  # what is retired waits for nothing
+        if item.active:  # a retired product has nothing pending
             report.pending += sum(photo.state == "pending" for photo in added.photos)
     elif part.has is not None:
         _add_barcodes(catalog.database, facts, part.known, actor)
@@ -165,7 +165,7 @@ def _add_barcodes(database: Database, facts: Facts, there: Existing, actor: str)
 
 
 def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) -> products.AddResult:
-    # Barcodes on the photos are not read: nobody is there to say whether to keep them.
+    # Barcodes on the photos are not read: nobody is there to confirm them.
     try:
         for number in facts.barcodes:
             barcode_owners.add(catalog.database, facts.sku, number, actor=actor)
@@ -175,5 +175,5 @@ def _add(catalog: Catalog, facts: Facts, photos: list[ReadPhoto], actor: str) ->
     except NotFoundError:
         try:
             return products.create(catalog, facts, photos, Intake(actor, "import", check="off", read_barcodes=False))
-        except SkuExistsError:  # somebody else made it just now
+        except SkuExistsError:  # somebody else added it just now
             return _add(catalog, facts, photos, actor)

@@ -1,4 +1,4 @@
-"""A list of products as a CSV: its columns and cells, the same for import and export."""
+"""The CSV of products: its columns and cells, the same for import and export."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from catalog.errors import InvalidInputError
 COLUMNS = ("sku", "name", "brand", "category", "barcode", "variant_group", "labels", "active", "photos")
 NEEDED = {"sku", "photos"}
 ATTRIBUTE = "attribute:"
-#: Between the photos and the labels of one cell.
+#: Separates the photos, or the labels, of one cell.
 SEPARATOR = "|"
 DELIMITERS = (",", ";", "\t")
-#: A cell that a spreadsheet would run as a formula, or one that was written so that it does not.
+#: A cell that a spreadsheet would run as a formula, or such a cell escaped.
 _FORMULA = re.compile("'*[=+\\-@\t\r＝＋－＠]")  # noqa: RUF001 - some spreadsheets take the wide ones, too
 
 
 @dataclass(frozen=True)
 class CsvRow:
-    """A line with something in it: its number in the file, its cells by column, and what is wrong with its form."""
+    """A non-blank line: its number in the file, its cells by column, and what is wrong with its form."""
 
     number: int
     cells: dict[str, str]
@@ -39,7 +39,7 @@ class Sheet:
 
 
 def parse_mapping(text: str) -> dict[str, str]:
-    """`sku=Artikel,photos=Bild` -> {column: header}. Raises InvalidInputError for what is no such thing."""
+    """`sku=Artikel,photos=Bild` -> {column: header}. Raises InvalidInputError for any other form."""
     mapping = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         column, equals, header = (piece.strip() for piece in part.partition("="))
@@ -52,11 +52,11 @@ def parse_mapping(text: str) -> dict[str, str]:
 
 
 def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
-    """The bytes of a CSV -> its lines. Comma, semicolon or tab, whichever makes most sense of the header.
+    """Parse the bytes of a CSV. The delimiter is comma, semicolon or tab, whichever finds most columns in the header.
 
-    `mapping` says which header stands for a column; the others stand for themselves, in capitals or not. Blank lines
-    are left out. Raises InvalidInputError for what is no CSV in UTF-8, a header that lacks sku or photos or names a
-    column twice, and a quote that is never closed.
+    `mapping`: column -> its header; other columns go by their own names, case-insensitively. Blank lines are skipped.
+    Raises InvalidInputError for what is no CSV in UTF-8, a header that lacks sku or photos or names a column twice,
+    and a quote that is never closed.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -84,7 +84,7 @@ def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
 
 
 def _column(header: str) -> str:
-    """A header as its column is named; what follows `attribute:` is a name of the person's own."""
+    """A header -> the name of its column; what follows `attribute:` is the user's own, and keeps its case."""
     start = header[: len(ATTRIBUTE)].lower()
     return start + header[len(ATTRIBUTE) :].strip() if start == ATTRIBUTE else header.lower()
 
@@ -100,7 +100,7 @@ def _delimiter(text: str, mapping: Mapping[str, str]) -> str:
 
 
 def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
-    """Column -> its place. Raises InvalidInputError."""
+    """Column -> its index. Raises InvalidInputError."""
     named = {header.lower(): column for column, header in mapping.items()}
     has = f"the headers are {', '.join(filter(None, headers)) or 'none'}"
     found: dict[str, int] = {}
@@ -121,20 +121,20 @@ def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, in
 
 
 def escape_formula(text: str) -> str:
-    """A cell that no spreadsheet runs as a formula: one that would be has an apostrophe before it.
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula (OWASP, "CSV Injection").
 
-    After OWASP, "CSV Injection". `unguard` gives the very text back.
+    `unescape_formula` restores the text exactly.
     """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unescape_formula(cell: str) -> str:
-    """A cell without the apostrophe that `guard` put before it."""
+    """A cell without the apostrophe that `escape_formula` put before it."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def encode(line: Sequence[str]) -> bytes:
-    """A line of a CSV in UTF-8, each cell guarded."""
+    """A line of a CSV in UTF-8, each cell escaped."""
     out = io.StringIO(newline="")
     csv.writer(out).writerow([escape_formula(cell) for cell in line])
     return out.getvalue().encode()

@@ -1,4 +1,4 @@
-"""What can be imported: a folder of photos, a list with its photos, a zip of either. Read into items, not checked."""
+"""Import sources: a folder of photos, a CSV with its photos, a zip of either. Parsed into items, not validated."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from catalog.transfer.zip_archive import Archive, open_archive
 from embedder import datasets
 from embedder.barcodes import gtin
 
-#: The list in a folder or zip that `catalog export` wrote.
+#: Name of the CSV in a folder or zip that `catalog export` wrote.
 LIST = "catalog.csv"
 YES, NO = {"", "yes", "y", "true", "1"}, {"no", "n", "false", "0"}
 
 
 class PhotoFile(Protocol):
-    """A photo that can be read: a Path, or a file in a zip. `str` tells where it is."""
+    """A readable photo: a Path, or a file in a zip. `str` gives its location."""
 
     @property
     def name(self) -> str:
-        """Its own name, without folders."""
+        """Its file name, without folders."""
 
     def read_bytes(self) -> bytes:
         """Its content. Raises OSError."""
@@ -37,8 +37,8 @@ class PhotoFile(Protocol):
 class Item:
     """A product to import: its facts, its photo files, and where it was read (a folder, or a line of a CSV).
 
-    `active`: whether it is to be recognized; a retired one of an export is not. `errors`: what is wrong with the line
-    itself, whatever it says.
+    `active`: whether it is to be recognized; a retired product of an export is not. `errors`: what is wrong with the
+    form of its line.
     """
 
     facts: Facts
@@ -50,7 +50,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Source:
-    """What was read. `listed`: by a list and not by the names of folders; `unread`: headers that mean nothing here."""
+    """What was read. `listed`: from a CSV, not from names of folders; `unread`: headers of unknown columns."""
 
     items: list[Item]
     listed: bool = False
@@ -58,15 +58,15 @@ class Source:
 
     @property
     def photos(self) -> int:
-        """How many photos it names."""
+        """Number of photos that it names."""
         return sum(len(item.photos) for item in self.items)
 
 
 @contextmanager
 def open_source(path: Path, mapping: Mapping[str, str] | None = None) -> Iterator[Source]:
-    """A folder, a CSV or a zip; the photos of a zip can be read until the block ends. Raises InvalidInputError.
+    """Open a folder, a CSV or a zip; the photos of a zip can be read until the block ends. Raises InvalidInputError.
 
-    `mapping`: see sheet.read. A folder that holds an export's list is read by it.
+    `mapping`: see product_csv.read. A folder with the CSV of an export is read by that.
     """
     if path.is_dir():
         listed = path / LIST
@@ -90,10 +90,10 @@ def from_folder(root: Path) -> list[Item]:
 
 
 def from_csv(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
-    """A CSV with the columns of `sheet.COLUMNS`, of which sku and photos are needed; a SKU may have several lines.
+    """A CSV with the columns of `product_csv.COLUMNS`; sku and photos are required, a SKU may have several lines.
 
-    `photos` holds paths, relative to the CSV, several of them separated by `|`; `barcode` holds barcodes, several of
-    them separated by a blank or `;`; `active` is yes or no. Raises InvalidInputError for a file that is no such CSV.
+    `photos` holds paths relative to the CSV, separated by `|`; `barcode` holds barcodes, separated by a blank or `;`;
+    `active` is yes or no. Raises InvalidInputError for a file that is no such CSV.
     """
     try:
         raw = path.read_bytes()
@@ -103,7 +103,7 @@ def from_csv(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
 
 
 def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Source:
-    """A zip that holds one CSV with its photos, or else the folders of `from_folder`. Raises InvalidInputError."""
+    """A zip with one CSV and its photos, or else with folders as in `from_folder`. Raises InvalidInputError."""
     lists = archive.names(".csv")
     if len(lists) > 1:
         raise InvalidInputError(
@@ -133,7 +133,7 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Sour
 
 @dataclass(frozen=True)
 class _Absent:
-    """A photo that a list names and that its zip does not hold."""
+    """A photo that a CSV names and that its zip does not contain."""
 
     path: str
     archive: str
@@ -169,7 +169,7 @@ def _item(line: product_csv.CsvRow, name: str, photo: Callable[[str], PhotoFile]
 
 
 def _facts(cells: Mapping[str, str]) -> Facts:
-    """What a line says of a product; an empty cell says nothing."""
+    """The facts of a line; an empty cell means not given."""
     own = [column for column in cells if column.startswith(product_csv.ATTRIBUTE) and cells[column]]
     attributes = {column.removeprefix(product_csv.ATTRIBUTE): cells[column] for column in own}
     labels = tuple(label for label in re.split("[|;]", cells.get("labels", "")) if label.strip())

@@ -1,4 +1,4 @@
-"""Is all of a source right? Looked at before any of it is imported, so that nothing is half-done."""
+"""Validate a whole source before any of it is imported, so that no import is left half-done."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from embedder import images
 from embedder.barcodes import gtin
 from embedder.errors import ImageError
 
-#: Side, in pixels, that is asked of the decoder: a JPEG is read to its end, which finds a damage, but made at an eighth
-#: of its size. A phone's photo then takes 15 ms of the 160 that looking at it takes, and not 84 (measured).
+#: Side, in pixels, requested of the decoder: a JPEG is read to its end, which finds damage, but decoded at an eighth of
+#: its size. A phone's photo then takes 15 ms, not 84; to decode it and extract its features takes 160 (measured).
 SIDE = 1
-#: Facts in which two lines of one SKU may not contradict each other; an empty cell says nothing.
+#: Facts in which two lines of one SKU may not contradict each other; an empty cell means not given.
 AGREED = ("name", "brand", "category", "variant_group")
 
 
 def validate(database: Database, items: Sequence[Item], progress: Progress = no_progress) -> list[str]:
-    """All that is wrong with a source, by line: facts, barcodes, contradictions, photos. Nothing is changed.
+    """All errors of a source, by line: facts, barcodes, contradictions, photos. Nothing is changed.
 
     Photos that the catalog has already are not decoded. `progress` counts photos. Raises what the database does.
     """
@@ -38,26 +38,26 @@ def validate(database: Database, items: Sequence[Item], progress: Progress = no_
             wrong = [*item.errors, *_facts(item), *_photos(item, there, pool)]
             if not wrong:
                 wrong = list(across.contradictions(item, there))
-            errors += [f"{item.source}: {each}" for each in wrong]
+            errors += [f"{item.source}: {message}" for message in wrong]
             steps.advance(len(item.photos))
     return errors
 
 
 def _facts(item: Item) -> Iterator[str]:
     facts = item.facts
-    # One fact at a time, so that all that is wrong is told and not only the first.
+    # One fact at a time, so that all errors are reported and not only the first.
     single = [Facts(facts.sku), *(Facts("x", barcodes=(number,)) for number in facts.barcodes)]
-    others = (each.name for each in dataclasses.fields(facts) if each.name not in ("sku", "barcodes"))
+    others = (field.name for field in dataclasses.fields(facts) if field.name not in ("sku", "barcodes"))
     single += [dataclasses.replace(Facts("x"), **{name: getattr(facts, name)}) for name in others]
     wrong = []
-    for one in single:
+    for fact in single:
         try:
-            check_facts(one)
+            check_facts(fact)
         except InvalidInputError as error:
             wrong.append(str(error))
     if not wrong:
         try:
-            check_facts(facts)  # what is only wrong of all together
+            check_facts(facts)  # errors of the facts in combination
         except InvalidInputError as error:
             wrong.append(str(error))
     yield from wrong
@@ -71,7 +71,7 @@ def _photos(item: Item, there: Existing, pool: ThreadPoolExecutor) -> Iterator[s
     if not item.photos and has is None:
         yield f"{item.facts.sku or 'The line'} has no photo."
 
-    def one(photo: PhotoFile) -> str | None:
+    def error_of(photo: PhotoFile) -> str | None:
         try:
             data = photo.read_bytes()
             if content_hash(data) not in (has or {}):
@@ -82,11 +82,11 @@ def _photos(item: Item, there: Existing, pool: ThreadPoolExecutor) -> Iterator[s
             return f"{photo}: {error}"
         return None
 
-    yield from filter(None, pool.map(one, item.photos))
+    yield from filter(None, pool.map(error_of, item.photos))
 
 
 class _Across:
-    """What lines that are right by themselves have said so far."""
+    """Remembers the facts of valid lines, to find contradictions between lines."""
 
     def __init__(self) -> None:
         self._barcodes: dict[str, tuple[str, str]] = {}  # 14 digits -> SKU, line
@@ -94,7 +94,7 @@ class _Across:
         self._active: dict[str, tuple[bool, str]] = {}
 
     def contradictions(self, item: Item, there: Existing) -> Iterator[str]:
-        """In what this line contradicts an earlier one, or the catalog."""
+        """How this line contradicts an earlier one, or the catalog."""
         facts = check_facts(item.facts)
         for number in facts.barcodes:
             owner = there.owners.get(number, facts.sku)

@@ -1,4 +1,4 @@
-"""A zip of photos and lists, read in place: nothing is ever unpacked to disk, so that no name leads anywhere."""
+"""A zip of photos and CSVs, read in place: nothing is extracted to disk, so no name can lead outside (zip slip)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from catalog.errors import InvalidInputError
 from embedder import images
 
-#: Files in one zip. Its list of names is kept in memory.
+#: Files in one zip, at most. Its list of names is kept in memory.
 MAX_FILES = 500_000
-#: A zip that promises so much, in bytes, and so many times its own size is a bomb: photos hardly shrink.
+#: A zip that declares this many bytes and this many times its own size is a zip bomb: photos hardly compress.
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 100
-#: Bytes of a list.
+#: Bytes of a CSV, at most.
 MAX_LIST = 100 * 1024 * 1024
-#: What a damaged, encrypted or unusual file in a zip raises when it is read.
+#: What reading a damaged, encrypted or unusual file in a zip raises.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
@@ -34,7 +34,7 @@ class ZippedFile:
         return f"{self._archive.filename}/{self._info.filename}"
 
     def read_bytes(self) -> bytes:
-        """The bytes, checked against their CRC. Raises OSError; also for more than were promised, or are possible."""
+        """The bytes, verified by their CRC. Raises OSError; also for another size than declared, or over the limit."""
         if self._info.file_size > self._limit:
             raise self._error(f"it has {self._info.file_size:,} bytes; at most {self._limit:,} are possible")
         try:
@@ -51,7 +51,7 @@ class ZippedFile:
 
 
 class Archive:
-    """The files of an open zip by name, names in composed characters; folders and hidden files are left out."""
+    """The files of an open zip by name (NFC); folders and hidden files are left out."""
 
     def __init__(self, archive: zipfile.ZipFile, bytes_on_disk: int) -> None:
         self.name = str(archive.filename)
@@ -75,11 +75,11 @@ class Archive:
             )
 
     def names(self, *suffixes: str) -> list[str]:
-        """Names that end in one of these suffixes, in lower case or not; sorted."""
+        """Names with one of these suffixes, case-insensitively, sorted."""
         return sorted(name for name in self._files if posixpath.splitext(name)[1].lower() in suffixes)
 
     def get(self, name: str) -> ZippedFile | None:
-        """The file of this name; None where there is none, and for a name that leads out of the zip."""
+        """The file of this name; None if there is none, and for a name that leads out of the zip."""
         return self._files.get(posixpath.normpath(unicodedata.normalize("NFC", name.replace("\\", "/"))))
 
 

@@ -10,8 +10,8 @@ down_revision: str | None = "0002"
 branch_labels = None
 depends_on = None
 
-# Plain ALTERs, also on SQLite: a batch would copy the table and drop the old one, and with foreign keys enforced that
-# deletes every row that refers to it.
+# Plain ALTERs, also on SQLite: batch mode would copy the table and drop the old one, and with foreign keys enforced
+# that deletes every row that refers to it.
 
 
 def upgrade() -> None:

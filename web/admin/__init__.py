@@ -1,4 +1,4 @@
-"""The staff's pages, on Flask-Admin: it gives the menu and the tables, catalog/ makes every change."""
+"""The staff's pages, on Flask-Admin: it provides the menu and the tables, catalog/ makes every change."""
 
 from __future__ import annotations
 

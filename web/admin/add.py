@@ -25,7 +25,7 @@ class AddView(StaffView):
 
     @expose("/", methods=["POST"])
     def add(self) -> Page:
-        """Say what speaks against a photo, if something does; else add, and show each photo searchable."""
+        """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
         given = facts(request.form.get("sku", ""))
         try:
             strict = "anyway" not in request.form

@@ -27,12 +27,12 @@ class AuditView(SignedInOnly, ModelView):  # type: ignore[misc]
     def __init__(self, catalog: Catalog, **kwargs: Any) -> None:
         self._sessions = scoped_session(sessionmaker(catalog.database.engine))
         with warnings.catch_warnings():
-            # Flask-Admin 3 will want an extension of Flask's in place of a session; pyproject.toml keeps to 2.
+            # Flask-Admin 3 will require a Flask extension instead of a session; pyproject.toml pins 2.
             warnings.filterwarnings("ignore", "Passing a session object directly", DeprecationWarning)
             super().__init__(AuditEntry, self._sessions, **kwargs)
 
     def create_blueprint(self, admin: Any) -> Any:
-        """The session ends with each request: a kept one would show the log of yesterday."""
+        """End the session with each request: an open one would show stale rows."""
         blueprint = super().create_blueprint(admin)
         blueprint.teardown_request(lambda _error: self._sessions.remove())
         return blueprint

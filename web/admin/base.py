@@ -1,4 +1,4 @@
-"""What all staff pages share: nobody sees one without signing in."""
+"""What all staff pages share: they require signing in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 
 class SignedInOnly:
-    """Flask-Admin lets everybody in unless told otherwise."""
+    """Access control: Flask-Admin lets everybody in by default."""
 
     def is_accessible(self) -> bool:
         """Only the staff."""

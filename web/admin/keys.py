@@ -1,4 +1,4 @@
-"""Keys of tills: make, list, revoke."""
+"""API keys of tills: create, list, revoke."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class KeysView(StaffView):
 
     @expose("/<int:key_id>/revoke", methods=["POST"])
     def revoke(self, key_id: int) -> Response:
-        """From now on it opens nothing."""
+        """Revoke a key, effective at once."""
         accounts.revoke_key(catalog().database, key_id, actor=actor())
         flash("The key is revoked.", "success")
         return redirect(url_for("keys.index"))

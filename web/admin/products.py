@@ -24,7 +24,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/")
     def index(self) -> str:
-        """Products with thumbnails, by SKU, searched and paged by key."""
+        """Products with thumbnails, sorted by SKU, with search and keyset pagination."""
         search, after = request.args.get("search", ""), request.args.get("after", "")
         retired = request.args.get("retired") == "1"
         only = products.Filter(search, retired=retired)
@@ -42,7 +42,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>")
     def show(self, sku: str) -> str:
-        """One product, its photos and what is pending; barcodes that were just read from its photos to keep."""
+        """A product, its photos and which are pending; offers barcodes that were just read from its photos."""
         product = products.get(catalog().database, sku)
         pending = products.pending_photos(catalog().database, product)
         found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
@@ -58,7 +58,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>/photos", methods=["POST"])
     def add_photos(self, sku: str) -> Response | tuple[str, int]:
-        """More photos; the page's script is first told what speaks against one, if something does."""
+        """Add photos; the page's script first gets the warnings about them, if any."""
         strict = errors.wants_problem() and "anyway" not in request.form
 
         read: list[str] = []
@@ -78,7 +78,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>/photos/<photo>/delete", methods=["POST"])
     def delete_photo(self, sku: str, photo: str) -> Response:
-        """Take a photo away."""
+        """Delete a photo."""
         try:
             identity = uuid.UUID(photo)
         except ValueError:
@@ -91,7 +91,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>/barcodes", methods=["POST"])
     def add_barcode(self, sku: str) -> Response:
-        """One more barcode, typed or read from a photo; the others that were read are offered still."""
+        """Add a barcode, typed or read from a photo; the others that were read are still offered."""
         form = request.form
         return _done(
             sku,
@@ -102,7 +102,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>/barcodes/<number>/remove", methods=["POST"])
     def remove_barcode(self, sku: str, number: str) -> Response:
-        """Take a barcode away."""
+        """Remove a barcode."""
         done = "The barcode is removed."
         return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
 
@@ -115,9 +115,9 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
 
 def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequence[str] = ()) -> Response:
-    """Make a change and go back to the product's page with a message, good or bad.
+    """Make a change and redirect to the product's page with a message of success or failure.
 
-    `read` are barcodes that the page then offers to keep; the change may fill it.
+    `read`: barcodes that the page then offers to keep; the change may fill it.
     """
     try:
         flash(change() or message, "success")

@@ -1,4 +1,4 @@
-"""Try a photo: what a till would be answered."""
+"""Try a photo: the answer that a till would get."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Page = str | tuple[str, int]
 
 
 class TryView(StaffView):
-    """A photo in, the answer with pictures out."""
+    """A form for a photo, and the answer with pictures."""
 
     @expose("/", methods=["GET"])
     def index(self) -> Page:
@@ -28,7 +28,7 @@ class TryView(StaffView):
 
     @expose("/", methods=["POST"])
     def ask(self) -> Page:
-        """The answer, in place for the page's script, as a page without it."""
+        """The answer: a fragment for the page's script, else a whole page."""
         try:
             photos = uploads("photo")
             if len(photos) != 1:
@@ -47,7 +47,7 @@ class TryView(StaffView):
 
 
 def _picture(data: bytes, answer: Recognition) -> str | None:
-    """Why, as the address of a picture that holds itself: a photo that was tried is kept nowhere."""
+    """The explaining picture as a data: URL, since a tried photo is stored nowhere; None if there is none."""
     try:
         drawn = recognition.answer_picture(catalog().photos, data, answer)
     except CatalogError:  # the reference photo was lost: the answer stands

@@ -1,4 +1,4 @@
-"""The POS API, version 1. Its description is made from this code: GET /openapi/v1.json."""
+"""The POS API, version 1. Its OpenAPI description is generated from this code: GET /openapi/v1.json."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from web.security import csrf
 
 
 def init_app(app: Flask) -> None:
-    """Register the API; a key takes the place of the CSRF token."""
+    """Register the API; it has API keys instead of CSRF tokens."""
     csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
 
     @app.get("/openapi/v1.json")
     def description() -> Response:
-        """For code generators."""
+        """The OpenAPI description, for code generators."""
         from web.api import describe
 
         return jsonify(describe.description())

@@ -1,6 +1,6 @@
 """The API's OpenAPI description, by SpecTree.
 
-Imported by the first who asks for it: a restart need not wait for SpecTree and pydantic, and no till needs them.
+Imported at the first request for it: a restart need not wait for SpecTree and pydantic, and no till needs them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from web.api.schemas import Added, Problem, Recognition
 
 _FILE = {"type": "string", "format": "binary"}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
-#: Path -> view, its answer that is no problem, the problems' statuses, the body (which SpecTree can't say).
+#: Path -> view, its response on success, the statuses of problems, the request body (which SpecTree can't express).
 _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] = {
     "/api/v1/recognize": (
         views.recognize,
@@ -79,7 +79,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
 
 @cache
 def description() -> dict[str, Any]:
-    """OpenAPI 3, for code generators. Made from the views' docstrings and the schemas, on an app of its own."""
+    """OpenAPI 3, for code generators. Generated from the views' docstrings and the schemas, on an app of its own."""
     app = Flask("description")
     spec = SpecTree(
         "flask",

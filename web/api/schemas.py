@@ -1,4 +1,7 @@
-"""What the API answers, as pydantic models: the source of the OpenAPI description."""
+"""Responses of the API as pydantic models, from which the OpenAPI description is generated.
+
+Their docstrings and descriptions are part of it: text for users of the API.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognize a photo; add a product."""
+"""Views of the API: recognize a photo, give feedback, add a product. Their docstrings are in the API's description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from catalog.recognition import recognize as recognize_photo
 from web.context import catalog, facts, flag, uploads
 from web.security import needs_key
 
-#: One photo with its form around it.
+#: Bytes of a request with one photo, at most.
 MAX_PHOTO_REQUEST = 26 * 1024 * 1024
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -37,7 +37,7 @@ def recognize() -> Response:
         data, filename = photos[0].data, photos[0].filename
     else:
         data, filename = request.get_data(), ""
-    wanted = request.values  # of the form, or of the address where the body is the photo
+    wanted = request.values  # from the form, or from the URL if the body is the photo
     among = Scope(tuple(wanted.getlist("label")), tuple(wanted.getlist("sku")))
     answer = recognize_photo(catalog(), data, filename=filename, among=among, asked_by=f"key {g.key_name}")
     return jsonify(answer.as_dict())
@@ -84,7 +84,7 @@ def create_product() -> Response:
 
 
 def added_dict(added: AddedProduct) -> dict[str, object]:
-    """The form of web.api.schemas.Added."""
+    """The result as a dict, as in web.api.schemas.Added."""
     return {
         "sku": added.sku,
         "name": added.name,
