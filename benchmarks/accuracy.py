@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from common.photo_sets import cover_photos
+
 from embedder import datasets
 from embedder.bundle import RELEASED, load_bundle
 from embedder.datasets import Photos, split_references
@@ -32,10 +34,8 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
         )
     if (in_store := data / "grozi-in-store").is_dir():
         yield "in-store crops, 3 references", *split_references(datasets.find_photos(in_store), 3)
-    if (covers := data / "dvd-covers").is_dir():
-        packs = datasets.find_photos(covers)
-        pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in packs.items()}
-        shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in packs.items()}
+    if (data / "dvd-covers").is_dir():
+        pictures, shots = cover_photos(data)
         yield "flat packs among clutter, 1 reference", train | pictures, shots
 
 

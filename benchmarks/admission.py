@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 
 import cv2
 import numpy as np
-from decoding import save
+from common.figures import save
 from PIL import Image, ImageFilter
 
 from embedder import datasets, images, matching

@@ -24,8 +24,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 import cv2
 import faiss
 import numpy as np
-from decoding import interleaved, save
-from second_look import alone, blas_kernel, flat, kernels, read_details
+from common.blas import blas_kernel, kernels
+from common.figures import save
+from common.photo_features import read_details
+from common.photo_sets import flat
+from common.processes import alone
+from common.timing import interleaved
 
 from embedder import datasets
 from embedder.matching import REFERENCE

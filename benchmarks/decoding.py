@@ -9,18 +9,13 @@ docs/measurements-decoding.json.
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from common.drawn_photos import draw, encode
+from common.figures import save
+from common.timing import interleaved
 from PIL import Image
 
 from embedder import datasets, images
@@ -33,62 +28,6 @@ SIZE = (4000, 3000)
 #: Grain of the drawn photos, in grey levels.
 GRAIN = {"little grain": 2.0, "usual grain": 8.0, "much grain": 16.0}
 ROUNDS = 15
-SEED = 7
-
-
-def draw(size: tuple[int, int], grain: float, seed: int = SEED) -> bytes:
-    """A photo-like scene, as JPEG of quality 90: light that falls off, things with edges and print, a lens, grain."""
-    rng = np.random.default_rng(seed)
-    wide, high = size
-    x, y = np.linspace(0, 1, wide, dtype=np.float32), np.linspace(0, 1, high, dtype=np.float32)[:, None]
-    scene = np.dstack([90 + 110 * x + 0 * y, 70 + 100 * y + 0 * x, 180 - 120 * x * y])
-    for _ in range(40):
-        color = tuple(float(value) for value in rng.uniform(0, 255, 3))
-        at, place = ((int(rng.integers(wide)), int(rng.integers(high))) for _ in range(2))
-        cv2.circle(scene, at, round(rng.uniform(0.01, 0.12) * wide), color, -1, cv2.LINE_AA)
-        height = rng.uniform(1, 9) * wide / 4000
-        cv2.putText(scene, "Oat drink 1 l", place, 0, height, color, max(1, wide // 500), cv2.LINE_AA)
-    scene = cv2.GaussianBlur(scene, (0, 0), 1.2)
-    scene += cv2.GaussianBlur(rng.standard_normal((high, wide), np.float32) * grain, (0, 0), 0.8)[..., None]
-    return encode(Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8)))
-
-
-def encode(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def interleaved(
-    calls: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, float]:
-    """Median milliseconds of each call. They take turns, so that a busy moment of the machine meets all of them."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = clock()
-            call()
-            times[name].append((clock() - began) * 1000)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def kept(name: str) -> dict[str, Any]:
-    """The figures of docs/measurements-NAME.json; none before the first run."""
-    path = _figures(name)
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
-
-
-def save(name: str, figures: dict[str, Any], part: str | None = None) -> None:
-    """The newest figures, to docs/measurements-NAME.json; as one part of it, beside what other programs wrote there."""
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    others = kept(name) if part else {}
-    everything = {**others, "machine": machine, **({part: figures} if part else figures)}
-    _figures(name).write_text(json.dumps(everything, indent=2) + "\n")
-
-
-def _figures(name: str) -> Path:
-    return Path(__file__).parents[1] / "docs" / f"measurements-{name}.json"
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> Vectors:

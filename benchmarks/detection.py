@@ -23,9 +23,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from decoding import save
+from common.figures import save
+from common.photo_sets import cover_photos, flat, pack_photos
 from PIL import Image
-from second_look import cover_photos, flat, pack_photos
 
 from embedder import images, matching
 from embedder.datasets import Photos

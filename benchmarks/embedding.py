@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is im
 
 import numpy as np
 import tensorflow as tf
-from decoding import save
+from common.figures import save
 
 from catalog.demo import camera
 from catalog.demo.products import products

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from decoding import draw, save
+from common.drawn_photos import draw
+from common.figures import save
 
 from embedder import datasets, images
 from embedder.bundle import RELEASED

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.photo_sets import cover_photos
+
 from embedder import datasets, evaluation
 from embedder.bundle import BundleParts, load_bundle, write_bundle
 from embedder.datasets import Photos, split_references
@@ -53,9 +55,7 @@ def protocols(data: Path, left_out: set[str]) -> Iterator[tuple[str, Protocol]]:
         kept = {sku: paths for sku, paths in photos.items() if sku in left_out}
         for count in references:
             yield f"{name}, {len(kept)} left out, {count} ref.", Protocol(*split_references(kept, count), "")
-    packs = datasets.find_photos(data / "dvd-covers")
-    pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in packs.items()}
-    shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in packs.items()}
+    pictures, shots = cover_photos(data)
     yield "flat packs in clutter, 1 ref.", Protocol({**train, **pictures}, shots, "")
 
 

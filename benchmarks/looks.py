@@ -21,6 +21,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from common.photo_sets import cover_photos
 
 from catalog import products, transfer
 from catalog.catalog import Catalog
@@ -38,9 +39,7 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
     grocery = data / "grocery-store"
     train, val = (datasets.find_photos(grocery / part) for part in ("train", "val"))
     packs = datasets.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
-    covers = datasets.find_photos(data / "dvd-covers")
-    pictures = {sku: [path for path in paths if path.stem == "reference"] for sku, paths in covers.items()}
-    shots = {sku: [path for path in paths if path.stem != "reference"] for sku, paths in covers.items()}
+    pictures, shots = cover_photos(data)
     yield "groceries", train, val
     yield "packs, catalog picture", packs, {sku: paths for sku, paths in val.items() if sku in packs}
     yield "covers among groceries", {**pictures, **train}, shots

@@ -26,10 +26,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 
 import cv2
 import numpy as np
-from decoding import save
+from common.blas import blas_kernel
+from common.figures import save
+from common.photo_features import Side, open_with_words, read_side
+from common.photo_sets import cover_photos, flat
+from common.retrieval import enroll, shortlist
 from PIL import ImageOps
-from second_look import Side, blas_kernel, cover_photos, flat, open_with_words, read_side
-from verification import enroll, shortlist
 
 from catalog.gallery.edge import EdgeGallery
 from embedder import datasets, images

@@ -38,12 +38,11 @@ from typing import Any
 
 import faiss
 import numpy as np
-import scale_sql
-from decoding import save
+from common import product_list
+from common.figures import save
+from common.processes import alone, memory
 from qdrant_client import QdrantClient
 from qdrant_edge import Query, QueryRequest, SearchParams
-from second_look import alone
-from shortlist import memory
 
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.collection_schema import VECTOR_NAME
@@ -348,7 +347,7 @@ def show(figures: dict[str, Any], depth: int = 0) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="*", default=[PAPER], metavar="N", help="vectors (default: 47553)")
-    parser.add_argument("--products", type=int, default=scale_sql.PRODUCTS, metavar="N", help="in SQL")
+    parser.add_argument("--products", type=int, default=product_list.PRODUCTS, metavar="N", help="in SQL")
     parser.add_argument("--index-most", type=int, default=INDEX_MOST, metavar="N", help="build no graph above this")
     parser.add_argument("--no-sql", action="store_true", help="the gallery alone")
     options = parser.parse_args()
@@ -359,7 +358,7 @@ def main() -> None:
         show(figures)
         save("catalog", figures, part=f"gallery_{size}")
     if not options.no_sql:
-        save("catalog", scale_sql.run(options.products), part="sql")
+        save("catalog", product_list.run(options.products), part="sql")
 
 
 if __name__ == "__main__":

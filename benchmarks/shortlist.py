@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from decoding import interleaved, save
+from common.figures import save
+from common.photo_features import open_with_words, read_details
+from common.photo_sets import cover_photos, flat
+from common.processes import alone, memory
+from common.timing import interleaved
 from qdrant_client import QdrantClient
-from second_look import alone, cover_photos, flat, open_with_words, read_details
 
 from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
@@ -61,12 +64,6 @@ def drawn_points(real: Sequence[VisualWords], count: int) -> Iterator[GalleryPoi
     for at, vector in enumerate(unit(count, SEED)):
         words = real[at] if at < len(real) else mixed(*(real[place] for place in rng.integers(len(real), size=2)), rng)
         yield GalleryPoint(str(uuid.UUID(int=at)), vector, f"SKU-{at // 4}", f"product-{at // 4}", words)
-
-
-def memory(kind: str = "VmRSS") -> float:
-    """Of this process, MB (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(kind))
 
 
 def build(folder: Path, real: Sequence[VisualWords], count: int) -> dict[str, float]:

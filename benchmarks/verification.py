@@ -16,16 +16,18 @@ import os
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from decoding import save
-from second_look import Side, alone, blas_kernel, cover_photos, flat, kernels, open_with_words, read_side
+from common.blas import blas_kernel, kernels
+from common.figures import save
+from common.photo_features import Side, open_with_words, read_side
+from common.photo_sets import cover_photos, flat
+from common.processes import alone
+from common.retrieval import enroll, shortlist
 
-from catalog.gallery import GalleryPoint, collection_name
 from catalog.gallery.edge import EdgeGallery
 from embedder import datasets
 from embedder.bundle import RELEASED, RerankerWeights
@@ -37,21 +39,6 @@ FIRST = (5, reranker.BATCH)
 #: Inliers that might be called beyond doubt.
 SURE = (20, 30, 50)
 ROUNDS = 3
-GENERATION = collection_name("measured")
-
-
-def enroll(gallery: EdgeGallery, known: Side) -> None:
-    """Point n is the n-th of `known`."""
-    gallery.create(GENERATION, known.vectors.shape[1])
-    rows = enumerate(zip(known.skus, known.vectors, known.words, strict=True))
-    gallery.upsert(
-        GENERATION, [GalleryPoint(str(uuid.UUID(int=at)), vector, sku, sku, words) for at, (sku, vector, words) in rows]
-    )
-
-
-def shortlist(gallery: EdgeGallery, vector: Any, words: Any, limit: int = reranker.SHORTLIST) -> list[int]:
-    """Places in `known` of the candidates, the most promising first."""
-    return [uuid.UUID(hit.id).int for hit in gallery.shortlist(GENERATION, vector, words, limit)]
 
 
 def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds: int) -> dict[str, Any]:

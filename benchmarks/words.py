@@ -23,10 +23,15 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
 
 import numpy as np
-from decoding import kept, save
-from second_look import alone, blas_kernel, cover_photos, flat, read_details, recall, word_scores
+from common.blas import blas_kernel
+from common.figures import load, save
+from common.metrics import recall
+from common.photo_features import read_details
+from common.photo_sets import cover_photos, flat
+from common.processes import alone
 
 from embedder import datasets
+from embedder.calibration.calibrating_reranker import shared_words
 from embedder.matching import QUERY, REFERENCE, LocalFeatures, VisualWords, Vocabulary
 from embedder.matching.local_features import DetectorSettings
 from embedder.matching.vocabulary_learning import grouped, train_vocabulary
@@ -93,7 +98,7 @@ def assigned(assign: Assign, photos: Sequence[LocalFeatures]) -> tuple[list[Any]
 
 def measured() -> list[dict[str, Any]]:
     """The rows of earlier runs; those of the sizes that are measured now take the place of their own."""
-    rows: list[dict[str, Any]] = kept("second-look").get("vocabulary", {}).get("rows", [])
+    rows: list[dict[str, Any]] = load("second-look").get("vocabulary", {}).get("rows", [])
     return rows
 
 
@@ -130,7 +135,7 @@ def main() -> None:
             (of_known, ms), (of_asked, _) = assigned(assign, known), assigned(assign, asked)
             for name, counted in COUNTED.items():
                 references, queries = ([sparse(one, counted) for one in side] for side in (of_known, of_asked))
-                scores = word_scores(references, queries, size)
+                scores = shared_words(references, queries, size)
                 row = {
                     "words": size,
                     "assigned": way,

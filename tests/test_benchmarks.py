@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,19 @@ def test_it_is_imported_and_tells_its_options(path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parent)
     assert ran.returncode == 0, ran.stderr
     assert path.name in NO_OPTIONS or ran.stdout.startswith("usage:")
+
+
+def test_no_script_imports_another() -> None:
+    """What two of them need is in benchmarks/common/."""
+    scripts = {path.stem for path in FOLDER.glob("*.py")}
+    wrong = []
+    for path in sorted(FOLDER.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = {(node.module or "").split(".")[0]}
+            else:
+                continue
+            wrong += [f"{path.relative_to(FOLDER)} imports {name}" for name in sorted(names & scripts)]
+    assert wrong == []
