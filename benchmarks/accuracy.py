@@ -1,7 +1,7 @@
-"""Top-1 of a bundle on real photos, by what of a photo it sees: the whole alone, or the whole and its centre.
+"""Top-1 accuracy of a bundle on real photos, by view: the whole photo alone, or the whole and its centre.
 
-`.venv/bin/python benchmarks/accuracy.py DATA [BUNDLE]`. DATA holds grocery-store/ (train, val, iconic-images-and-
-descriptions), grozi-in-store/ and dvd-covers/, a folder a SKU; a set that is not there is left out.
+`.venv/bin/python benchmarks/accuracy.py DATA [BUNDLE]`. DATA contains grocery-store/ (train, val, iconic-images-and-
+descriptions), grozi-in-store/ and dvd-covers/, one folder per SKU; missing sets are skipped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from embedder.inference import Embedder
 
 
 def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
-    """(name, gallery, queries) of each set that is there."""
+    """(name, gallery, queries) of each set in DATA."""
     train: Photos = {}
     if (grocery := data / "grocery-store").is_dir():
         train, val = datasets.find_photos(grocery / "train"), datasets.find_photos(grocery / "val")

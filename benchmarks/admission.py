@@ -1,10 +1,11 @@
-"""What the check of a new photo says of ordinary photos, and of the same made worse.
+"""How often the checks on new photos flag ordinary photos, and degraded copies of them.
 
-`.venv/bin/python benchmarks/admission.py DATA`. DATA holds grocery-store/, grozi-in-store/, luma-apparel/ and
-dvd-covers/. Every photo is measured as it is. Every so manieth is made worse: darker and brighter in linear light, out
-of focus, moved, put through embedder/datasets/degradation.py. It is saved again, too, in four ways, which has to be
-found the same picture, while no two photos of a set are. Then each grocery photo is asked as a new product's: its
-vector against those of all other SKUs, by the bundle's thresholds. Writes docs/measurements-admission.json.
+`.venv/bin/python benchmarks/admission.py DATA`. DATA contains grocery-store/, grozi-in-store/, luma-apparel/ and
+dvd-covers/. Every photo is measured unchanged. A sample is degraded: darker and brighter in linear light, out of focus,
+motion-blurred, put through embedder/datasets/degradation.py. It is also saved again in four ways: each copy must be
+recognized as a near-duplicate, while no two different photos of a set may be. Then each grocery photo is treated as a
+new product's: its vector is compared with those of all other SKUs, with the bundle's thresholds. Writes
+docs/measurements-admission.json.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from embedder.images import quality
 from embedder.inference import Embedder
 from embedder.matching import near_duplicates
 
-#: Of the groceries every so manieth photo is made worse.
+#: One photo in so many of a set is degraded.
 EVERY = 8
 GAMMA = 2.2
 SAVED = {
@@ -48,13 +49,13 @@ def shrunk(picture: Image.Image) -> Image.Image:
 
 
 def exposed(stops: float) -> Callable[[Image.Image], Image.Image]:
-    """In linear light, so many stops more or less of it."""
+    """Change the exposure by so many stops, in linear light."""
     table = [min(255, round(255 * min(1.0, (level / 255) ** GAMMA * 2**stops) ** (1 / GAMMA))) for level in range(256)]
     return lambda picture: picture.point(table * 3)
 
 
 def moved(pixels: int, degrees: float) -> Callable[[Image.Image], Image.Image]:
-    """A hand that moved by so many pixels of the picture at SIDE."""
+    """Motion blur of so many pixels, in the picture at SIDE."""
     kernel = np.zeros((pixels, pixels), np.float32)
     kernel[pixels // 2] = 1
     turn = cv2.getRotationMatrix2D((pixels // 2, pixels // 2), degrees, 1)
@@ -79,7 +80,7 @@ WORSE: dict[str, tuple[str, Callable[[Image.Image], Image.Image]]] = {
 
 
 def of_set(paths: Sequence[Path]) -> dict[str, Any]:
-    """Which share of photos each fault is found in, as they are."""
+    """The share of unchanged photos in which each fault is found."""
     found: Counter[str] = Counter()
     flagged = 0
     for path in paths:
@@ -92,7 +93,7 @@ def of_set(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def of_worse(paths: Sequence[Path]) -> dict[str, float]:
-    """Of photos that nothing speaks against, the share in which the fault is found that was made."""
+    """Of photos without a warning, the share in which the added fault is found after degradation."""
     hits: Counter[str] = Counter()
     asked = 0
     for path in paths:
@@ -117,7 +118,7 @@ def saved_again(data: bytes, share: float, jpeg: int) -> bytes:
 
 
 def of_saved(paths: Sequence[Path]) -> dict[str, float]:
-    """The share of photos that are found the same picture when they are saved again."""
+    """The share of photos that are recognized as the same picture after being saved again."""
     hits: Counter[str] = Counter()
     for path in paths:
         data = path.read_bytes()
@@ -130,7 +131,7 @@ def of_saved(paths: Sequence[Path]) -> dict[str, float]:
 
 
 def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
-    """How many pairs of different photos are found the same picture: by their cells, then by their details, too."""
+    """How many pairs of different photos are taken for the same picture: by color grid, then by local features, too."""
     cells = np.stack([matching.color_grid_of_photo(path.read_bytes()) for path in paths])
     flat = cells.reshape(len(cells), -1)
     by_cells, both = 0, 0
@@ -145,7 +146,7 @@ def of_pairs(paths: Sequence[Path]) -> dict[str, int]:
 
 
 def of_close(skus: Sequence[str], paths: Sequence[Path]) -> dict[str, float]:
-    """The share of photos that would be matched with another SKU, when their own has no photo yet, and when it has."""
+    """The share of photos that would be matched with another SKU: as its SKU's first photos, and as further photos."""
     embedder = Embedder.open(RELEASED)
     vectors = np.stack(list(embedder.map(lambda path: embedder.embed_bytes(path.read_bytes()), paths)))
     limits = embedder.bundle.thresholds

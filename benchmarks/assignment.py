@@ -1,13 +1,13 @@
-"""Descriptors to visual words: CPU milliseconds a photo on one core, by the size of the vocabulary and the way.
+"""Assigning descriptors to visual words: CPU milliseconds per photo on one core, by vocabulary size and method.
 
 `.venv/bin/python benchmarks/assignment.py [--data DIR]`. 400 descriptors against 8,192, 16,384 and 32,768 words. The
-centres are random: time does not depend on them, but what the ways that are not exact find does; with `--data` (photos)
-descriptors and centres are those of real photos, and the share that gets the exact word is worth reading. Ways: the one
-that serves (Vocabulary.assign: the words of the nearest groups); every word, in chunks of descriptors; one that has the
-centres' lengths as a row of the matrix; half the dimensions (PCA of the centres); and as peers OpenCV's k-d trees
-(FLANN) and faiss. Needs faiss (extra `train`). All of it once as
-OpenBLAS chooses its kernel, and once by one that this processor has (OPENBLAS_CORETYPE): an OpenBLAS that is older than
-the processor may choose one of 2004. Writes part `assignment` of docs/measurements-second-look.json.
+centres are random: they do not affect the time, but they do affect what the approximate methods find. With `--data`
+(photos) descriptors and centres come from real photos, and the share that is assigned to the exact nearest word is
+meaningful. Methods: the one in use (Vocabulary.assign: the words of the nearest groups); every word, in chunks of
+descriptors; one with the centres' lengths as a row of the matrix; half the dimensions (PCA of the centres); and as
+peers OpenCV's k-d trees (FLANN) and faiss. Needs faiss (extra `train`). Everything is measured twice: with the kernel
+that OpenBLAS chooses, and with one that this processor supports (OPENBLAS_CORETYPE), since an OpenBLAS that is older
+than the processor may choose a kernel of 2004. Writes part `assignment` of docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ Assign = Callable[[Any], Any]
 
 
 def drawn(count: int, seed: int) -> Any:
-    """Random RootSIFT, uint8 [count, 128]: the square root of shares, as bytes."""
+    """Random RootSIFT descriptors, uint8 [count, 128]: square roots of normalized histograms, as bytes."""
     shares = np.random.default_rng(seed).gamma(0.5, size=(count, DIM))
     return np.minimum(np.sqrt(shares / shares.sum(axis=1, keepdims=True)) * UNIT, 255).round().astype(np.uint8)
 
 
 def real(data: Path, count: int) -> Any:
-    """Descriptors of photos, uint8 [at least count, 128], mixed."""
+    """Shuffled descriptors of photos, uint8 [at least count, 128]."""
     paths = flat(datasets.find_photos(data))[1]
     order = np.random.default_rng(SEED).permutation(len(paths))
     found = read_details([paths[place] for place in order[: 2 * count // COUNT]], REFERENCE)
@@ -61,7 +61,7 @@ def real(data: Path, count: int) -> Any:
 
 
 def in_chunks(centres: Any, chunk: int) -> Assign:
-    """Every word compared, so many descriptors at a time."""
+    """Compare with every word, `chunk` descriptors at a time."""
     columns = np.ascontiguousarray(centres.T, np.float32)
     half = 0.5 * (columns**2).sum(axis=0)
 
@@ -73,7 +73,7 @@ def in_chunks(centres: Any, chunk: int) -> Assign:
 
 
 def folded(centres: Any, chunk: int = 64) -> Assign:
-    """|x - c|^2 is least where x c - |c|^2 / 2 is most: one product, of descriptors with a one at their end."""
+    """|x - c|^2 is smallest where x c - |c|^2 / 2 is largest: one product, with a one appended to each descriptor."""
     columns = np.ascontiguousarray(centres.T, np.float32)
     matrix = np.vstack([columns, -0.5 * (columns**2).sum(axis=0)])
 
@@ -138,7 +138,7 @@ def measure(data: Path | None, sizes: list[int], rounds: int) -> list[dict[str, 
         agree = {name: float(np.mean(call(asked) == exact)) for name, call in calls.items()}
         timed = {name: lambda c=call: c(asked) for name, call in calls.items()}
         for name, taken in interleaved(timed, rounds, time.thread_time).items():
-            # Of drawn descriptors, none of which has a near word, it would say nothing.
+            # Meaningless for random descriptors, none of which has a near word.
             same = {"same_word": round(agree[name], 3)} if data else {}
             rows.append({"kernel": blas_kernel(), "words": size, "way": name, "ms": round(taken, 2), **same})
     return rows
@@ -146,7 +146,7 @@ def measure(data: Path | None, sizes: list[int], rounds: int) -> list[dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="photos, whose descriptors are asked and are the centres")
+    parser.add_argument("--data", type=Path, help="photos whose descriptors are the queries and the centres")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Barcodes on photos: read by this project's looks, and by zxing-cpp alone on the very same pixels.
+"""Reading barcodes on photos: this project's reader, and zxing-cpp alone on the same pixels.
 
-`.venv/bin/python benchmarks/barcodes.py [--photos DIR] [--count N]`. EAN-13 of random numbers are drawn at random
-angles onto frames of shapes, blurred by a third of a narrow bar and kept as JPEG; `bar` is the width of a narrow bar in
-pixels of the frame. What is read that is not there counts as wrong. Milliseconds are of CPU time on one thread, the
+`.venv/bin/python benchmarks/barcodes.py [--photos DIR] [--count N]`. Random EAN-13 numbers are drawn at random angles
+onto frames with shapes, blurred by a third of a narrow bar and saved as JPEG; `bar` is the width of a narrow bar in
+pixels of the frame. A number that is read but not there counts as wrong. Milliseconds are CPU time on one thread, the
 median.
 """
 
@@ -39,7 +39,7 @@ SEED = 7
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], bar: float, quality: int) -> tuple[str, bytes]:
-    """A number of 14 digits, and a JPEG with its barcode somewhere on it."""
+    """A number of 14 digits, and a JPEG with its barcode at a random place."""
     digits = "".join(map(str, rng.integers(0, 10, 12)))
     number = digits + str(gtin.check_digit(digits))
     frame = Image.new("RGB", size, tuple(map(int, rng.integers(0, 256, 3))))
@@ -61,7 +61,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], bar: float, quality: i
 
 
 def alone(picture: Image.Image) -> list[str]:
-    """What zxing-cpp reads by itself."""
+    """What zxing-cpp alone reads."""
     found = zxingcpp.read_barcodes(picture.convert("L"), formats=FORMATS)
     return [gtin.parse_gtin(each.text) for each in found]
 
@@ -71,7 +71,7 @@ def ours(picture: Image.Image) -> list[str]:
 
 
 def measure(photos: list[tuple[str, bytes]]) -> str:
-    """One line: size that was read, decoding, and for each reader right, wrong, milliseconds."""
+    """One row: the size that was read, decoding, and for each reader correct, wrong, milliseconds."""
     decoding: list[float] = []
     taken: dict[str, list[float]] = {"ours": [], "alone": []}
     right, wrong = dict.fromkeys(taken, 0), dict.fromkeys(taken, 0)
@@ -94,8 +94,8 @@ def measure(photos: list[tuple[str, bytes]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="real photos without barcodes, too")
-    parser.add_argument("--count", type=int, default=30, help="photos of a trial (default: 30)")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="also measure real photos without barcodes")
+    parser.add_argument("--count", type=int, default=30, help="photos per row (default: 30)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     print(f"{options.count} photos a trial; decoding in ms; this project's reader | zxing-cpp alone")

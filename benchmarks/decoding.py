@@ -1,9 +1,9 @@
-"""A phone's photo to the network's input: a JPEG decoded at its own smaller scale against one decoded in full.
+"""From a phone's photo to the network's input: JPEG decoding at a reduced scale, compared with a full decode.
 
-`.venv/bin/python benchmarks/decoding.py [--photos DIR] [--data DIR]`. Photos of 12 megapixels are drawn in the run,
-with little, usual and much grain: the bytes of a photo decide how long its entropy decoding takes, which no scale can
-skip. Both ways must lead to the same vector (cosine), and with `--data` (a folder a SKU) to the same SKU first. Writes
-docs/measurements-decoding.json.
+`.venv/bin/python benchmarks/decoding.py [--photos DIR] [--data DIR]`. Photos of 12 megapixels are generated during the
+run, with low, normal and high grain: the size of a file decides how long its entropy decoding takes, which a reduced
+scale can't shorten. Both decodes must lead to the same vector (cosine), and with `--data` (one folder per SKU) to the
+same SKU at rank 1. Writes docs/measurements-decoding.json.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from embedder.bundle import RELEASED
 from embedder.inference import Embedder, Vectors
 
 GOAL, GOAL_COSINE = 4.0, 0.995
-#: A phone's 12 megapixels.
+#: 12 megapixels, as a phone takes them.
 SIZE = (4000, 3000)
-#: Grain of the drawn photos, in grey levels.
+#: Grain of the generated photos, in grey levels.
 GRAIN = {"little grain": 2.0, "usual grain": 8.0, "much grain": 16.0}
 ROUNDS = 15
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> Vectors:
-    """As Embedder.embed_bytes does it, of a picture that is decoded already."""
+    """Like Embedder.embed_bytes, for a picture that is already decoded."""
     size = embedder.bundle.size
     mean = embedder.embed([images.view(picture, size, name) for name in embedder.bundle.views]).mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 
 def measure(embedder: Embedder, name: str, data: bytes) -> dict[str, Any]:
-    """One photo, both ways."""
+    """One photo, decoded both ways."""
     size = embedder.bundle.size
     full, small = images.decode(data), images.decode(data, want=size)
     times = interleaved(
@@ -65,7 +65,7 @@ def measure(embedder: Embedder, name: str, data: bytes) -> dict[str, Any]:
 
 
 def enlarged(data: bytes) -> bytes:
-    """A photo as a phone would have taken it: 12 megapixels at least. Smaller ones would be decoded in full anyway."""
+    """Scale a photo up to 12 megapixels, as from a phone. A smaller one would be decoded in full anyway."""
     picture = images.decode(data)
     grow = (SIZE[0] * SIZE[1] / (picture.width * picture.height)) ** 0.5
     if grow <= 1:
@@ -74,7 +74,7 @@ def enlarged(data: bytes) -> bytes:
 
 
 def decisions(embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
-    """Is the SKU of the nearest other photo the same, whichever way the photo was decoded?"""
+    """Whether the nearest other photo has the same SKU with both decodes."""
     owner = {path: sku for sku, paths in datasets.find_photos(folder).items() for path in paths}
     paths = list(owner)
     gallery = np.stack([vector for _, vector in embedder.embed_files(paths)])
@@ -96,9 +96,11 @@ def decisions(embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="JPEGs of a phone instead of the drawn ones")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="photos, a folder a SKU: is the same SKU first?")
-    parser.add_argument("--limit", type=int, default=60, help="how many photos of DATA are asked for (default: 60)")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="a phone's JPEGs instead of generated ones")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="photos, one folder per SKU: also compare the SKU at rank 1"
+    )
+    parser.add_argument("--limit", type=int, default=60, help="how many photos of DATA are queries (default: 60)")
     options = parser.parse_args()
     embedder = Embedder.open(RELEASED)
     if options.photos:

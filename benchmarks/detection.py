@@ -1,12 +1,12 @@
-"""Details of a photo found in other ways: how long each takes, and what it costs in recognized covers.
+"""Other ways to extract local features: how long each takes, and how many covers are recognized with it.
 
-`.venv/bin/python benchmarks/detection.py DATA [--ways NAME ...]`. DATA holds dvd-covers/ and grocery-store/. For each
-way: milliseconds of one core to find the details in a photo that is decoded already; how many of the photos of covers
-by four cameras have the right one first of 40 catalog pictures, by inliers (verify.py); and the same of the packaged
-groceries (val photos, 31 catalog pictures). References are looked at in the same way, but in a picture smaller by as
-much as details.REFERENCE is than details.QUERY, and with as many keypoints at most. All ways give points in the pixels
-of these two, so that verification judges them alike. OpenCV's SIFT always doubles its picture first and has no
-parameter for that: a picture of half the side is what comes nearest to no doubling. Writes part `detection` of
+`.venv/bin/python benchmarks/detection.py DATA [--ways NAME ...]`. DATA contains dvd-covers/ and grocery-store/. For
+each way: milliseconds of one core to extract the local features of a decoded photo; the share of cover photos (four
+cameras) whose right catalog picture of 40 has the most inliers (verification.py); and the same for the packaged
+groceries (val photos, 31 catalog pictures). References are processed in the same way, but their picture is smaller by
+the ratio of local_features.REFERENCE to local_features.QUERY, with the same limit of keypoints. All ways give points in
+the pixels of these two settings, so that verification treats them alike. OpenCV's SIFT always doubles its picture first
+and has no parameter for that: a picture of half the side comes closest to no doubling. Writes part `detection` of
 docs/measurements-second-look.json.
 """
 
@@ -35,16 +35,17 @@ from embedder.matching.local_features import CONTRAST, LAYERS, STEP
 GOAL_MS = 25
 SIGMA = 1.6
 ROUNDS = 5
-#: Photos of covers by which is timed.
+#: Photos of covers that are timed.
 TIMED = 60
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a query is looked at. `side`: longer side of the picture in which keypoints are found. `described`: of that
-    in which SIFT describes them, without doubling it (None: found and described in one go). `known`: the side of
-    references (None: see above). `unit`: the side in whose pixels points are given. The rest is SIFT.create's, but the
-    detector.
+    """How local features are extracted from a query.
+
+    `side`: longer side of the picture in which keypoints are detected. `described`: longer side of the picture in which
+    SIFT describes them, without doubling it (None: detected and described in one step). `known`: the side of references
+    (None: see above). `unit`: the side in whose pixels points are given. The rest, except `detector`, is SIFT.create's.
     """
 
     side: int = QUERY.side
@@ -60,7 +61,7 @@ class Way:
 
     @property
     def want(self) -> int:
-        """The longer side that a photo is to be decoded for."""
+        """The longer side to decode a photo for."""
         return max(self.side, self.described or 0)
 
     @property
@@ -108,13 +109,13 @@ WAYS = {
     "found by ORB in 480": Way(side=480, described=480, detector="ORB"),
     "found by AKAZE in 480": Way(side=480, described=480, detector="AKAZE"),
 }
-#: What of a detector's diameter is SIFT's: ORB's patch of 31 pixels is as wide as the 4 x 4 histograms of a SIFT
-#: keypoint of a sixth of it; AKAZE gives three times sigma where SIFT gives two.
+#: SIFT's diameter as a fraction of another detector's: ORB's patch of 31 pixels is as wide as the 4 x 4 histograms of a
+#: SIFT keypoint of a sixth of it; AKAZE gives three times sigma where SIFT gives two.
 SIZES = {"ORB": 1 / 6, "AKAZE": 2 / 3}
 
 
 def shrink(picture: Image.Image, side: int) -> Any:
-    """As details.find does it, to another side."""
+    """As local_features.detect scales a photo, to another side."""
     scale = min(1.0, side / max(picture.size))
     size = tuple(max(1, round(edge * scale)) for edge in picture.size)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
@@ -152,8 +153,10 @@ def detect(grey: Any, way: Way) -> Sequence[Any]:
 
 
 def moved(point: Any, grow: float, way: Way) -> Any:
-    """A keypoint in a picture `grow` times as wide, with the octave and layer that SIFT describes it in: none below 0,
-    which would double the picture."""
+    """A keypoint in a picture `grow` times as wide, with the octave and layer for SIFT's description.
+
+    No octave below 0, which would double the picture.
+    """
     size = point.size * grow * SIZES.get(way.detector, 1)
     place = max(0.0, np.log2(size / 2 / way.sigma))
     octave = int(place)
@@ -164,7 +167,7 @@ def moved(point: Any, grow: float, way: Way) -> Any:
 
 
 def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
-    """Share of the asked photos whose own SKU has the most inliers; with inliers of the right one and of others."""
+    """Top-1 accuracy of the queries by inliers, with the inliers of the right SKU and of the others."""
 
     def found(path: Path, way: Way) -> LocalFeatures:
         return find(images.decode(path.read_bytes(), want=way.want), way)
@@ -178,7 +181,7 @@ def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
             right.append(max(inliers for own, inliers in by_sku if own))
             wrong.append(max((inliers for own, inliers in by_sku if not own), default=0))
             ahead = {name for (name, _), match in zip(references, matches, strict=True) if match.inliers >= right[-1]}
-            # Look-alikes that tie for the first place share it; without an inlier nothing is found.
+            # SKUs that tie for rank 1 share it; without an inlier nothing is found.
             hits.append(1 / len(ahead) if right[-1] >= max(wrong[-1], 1) else 0)
     return {
         "photos": len(hits),
@@ -189,7 +192,7 @@ def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
 
 
 def milliseconds(ways: dict[str, Way], photos: Sequence[bytes], rounds: int) -> dict[str, float]:
-    """Median CPU milliseconds a photo, decoded before as the way wants it; the ways take turns."""
+    """Median CPU milliseconds per photo, decoded beforehand at the size each way needs; the ways alternate."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for raw in photos:
         pictures = {way.want: images.decode(raw, want=way.want) for way in ways.values()}
@@ -202,7 +205,7 @@ def milliseconds(ways: dict[str, Way], photos: Sequence[bytes], rounds: int) -> 
 
 
 def is_same(raw: bytes) -> bool:
-    """Whether AS_IT_IS finds in a photo what embedder/matching/local_features.py does."""
+    """Whether AS_IT_IS extracts the same as embedder/matching/local_features.py."""
     looks = ((Way(), QUERY), (Way().of_references, REFERENCE))
     pairs = [(find(images.decode(raw, want=way.want), way), matching.extract(raw, sight)) for way, sight in looks]
     return all(
@@ -215,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="NAME", help="(default: all)")
-    parser.add_argument("--limit", type=int, default=None, help="so many SKUs of each set, for a trial")
+    parser.add_argument("--limit", type=int, default=None, help="use only so many SKUs of each set, for a trial")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of the timing (default: {ROUNDS})")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -227,7 +230,7 @@ def main() -> None:
     paths = [path for side in sets["covers"] for path in flat(side)[1]]
     photos = [path.read_bytes() for path in paths[:: max(1, len(paths) // TIMED)]]
     if not all(is_same(raw) for raw in photos[:3]):
-        sys.exit(f"{AS_IT_IS!r} is not what local_features.py does: what is measured here would say nothing of it.")
+        sys.exit(f"{AS_IT_IS!r} differs from local_features.py: the measurements would not apply to it.")
     times = milliseconds(ways, photos, options.rounds)
     print(f"side {QUERY.side}, {len(photos)} photos timed; goal: {GOAL_MS} ms")
     print(f"{'way':32} {'ms':>6} {'faster':>7} " + " ".join(f"{name + ' first':>14} inliers wrong" for name in sets))

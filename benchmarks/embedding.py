@@ -1,7 +1,7 @@
-"""Photos embedded by LiteRT, as they are served, against `tf.function` and `keras.predict` on the same weights.
+"""Embedding with LiteRT, as in serving, compared with `tf.function` and `keras.predict` on the same weights.
 
 `.venv/bin/python benchmarks/embedding.py [--backbone NAME --weights PATH]`. Speed does not depend on the values of the
-weights, so they are random unless a file is named. All three must give the same vectors before anything is timed.
+weights, so they are random unless a file is given. All three must give the same vectors before anything is timed.
 Needs TensorFlow (extra `train`). Writes docs/measurements-embedding.json.
 """
 
@@ -36,7 +36,7 @@ from embedder.networks.backbones import BACKBONES, build_backbone
 from embedder.networks.embedding_network import build_embedder
 from embedder.training import export
 
-#: How many times faster LiteRT is to be, at one photo.
+#: How many times faster LiteRT should be, with one photo.
 GOALS = {"tf.function": 4.0, "keras.predict": 15.0}
 #: The network of the paper, and the one that is released.
 DEFAULT = ["mobilenetv3large", "efficientnetlite0"]
@@ -48,8 +48,10 @@ ROUNDS = {1: (12, 4), BATCH: (5, 1)}
 
 
 def build(name: str, weights: str, photos: Any) -> Any:
-    """The network. With random weights its batch norm takes the statistics of the photos: without them every photo's
-    vector would be about the same, and the comparison of vectors would say nothing."""
+    """The network. With random weights its batch norm takes the statistics of the photos.
+
+    Without them every photo would get about the same vector, and comparing vectors would be meaningless.
+    """
     tf.keras.utils.set_random_seed(7)
     network = build_embedder(build_backbone(name, weights), "pooled", DIM)
     if weights == "none":
@@ -68,8 +70,11 @@ def traced(network: Any, batch: int, size: int) -> Any:
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], rounds: int, times: int) -> dict[str, float]:
-    """Median milliseconds of each call; they take turns. The first call of a turn is not counted: it pays for the
-    caches that the one before has filled, and for its threads that are still spinning."""
+    """Median milliseconds of each call; the calls alternate.
+
+    The first call of each turn is not counted: it pays for the caches that the previous call has filled, and for that
+    call's threads, which are still spinning.
+    """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -82,7 +87,7 @@ def interleaved(calls: dict[str, Callable[[], Any]], rounds: int, times: int) ->
 
 
 def compare(name: str, network: Any, embedder: Embedder, photos: Any) -> Iterator[dict[str, Any]]:
-    """One photo, then a batch: uint8 [BATCH, size, size, 3]."""
+    """Rows for one photo, then for a batch: uint8 [BATCH, size, size, 3]."""
     size = embedder.bundle.size
     for count in (1, BATCH):
         # Keras gets floats, as it wants them; the other two get the bytes and cast them themselves.

@@ -1,8 +1,8 @@
-"""A gallery embedded from disk (read, decoded, resized, both views) against the network alone on the same cores.
+"""Embedding a gallery from disk (read, decode, resize, both views), compared with the network alone on the same cores.
 
-`.venv/bin/python benchmarks/gallery.py [--data DIR]`. Photos of one megapixel are drawn into a temporary folder unless
-DATA names real ones. The network alone sees the same views, decoded before. Where all cores are busy decoding cannot
-hide behind the network: the CPU time of either says what share can be reached at all. Writes
+`.venv/bin/python benchmarks/gallery.py [--data DIR]`. Photos of one megapixel are generated in a temporary folder
+unless DATA names real ones. The network alone gets the same views, decoded beforehand. When all cores are busy,
+decoding can't be hidden behind the network: the CPU time of both shows what share is possible at all. Writes
 docs/measurements-gallery.json.
 """
 
@@ -31,7 +31,7 @@ ROUNDS = 7
 
 
 def measure(calls: dict[str, Callable[[], Any]], photos: int) -> dict[str, dict[str, float]]:
-    """Photos a second, and milliseconds of CPU a photo, of each call; medians of rounds in which they take turns."""
+    """Photos per second and CPU milliseconds per photo of each call; medians of alternating rounds."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
@@ -78,7 +78,7 @@ def compare(embedder: Embedder, paths: list[Path]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help="real photos instead of drawn ones")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="real photos instead of generated ones")
     parser.add_argument("--limit", type=int, default=300, help="how many photos of DATA (default: 300)")
     options = parser.parse_args()
     embedder = Embedder.open(RELEASED)

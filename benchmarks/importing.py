@@ -1,11 +1,11 @@
-"""Photos a second of `catalog import`, of its check, and of a run again.
+"""Photos per second of `catalog import`, of its validation, and of a repeated import.
 
 `.venv/bin/python benchmarks/importing.py DIR [--most 4]`
 
-Of each SKU in DIR at most so many photos are imported into an empty catalog (SQLite, Edge), by the command in a process
-of its own: with OpenBLAS as it comes where it does not know the processor, then told what embedder.openblas says; then
-again, when all are there. Seconds of the clock, and of the processor (which other programs disturb less). Last, what
-the check of a photo costs, and the look at it.
+From each SKU in DIR at most so many photos are imported into an empty catalog (SQLite, Edge), by the command in its own
+process: first with OpenBLAS as it is on a processor that it does not know, then as embedder.openblas configures it,
+then again, when all photos are already imported. Wall-clock and CPU seconds (which other programs disturb less). Last,
+the cost of validating a photo, and of extracting its features.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How bundles recognize products that no training saw: SKUs left out, enrolled by a few photos, asked by the rest.
+"""How bundles recognize held-out products: SKUs that no training saw, enrolled with a few photos each.
 
 `.venv/bin/python benchmarks/left_out.py DATA --left-out BUNDLE [--start NETWORK=ARRAYS.npz] BUNDLE...`
 
-DATA holds grocery-store/ (train, val), grozi-in-store/, luma-apparel/ and dvd-covers/. The SKUs are those that the
-training of `--left-out BUNDLE` left out of each set, alone in the gallery; the flat packs of dvd-covers stand beside
-the grocery gallery, one catalog picture each. `--start` measures an untrained start beside the bundles: the frozen
-network, pooled, its features projected as a training starts out. A line a bundle and set, JSON with --json.
+DATA contains grocery-store/ (train, val), grozi-in-store/, luma-apparel/ and dvd-covers/. The SKUs are those that the
+training of `--left-out BUNDLE` held out of each set, alone in the gallery; the flat packs of dvd-covers are added to
+the grocery gallery, one catalog picture each. `--start` also measures initial weights without training: the frozen
+network, pooled, with the projected features that a training starts with. One line per bundle and set, JSON with --json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from embedder.inference import Embedder
 
 
 def frozen(start: str, size: int, dim: int, folder: Path) -> Path:
-    """NETWORK=ARRAYS.npz -> a bundle of the untrained start."""
+    """NETWORK=ARRAYS.npz -> a bundle of the initial weights."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from embedder.networks import backbones, embedding_network
     from embedder.training import export
@@ -42,7 +42,7 @@ def frozen(start: str, size: int, dim: int, folder: Path) -> Path:
 
 
 def protocols(data: Path, left_out: set[str]) -> Iterator[tuple[str, Protocol]]:
-    """(name, protocol) of each set: SKUs left out by few references, val against train, flat packs among clutter."""
+    """(name, protocol) of each set: held-out SKUs with few references, val against train, flat packs among clutter."""
     train, val = (datasets.find_photos(data / "grocery-store" / part) for part in ("train", "val"))
     yield "grocery val, 81 SKUs", Protocol(train, val, "")
     both: Photos = {sku: train.get(sku, []) + val.get(sku, []) for sku in {**train, **val}}
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("bundles", type=Path, nargs="*")
-    parser.add_argument("--left-out", type=Path, required=True, help="the bundle whose training left the SKUs out")
+    parser.add_argument("--left-out", type=Path, required=True, help="the bundle whose training held the SKUs out")
     parser.add_argument("--start", action="append", default=[], help="NETWORK=ARRAYS.npz, measured frozen")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

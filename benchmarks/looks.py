@@ -1,12 +1,12 @@
-"""What the second look changes: the same photos asked of a real catalog by the first look alone, and by both.
+"""What the second look changes: the same queries to a real catalog with the first look alone, and with both.
 
 `.venv/bin/python benchmarks/looks.py DATA [--bundle BUNDLE] [--sets NAME,..] [--most 300]`
 
-DATA holds grocery-store/, dvd-covers/, grozi-in-store/ and luma-apparel/. Of each set the references are enrolled in a
-catalog of its own (SQLite, Edge), and at most so many photos ask, drawn by a seed, once with CATALOG_SECOND_LOOK=off
-and once with auto; then every second SKU is retired, and its photos ask again as an unknown product's. A Markdown
-table: first (the first match is right, whatever the decision), matched and right, wrong among the matched, unknown
-accepted, milliseconds (median, 95 %).
+DATA contains grocery-store/, dvd-covers/, grozi-in-store/ and luma-apparel/. For each set the references are enrolled
+in its own catalog (SQLite, Edge). At most so many photos are queries, drawn with a seed, once with
+CATALOG_SECOND_LOOK=off and once with auto. Then every second SKU is retired, and its photos are queried again as an
+unknown product's. Prints a Markdown table: first (the first match is right, whatever the decision), matched correctly,
+wrong among the matches, unknown accepted, milliseconds (median, p95).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Asked = list[tuple[str, Path]]
 
 
 def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
-    """(name, references, photos that ask)."""
+    """(name, references, queries)."""
     grocery = data / "grocery-store"
     train, val = (datasets.find_photos(grocery / part) for part in ("train", "val"))
     packs = datasets.find_photos(grocery / "iconic-images-and-descriptions" / "Packages")
@@ -52,7 +52,7 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
 
 
 def ask(catalog: Catalog, asked: Asked, mode: str) -> tuple[list[tuple[str, bool]], list[float]]:
-    """(decision, whether the first is right) of each photo, and milliseconds."""
+    """(decision, whether the first match is right) of each query, and milliseconds."""
     catalog.settings = dataclasses.replace(catalog.settings, second_look=mode)
     answers, times = [], []
     for sku, path in asked:
@@ -93,9 +93,9 @@ def measure(name: str, known: Photos, queries: Photos, bundle: str | None, most:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--bundle", help="the released one when not given")
-    parser.add_argument("--sets", help="only sets whose name begins so, with commas between")
-    parser.add_argument("--most", type=int, default=300, help="photos of a set that ask")
+    parser.add_argument("--bundle", help="(default: the released one)")
+    parser.add_argument("--sets", help="only sets whose names begin with these, separated by commas")
+    parser.add_argument("--most", type=int, default=300, help="queries of a set, at most")
     options = parser.parse_args()
     print(
         "| set | references | photos | second look | first | matched, right | wrong of matched "

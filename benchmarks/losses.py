@@ -1,10 +1,10 @@
-"""The losses under one budget: what each brings on SKUs that were trained on, and on SKUs that were not.
+"""Losses compared with one budget: accuracy on SKUs that were trained on, and on held-out SKUs.
 
 `.venv/bin/python benchmarks/losses.py DATA --weights ARRAYS.npz [--out FOLDER] [--schedule 96:6]`
 
-DATA holds grocery-store/ (train, val). 16 SKUs are left out of every training, by the seed. Same network
+DATA contains grocery-store/ (train, val). 16 SKUs are held out of every training, chosen with the seed. Same network
 (EfficientNet-Lite0), same batches, same steps; only the loss differs. Prints a Markdown table. Each training has its
-work folder below --out: killed, the same command goes on, and what is trained already is only measured.
+work folder below --out: after a kill, the same command resumes, and finished trainings are only evaluated.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The second look against the plain way: every reference matched by OpenCV's FLANN, by the number of references.
+"""The second look compared with the baseline, matching every reference with OpenCV's FLANN, by number of references.
 
-`.venv/bin/python benchmarks/plain.py DATA [BUNDLE] [--sizes N:QUERIES ...] [--cache DIR]`. DATA holds dvd-covers/,
-grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. References are the catalog pictures of the
-covers, then photos of the other sets, then the same photos mirrored (SIFT takes a mirrored print for another). Queries
-are photos of covers, evenly drawn. Both begin with a query's details and vector and answer the reference that has the
-most inliers. The plain way matches the query with each reference: k-d trees, ratio test, estimateAffine2D, by the
-parameters of verify.py. The second look: words, shortlist of the embedded gallery, the candidates' details read from
-files, verify_many. Both share references between two threads, and have one within a product of matrices. Writes part
-`plain` of docs/measurements-second-look.json.
+`.venv/bin/python benchmarks/plain.py DATA [BUNDLE] [--sizes N:QUERIES ...] [--cache DIR]`. DATA contains dvd-covers/,
+grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. The references are the catalog pictures of
+the covers, then photos of the other sets, then the same photos mirrored (to SIFT a mirrored print is a different one).
+The queries are an even sample of the cover photos. Both methods start from a query's local features and vector, and
+answer with the reference that has the most inliers. The baseline matches the query with each reference: k-d trees,
+ratio test, estimateAffine2D, with the parameters of verification.py. The second look: words, shortlist of the embedded
+gallery, the candidates' local features read from files, verify_many. Both divide the references between two threads,
+and use one thread within a matrix product. Writes part `plain` of docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from embedder.bundle import RELEASED
 from embedder.matching import QUERY, REFERENCE, LocalFeatures, Vocabulary, from_bytes, reranker, to_bytes, verify_many
 from embedder.matching.verification import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES
 
-#: How many times faster at the most references, and how far its top-1 may be from the plain way's.
+#: How many times faster with the most references, and how far its top-1 may differ from the baseline's.
 GOAL, GOAL_TOP1 = 50, 0.02
 SIZES = {100: 40, 1000: 40, 10_000: 6}
 
@@ -61,7 +61,7 @@ def flann_inliers(query: LocalFeatures, reference: LocalFeatures) -> int:
 
 
 def plainly(asked: LocalFeatures, references: Sequence[LocalFeatures]) -> int:
-    """The place of the reference with the most inliers."""
+    """The index of the reference with the most inliers."""
     with ThreadPoolExecutor(reranker.THREADS) as pool:
         return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
 
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
     sizes = [f"{size}:{queries}" for size, queries in SIZES.items()]
     parser.add_argument("--sizes", nargs="+", default=sizes, metavar="REFERENCES:QUERIES", help=f"(default: {sizes})")
-    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    parser.add_argument("--cache", type=Path, help="keep the photos' local features in this folder")
     options = parser.parse_args()
     sizes = {int(size): int(queries) for size, _, queries in (one.partition(":") for one in options.sizes)}
     embedder, vocabulary = open_with_words(options.bundle)
@@ -135,7 +135,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths += others
         paths += mirrored(others[: max(0, most - len(paths))], Path(folder))
-        # Of the other sets none is asked for, and their numbers are SKUs of covers, too.
+        # No query is of the other sets, and their folder names are SKUs of covers, too.
         skus += ["" for _ in paths[len(skus) :]]
         known = read_side(embedder, vocabulary, skus[:most], paths[:most], REFERENCE, options.cache)
     if len(known.skus) < most:

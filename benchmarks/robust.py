@@ -1,17 +1,17 @@
-"""How the second look stands what happens to a query photo: real photos under the conditions of common/conditions.py.
+"""Robustness of the second look to changes of the query: real photos under the conditions of common/conditions.py.
 
 `.venv/bin/python benchmarks/robust.py DATA [--covers 40] [--condition NAME ...] [--keypoints 600] [--side 320]
 [--reference-side 240] [--spread CELL MOST]`
 
-DATA holds dvd-covers/ and grocery-store/val/. Each cover is asked for by one photo, by another camera from cover to
-cover, as it is and under each condition; the references are the catalog pictures of all covers, one each. For each
-condition: the share of photos whose right reference has the most inliers, their median and 10th percentile, the most
-inliers of a wrong reference (95th percentile of the photos), and how far the outline's corners are from where they
-should be, in shares of its diagonal (mean of the four; median and 90th percentile of the photos; no outline counts as
-1), beside the same of the affine map alone. A Markdown table.
+DATA contains dvd-covers/ and grocery-store/val/. Each cover has one query photo, from another camera from cover to
+cover, unchanged and under each condition; the references are the catalog pictures of all covers, one each. For each
+condition: the share of photos whose right reference has the most inliers (top-1), its inliers (median and 10th
+percentile), the most inliers of a wrong reference (95th percentile of the photos), and the error of the outline's
+corners as a fraction of its diagonal (mean of the four; median and 90th percentile of the photos; no outline counts as
+1), with the same for the affine transform alone. Prints a Markdown table.
 
-What was tried and is not in embedder/: another number of keypoints of the query, other sides, and keypoints that are
-spread over the query, where a square of CELL pixels gives MOST of its strongest before it gives more.
+Options that were tried and are not used in embedder/: another number of keypoints of the query, other sides, and
+keypoints that are spread over the query, where a square of CELL pixels gives MOST of its strongest before any more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Answers = list[tuple[int, Places]]
 
 
 def spread(found: LocalFeatures, cell: int, most: int, count: int) -> LocalFeatures:
-    """The strongest of the details, but of each square of the picture only so many before the others had theirs."""
+    """The strongest local features; each square of the picture gives at most its quota before any gives more."""
     held: dict[tuple[int, ...], int] = {}
     late = []
     for square in map(tuple, (found.points[:, :2] // cell).astype(int).tolist()):
@@ -47,7 +47,7 @@ def spread(found: LocalFeatures, cell: int, most: int, count: int) -> LocalFeatu
 
 
 def astray(corners: Places, right: Places, query: LocalFeatures) -> float:
-    """Corners [4, 2], in shares of the photo: their mean distance from the right ones, in shares of the diagonal."""
+    """Corners [4, 2], relative to the photo: mean distance from the right ones, as a fraction of the diagonal."""
     size = (query.width, query.height)
     diagonal = np.hypot(*((right[2] - right[0]) * size))
     return float(np.hypot(*((corners - right) * size).T).mean() / diagonal)
@@ -60,7 +60,7 @@ def affine_outline(match: Agreement, query: LocalFeatures, reference: LocalFeatu
 
 
 def row(name: str, queries: list[tuple[LocalFeatures, Answers]], references: list[LocalFeatures]) -> str:
-    """Queries, each with its right references and where their corners are, in shares of the photo -> a table's row."""
+    """Queries, each with its right references and their corners (relative to the photo) -> a row of the table."""
     first, inliers, wrong, off, affine = [], [], [], [], []
     for query, answers in queries:
         matches = verify_many(query, references, threads=1)

@@ -2,20 +2,21 @@
 
 `.venv/bin/python benchmarks/scale.py [--sizes N ...] [--products N] [--index-most N] [--no-sql]`
 
-The gallery, through the product's own EdgeGallery, at the paper's size (47,553 photos of 5,000 SKUs) unless `--sizes`
-says others. Its vectors are drawn, 256 wide and of unit length, as many to a SKU as in the paper: a family of 20 SKUs
-has a random direction, a SKU is that and a random one of equal length, a photo is its SKU and a random one of 0.7 of
-its length. So two photos of one SKU have a cosine of 0.67, of two in a family 0.34, of strangers 0. Queries are further
-photos of these SKUs; they are asked one at a time, for 50 hits each, without words.
+The gallery is the product's own EdgeGallery, at the paper's size (47,553 photos of 5,000 SKUs) unless `--sizes` gives
+others. Its vectors are random, with 256 dimensions and unit length, as many per SKU as in the paper. A family of 20
+SKUs has a random direction; a SKU is that plus a random one of equal length; a photo is its SKU plus a random one of
+0.7 of its length. So two photos of one SKU have a cosine of 0.67, two of one family 0.34, others 0. Queries are further
+photos of these SKUs; they are sent one at a time, for 50 hits each, without words.
 
-Measured: writing all, and one more product of 4 photos (searchable, flushed); search as written and after optimize(),
-and then with its graph (the shard asked without the exact flag), with the share of queries whose first hit is that of
-an exact scan, and of the 50 true hits that are found; opening in a fresh process and again, to the first answer; growth
-of that process's resident memory by opening and asking; bytes on disk. Peers, asked in turns with it: FAISS's flat
-inner product with one thread and with two, a scan by NumPy with one; in turns in a process of its own, qdrant-client's
-local mode in memory (up to LOCAL_MOST vectors: its upsert takes a minute at the paper's size). Building the graph takes
-long: `--index-most` says up to how many vectors it is built. Each step runs in a process of its own. `cpu_ms` is the
-CPU time of all threads, and `p5_ms` the time of an undisturbed moment; `load` is the machine's, before and after.
+Measured: writing all, and one more product of 4 photos (searchable, flushed); search as written, after optimize(), and
+then with its graph (the shard searched without the exact flag), with the share of queries whose first hit is that of an
+exact scan, and the recall of the 50 true hits; the time from opening to the first answer, in a fresh process and again;
+growth of that process's resident memory by opening and searching; bytes on disk. Peers, queried in turns with it:
+FAISS's flat inner product with one thread and with two, a NumPy scan with one; in turns in a process of its own,
+qdrant-client's local mode in memory (up to LOCAL_MOST vectors: its upsert takes a minute at the paper's size). Building
+the graph takes long: `--index-most` limits the number of vectors for which it is built. Each step runs in its own
+process. `cpu_ms` is the CPU time of all threads, `p5_ms` the time in an undisturbed moment; `load` is the machine's,
+before and after.
 
 The product list: scale_sql.py. Writes docs/measurements-catalog.json, a part for each size and part `sql`.
 """
@@ -55,7 +56,7 @@ GOALS = {"search_ms": 4.0, "index_ms": 1.5, "reopen_seconds": 1.0, "first_hit": 
 DIM, HITS, QUERIES, FAMILY, SPREAD = 256, 50, 1000, 20, 0.7
 #: Vectors up to which qdrant-client's local mode is filled, and a graph is built.
 LOCAL_MOST, INDEX_MOST = 100_000, 100_000
-#: How far a search follows the graph, besides the library's own choice.
+#: The search's `ef` in the graph, besides the library's default.
 FAR = 256
 #: Points handed to one upsert, and new products of 4 photos that are added to the full gallery.
 BLOCK, PRODUCTS = 10_000, 50
@@ -74,7 +75,7 @@ def noise(rng: np.random.Generator, count: int) -> Any:
 
 
 def draw(folder: Path, count: int) -> int:
-    """Write vectors.npy [count, DIM] and queries.npy [QUERIES, DIM] -> how many SKUs; photo i is of SKU i % SKUs."""
+    """Write vectors.npy [count, DIM] and queries.npy [QUERIES, DIM] -> number of SKUs; photo i is of SKU i % SKUs."""
     rng = np.random.default_rng(SEED)
     skus = max(1, round(count * PAPER_SKUS / PAPER))
     families = noise(rng, -(-skus // FAMILY))
@@ -101,7 +102,7 @@ def points(vectors: Any, skus: int, start: int = 0) -> list[GalleryPoint]:
 
 
 def percentiles(milliseconds: list[float]) -> dict[str, float]:
-    """The median, the 95th, and the 5th, which is what a machine with nothing else to do would take."""
+    """The median, the 95th percentile, and the 5th, which approximates an idle machine."""
     return {f"p{share}_ms": round(float(np.percentile(milliseconds, share)), 2) for share in (50, 95, 5)}
 
 
@@ -110,7 +111,7 @@ def disk_mb(folder: Path) -> int:
 
 
 def build(folder: Path, skus: int) -> dict[str, Any]:
-    """Write the gallery, then one product after the other; these are deleted again."""
+    """Write the gallery, then more products one by one, which are deleted again."""
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     gallery = EdgeGallery(folder / "edge")
     gallery.create(GENERATION, DIM)
@@ -146,7 +147,7 @@ def optimize(folder: Path) -> dict[str, float]:
 
 
 def reopened(open_it: Callable[[], Any], answer: Callable[[Any], Any], close: Callable[[Any], Any]) -> dict[str, Any]:
-    """Seconds from closed to the first answer: in a fresh process, then again and again; and memory that it took."""
+    """Seconds from opening to the first answer, in a fresh process and repeatedly; and the memory that it took."""
     before, private = memory(), memory("RssAnon")
     took: list[float] = []
     for _ in range(6):
@@ -250,7 +251,7 @@ def ask(folder: Path, graph: bool) -> dict[str, Any]:
             taken[name].append((time.perf_counter() - began) * 1000)
         true = answers["NumPy"]
         for name, hits in answers.items():
-            # Two that are equally near but for rounding are both the first.
+            # Two that differ only by rounding both count as the first hit.
             first[name] += hits[0][0] == true[0][0] or true[0][1] - float(vectors[place(hits[0][0])] @ query) < 1e-6
             shared[name] += len({id for id, _ in hits} & {id for id, _ in true})
     gallery.close()
@@ -272,7 +273,7 @@ def place(id: str) -> int:
 
 
 def local(folder: Path, skus: int) -> dict[str, Any]:
-    """qdrant-client's local mode: filled, and asked in turns with the gallery."""
+    """qdrant-client's local mode: filled, and queried in turns with the gallery."""
     warnings.simplefilter("ignore")  # it advises against so many points
     vectors, queries = np.load(folder / "vectors.npy"), np.load(folder / "queries.npy")
     peer = ServerGallery(QdrantClient(":memory:"))

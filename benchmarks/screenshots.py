@@ -1,4 +1,4 @@
-"""The pictures of the docs: a drawn catalog in headless Chromium, at the width of a laptop and of a phone, and a proof.
+"""The pictures of the docs: a synthetic catalog in headless Chromium, in laptop and phone width, and a match.
 
 `make pictures`. Writes docs/images/*.png and proof.jpg.
 """
@@ -29,7 +29,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def draw_proof(sku: str, path: Path) -> None:
-    """A pack in a hand, and why it was recognized."""
+    """Draw a recognized pack in a hand beside its reference photo, with the matching points."""
     product = next(product for product in products() if product.sku == sku)
     query, reference = camera.query(product, 1), camera.reference(product, 0)
     here, there = local_features.detect(query, matching.QUERY), local_features.detect(reference, matching.REFERENCE)
@@ -37,7 +37,7 @@ def draw_proof(sku: str, path: Path) -> None:
 
 
 def send(page: Any, asked: Path | None = None) -> None:
-    """Send the form; where something speaks against a photo, take a picture of the question and save anyway."""
+    """Submit the form; if there are warnings about a photo, take a screenshot of them and save anyway."""
     page.click("[data-submit]")
     page.locator("[data-done], [data-anyway]").first.wait_for()
     if page.locator("[data-anyway]").count():
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def by_print(till: httpx.Client, shown: list[Product]) -> bytes:
-    """A photo that is recognized by what is printed on the pack."""
+    """A photo that is recognized by its local features."""
     for product in shown:
         photo = camera.encode(camera.query(product, 0))
         answer = till.post("/api/v1/recognize", content=photo, headers={"Content-Type": "image/jpeg"}).json()

@@ -1,12 +1,13 @@
-"""What the details of a pack find where its vector does not: one picture of each product, and photos by other cameras.
+"""What local features find where the vector does not: one picture per product, and queries from other cameras.
 
 `.venv/bin/python benchmarks/second_look.py DATA [BUNDLE] [--shortlist 20]`
 
-DATA holds grocery-store/ (iconic-images-and-descriptions, train, val) and dvd-covers/; BUNDLE has visual words
+DATA contains grocery-store/ (iconic-images-and-descriptions, train, val) and dvd-covers/; BUNDLE has visual words
 (`embedder words`). Two sets: the covers of dvd-covers, one catalog picture each, among the grocery train photos as
-clutter, asked by the photos of four cameras; and the packaged grocery SKUs, their catalog pictures the only references,
-asked by the val photos. For each: the right SKU first by the vector alone, its recall in the words' shortlist (20, 50),
-and first by the inliers of those on the shortlist of both; with milliseconds of one thread. A Markdown table.
+clutter, with the photos of four cameras as queries; and the packaged grocery SKUs, with their catalog pictures as the
+only references and the val photos as queries. For each: top-1 accuracy by the vector alone, recall of the shortlist by
+words (20, 50), and top-1 by the inliers of the candidates from both shortlists; with milliseconds of one thread. Prints
+a Markdown table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Serving, end to end: start, memory, an add of four photos, recognition. Writes docs/measurements-serving.json.
+"""Serving, end to end: start, memory, adding four photos, recognition. Writes docs/measurements-serving.json.
 
-`make bench`. The server is the real one in a process of its own; the till is this process, by HTTP on the loopback. All
-of it once with the second look, and once by the first look alone.
+`make bench`. The server is the real one in its own process; the till is this process, over HTTP on the loopback.
+Everything is measured with the second look, and with the first look alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def quantiles(times: list[float]) -> dict[str, float]:
 
 
 def measure(second_look: str) -> dict[str, Any]:
-    """With CATALOG_SECOND_LOOK so."""
+    """Measure with this value of CATALOG_SECOND_LOOK."""
     os.environ["CATALOG_SECOND_LOOK"] = second_look
     drawn = [product for product in products() if product.known]
     with tempfile.TemporaryDirectory() as folder, serve_catalog(Path(folder)) as server:

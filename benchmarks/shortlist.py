@@ -1,11 +1,12 @@
-"""The fused query (vectors and words) of the embedded gallery, by its size; with what it takes of disk and memory.
+"""The fused query (vectors and words) of the embedded gallery, by its size; with its use of disk and memory.
 
-`.venv/bin/python benchmarks/shortlist.py DATA [BUNDLE] [--sizes N ...] [--cache DIR]`. DATA holds dvd-covers/,
-grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. Photos beyond those of DATA are drawn: each
-has half of the words of one real photo and half of another's, so that words are as rare and photos as full as real
-ones. Vectors are random: both searches compare all of them. Asked are the words of the photos of covers. Peers, asked
-in turns: the search by vector alone; up to PEER_MOST photos also qdrant-client's local mode. Each gallery is opened in
-a process of its own, as written and after optimize(). Writes part `shortlist` of docs/measurements-second-look.json.
+`.venv/bin/python benchmarks/shortlist.py DATA [BUNDLE] [--sizes N ...] [--cache DIR]`. DATA contains dvd-covers/,
+grocery-store/, grozi-in-store/ and luma-apparel/; BUNDLE has visual words. Beyond the photos of DATA, photos are
+synthetic: each has half of the words of one real photo and half of another's, so that words are as rare and photos as
+full as real ones. Vectors are random: both searches compare all of them. The queries are the words of the cover photos.
+Peers, queried in turns: the search by vector alone; up to PEER_MOST photos also qdrant-client's local mode. Each
+gallery is opened in its own process, as written and after optimize(). Writes part `shortlist` of
+docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def drawn_points(real: Sequence[VisualWords], count: int) -> Iterator[GalleryPoi
 
 
 def build(folder: Path, real: Sequence[VisualWords], count: int) -> dict[str, float]:
-    """Write a gallery of so many points -> seconds it took."""
+    """Write a gallery of `count` points -> the seconds it took."""
     gallery = EdgeGallery(folder)
     gallery.create(GENERATION, DIM)
     points = list(drawn_points(real, count))
@@ -91,7 +92,7 @@ def optimize(folder: Path) -> dict[str, float]:
 
 
 def ask(folder: Path, asked: Sequence[VisualWords], rounds: int) -> dict[str, Any]:
-    """Open a gallery in this fresh process and ask it: first answer, medians, disk, memory."""
+    """Open and query a gallery in this fresh process: first answer, medians, disk, memory."""
     before = memory()
     vectors = unit(len(asked), SEED + 1)
     began = time.perf_counter()
@@ -132,7 +133,7 @@ def in_turns(
 
 
 def local(real: Sequence[VisualWords], count: int, asked: Sequence[VisualWords], rounds: int) -> dict[str, Any]:
-    """The same of qdrant-client's local mode."""
+    """The same for qdrant-client's local mode."""
     gallery = ServerGallery(QdrantClient(":memory:"))
     gallery.create(GENERATION, DIM)
     points = list(drawn_points(real, count))
@@ -148,9 +149,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
-    parser.add_argument("--limit", type=int, help="so many real photos, for a trial")
-    parser.add_argument("--rounds", type=int, default=3, help="each query is asked so often (default: 3)")
-    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    parser.add_argument("--limit", type=int, help="use only so many real photos, for a trial")
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions of each query (default: 3)")
+    parser.add_argument("--cache", type=Path, help="keep the photos' local features in this folder")
     options = parser.parse_args()
     _, vocabulary = open_with_words(options.bundle)
     pictures, shots = cover_photos(options.data)

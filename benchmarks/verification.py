@@ -1,12 +1,12 @@
-"""The candidates of a query verified from their stored details: reading, matching, one thread and two.
+"""Verifying a query's candidates from their stored local features: reading, matching, one thread and two.
 
-`.venv/bin/python benchmarks/verification.py DATA [BUNDLE] [--cache DIR]`. DATA holds dvd-covers/ and grocery-store/;
+`.venv/bin/python benchmarks/verification.py DATA [BUNDLE] [--cache DIR]`. DATA contains dvd-covers/ and grocery-store/;
 BUNDLE has visual words. The catalog pictures of the covers and the grocery train photos are enrolled in an embedded
-gallery, their details written as files; each photo of a cover gets its shortlist there. Measured in fresh processes, as
-OpenBLAS chooses its kernel and by one that this processor has, with one thread for a product of matrices or one for
-each core: reading the files (one after the other), and verifying all by 1 and 2 threads of verify_many. Then what
-stopping early saves: how often the first 5 or 10 candidates settle the query, by inliers and by decision.py, and how
-often wrongly. Writes part `verification` of docs/measurements-second-look.json.
+gallery, and their local features written as files; each cover photo gets its shortlist there. Measured in fresh
+processes, with the kernel that OpenBLAS chooses and with one that this processor supports, with one thread for a matrix
+product or one per core: reading the files (one after the other), and verifying all with 1 and 2 threads of verify_many.
+Then the effect of stopping early: how often the first 5 or 10 candidates settle the query, by inliers and by
+reranker.py, and how often wrongly. Writes part `verification` of docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from embedder.bundle import RELEASED, RerankerWeights
 from embedder.matching import QUERY, REFERENCE, Candidate, from_bytes, reranker, to_bytes, verify_many
 
 GOAL_MS = 30
-#: After so many candidates the look might end.
+#: Re-ranking might stop after so many candidates.
 FIRST = (5, reranker.BATCH)
-#: Inliers that might be called beyond doubt.
+#: Numbers of inliers that might settle a query.
 SURE = (20, 30, 50)
 ROUNDS = 3
 
 
 def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds: int) -> dict[str, Any]:
-    """Median milliseconds a query to read its candidates' files, and to verify them; the ways take turns.
+    """Median milliseconds per query to read its candidates' files and to verify them; the variants alternate.
 
-    `_cpu`: of all threads, which a busy machine does not lengthen as much.
+    `_cpu`: CPU time of all threads, which other load on the machine affects less.
     """
     taken: dict[str, list[float]] = {}
 
@@ -66,7 +66,7 @@ def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds:
 
 
 def early(asked: Side, known: Side, lists: list[list[int]], look: RerankerWeights | None) -> Iterator[dict[str, Any]]:
-    """What the first candidates of each query settle, by inliers and by the decision, and how many wrongly."""
+    """How many queries the first candidates settle, by inliers and by the re-ranker, and how many of them wrongly."""
     verified = []
     for vector, details, places in zip(asked.vectors, asked.details, lists, strict=True):
         matches = verify_many(details, [known.details[place] for place in places[: max(FIRST)]], threads=1)
@@ -104,9 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("bundle", type=Path, nargs="?", default=RELEASED)
-    parser.add_argument("--limit", type=int, help="so many SKUs of covers and of groceries, for a trial")
+    parser.add_argument("--limit", type=int, help="use only so many SKUs of covers and of groceries, for a trial")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--cache", type=Path, help="keep the details of the photos in this folder")
+    parser.add_argument("--cache", type=Path, help="keep the photos' local features in this folder")
     options = parser.parse_args()
     embedder, vocabulary = open_with_words(options.bundle)
     clutter = datasets.find_photos(options.data / "grocery-store" / "train")

@@ -1,11 +1,11 @@
 """Vocabularies of several sizes, and ways to fill the sparse vector: recall, bytes, milliseconds.
 
-`.venv/bin/python benchmarks/words.py DATA [--sizes N ...] [--soft N ...] [--cache DIR]`. DATA holds grozi-in-store/
-and luma-apparel/, from which the words are learned (never from what is measured), and dvd-covers/ and grocery-store/:
-the photos of covers by four cameras ask for their catalog pictures among those and the grocery train photos. Recall in
-the first 20 and 50 by products of the sparse vectors, weighed by IDF as Qdrant does. For each size: descriptors that
-count for their nearest word or for 2 or 3 (`--soft`), or for the one that is found as it serves, by groups of words
-(Vocabulary.assign); and three ways to count a word that a photo holds n times: n, sqrt(n), 1 (as it is).
+`.venv/bin/python benchmarks/words.py DATA [--sizes N ...] [--soft N ...] [--cache DIR]`. DATA contains grozi-in-store/
+and luma-apparel/, from which the vocabulary is learned (never from what is measured), and dvd-covers/ and
+grocery-store/: the queries are photos of covers from four cameras, the references the covers' catalog pictures and the
+grocery train photos. Recall among the first 20 and 50 by products of the sparse vectors, weighted by IDF as in Qdrant.
+For each size: descriptors assigned to their nearest word or to the 2 or 3 nearest (`--soft`), or as in use, by groups
+of words (Vocabulary.assign); and three ways to count a word that occurs n times in a photo: n, sqrt(n), 1 (as in use).
 Milliseconds are of one core. Needs faiss (extra `train`). Writes part `vocabulary` of
 docs/measurements-second-look.json, where rows of other sizes stay.
 """
@@ -43,20 +43,20 @@ SOFT = (1, 2, 3)
 COUNTED = {"n": lambda n: n, "sqrt(n)": np.sqrt, "1": np.ones_like}
 DESCRIPTORS = 300_000
 TOPS = (20, 50)
-#: What the store is given of a word: uint32 and float32.
+#: Bytes of a word in the gallery: uint32 and float32.
 WORD_BYTES = 8
 SEED = 1
 
 
 def sparse(assigned: Any, counted: Any) -> VisualWords:
-    """As Vocabulary.words does it, with another way to count."""
+    """Like Vocabulary.encode, with another way to count."""
     indexes, counts = np.unique(assigned, return_counts=True)
     values = counted(counts.astype(np.float32))
     return VisualWords(indexes.astype(np.uint32), values / max(float(np.linalg.norm(values)), 1e-12))
 
 
 def nearest(centres: Any, soft: int, chunk: int = 64) -> Assign:
-    """To so many of the nearest words, by all distances."""
+    """Assign to the `soft` nearest words, by all distances."""
     columns = np.ascontiguousarray(centres.T, np.float32)
     half = 0.5 * (columns**2).sum(axis=0)
 
@@ -70,13 +70,13 @@ def nearest(centres: Any, soft: int, chunk: int = 64) -> Assign:
 
 
 def ways(vocabulary: Vocabulary, soft: Sequence[int]) -> dict[str, Assign]:
-    """How descriptors are given words: exactly, to one or more of them each, or as it serves."""
+    """How descriptors are assigned to words: exactly, to one or more words each, or as in use."""
     exact: dict[str, Assign] = {f"{count} nearest": nearest(vocabulary.centres, count) for count in soft}
     return {**exact, "as it serves": vocabulary.assign}
 
 
 def vocabulary(pool: Any, size: int, cache: Path | None) -> Vocabulary:
-    """Learned in a process of its own; read from the cache when it was learned before."""
+    """Learned in a fresh process, or read from the cache."""
     kept = cache / f"words-{size}.npy" if cache else None
     if kept and kept.exists():
         return grouped(np.load(kept))
@@ -87,7 +87,7 @@ def vocabulary(pool: Any, size: int, cache: Path | None) -> Vocabulary:
 
 
 def assigned(assign: Assign, photos: Sequence[LocalFeatures]) -> tuple[list[Any], float]:
-    """The words of each photo's descriptors, int64 [n] or [n, soft], and the median milliseconds a photo."""
+    """The words of each photo's descriptors, int64 [n] or [n, soft], and the median milliseconds per photo."""
     found, times = [], []
     for photo in photos:
         began = time.thread_time()
@@ -97,7 +97,7 @@ def assigned(assign: Assign, photos: Sequence[LocalFeatures]) -> tuple[list[Any]
 
 
 def measured() -> list[dict[str, Any]]:
-    """The rows of earlier runs; those of the sizes that are measured now take the place of their own."""
+    """The rows of earlier runs; new rows replace those of the same size."""
     rows: list[dict[str, Any]] = load("second-look").get("vocabulary", {}).get("rows", [])
     return rows
 
@@ -106,10 +106,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N")
-    parser.add_argument("--descriptors", type=int, default=DESCRIPTORS, metavar="N", help="to learn from, at most")
-    parser.add_argument("--limit", type=int, help="so many photos of each set, for a trial")
-    parser.add_argument("--soft", type=int, nargs="+", default=list(SOFT), metavar="N", help="nearest words that count")
-    parser.add_argument("--cache", type=Path, help="keep the details of the photos, and the words, in this folder")
+    parser.add_argument(
+        "--descriptors", type=int, default=DESCRIPTORS, metavar="N", help="descriptors to learn from, at most"
+    )
+    parser.add_argument("--limit", type=int, help="use only so many photos of each set, for a trial")
+    parser.add_argument(
+        "--soft", type=int, nargs="+", default=list(SOFT), metavar="N", help="numbers of nearest words to assign"
+    )
+    parser.add_argument(
+        "--cache", type=Path, help="keep the photos' local features, and the vocabularies, in this folder"
+    )
     options = parser.parse_args()
     data, rng = options.data, np.random.default_rng(SEED)
 

@@ -1,6 +1,6 @@
-"""What happens to a query photo: turned, far away, small, compressed, covered, seen obliquely, beside another.
+"""Transformations of a query photo: rotated, far away, small, compressed, covered, seen obliquely, beside another.
 
-Each condition takes a photo and gives the photo under it with a map, float64 [3, 3]: where the photo's pixels went.
+Each condition takes a photo and returns the transformed photo with a map, float64 [3, 3], of its pixels' positions.
 Places are in pixels, x and y; outlines are [4, 2], clockwise from the top left.
 """
 
@@ -18,7 +18,7 @@ Map = npt.NDArray[np.float64]
 Places = npt.NDArray[np.float64]
 Seen = tuple[Image.Image, Map]
 
-#: What is seen beside a photo that no longer fills its frame.
+#: The background of a photo that no longer fills its frame.
 GROUND = (127, 127, 127)
 SKIN = (203, 152, 121)
 #: Distance of the camera from a photo that it looks at obliquely, in longer sides of it: a field of view of 45 degrees.
@@ -26,7 +26,7 @@ DISTANCE = 1.2
 
 
 def mapped(places: Places, by: Map) -> Places:
-    """Places [n, 2] -> where the map puts them."""
+    """Places [n, 2] -> their positions after the map."""
     ends = np.column_stack([places, np.ones(len(places))]) @ by.T
     return ends[:, :2] / ends[:, 2:]
 
@@ -44,7 +44,7 @@ def _corners(picture: Image.Image) -> Places:
 
 
 def turn(picture: Image.Image, degrees: float) -> Seen:
-    """The whole photo, turned clockwise; its frame grows as it must."""
+    """The whole photo, rotated clockwise in a frame that grows as needed."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     by = np.array([(c, -s, 0), (s, c, 0), (0, 0, 1)])
     ends = mapped(_corners(picture), by)
@@ -54,7 +54,7 @@ def turn(picture: Image.Image, degrees: float) -> Seen:
 
 
 def tilt(picture: Image.Image, degrees: float, axis: float = 90) -> Seen:
-    """The photo as a flat thing turned away from the camera, about an axis in it (90: upright); in its own frame."""
+    """The photo as a plane tilted away from the camera about an axis in it (90: upright), in its own frame."""
     width, height = picture.size
     c, s = np.cos(np.radians(axis)), np.sin(np.radians(axis))
     along = np.array([(c, s, 0), (-s, c, 0), (0, 0, 1)])
@@ -72,7 +72,7 @@ def tilt(picture: Image.Image, degrees: float, axis: float = 90) -> Seen:
 
 
 def far_away(picture: Image.Image, ground: Image.Image, outline: Places, share: float = 1 / 3) -> Seen:
-    """The photo so small that the pack's outline is that share of the frame's width, lying on another photo."""
+    """The photo on top of another, so small that the pack's outline is that fraction of the frame's width."""
     frame = ground.resize(picture.size, Image.Resampling.BILINEAR)
     scale = share * frame.width / np.ptp(outline[:, 0])
     small = picture.resize([round(side * scale) for side in picture.size], Image.Resampling.BOX)
@@ -83,21 +83,21 @@ def far_away(picture: Image.Image, ground: Image.Image, outline: Places, share: 
 
 
 def narrow(picture: Image.Image, width: int = 480) -> Seen:
-    """The photo at so many pixels of width."""
+    """The photo, scaled to a width in pixels."""
     scale = width / picture.width
     small = picture.resize((width, round(picture.height * scale)), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return small, np.diag([scale, scale, 1])
 
 
 def compress(picture: Image.Image, quality: int = 20) -> Seen:
-    """The photo as it comes back from a JPEG of so low a quality."""
+    """The photo after JPEG compression at a low quality."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB"), np.eye(3)
 
 
 def cover(picture: Image.Image, outline: Places) -> Seen:
-    """A third of the pack unseen: a lamp's glare upon it, and a finger over its side."""
+    """A third of the pack is hidden: by the glare of a lamp, and by a finger over its side."""
     side = 600
     sheet = np.zeros((side, side, 4), np.uint8)
     cv2.line(sheet, (-40, 455), (330, 400), (*SKIN, 255), 150, cv2.LINE_AA)
@@ -111,7 +111,7 @@ def cover(picture: Image.Image, outline: Places) -> Seen:
 
 
 def beside(picture: Image.Image, other: Image.Image) -> tuple[Image.Image, Map, Map]:
-    """Two photos as one, of one height, side by side; and the map of each."""
+    """Two photos side by side at the same height; and the map of each."""
     scale = picture.height / other.height
     second = other.resize((round(other.width * scale), picture.height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     both = Image.new("RGB", (picture.width + second.width, picture.height))
@@ -125,7 +125,7 @@ def _small_and_poor(photo: Image.Image) -> Seen:
     return compress(small)[0], by
 
 
-#: Name -> the condition: of a photo, the pack's outline in it, and another photo that may lie below.
+#: Name -> the condition, a function of a photo, the pack's outline in it, and another photo for the background.
 CONDITIONS: dict[str, Callable[[Image.Image, Places, Image.Image], Seen]] = {
     "as it is": lambda photo, pack, ground: (photo, np.eye(3)),
     "turned by 45 degrees": lambda photo, pack, ground: turn(photo, 45),

@@ -1,4 +1,4 @@
-"""Real query photos whose answer and place are known: one photo of each flat pack of the shared set dvd-covers."""
+"""Real query photos with known answer and position: one photo of each flat pack in the shared set dvd-covers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from embedder import images
 
 from .conditions import Places
 
-#: Where packs lie, in shares of the photo's width and height, clockwise from the top left: the corners of the catalog
-#: picture, and of what it shows of the pack, its white ground left out. Found by a homography of some 2,500 keypoints
-#: of the photos at full size, USAC_MAGSAC, and each looked at; the cameras take turns.
+#: Positions of the packs, as fractions of the photo's width and height, clockwise from the top left: the corners of the
+#: catalog picture, and of the pack in it without the white background. Found with a homography of some 2,500 keypoints
+#: of the photos at full size (USAC_MAGSAC), each checked by eye; the cameras alternate.
 CORNERS = Path(__file__).with_name("covers.json")
 
 

@@ -69,7 +69,7 @@ def product(number: int, rng: random.Random) -> dict[str, Any]:
 
 
 def fill(catalog: Catalog, count: int) -> None:
-    """So many products, with their photos, enrollments and barcodes."""
+    """Write `count` products with their photos, enrollments and barcodes."""
     rng = random.Random(SEED)
     with catalog.database.write() as session:
         session.add(Generation(id=1, bundle_id="measured", bundle_name="", collection="measured", dim=256, live=True))
@@ -100,7 +100,7 @@ def fill(catalog: Catalog, count: int) -> None:
 
 
 def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random], Any]]:
-    """What is asked, by name; each draws its own value."""
+    """The queries by name; each draws its own values."""
 
     def listed(search: str = "", *, after: str = "", **only: Any) -> products.Page:
         return products.list_page(catalog.database, products.Filter(search, **only), after=after, limit=PAGE)
@@ -125,7 +125,7 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
 
 
 def ask(catalog: Catalog, count: int) -> dict[str, dict[str, Any]]:
-    """Milliseconds of each question, and how many products it found (median)."""
+    """Milliseconds of each query, and how many products it found (median)."""
     asked, rng = questions(catalog, count), random.Random(SEED + 1)
     for question in asked.values():
         question(rng)
@@ -165,7 +165,7 @@ def opened(url: str) -> Iterator[Catalog]:
 
 @contextmanager
 def postgres() -> Iterator[str | None]:
-    """The URL of an empty database of this run's own; None without a server."""
+    """The URL of an empty database for this run; None without a server."""
     server: Engine | None = None
     name = f"catalog_measured_{uuid.uuid4().hex[:12]}"
     try:
@@ -202,7 +202,7 @@ def measure(url: str, count: int) -> dict[str, Any]:
 
 
 def run(count: int) -> dict[str, Any]:
-    """Measure both databases, print a table -> the figures."""
+    """Measure both databases and print a table -> the figures."""
     figures = {"products": count, "photos": count * PHOTOS, "goal_ms": GOAL_MS, "SQLite": measure("", count)}
     with postgres() as url:
         if url is None:
