@@ -52,7 +52,7 @@ import os, shutil, signal, sys, time, uuid
 from pathlib import Path
 import numpy as np
 from catalog.errors import GalleryError
-from catalog.gallery import GalleryPoint, edge, shards
+from catalog.gallery import GalleryPoint, edge, edge_shards
 name, dim = {GENERATION!r}, {DIM}
 die = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
 gallery = edge.EdgeGallery(Path(sys.argv[1]), lock_wait=0)

@@ -232,7 +232,7 @@ def test_edge_waits_for_a_release(edge: EdgeGallery, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        "shards.EdgeShard.create = lambda path, _: (Path(path, 'segments').mkdir(), die()); gallery.create(name, dim)",
+        "edge_shards.EdgeShard.create = lambda path, _: (Path(path, 'segments').mkdir(), die()); gallery.create(name, dim)",
         "Path.rename = die; gallery.create(name, dim)",
         "gallery.create(name, dim); shutil.rmtree = die; gallery.drop(name)",
     ],

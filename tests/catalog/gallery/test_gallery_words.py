@@ -254,8 +254,8 @@ def test_points_with_words_come_first_into_a_generation_without(gallery: Gallery
 def test_edge_keeps_words_over_kill_9(tmp_path: Path, query: Vector) -> None:
     make_old_shard(tmp_path, ordered(query))
     write = """
-from embedder.words import Words
-words = Words(np.asarray([7000], np.uint32), np.asarray([1], np.float32))
+from embedder.matching import VisualWords
+words = VisualWords(np.asarray([7000], np.uint32), np.asarray([1], np.float32))
 vector = -np.asarray(eval(sys.stdin.read()), np.float32)
 gallery.upsert(name, [GalleryPoint(str(uuid.uuid5(uuid.NAMESPACE_OID, "50")), vector, "s", "p", words)])
 die()
@@ -270,8 +270,8 @@ die()
 
 KILLED = {
     "copied in part": "shutil.copytree = lambda _, to, **how: (to.mkdir(), (to / 'segments').mkdir(), die())",
-    "copied": "shards.EdgeShard.load = die",
-    "changed": "shards._sync = die",
+    "copied": "edge_shards.EdgeShard.load = die",
+    "changed": "edge_shards.sync_folder = die",
     "about to be renamed": "Path.rename = die",
     "renamed once": "real = Path.rename; Path.rename = lambda a, b: die() if '.new-' in a.name else real(a, b)",
     "renamed": "shutil.rmtree = die",
