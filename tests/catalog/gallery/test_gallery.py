@@ -232,7 +232,8 @@ def test_edge_waits_for_a_release(edge: EdgeGallery, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        "edge_shards.EdgeShard.create = lambda path, _: (Path(path, 'segments').mkdir(), die()); gallery.create(name, dim)",
+        "made = lambda path, _: (Path(path, 'segments').mkdir(), die()); edge_shards.EdgeShard.create = made; "
+        "gallery.create(name, dim)",
         "Path.rename = die; gallery.create(name, dim)",
         "gallery.create(name, dim); shutil.rmtree = die; gallery.drop(name)",
     ],
