@@ -47,6 +47,7 @@ def sources() -> Iterator[tuple[str, str]]:
                     yield path.relative_to(ROOT).as_posix(), name.split(".")[0]
 
 
+@pytest.mark.slow
 def test_imports_go_one_way() -> None:
     wrong = [
         f"{file} imports {name}"

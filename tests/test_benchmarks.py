@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 #: These take no options: started, they would measure.
 NO_OPTIONS = {"screenshots.py", "serving.py"}

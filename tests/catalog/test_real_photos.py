@@ -16,6 +16,8 @@ from catalog.recognition import recognize
 from catalog.transfer import sources
 from embedder import datasets
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "grocery-store"
 #: Share of val photos whose first match is right. More is measured (see docs/); less means that something broke.
 TOP1 = 0.72

@@ -10,6 +10,8 @@ from catalog.demo import camera
 from catalog.demo.products import products
 from catalog.demo.server import add_product, serve_catalog
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("second_look", "decided_by"), [("always", "details"), ("off", "embedding")])
 def test_what_is_measured_can_be_chosen_and_nothing_else(

@@ -13,6 +13,8 @@ from tests.support import bars, pictures
 from tests.support.served import Served, environment, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
+
+pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

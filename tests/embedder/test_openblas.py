@@ -42,7 +42,7 @@ def test_numpys_openblas_takes_the_name() -> None:
 @pytest.mark.parametrize(("said", "expected"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
 def test_a_program_starts_anew_with_its_variables(said: dict[str, str], expected: str) -> None:
     script = (
-        "import os, sys; from embedder import openblas; openblas.restart_told(); "
+        "import os, sys; from embedder import openblas; openblas.restart_with_environment(); "
         "print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules, sys.argv[1], sys.stdin.read())"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")} | said

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select, text
 
 from catalog import products
@@ -17,6 +18,8 @@ from catalog.storage.tables import Removal
 from tests.torture import acting
 from tests.torture.contention import contend
 from tests.torture.model import photo
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_overwritten_unseen(env: dict[str, str]) -> None:

@@ -23,6 +23,8 @@ from tests.torture.acting import Acting
 from tests.torture.model import Model, Op, photo
 from web import create_app
 
+pytestmark = pytest.mark.slow
+
 #: Which parts can't be written -> the setting, and what is on the small disk.
 PARTS = {
     "photos": ("CATALOG_PHOTOS", "file:{}/photos"),

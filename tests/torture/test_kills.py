@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import pytest
+
 from tests.torture.killing import KINDS, World
+
+pytestmark = pytest.mark.slow
 
 SEED = 20_26
 

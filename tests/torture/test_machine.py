@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.torture import acting
 from tests.torture.machine import Machine
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = settings(
     max_examples=6,

@@ -23,6 +23,8 @@ from tests.torture import acting
 from tests.torture.acting import Acting
 from tests.torture.model import Model, Op, photo
 
+pytestmark = pytest.mark.slow
+
 
 class Sick:
     """The real gallery, behind something that spoils every write in one way, while it is on."""

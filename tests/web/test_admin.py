@@ -153,6 +153,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
     assert "product.retire" in text(staff.get("/audit/?search=WEB-P"))
 
 
+@pytest.mark.slow
 def test_products_are_paged_by_key(staff, catalog: Catalog) -> None:
     for number in range(50):
         upload = enrollment.NewPhoto("p.jpg", pictures.jpeg(3000 + number, (64, 64)))

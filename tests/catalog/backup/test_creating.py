@@ -47,6 +47,7 @@ def test_every_table_is_in_it_and_every_column_can_be_written(catalog: Catalog, 
             table_rows.codec(column.type)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target_env", ["sqlite", "postgresql"], indirect=True)
 def test_there_and_back_from_each_database_into_each(
     catalog: Catalog, target: Catalog, out: Path, other_bundle: Bundle, target_env: dict[str, str]
@@ -224,6 +225,7 @@ def test_where_it_can_not_be_written(catalog: Catalog, tmp_path: Path, env: dict
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_catalog(catalog: Catalog, target: Catalog, out: Path) -> None:
     with catalog.database.write() as session:
         session.add_all(

@@ -96,6 +96,7 @@ def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: 
     worker.stop()
 
 
+@pytest.mark.slow
 def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> None:
     catalog = open_catalog()
     create_each(catalog, *range(40))
@@ -205,6 +206,7 @@ def test_a_retired_product_owes_nothing(catalog: Catalog) -> None:
     assert catalog.gallery.count(catalog.generations.ready().collection) == 1
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_acknowledged(env: dict[str, str], open_catalog: Callable[[], Catalog]) -> None:
     chance = random.Random(7)
     acknowledged: list[int] = []

@@ -153,6 +153,7 @@ def test_foreign_names_are_refused(gallery: Gallery, name: str) -> None:
             call()
 
 
+@pytest.mark.slow
 def test_threads_search_while_one_writes(gallery: Gallery) -> None:
     gallery.create(GENERATION, DIM)
     vectors = unit_vectors(400)

@@ -30,6 +30,7 @@ def codes(one: Coverage) -> list[str]:
     return [advice.code for advice in one.advice]
 
 
+@pytest.mark.slow
 def test_a_pack_from_several_sides_is_found_and_needs_nothing(catalog: Catalog) -> None:
     for place in range(4):
         add(catalog, f"P{place}", front(DRAWN[place]), front(DRAWN[place], 25, "gray"), front(DRAWN[place], -40, "tan"))
@@ -93,6 +94,7 @@ def test_one_product_or_a_sample_of_active_ones(catalog: Catalog) -> None:
         list(coverage.examine_coverage(catalog, sku="P9"))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_or_a_line_a_product(
     catalog: Catalog, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

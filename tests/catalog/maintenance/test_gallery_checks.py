@@ -261,6 +261,7 @@ def test_identical_pictures_are_no_finding(catalog: Catalog) -> None:
     assert found(catalog) == []
 
 
+@pytest.mark.slow
 def test_the_generation_before_is_looked_at_too(filled: Catalog, other_bundle: Bundle) -> None:
     maintenance.reembed(filled, other_bundle)
     old = collection_name(load_bundle(RELEASED).id)
@@ -368,6 +369,7 @@ def test_long_is_longer_than_a_photo_rests() -> None:
     assert timedelta(seconds=outbox.REST) < gallery_checks.LONG
 
 
+@pytest.mark.slow
 def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
     server = ServerGallery(QdrantClient(":memory:"))
     catalog = with_gallery(catalog, server)

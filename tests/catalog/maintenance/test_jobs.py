@@ -54,6 +54,7 @@ def worker(catalog_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[[],
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_worker_reembeds_and_rolls_back(
     catalog_env: dict[str, str], worker: Callable[[], str], other_bundle: Bundle
 ) -> None:
@@ -70,11 +71,13 @@ def test_a_worker_reembeds_and_rolls_back(
     assert failed.returncode == 1 and "is no model bundle" in failed.stderr, "the worker's own words"
 
 
+@pytest.mark.slow
 def test_without_a_worker_it_says_so(catalog_env: dict[str, str]) -> None:
     done = run(["reembed", "--quiet"], catalog_env)
     assert done.returncode == 1 and "No worker answers" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dead_broker_is_told(tmp_path: Path) -> None:
     pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
     for url in ("redis://127.0.0.1:1/0", "amqp://guest:secret-word@127.0.0.1:1//"):

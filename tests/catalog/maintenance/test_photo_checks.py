@@ -73,6 +73,7 @@ def test_pages_leave_nothing_out(filled: Catalog, monkeypatch: pytest.MonkeyPatc
     assert len(found(filled)) == 3
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_amiss_and_its_exit_status_is_for_monitoring(
     filled: Catalog, env: dict[str, str]
 ) -> None:

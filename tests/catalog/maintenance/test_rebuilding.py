@@ -103,6 +103,7 @@ def test_a_gallery_that_goes_away_leaves_the_rest_pending(catalog: Catalog, monk
     assert all_found(catalog, *range(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["drop", "commit", "photo"])
 def test_kill_9_at_any_moment(env: dict[str, str], open_catalog: Callable[[], Catalog], moment: str) -> None:
     catalog = open_catalog()

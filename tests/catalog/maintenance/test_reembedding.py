@@ -99,6 +99,7 @@ def test_no_way_back_from_the_first(catalog: Catalog) -> None:
         catalog.generations.ready()
 
 
+@pytest.mark.slow
 def test_what_changes_while_it_is_built(
     catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_what_changes_while_it_is_built(
     assert all_found(catalog, 0)
 
 
+@pytest.mark.slow
 def test_a_photo_that_can_not_be_read_stops_the_switch(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, *range(5))
     sha256 = products.get(catalog.database, "S2").photos[0].sha256
@@ -257,6 +259,7 @@ def test_an_add_that_waits_for_the_switch_is_not_lost(
     assert products.counts(catalog.database).pending == 0
 
 
+@pytest.mark.slow
 def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 0)
     worker = Worker(catalog, every=0.02)
@@ -284,6 +287,7 @@ def test_adds_from_threads_during_switches(catalog: Catalog, other_bundle: Bundl
     assert points(catalog, other_bundle) == ids_of(catalog, 0, *made)
 
 
+@pytest.mark.slow
 def test_kill_9_while_it_is_built(
     env: dict[str, str], open_catalog: Callable[[], Catalog], other_bundle: Bundle
 ) -> None:
@@ -303,6 +307,7 @@ def test_kill_9_while_it_is_built(
     assert all_found(catalog, *range(8))
 
 
+@pytest.mark.slow
 def test_a_serving_process_goes_on(
     env: dict[str, str], open_catalog: Callable[[], Catalog], other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,15 +38,14 @@ def reference(place: int) -> bytes:
 
 @pytest.fixture
 def filled(catalog: Catalog) -> Catalog:
-    with_settings(catalog, second_look_ms=60_000)  # a machine that is busy must not change what is tested
+    catalog = with_settings(catalog, second_look_ms=60_000)  # a machine that is busy must not change what is tested
     for place, product in enumerate(DRAWN[:8]):
         products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", reference(place))], Intake("test"))
     return catalog
 
 
 def with_settings(catalog: Catalog, **changes: Any) -> Catalog:
-    catalog.settings = dataclasses.replace(catalog.settings, **changes)
-    return catalog
+    return dataclasses.replace(catalog, settings=dataclasses.replace(catalog.settings, **changes))
 
 
 def details_file(catalog: Catalog, place: int) -> Path:
@@ -86,12 +85,12 @@ def test_answers_say_in_json_what_they_rest_on(filled: Catalog) -> None:
 
 
 def test_off_leaves_it_to_the_vector_and_always_looks_twice_at_what_is_sure(filled: Catalog) -> None:
-    with_settings(filled, second_look="off")
+    filled = with_settings(filled, second_look="off")
     assert recognize(filled, query(0)).decided_by == "embedding"
     assert first(recognize(filled, reference(2))) == ("match", DRAWN[2].sku, "embedding")
-    with_settings(filled, second_look="auto")
+    filled = with_settings(filled, second_look="auto")
     assert first(recognize(filled, reference(2))) == ("match", DRAWN[2].sku, "embedding")  # sure: looked at once
-    with_settings(filled, second_look="always")
+    filled = with_settings(filled, second_look="always")
     assert first(recognize(filled, query(0))) == ("match", DRAWN[0].sku, "details")
 
 
@@ -100,6 +99,7 @@ def test_a_pack_that_is_none_of_ours_is_unknown(filled: Catalog) -> None:
         assert recognize(filled, query(place)).decision == "unknown", DRAWN[place].sku
 
 
+@pytest.mark.slow
 def test_a_family_is_told_apart_by_the_line_that_differs(catalog: Catalog) -> None:
     families: dict[str, list[int]] = {}
     everything = drawn_products()
@@ -182,7 +182,7 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     recognize(filled, query(6))
     assert looked == [2, 2, 2, 2]
     looked.clear()
-    with_settings(filled, second_look_ms=1)
+    filled = with_settings(filled, second_look_ms=1)
     answer = recognize(filled, query(6))
     assert looked == [2]
     assert answer.matches

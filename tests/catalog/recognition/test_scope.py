@@ -45,6 +45,7 @@ def test_a_set_that_there_is_not(catalog: Catalog) -> None:
         assert caught.value.field == field
 
 
+@pytest.mark.slow
 def test_many_neighbours_outside_of_the_set_hide_none_of_it(catalog: Catalog) -> None:
     # 60 photos of one product are nearer than the only one of the set: more than the first search asks for.
     products.create(catalog, Facts("many"), shots(*range(100, 150)), Intake("anna"))

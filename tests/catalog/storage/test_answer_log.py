@@ -146,6 +146,7 @@ def test_feedback_that_can_not_be(catalog: Catalog) -> None:
         assert session.scalars(select(Feedback)).all() == []
 
 
+@pytest.mark.slow
 def test_the_oldest_give_way_while_the_database_is_away_for_long(catalog: Catalog) -> None:
     for number in range(answer_log.WAITING + 5):
         catalog.answers.append(entry(asked_by=str(number)))

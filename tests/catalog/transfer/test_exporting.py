@@ -63,6 +63,7 @@ def empty(catalog: Catalog, tmp_path: Path) -> Callable[[], Catalog]:
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["out", "out.zip"])
 def test_what_is_exported_can_be_imported(
     catalog: Catalog, empty: Callable[[], Catalog], tmp_path: Path, target: str

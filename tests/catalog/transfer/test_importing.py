@@ -54,6 +54,7 @@ def test_the_folder_that_holds_the_photos_is_the_sku(catalog: Catalog, tmp_path:
     assert load(catalog, root) == Report(photos=1, duplicates=4)
 
 
+@pytest.mark.slow
 def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
     counted: list[tuple[int, int]] = []
@@ -198,6 +199,7 @@ def test_what_can_not_be_searched_yet_is_counted(catalog: Catalog, tmp_path: Pat
     assert load(catalog, tmp_path / "in") == Report(products=1, photos=2, pending=2)
 
 
+@pytest.mark.slow
 def test_a_killed_import_goes_on_where_it_ended(
     env: dict[str, str], open_catalog: Callable[[], Catalog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

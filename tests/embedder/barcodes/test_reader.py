@@ -108,6 +108,7 @@ def numbers(seed: int) -> Iterator[str]:
         yield digits + str(gtin.check_digit(digits))
 
 
+@pytest.mark.slow
 def test_nothing_is_read_that_is_not_there() -> None:
     """At these sizes and angles zxing-cpp alone reads a wrong number, or half of one, in several of the photos."""
     alone_wrong, wrong, right = 0, 0, 0

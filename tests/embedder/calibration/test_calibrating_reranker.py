@@ -61,6 +61,7 @@ def second(embedder: Embedder, pair: Pair) -> RerankerCalibration:
     return calibrate_reranker(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
 
 
+@pytest.mark.slow
 def test_print_tells_what_the_vector_cannot(second: RerankerCalibration, pair: Pair) -> None:
     near = (pair.queries.vectors @ pair.gallery.vectors.T).argmax(axis=1)
     by_vector = np.mean(np.array(pair.gallery.skus)[near] == pair.queries.skus)

@@ -286,6 +286,7 @@ def test_defaults_are_those_of_the_training(shapes: Path) -> None:
     assert tuple(heads.choices) == embedding_network.HEADS
 
 
+@pytest.mark.slow
 def test_train_errors_are_one_line(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not installed")
     words = ("train", shapes, "--out", tmp_path / "out", "--backbone", "efficientnetlite0")

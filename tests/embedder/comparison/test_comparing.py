@@ -19,6 +19,8 @@ from embedder.comparison import comparing, table
 from embedder.errors import DataError
 from embedder.training.recipe import TrainConfig
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("efficientnetlite0", "mobilenetv3small")
 
 

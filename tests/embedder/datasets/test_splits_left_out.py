@@ -86,6 +86,7 @@ def make_config(settings: dict[str, Any], **changes: Any) -> Any:
     return recipe.TrainConfig(**{**settings, **changes})
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_never_drawn(settings: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     out = left_out("2", (shapes,), 7)
     config = make_config(settings, left_out=out, split=0.3)

@@ -166,6 +166,7 @@ def test_time_a_photo(found: evaluation.Evaluation) -> None:
     assert seconds == pytest.approx(figures.seconds_gallery + figures.seconds_queries)
 
 
+@pytest.mark.slow
 def test_a_bundle_of_other_thresholds_decides_otherwise(released: Embedder, shapes: Path, shape_queries: Path) -> None:
     """At a score that nothing reaches all is unknown; at one that all reach, without a margin, all is a match."""
     shares = []

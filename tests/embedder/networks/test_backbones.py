@@ -17,6 +17,8 @@ from embedder.errors import WeightsError
 from embedder.networks import backbones, embedding_network, weights
 from embedder.training import export
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3)).astype(np.float32)
 STARTS = {
     "efficientnetlite0": "efficientnet-lite0-imagenet.npz",

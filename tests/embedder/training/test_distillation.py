@@ -17,6 +17,8 @@ from embedder.networks import backbones, embedding_network, weights
 from embedder.training import batches, export, recipe, work_folder
 from embedder.training.distillation import open_teacher
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -20,6 +20,8 @@ from embedder.errors import BundleError, DataError
 from embedder.inference import Embedder
 from embedder.training import batches, export, recipe, work_folder
 
+pytestmark = pytest.mark.slow
+
 NOTE = "shapes: drawn for the tests"
 
 

@@ -21,11 +21,13 @@ from embedder import cli, datasets, model_card
 from embedder.bundle import load_bundle
 from embedder.errors import DataError, ImageError, WeightsError
 from embedder.inference import Embedder
-from embedder.networks import backbones
+from embedder.networks import weights as weights_module
 from embedder.networks.weights import START_FILE
 from embedder.training import epoch_log, export, recipe, validation, work_folder
 from embedder.training.epoch_log import PARTS
 from embedder.training.trainer import CHECKPOINTS
+
+pytestmark = pytest.mark.slow
 
 
 def test_loss_falls(trained: Any) -> None:
@@ -179,7 +181,7 @@ def test_a_training_starts_from_the_arrays_of_another(
     source.use_average()
     paths = sorted(shape_queries.rglob("*.png"))
     wanted = source._embed(32, paths)
-    monkeypatch.setattr(backbones, "RELEASED", tmp_path)
+    monkeypatch.setattr(weights_module, "RELEASED", tmp_path)
     for weights in (str(arrays), "released"):
         config = recipe.TrainConfig(**{**settings, "weights": weights, "seed": 3})
         started = work_folder.prepare(config, tmp_path / weights.replace("/", "-"), resume=False, say=print)
@@ -195,7 +197,7 @@ def test_a_training_starts_from_the_arrays_of_another(
 def test_released_start_that_is_not_there(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backbones, "RELEASED", tmp_path)
+    monkeypatch.setattr(weights_module, "RELEASED", tmp_path)
     config = recipe.TrainConfig(**{**settings, "weights": "released"})
     with pytest.raises(WeightsError, match=r"start\.npz: no such file"):
         work_folder.prepare(config, tmp_path / "work", resume=False, say=print)

@@ -23,6 +23,8 @@ from embedder.networks import backbones, embedding_network, weights
 from embedder.training import epoch_log, recipe, work_folder
 from embedder.training.trainer import CHECKPOINTS
 
+pytestmark = pytest.mark.slow
+
 #: Five steps an epoch: the first thawed step is the eleventh.
 FREEZE, THAW = 2, 10
 

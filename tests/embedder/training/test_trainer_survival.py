@@ -27,6 +27,8 @@ from embedder.errors import DataError, EmbedderError
 from embedder.training import recipe, work_folder
 from embedder.training.trainer import CHECKPOINTS
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-c", "from embedder.cli import main; main()", "train"]
 
 
