@@ -97,7 +97,7 @@ def by_inliers(candidates: list[Candidate], least: int) -> str | None:
 
 def by_decision(candidates: list[Candidate], look: RerankerWeights) -> str | None:
     weighed = reranker.rank(look, candidates)
-    return weighed[0].sku if reranker.is_settled(weighed) else None
+    return weighed[0].sku if reranker.is_settled(look, weighed, len(candidates)) else None
 
 
 def main() -> None:

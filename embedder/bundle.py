@@ -48,9 +48,9 @@ class Thresholds:
 class RerankerWeights:
     """Re-ranking (the second look): how local features decide where the vector is not sure (matching/reranker.py).
 
-    The embedding alone (the first look) is sure from `sure_score` and `sure_margin` on; below, re-ranking decides, and
-    a match needs a probability of `accept`. `weights` are by the names of reranker.FEATURES. `false_accept` is the
-    false accept rate (of photos of unknown products) that the fit aimed at.
+    The first look alone is sure with `sure_score` and `sure_margin`; else the details decide, and a match needs a
+    probability of `accept`. `weights` are by name of reranker.FEATURES. `false_accept` is the rate of photos of unknown
+    products that the fit aimed at. `floor`: a cosine below it says nothing.
     """
 
     weights: dict[str, float]
@@ -58,6 +58,7 @@ class RerankerWeights:
     sure_score: float
     sure_margin: float
     false_accept: float
+    floor: float = 0.65
 
 
 @dataclass(frozen=True)

@@ -219,12 +219,19 @@ def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "| feature of a SKU | weight |"
     yield "|---|---|"
-    for name, meaning in FEATURES.items():
-        yield f"| {name}: {meaning} | {look['weights'][name]:.4f} |"
+    for name, weight in look["weights"].items():
+        yield f"| {name}: {FEATURES.get(name, 'of an older version')} | {weight:.4f} |"
+    if "floor" in look:
+        yield ""
+        yield f"A cosine says something above {look['floor']:.2f}: of the floors that were tried, that with the least"
+        yield f"log-loss on what was left out ({second['log_loss']:.4f})."
     yield ""
     yield f"Fitted for at most {look['false_accept']:.1%} of unknown products accepted and {second['wrong']:.1%} of the"
-    yield f"matches wrong, on {second['queries']:,} query photos. The rates are of SKUs that were not fitted on, as"
-    yield f"above; {second['second']:.1%} of the photos needed the second look."
+    whole = second.get("left_out", False)
+    what = "each set, by weights fitted on the others alone" if whole else "SKUs that were not fitted on, as above"
+    strangers = f" and {second['strangers']:,} of strangers" if second.get("strangers") else ""
+    yield f"matches wrong, on {second['queries']:,} query photos{strangers}. The rates are of {what};"
+    yield f"{second['second']:.1%} of the photos needed the second look."
     yield ""
     yield from _table(second)
     yield ""

@@ -179,7 +179,7 @@ def _ask(
     weighing = _compare(catalog.photos, found, list({match.photo: match for match in listed}.values()))
     told_apart = reranker.agrees([candidate for candidate in weighing if candidate.sku == product.sku])
     weighed = reranker.rank(weights, weighing)
-    if reranker.agrees(weighing) and reranker.is_guess(weights, weighed):
+    if reranker.agrees(weighing):
         answered = weighed[0].sku
     return _Answer(photo, answered, other, told_apart)
 

@@ -113,7 +113,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         details, words = live.embedder.extract_query(data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
-    query = reranking.Query(vector, details, words, products, began + settings.second_look_ms / 1000)
+    query = reranking.Query(data, vector, details, words, products, began + settings.second_look_ms / 1000)
     matched = matches[0].sku if alone == "match" else ""
     looked = reranking.rerank(catalog, live, weights, matches, query, matched=matched)
     if looked is None:

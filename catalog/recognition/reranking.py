@@ -15,7 +15,7 @@ from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
 from embedder.inference import Vectors
-from embedder.matching import Candidate, LocalFeatures, VisualWords, reranker, verify_many
+from embedder.matching import QUERY, Candidate, LocalFeatures, VisualWords, compare, picture, reranker, verify_many
 from embedder.matching.reranker import RankedSku
 from embedder.ranking import Answer
 
@@ -33,12 +33,13 @@ class Reranked:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A query photo: its vector float32 [dim], its local features, and their visual words.
+    """A photo that is asked about: its file, its vector float32 [dim], its local features, and their visual words.
 
     `products`: only these ids (None: all). `deadline` is a time of time.perf_counter: photos that are not verified by
     then are not considered.
     """
 
+    data: bytes
     vector: Vectors
     features: LocalFeatures
     words: VisualWords
@@ -76,13 +77,16 @@ def rerank(
         for photo, reference, agreement in zip(batch, references, agreements, strict=True):
             seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
         weighed = reranker.rank(weights, list(seen))
-        if reranker.is_settled(weighed):
+        if reranker.is_settled(weights, weighed, len(seen)):
             break
+        if matched and not reranker.agrees(list(seen)):
+            break  # the vector is at home, and there is no print that could tell more: fruit, mostly
     if not reranker.agrees(list(seen)):
         return None
-    answers = [_answer(ranked, seen) for ranked in weighed]
-    if not reranker.is_guess(weights, weighed):
-        answers.sort(key=lambda match: -match.score)
+    if compared := _compared(catalog.photos, query.data, seen):
+        seen = compared
+        weighed = reranker.rank(weights, list(seen))
+    answers = [_answer(one, seen) for one in weighed]
     return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 
 
@@ -94,9 +98,27 @@ def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
         return LocalFeatures.empty()
 
 
-def _answer(ranked: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
-    """The SKU's match as the vector would give it (its best cosine), with the evidence of its best photo."""
-    photo, agreement = seen[ranked.best], ranked.best.match
-    score = max(match.score for match in seen.values() if match.sku == ranked.sku)
-    evidence = Evidence(photo.photo, agreement, ranked.best.reference) if agreement.inliers else None
+def _compared(photos: PhotoStore, data: bytes, seen: Mapping[Candidate, Match]) -> dict[Candidate, Match]:
+    """The candidates, those that most points agree with compared by their pixels; {} when none are."""
+    candidates = list(seen)
+    places = reranker.comparable(candidates)
+    query = picture(data, QUERY.side) if places else None
+    for place in places:
+        outline = candidates[place].match.outline
+        if query is None or outline is None:
+            continue
+        try:
+            reference = feature_store.load_picture(photos, seen[candidates[place]].photo)
+        except (CatalogError, ImageError) as error:  # as in _read
+            log.warning("photo %s can't be compared: %s", seen[candidates[place]].photo[:12], error)
+            continue
+        candidates[place] = replace(candidates[place], appearance=compare(reference, query, outline))
+    return dict(zip(candidates, seen.values(), strict=True)) if places else {}
+
+
+def _answer(one: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
+    """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
+    photo, agreement = seen[one.best], one.best.match
+    score = max(match.score for match in seen.values() if match.sku == one.sku)
+    evidence = Evidence(photo.photo, agreement, one.best.reference) if agreement.inliers else None
     return replace(photo, score=score, evidence=evidence)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 
+from PIL import Image
+
 from catalog.errors import StorageError
 from catalog.storage.photo_store import PhotoStore
 from embedder import matching
-from embedder.errors import DetailsError
+from embedder.errors import DetailsError, ImageError
+from embedder.images import Pixels
 from embedder.matching import LocalFeatures
 
 log = logging.getLogger(__name__)
 
 #: The name has the version: a file of another version is never read, and left for the program that wrote it.
 KIND = f"details-{matching.VERSION}"
+#: A small picture, as the second look compares it.
+PICTURE = "picture-1"
 
 
 def save(photos: PhotoStore, sha256: str, found: LocalFeatures) -> None:
@@ -46,3 +51,21 @@ def load_or_extract(photos: PhotoStore, sha256: str) -> LocalFeatures:
         found = matching.extract(photos.get(sha256), matching.REFERENCE)
         save(photos, sha256, found)
     return found
+
+
+def load_picture(photos: PhotoStore, sha256: str) -> Pixels:
+    """The pixels of a stored photo, small, uint8 [h, w, 3]; the first time it is made of the photo, and kept.
+
+    Raises NotFoundError or StorageError when the photo can't be read either, and embedder.errors.ImageError.
+    """
+    if raw := photos.get_derived(sha256, PICTURE):
+        try:
+            return matching.picture(raw, matching.REFERENCE.side)
+        except ImageError as error:
+            log.warning("the small picture of photo %s is made again: %s", sha256[:12], error)
+    small = matching.picture(photos.get(sha256), matching.REFERENCE.side)
+    try:
+        photos.put_derived(sha256, PICTURE, matching.to_jpeg(Image.fromarray(small)))
+    except StorageError as error:
+        log.warning("the small picture of photo %s is not kept: %s", sha256[:12], error)
+    return small

@@ -17,12 +17,13 @@ STEPS, GAIN = 50, 1e-10
 
 
 def fit_conditional_logit(
-    tables: Sequence[Floats], chosen: Sequence[int], shares: Floats, ridge: float = 1e-3
+    tables: Sequence[Floats], chosen: Sequence[int], shares: Floats, ridge: float = 1e-3, free: int | None = None
 ) -> Floats:
     """Features [alternatives, features] of each chooser, and the alternative chosen (-1: none) -> weights [features].
 
-    `shares` [choosers] weight the choosers and sum to 1. `ridge` is the L2 penalty on the weights of standardized
-    features: where few choosers are informative, no weight diverges.
+    `shares` [choosers] say how much each chooser counts, and sum to 1. `ridge` holds the weights of standardized
+    features near 0: where few choosers tell, no weight runs away. The weights of the first `free` features may have any
+    sign, those of the others are not below 0: what would be is left out, the lowest first (an active set).
     """
     table, there = _stacked(tables)
     spread = table[there].std(axis=0)
@@ -32,12 +33,27 @@ def fit_conditional_logit(
     some = pick >= 0
     picked = np.zeros((len(tables), table.shape[2]))
     picked[some] = table[some, pick[some]]
+    kept = np.arange(table.shape[2])
+    while True:
+        found = _maximum(table[:, :, kept], there, picked[:, kept], shares, ridge)
+        bound = np.where(kept < free, np.inf, found) if free is not None else np.full(len(kept), np.inf)
+        if bound.min() >= 0:
+            break
+        kept = np.delete(kept, bound.argmin())
+    weights: Floats = np.zeros(table.shape[2])
+    weights[kept] = found / spread[kept]
+    return weights
+
+
+def _maximum(table: Floats, there: npt.NDArray[np.bool_], picked: Floats, shares: Floats, ridge: float) -> Floats:
+    """Standardized features [choosers, alternatives, features] -> the weights of the highest likelihood, [features]."""
     weights: Floats = np.zeros(table.shape[2])
     value, chances = _value(weights, table, there, picked, shares, ridge)
+    flat = table.reshape(-1, table.shape[2])
     for _ in range(STEPS):
         mean = np.einsum("nm,nmf->nf", chances, table)
         slope = shares @ (picked - mean) - ridge * weights
-        second = np.einsum("n,nm,nmf,nmg->fg", shares, chances, table, table, optimize=True)
+        second = flat.T @ (flat * (shares[:, None] * chances).reshape(-1, 1))
         curve = second - (shares[:, None] * mean).T @ mean + ridge * np.eye(len(weights))
         step = np.linalg.solve(curve, slope)
         # Backtracking: halve a step that lowers the likelihood.
@@ -49,8 +65,16 @@ def fit_conditional_logit(
         value, chances = found
         if gain < GAIN:
             break
-    original: Floats = weights / spread
-    return original
+    return weights
+
+
+def log_likelihood(weights: Floats, tables: Sequence[Floats], chosen: Sequence[int], shares: Floats) -> float:
+    """How probable the choices are by these weights: the mean log, by `shares`."""
+    table, there = _stacked(tables)
+    pick = np.asarray(chosen)
+    picked = np.zeros((len(tables), table.shape[2]))
+    picked[pick >= 0] = table[pick >= 0, pick[pick >= 0]]
+    return _value(weights, table, there, picked, shares, 0.0)[0]
 
 
 def _value(

@@ -13,7 +13,7 @@ from embedder import bundle as bundles
 from embedder import calibration, matching, model_card
 from embedder.calibration import calibrate_reranker
 from embedder.cli.training import Folder, Photos
-from embedder.datasets import find_photos, set_name
+from embedder.datasets import find_photos, set_name, write_till_views
 from embedder.evaluation import embed_folder, evaluate_protocol, protocols
 from embedder.evaluation.page import lines, prepare, write
 from embedder.inference import Embedder
@@ -221,3 +221,33 @@ def words(data: tuple[Path, ...], out: Path, count: int, photos: int, seed: int)
     for line in broken:
         click.echo(f"skipped  {line}", err=True)
     click.echo(f"{count:,} words of {read:,} photos: bundle {made.id}")
+
+
+@click.command("till-views")
+@click.argument("data", nargs=-1, required=True, type=Photos)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A new folder for them.")
+@click.option("--grounds", required=True, type=Photos, help="Photos that the products are laid on.")
+@click.option("--products", default=250, show_default=True, type=click.IntRange(3), help="Of the gallery, at most.")
+@click.option("--queries", default=80, show_default=True, type=click.IntRange(1), help="Views, one a product, at most.")
+@click.option(
+    "--copies",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Views more, of strangers with a product's art.",
+)
+@click.option("--seed", default=1, show_default=True, help="Draws products, grounds and what happens to each view.")
+def till_views(
+    data: tuple[Path, ...], out: Path, grounds: Path, products: int, queries: int, copies: int, seed: int
+) -> None:
+    """Make query photos of products of which there is one picture: as a till's camera may see them.
+
+    For `embedder calibrate --details --gallery OUT/gallery.txt --queries OUT`, with products that the model never saw.
+    There the copies (a band of the print replaced, the hue turned) are strangers that must not be matched.
+    """
+    views, broken = write_till_views(
+        find_photos(*data), find_photos(grounds), out, products=products, queries=queries, copies=copies, seed=seed
+    )
+    for line in broken:
+        click.echo(f"skipped  {line}", err=True)
+    click.echo(f"{views:,} till views in {out}, their references in {out / 'gallery.txt'}")

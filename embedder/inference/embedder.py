@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, ImageError
 from embedder.inference.litert import open_interpreter
 from embedder.matching import LocalFeatures, VisualWords, Vocabulary, reranker
+
+log = logging.getLogger(__name__)
 
 Vectors = npt.NDArray[np.float32]
 Item = TypeVar("Item")
@@ -52,8 +55,14 @@ class Embedder:
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
         # A separate pool: photos on `_pool` wait for their views, which would deadlock on the same pool.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
-        if bundle.second_look is not None:
-            reranker.check_weights(bundle.second_look)
+        if bundle.second_look is not None and not reranker.can_weigh(bundle.second_look):
+            # A catalog that was made with an older version goes on, by the vector alone, until it moves to another.
+            log.warning(
+                "the second look of the bundle %s is of an older version: `embedder calibrate --details` fits it anew, "
+                "`catalog reembed` moves to another bundle",
+                bundle.id,
+            )
+            self.bundle = replace(bundle, second_look=None)
         self.vocabulary = Vocabulary.load(bundle.words_path) if bundle.words_path else None
 
     @classmethod

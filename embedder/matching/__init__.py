@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedder.matching import reranker
+from embedder.matching.appearance import Appearance, compare, picture
 from embedder.matching.feature_file import VERSION, from_bytes, to_bytes
 from embedder.matching.local_features import QUERY, REFERENCE, LocalFeatures, extract
 from embedder.matching.near_duplicates import ColorGrid, color_grid, color_grid_of_photo, is_same_picture
@@ -17,6 +18,7 @@ __all__ = [
     "REFERENCE",
     "VERSION",
     "Agreement",
+    "Appearance",
     "Candidate",
     "ColorGrid",
     "LocalFeatures",
@@ -24,10 +26,12 @@ __all__ = [
     "Vocabulary",
     "color_grid",
     "color_grid_of_photo",
+    "compare",
     "draw_agreement",
     "extract",
     "from_bytes",
     "is_same_picture",
+    "picture",
     "reranker",
     "to_bytes",
     "to_jpeg",

@@ -1,9 +1,14 @@
 """Re-ranking (the second look): which SKU of a shortlist a query shows, if any, by calibrated weights.
 
 A conditional logit (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): the utility of each
-SKU is a weighted sum of its features, that of "none of these" is 0, and the softmax of all gives the probabilities. So
-inliers alone do not decide: the few that any two packs share weigh little against a clear cosine, and what all
-candidates have in common raises all of them alike.
+SKU is a weighed sum of its features, that of "none of these" is 0, and the probability of each is its share of the
+exponentials of all. What must hold on products that no embedding has seen is in the features, not in their weights:
+
+- no weight but the constant's is below 0 (conditional_logit.fit), and points that agree only ever raise the features of
+  their SKU, so that more of them never lower its probability;
+- a cosine below a floor is none, and what the vector says for a SKU counts the less, the clearer another SKU's own
+  print is: a low cosine can't outvote print;
+- points count for a SKU when they agree with no other: print that two have in common decides for neither.
 """
 
 from __future__ import annotations
@@ -17,43 +22,59 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.bundle import RerankerWeights
-from embedder.errors import BundleError
+from embedder.matching.appearance import Appearance
 from embedder.matching.local_features import LocalFeatures
 from embedder.matching.verification import Agreement, covered
 from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
 
-#: Features of a shortlisted SKU, in the order of the columns of `features`; shown on the model card.
+#: The agreement of cells that speaks neither for nor against a SKU.
+USUAL, USUAL_LEAST = 0.65, 0.5
+#: A SKU's own points count piece by piece (a monotone, piecewise-linear curve): from here to there, 0 to 1.
+PIECES = ((0, 4), (4, 8), (8, 12), (12, 16), (16, 24), (24, 40))
+#: Of a SKU of the shortlist, in the order of the columns of `features`.
 FEATURES = {
     "constant": "1: what speaks against any match at all",
-    "cosine": "of the query to the SKU's nearest photo",
-    "cosine_margin": "over the best other SKU; below 0 for all but the first",
+    "cosine": "of the query to the SKU's nearest photo, above the floor; less what another SKU's print takes",
+    "cosine_margin": "of the first, over the best other SKU, both above the floor; less what another SKU's print takes",
     "own": "log(1 + points that agree with the SKU and not with its strongest rival), less the same of the rival",
-    "print": "log(1 + points beyond chance that agree with no other SKU) x the share of the print that they cover",
+    **{f"points_{end}": f"points that agree with no other SKU: from {start} (0) to {end} (1)" for start, end in PIECES},
+    "area": "the share of the reference's print that these points cover",
+    "appearance": f"how well the print is seen at its place, over {USUAL}: where it was compared",
+    "least": f"how well that part of it is which is seen least, over {USUAL_LEAST}: where it was compared",
+    "colour": "how far the colours there are from the reference's, below 0: where it was compared",
 }
 #: Inliers that any two packs may have by chance, spread over the whole pack.
 CHANCE = 6
 #: SKUs that an answer names. The nearest photo of each SKU that the vector finds is always verified.
 MATCHES = 5
 #: Photos on the gallery's shortlist; matched so many at a time, by so many threads.
-SHORTLIST, BATCH, THREADS = 30, 10, 2
-#: Re-ranking stops after a batch when the first SKU is so probable: in 1,712 cases no later batch changed the answer.
+SHORTLIST, BATCH, THREADS = 60, 10, 2
+#: Own points beyond chance that leave nothing of what the vector says for other SKUs.
+CLEAR = 20
+#: SKUs whose appearance is compared: those that most points agree with, so many at least.
+COMPARED, COMPARABLE = 3, 10
+#: A first that is so probable after a batch ends the look: of 1,712 askings none was answered otherwise after the rest.
 SETTLED = 0.99
-#: Outlines that share more than this of the smaller one are one pack (of look-alikes), not two products in the photo.
+#: After so many photos a match ends the look.
+ENOUGH = 30
+#: Packs in one place overlap by more than this share of the smaller one: look-alikes, and not two products.
 OVERLAP = 0.3
-#: Below this probability the re-ranked order is not used, unless the first SKU would match but for its rival.
-GUESS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A reference photo of the shortlist: SKU, cosine to the query, local features, and how they agree."""
+    """A reference photo of the shortlist: its SKU, its cosine to the query, its details, and how they agree.
+
+    `appearance`: what is seen of its print; None where that was not compared, or can't be.
+    """
 
     sku: str
     cosine: float
     reference: LocalFeatures
     match: Agreement
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,22 +87,26 @@ class RankedSku:
     best: Candidate
 
 
-def check_weights(look: RerankerWeights) -> None:
-    """Raises BundleError for weights of features other than this version's."""
-    if set(look.weights) != set(FEATURES):
-        raise BundleError(f"The weights of the second look are of {sorted(look.weights)}, not {sorted(FEATURES)}.")
+def can_weigh(look: RerankerWeights) -> bool:
+    """Whether the weights are of the features that this version has."""
+    return set(look.weights) == set(FEATURES)
 
 
 def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedSku]:
     """Candidates of a query -> their SKUs, the most probable first."""
     if not candidates:
         return []
-    skus, best, table = features(candidates)
-    utilities = table @ np.array([look.weights[name] for name in FEATURES])
+    skus, best, table = features(candidates, look.floor)
+    utilities = table @ weight_row(look)
     chances = probabilities(utilities)
     alone = [float(probabilities(utilities[place : place + 1])[0]) for place in range(len(skus))]
     order = np.argsort(-chances, kind="stable")
     return [RankedSku(skus[place], float(chances[place]), alone[place], candidates[best[place]]) for place in order]
+
+
+def weight_row(look: RerankerWeights) -> Floats:
+    """The weights in the order of FEATURES, [features]."""
+    return np.array([look.weights[name] for name in FEATURES])
 
 
 def agrees(candidates: Sequence[Candidate]) -> bool:
@@ -89,29 +114,45 @@ def agrees(candidates: Sequence[Candidate]) -> bool:
     return any(_inliers(candidate) for candidate in candidates)
 
 
-def is_settled(weighed: Sequence[RankedSku]) -> bool:
-    """Whether the first SKU is certain, so that the rest of the shortlist need not be verified."""
-    return bool(weighed) and weighed[0].probability >= SETTLED
+def is_settled(look: RerankerWeights, weighed: Sequence[RankedSku], photos: int) -> bool:
+    """Whether the rest of the shortlist need not be looked at after so many photos of it.
 
-
-def is_guess(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:
-    """Whether the re-ranked order is used; if not, the SKUs stay in the embedding's order.
-
-    `alone` counts, too: of two packs in one photo neither reaches GUESS, but each would be a match by itself.
+    The first is beyond doubt, or it is a match among ENOUGH: more are looked at only where the first ones say nothing.
     """
-    return bool(weighed) and (weighed[0].probability >= GUESS or weighed[0].alone >= look.accept)
+    if not weighed:
+        return False
+    return weighed[0].probability >= (look.accept if photos >= ENOUGH else SETTLED)
+
+
+def comparable(candidates: Sequence[Candidate]) -> list[int]:
+    """The places of the candidates whose appearance is compared: the best of each SKU that most points agree with."""
+    _, best = _best_of_skus(candidates)
+    able = [
+        place
+        for place in best
+        if _inliers(candidates[place])
+        and candidates[place].match.inliers >= COMPARABLE
+        and candidates[place].match.outline is not None
+    ]
+    return sorted(able, key=lambda place: -candidates[place].match.inliers)[:COMPARED]
 
 
 def decide(look: RerankerWeights, weighed: Sequence[RankedSku], matched: str = "") -> Answer:
     """`match` from a probability of `accept` on; else `unknown` if "none of these" has over half, or `ambiguous`.
 
-    A SKU that the embedding alone `matched` stays a match when re-ranking puts it first, whatever its probability. A
-    match becomes `ambiguous` when another SKU would match by itself elsewhere in the photo: it shows both.
+    What the first look `matched` (a SKU) stays a match when it is first by details, too, however little they are worth,
+    unless it was compared: what is seen of its print says more.
+
+    So it is, too, when another product would be a match by itself and lies elsewhere in the photo: it shows both.
     """
-    if weighed and (weighed[0].probability >= look.accept or weighed[0].sku == matched):
+    if weighed and (weighed[0].probability >= look.accept or _stays(weighed[0], matched)):
         both = any(one.alone >= look.accept and _apart(weighed[0].best, one.best) for one in weighed[1:])
         return "ambiguous" if both else "match"
     return "ambiguous" if sum(one.probability for one in weighed) >= 0.5 else "unknown"
+
+
+def _stays(first: RankedSku, matched: str) -> bool:
+    return first.sku == matched and first.best.appearance is None
 
 
 def _apart(one: Candidate, other: Candidate) -> bool:
@@ -132,32 +173,53 @@ def probabilities(utilities: Floats) -> Floats:
     return found
 
 
-def features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Floats]:
-    """Candidates -> their SKUs, the index of the best candidate of each, and its features, [skus, features].
+def features(candidates: Sequence[Candidate], floor: float) -> tuple[list[str], list[int], Floats]:
+    """Candidates -> their SKUs, the place of the best candidate of each, and its features, [skus, features].
 
     Packs of one product family agree wherever they look alike, so a query point is evidence for a SKU only when it
     agrees with no other.
     """
-    places: dict[str, list[int]] = {}
-    for place, candidate in enumerate(candidates):
-        places.setdefault(candidate.sku, []).append(place)
-    skus = list(places)
-    best = [max(places[sku], key=lambda one: (_inliers(candidates[one]), candidates[one].cosine)) for sku in skus]
-    cosine = np.array([max(candidates[place].cosine for place in places[sku]) for sku in skus])
+    skus, best = _best_of_skus(candidates)
+    highest: dict[str, float] = {}
+    for one in candidates:
+        highest[one.sku] = max(one.cosine, highest.get(one.sku, -1.0))
+    above = np.maximum([highest[sku] - floor for sku in skus], 0.0)
     agreeing = [_agreeing(candidates[place]) for place in best]
     shared = Counter(point for points in agreeing for point in points)
+    own = [_own_pairs(candidates[place], shared) for place in best]
+    count = np.array([len(pairs) for pairs in own], float)
+    left = 1 - _best_other(np.clip((count - CHANCE) / CLEAR, 0, 1))
+    seen = [candidates[place].appearance for place in best]
     columns = {
         "constant": np.ones(len(skus)),
-        "cosine": cosine,
-        "cosine_margin": cosine - _best_other(cosine),
+        "cosine": above * left,
+        "cosine_margin": np.maximum(above - _best_other(above), 0) * left if len(skus) > 1 else np.zeros(1),
         "own": _own(agreeing),
-        "print": np.array([_print(candidates[place], shared) for place in best]),
+        **{f"points_{end}": np.clip((count - start) / (end - start), 0, 1) for start, end in PIECES},
+        "area": np.array(
+            [
+                covered(candidates[place].reference, pairs[:, 1]) if len(pairs) > 2 else 0.0
+                for place, pairs in zip(best, own, strict=True)
+            ]
+        ),
+        "appearance": np.array([one.agreement - USUAL if one else 0.0 for one in seen]),
+        "least": np.array([one.least - USUAL_LEAST if one else 0.0 for one in seen]),
+        "colour": np.array([-one.colour if one else 0.0 for one in seen]),
     }
     return skus, best, np.stack([columns[name] for name in FEATURES], axis=1)
 
 
+def _best_of_skus(candidates: Sequence[Candidate]) -> tuple[list[str], list[int]]:
+    """The SKUs, and of each the place of the photo that most points agree with."""
+    places: dict[str, list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        places.setdefault(candidate.sku, []).append(place)
+    best = [max(own, key=lambda one: (_inliers(candidates[one]), candidates[one].cosine)) for own in places.values()]
+    return list(places), best
+
+
 def _inliers(candidate: Candidate) -> int:
-    """Inliers that are evidence for the product: those beyond CHANCE, none of a still camera (see Agreement)."""
+    """Inliers that say something about the product: those beyond chance, and of a still camera none (see Agreement)."""
     return 0 if candidate.match.still else max(0, candidate.match.inliers - CHANCE)
 
 
@@ -166,19 +228,16 @@ def _agreeing(candidate: Candidate) -> frozenset[int]:
     return frozenset(candidate.match.pairs[:, 0].tolist()) if _inliers(candidate) else frozenset()
 
 
-def _print(candidate: Candidate, shared: Counter[int]) -> float:
-    """How much of the reference's print agrees with no other SKU; `shared`: how many SKUs agree with each point."""
+def _own_pairs(candidate: Candidate, shared: Counter[int]) -> npt.NDArray[np.intp]:
+    """The pairs, [own, 2], whose point of the query agrees with no other SKU; `shared`: with how many each does."""
     pairs = candidate.match.pairs
-    own = pairs[[shared[point] == 1 for point in pairs[:, 0].tolist()]] if _inliers(candidate) else pairs[:0]
-    if len(own) <= CHANCE:
-        return 0.0
-    return float(np.log1p(len(own) - CHANCE)) * covered(candidate.reference, own[:, 1])
+    return pairs[[shared[point] == 1 for point in pairs[:, 0].tolist()]] if _inliers(candidate) else pairs[:0]
 
 
 def _best_other(values: Floats) -> Floats:
-    """[n] -> the highest of the others, [n]; without others its own, since being the only one is no evidence."""
+    """[n], none below 0 -> the highest of the others, [n]; 0 without another."""
     if len(values) < 2:
-        return values
+        return np.zeros(len(values))
     second, first = np.sort(values)[-2:]
     return np.where(values == first, second, first)
 

@@ -8,8 +8,10 @@ from PIL import Image, ImageDraw
 
 from embedder.bundle import RELEASED, load_bundle, rewrite_bundle
 from embedder.calibration import Pair, calibrate_reranker, read_pair
-from embedder.calibration.calibrating_reranker import RerankerCalibration, shared_words, shortlist
+from embedder.calibration.asking import shared_words, shortlist
+from embedder.calibration.calibrating_reranker import FLOORS, RerankerCalibration
 from embedder.errors import BundleError, DataError
+from embedder.evaluation import Embedded
 from embedder.inference import Embedder
 from embedder.matching import QUERY, VisualWords, Vocabulary, reranker
 from embedder.matching.local_features import detect
@@ -69,7 +71,8 @@ def test_print_tells_what_the_vector_cannot(second: RerankerCalibration, pair: P
     assert second.rates.known.wrong < 0.1
     assert second.rates.held_out.accepted < 0.1
     assert second.in_sample.known.right == 1 and second.in_sample.held_out.accepted == 0
-    assert second.look.weights["print"] > 0
+    assert sum(second.look.weights[f"points_{end}"] for _, end in reranker.PIECES) > 0
+    assert all(weight >= 0 for name, weight in second.look.weights.items() if name != "constant")
 
 
 def test_figures_are_of_all_queries_and_add_up(second: RerankerCalibration) -> None:
@@ -80,13 +83,40 @@ def test_figures_are_of_all_queries_and_add_up(second: RerankerCalibration) -> N
         assert held_out.accepted + held_out.ambiguous + held_out.unknown == pytest.approx(1)
     assert 0 < second.second <= 1
     assert 0.5 <= second.look.accept <= 1
-    reranker.check_weights(second.look)
+    assert reranker.can_weigh(second.look)
+    assert second.look.floor in FLOORS
+    assert 0 < second.log_loss < np.log(PACKS)
 
 
 def test_the_same_photos_give_the_same_fit(embedder: Embedder, pair: Pair, second: RerankerCalibration) -> None:
     again = calibrate_reranker(embedder, [pair], false_accept=0.05, wrong=0.05, folds=3)
     assert again.look == second.look
     assert again.as_dict() == second.as_dict()
+
+
+def test_each_of_many_sets_is_answered_by_weights_fitted_on_the_others(embedder: Embedder, pair: Pair) -> None:
+    skus = sorted(set(pair.gallery.skus))
+    parts = [Pair(f"part {part}", pair.gallery, _only(pair.queries, skus[part::4])) for part in range(4)]
+    found = calibrate_reranker(embedder, parts, false_accept=0.05, wrong=0.05)
+    assert found.left_out
+    assert [one.name for one in found.sets] == [part.name for part in parts]
+    assert found.rates.known.right >= 0.8
+
+
+def test_a_query_of_no_product_of_the_gallery_is_a_strangers(embedder: Embedder, pair: Pair) -> None:
+    skus = sorted(set(pair.gallery.skus))
+    fewer = Pair("fewer", _only(pair.gallery, skus[:18]), pair.queries)
+    found = calibrate_reranker(embedder, [fewer], false_accept=0.1, wrong=0.05, folds=3)
+    assert (found.queries, found.strangers) == (18, 6)
+    known, held_out = found.rates.known, found.rates.held_out
+    assert known.right + known.wrong + known.ambiguous + known.unknown == pytest.approx(1)
+    assert held_out.accepted + held_out.ambiguous + held_out.unknown == pytest.approx(1)
+
+
+def _only(photos: Embedded, skus: list[str]) -> Embedded:
+    rows = [row for row, sku in enumerate(photos.skus) if sku in skus]
+    paths = tuple(photos.paths[row] for row in rows)
+    return Embedded(photos.vectors[rows], [photos.skus[row] for row in rows], [], photos.seconds, paths)
 
 
 def test_a_set_without_a_query_of_its_own_is_refused(embedder: Embedder, pair: Pair) -> None:

@@ -61,3 +61,27 @@ def test_what_always_tells_does_not_run_away() -> None:
     tables = [np.array([[1.0], [-1.0]])] * 20
     (weight,) = conditional_logit.fit_conditional_logit(tables, [0] * 20, even(20))
     assert 1 < weight < 20
+
+
+def test_a_weight_that_would_be_below_0_is_0_and_the_others_are_as_without_its_feature() -> None:
+    rng = np.random.default_rng(7)
+    tables, chosen = [], []
+    for _ in range(300):
+        table = np.column_stack([np.ones(3), rng.normal(size=(3, 2))])
+        powers = np.exp(np.append(table @ np.array([-1.0, 2.0, -1.0]), 0.0))
+        picked = int(rng.choice(4, p=powers / powers.sum()))
+        tables.append(table)
+        chosen.append(picked if picked < 3 else -1)
+    free = conditional_logit.fit_conditional_logit(tables, chosen, even(300))
+    held = conditional_logit.fit_conditional_logit(tables, chosen, even(300), free=1)
+    assert free[2] < -0.5 and held[2] == 0
+    assert held[0] < 0  # it may have any sign
+    assert held[:2] == pytest.approx(
+        conditional_logit.fit_conditional_logit([table[:, :2] for table in tables], chosen, even(300))
+    )
+
+
+def test_the_log_likelihood_is_that_of_the_choices() -> None:
+    tables, weights = [np.array([[1.0], [0.0]])] * 2, np.array([np.log(2)])
+    found = conditional_logit.log_likelihood(weights, tables, [0, -1], np.array([0.25, 0.75]))
+    assert found == pytest.approx(0.25 * np.log(2 / 4) + 0.75 * np.log(1 / 4))

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from embedder.bundle import RerankerWeights
-from embedder.errors import BundleError
-from embedder.matching import Agreement, Candidate, LocalFeatures, reranker
+from embedder.bundle import RELEASED, RerankerWeights, load_bundle
+from embedder.matching import Agreement, Appearance, Candidate, LocalFeatures, reranker
 from embedder.matching.reranker import RankedSku
 
 
@@ -19,6 +21,7 @@ def grid() -> LocalFeatures:
 
 
 REFERENCE = grid()
+FLOOR = 0.6
 
 
 def agreeing(points: range | list[int]) -> Agreement:
@@ -32,42 +35,75 @@ def seen(sku: str, cosine: float, match: Agreement | None = None) -> Candidate:
 
 
 def of(name: str, candidates: list[Candidate]) -> dict[str, float]:
-    skus, _, table = reranker.features(candidates)
+    skus, _, table = reranker.features(candidates, FLOOR)
     column = list(reranker.FEATURES).index(name)
     return dict(zip(skus, table[:, column].tolist(), strict=True))
 
 
 def look(accept: float = 0.8, **weights: float) -> RerankerWeights:
-    return RerankerWeights(dict.fromkeys(reranker.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05)
+    return RerankerWeights(dict.fromkeys(reranker.FEATURES, 0.0) | weights, accept, 1.0, 0.0, 0.05, FLOOR)
 
 
-def test_a_sku_has_the_cosine_of_its_nearest_photo_and_its_margin_over_the_best_other() -> None:
+def test_a_sku_has_the_cosine_of_its_nearest_photo_above_the_floor_and_its_margin_over_the_best_other() -> None:
     candidates = [seen("a", 0.9), seen("a", 0.7), seen("b", 0.8), seen("c", 0.5)]
-    assert of("cosine", candidates) == {"a": 0.9, "b": 0.8, "c": 0.5}
-    assert of("cosine_margin", candidates) == pytest.approx({"a": 0.1, "b": -0.1, "c": -0.4})
+    assert of("cosine", candidates) == pytest.approx({"a": 0.3, "b": 0.2, "c": 0.0})
+    assert of("cosine_margin", candidates) == pytest.approx({"a": 0.1, "b": 0.0, "c": 0.0})
     assert of("cosine_margin", candidates[:2]) == {"a": 0.0}  # nothing to be better than
     assert of("constant", candidates) == {"a": 1, "b": 1, "c": 1}
 
 
-def test_print_is_of_the_photo_that_agrees_best_beyond_chance_and_by_what_it_covers() -> None:
+def test_own_points_count_piece_by_piece_and_by_what_they_cover() -> None:
     candidates = [
         seen("a", 0.5, agreeing(range(60))),
         seen("a", 0.4, agreeing(range(200))),  # half of the reference: 10 of 20 rows, 9 of 19 steps
-        seen("b", 0.6, agreeing(range(300, 320))),  # one row covers nothing
+        seen("b", 0.6, agreeing(range(300, 310))),  # a part of one row covers nothing
         seen("c", 0.6, agreeing(range(340, 346))),  # by chance
     ]
-    assert of("print", candidates) == pytest.approx({"a": np.log(195) * 9 / 19, "b": 0.0, "c": 0.0})
-    _, best, _ = reranker.features(candidates)
+    assert of("points_40", candidates) == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert of("points_12", candidates) == {"a": 1.0, "b": 0.5, "c": 0.0}
+    assert of("points_8", candidates) == {"a": 1.0, "b": 1.0, "c": 0.0}
+    assert of("area", candidates) == pytest.approx({"a": 9 / 19, "b": 0.0, "c": 0.0})
+    _, best, _ = reranker.features(candidates, FLOOR)
     assert best == [1, 2, 3]
     assert reranker.agrees(candidates)
     assert not reranker.agrees(candidates[3:])
 
 
+def test_what_the_vector_says_counts_the_less_the_clearer_another_skus_print_is() -> None:
+    def cosines(points: int) -> dict[str, float]:
+        return of("cosine", [seen("a", 0.7, agreeing(range(points))), seen("b", 0.9)])
+
+    assert cosines(0) == pytest.approx({"a": 0.1, "b": 0.3})
+    half = reranker.CHANCE + reranker.CLEAR // 2
+    assert cosines(half) == pytest.approx({"a": 0.1, "b": 0.15})
+    assert cosines(reranker.CHANCE + reranker.CLEAR) == pytest.approx({"a": 0.1, "b": 0.0})
+
+
+def test_appearance_speaks_only_where_it_was_compared() -> None:
+    alike = replace(seen("a", 0.5, agreeing(range(50))), appearance=Appearance(20, 0.9, 0.8, 0.02))
+    other = replace(seen("b", 0.5, agreeing(range(50, 90))), appearance=Appearance(20, 0.3, 0.1, 0.1))
+    candidates = [alike, other, seen("c", 0.5)]
+    assert of("appearance", candidates) == pytest.approx({"a": 0.25, "b": -0.35, "c": 0.0})
+    assert of("least", candidates) == pytest.approx({"a": 0.3, "b": -0.4, "c": 0.0})
+    assert of("colour", candidates) == pytest.approx({"a": -0.02, "b": -0.1, "c": 0.0})
+
+
+def test_compared_are_the_skus_that_most_points_agree_with() -> None:
+    at = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+
+    def placed(sku: str, points: int) -> Candidate:
+        return seen(sku, 0.5, replace(agreeing(range(points)), outline=at))
+
+    candidates = [placed("a", 30), placed("a", 40), placed("b", 9), placed("c", 90), placed("d", 20), placed("e", 10)]
+    assert reranker.comparable(candidates) == [3, 1, 4]
+    assert reranker.comparable([placed("b", 9)]) == []  # too few to say where it lies
+    assert reranker.comparable([seen("c", 0.5, agreeing(range(90)))]) == []  # nowhere
+
+
 def test_what_a_still_camera_sees_again_is_not_the_product() -> None:
     still = replace(agreeing(range(200)), still=True)
     candidates = [seen("red", 0.7, still), seen("blue", 0.7, agreeing(range(60)))]
-    printed = of("print", candidates)
-    assert printed["red"] == 0.0 < printed["blue"]
+    assert of("points_4", candidates) == {"red": 0.0, "blue": 1.0}
     assert of("own", candidates)["blue"] > 0
     assert not reranker.agrees(candidates[:1])
 
@@ -81,8 +117,8 @@ def test_what_a_family_has_in_common_does_not_decide_and_what_is_a_packs_own_doe
     own = of("own", candidates)
     assert own["lemon"] == pytest.approx(np.log(7) - np.log(2))
     assert own["orange"] == pytest.approx(-own["lemon"])
-    assert of("print", candidates) == {"lemon": 0.0, "orange": 0.0}
-    assert of("print", candidates[:1])["lemon"] > 1  # without its sister
+    assert of("points_8", candidates) == {"lemon": 0.5, "orange": 0.0}
+    assert of("points_8", candidates[:1]) == {"lemon": 1.0}  # without its sister
 
 
 def test_a_rival_is_the_other_sku_that_agrees_most() -> None:
@@ -108,10 +144,10 @@ def test_probabilities_leave_room_for_none_of_them() -> None:
 
 def test_weigh_gives_skus_by_probability_with_the_photo_that_speaks_for_each() -> None:
     candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(400))), seen("b", 0.6)]
-    first, second = reranker.rank(look(print=1.0), candidates)
+    first, second = reranker.rank(look(points_40=np.log(8)), candidates)
     assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
-    assert first.probability == pytest.approx(395 / 397)
-    assert (first.alone, second.alone) == (pytest.approx(395 / 396), 0.5)
+    assert first.probability == pytest.approx(8 / 10)
+    assert (first.alone, second.alone) == (pytest.approx(8 / 9), 0.5)
     assert reranker.rank(look(), []) == []
 
 
@@ -143,17 +179,64 @@ def test_decide() -> None:
     assert ask() == "unknown"
 
 
-@pytest.mark.parametrize(("probability", "alone", "is_one"), [(0.5, 0.5, True), (0.49, 0.79, False), (0.49, 0.8, True)])
-def test_a_guess_is_likelier_than_not_or_would_be_a_match_by_itself(
-    probability: float, alone: float, is_one: bool
-) -> None:
-    assert reranker.is_guess(look(accept=0.8), [weighed(probability, alone)]) == is_one
+def test_a_first_beyond_doubt_ends_the_look_and_a_match_does_after_enough_photos() -> None:
+    assert reranker.is_settled(look(), [weighed(0.995)], 10)
+    assert not reranker.is_settled(look(), [weighed(0.98)], reranker.ENOUGH - 1)
+    assert reranker.is_settled(look(accept=0.8), [weighed(0.8)], reranker.ENOUGH)
+    assert not reranker.is_settled(look(accept=0.8), [weighed(0.79)], reranker.ENOUGH)
+    assert not reranker.is_settled(look(), [], reranker.ENOUGH)
 
 
-def test_a_first_beyond_doubt_ends_the_look() -> None:
-    assert reranker.is_settled([weighed(0.995)])
-    assert not reranker.is_settled([weighed(0.98)])
-    assert not reranker.is_settled([])
+@lru_cache
+def released() -> RerankerWeights:
+    found = load_bundle(RELEASED).second_look
+    assert found is not None
+    return found
+
+
+COSINES = st.floats(-1, 1)
+POINTS = st.sets(st.integers(0, 399), max_size=60).map(sorted)
+
+
+def chance_of(look: RerankerWeights, sku: str, candidates: list[Candidate]) -> float:
+    return next(one.probability for one in reranker.rank(look, candidates) if one.sku == sku)
+
+
+def test_no_weight_but_the_constants_is_below_0() -> None:
+    assert all(weight >= 0 for name, weight in released().weights.items() if name != "constant")
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(COSINES, POINTS), min_size=1, max_size=4), st.integers(1, 60))
+def test_more_points_that_agree_never_lower_a_probability(others: list[tuple[float, list[int]]], more: int) -> None:
+    (cosine, points), *rivals = others
+    taken = {point for _, some in others for point in some}
+    new = [point for point in range(400, 1000) if point not in taken][:more]
+    beside = [seen(f"rival {place}", rival, agreeing(some)) for place, (rival, some) in enumerate(rivals)]
+    before, after = (
+        chance_of(released(), "a", [seen("a", cosine, agreeing(some)), *beside]) for some in (points, [*points, *new])
+    )
+    assert after >= before - 1e-12
+
+
+@settings(deadline=None, max_examples=50)
+@given(COSINES, st.lists(COSINES, min_size=1, max_size=8))
+def test_a_low_cosine_never_outvotes_clear_print(cosine: float, rivals: list[float]) -> None:
+    by_chance = [seen(f"rival {place}", rival, agreeing(range(6))) for place, rival in enumerate(rivals)]
+    candidates = [seen("a", cosine, agreeing(range(40, 240))), *by_chance]
+    weighed = reranker.rank(released(), candidates)
+    assert weighed[0].sku == "a"
+    assert reranker.decide(released(), weighed) == "match"
+
+
+@settings(deadline=None, max_examples=50)
+@given(COSINES, COSINES, POINTS)
+def test_print_that_another_sku_has_too_never_decides(one: float, other: float, points: list[int]) -> None:
+    shared, none = (
+        reranker.features([seen("a", one, match), seen("b", other, match)], FLOOR)[2]
+        for match in (agreeing(points), Agreement())
+    )
+    assert shared.tolist() == none.tolist()
 
 
 def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another() -> None:
@@ -162,9 +245,10 @@ def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another
     assert reranker.decide(limits, few) == "unknown"
     assert reranker.decide(limits, few, matched="sku") == "match"
     assert reranker.decide(limits, few, matched="other") == "unknown"
+    compared = replace(few[0], best=replace(few[0].best, appearance=Appearance(20, 0.4, 0.1, 0.1)))
+    assert reranker.decide(limits, [compared, few[1]], matched="sku") == "unknown"
 
 
-def test_weights_of_other_features_are_refused() -> None:
-    reranker.check_weights(look())
-    with pytest.raises(BundleError, match="'own', 'print'"):
-        reranker.check_weights(RerankerWeights({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))
+def test_weights_of_other_features_are_not_weighed_by() -> None:
+    assert reranker.can_weigh(look())
+    assert not reranker.can_weigh(RerankerWeights({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))

@@ -1,0 +1,166 @@
+"""Appearance: is what is printed on a reference seen at its place in the photo?
+
+Points that agree say that something printed is the same; a new flavour, or a stranger that shares the artwork, has as
+many. What is printed on the reference and is not seen where it should be speaks against it. The photo is brought into
+the reference's frame by the place where verification found it, and compared cell by cell: normalized cross-correlation
+(Lewis 1995, "Fast normalized cross-correlation"), searched for a few pixels around, for a pack bends. A cell without
+texture in the photo is covered by glare or a hand: it says nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from embedder import images
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+#: Longer side of the reference, in pixels, when it is compared, at most: as large as it is seen, but LEAST at least.
+SIDE, LEAST = 200, 50
+#: Side of a cell, and how far from its place it is searched for, in those pixels.
+CELL, SEARCH = 20, 6
+#: Sigma of the blur of both: a photo of a till is no sharper.
+BLUR = 0.8
+#: Standard deviation, in grey levels, from which a cell of the reference has print, and what share of the usual texture
+#: (the median over the cells) it must have in the photo to be seen there.
+TEXTURE, SEEN = 8.0, 0.5
+#: With fewer cells nothing is said.
+FEWEST = 3
+#: Of the cells, from the one that agrees least: how the whole agrees, and how what agrees least does.
+QUANTILE, LEAST_QUANTILE = 0.4, 0.2
+#: A plain ground is at most so far from white, and changes from pixel to pixel by at most so many grey levels.
+PALE, STEP = 24, 3
+#: Of a cell, at most this share may be ground.
+OUTSIDE = 0.04
+
+
+def picture(raw: bytes, side: int) -> Pixels:
+    """The bytes of an image file -> its pixels, uint8 [h, w, 3], upright, the longer side at most `side`.
+
+    Raises ImageError.
+    """
+    whole = images.decode(raw, want=side)
+    scale = min(1.0, side / max(whole.size))
+    size = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
+    return np.asarray(whole.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What is seen of a reference's print in a photo.
+
+    `cells` have print and are seen; `agreement` is the correlation that all but QUANTILE of them exceed, -1 to 1, and
+    `least` that which all but LEAST_QUANTILE do: where a copy has another brand or flavour, that is lower than it is.
+    `colour` is how far the colours of the cells are from the reference's after one gain for all, in shares (0: the
+    same).
+    """
+
+    cells: int
+    agreement: float
+    least: float
+    colour: float
+
+
+def compare(reference: Pixels, query: Pixels, outline: Floats) -> Appearance | None:
+    """Pictures uint8 [h, w, 3] and the reference's corners in the photo, [4, 2] in shares of it -> what is seen.
+
+    None where too few cells have print or are seen.
+    """
+    rows = cells(reference, query, outline)
+    if len(rows) < FEWEST:
+        return None
+    seen = rows[rows[:, 1] >= SEEN * np.median(rows[:, 1])]
+    if len(seen) < FEWEST:
+        return None
+    agreement, least = np.quantile(seen[:, 0], (QUANTILE, LEAST_QUANTILE)).tolist()
+    return Appearance(len(seen), agreement, least, _colour(seen[:, 2:5], seen[:, 5:8]))
+
+
+def cells(reference: Pixels, query: Pixels, outline: Floats) -> Floats:
+    """-> of each cell that has print and lies in the photo: correlation, texture in the photo as a share of the
+    reference's, and mean RGB in reference and photo; float32 [cells, 8].
+    """
+    height, width = reference.shape[:2]
+    corners = outline * np.array([query.shape[1], query.shape[0]], np.float32)
+    longer = max(height, width)
+    seen = np.sqrt(max(cv2.contourArea(corners), 1.0) / (height * width))
+    scale = float(np.clip(min(SIDE / longer, seen, 1.0), LEAST / longer, None))
+    size = max(CELL, round(width * scale)), max(CELL, round(height * scale))
+    small = cv2.resize(reference, size, interpolation=cv2.INTER_AREA)
+    ground = cv2.resize(_ground(reference), size, interpolation=cv2.INTER_AREA)
+    frame = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float32) + SEARCH
+    into = cv2.getPerspectiveTransform(corners.astype(np.float32), frame)
+    around = size[0] + 2 * SEARCH, size[1] + 2 * SEARCH
+    photo = cv2.warpPerspective(query, into, around, flags=cv2.INTER_LINEAR)
+    inside = cv2.warpPerspective(np.full(query.shape[:2], 255, np.uint8), into, around)
+    there, here = (
+        cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), BLUR).astype(np.float32)
+        for pixels in (small, photo)
+    )
+    texture, in_photo = _deviations(there), _deviations(here)
+    wide = CELL + 2 * SEARCH
+    rows = []
+    for y in _starts(size[1]):
+        for x in _starts(size[0]):
+            if texture[y, x] < TEXTURE or ground[y : y + CELL, x : x + CELL].mean() > 255 * OUTSIDE:
+                continue
+            if inside[y : y + wide, x : x + wide].min() < 200:
+                continue
+            print_there = there[y : y + CELL, x : x + CELL]
+            agreement = cv2.matchTemplate(here[y : y + wide, x : x + wide], print_there, cv2.TM_CCOEFF_NORMED)
+            down, right = divmod(int(agreement.argmax()), agreement.shape[1])
+            top, left = y + down, x + right
+            found = np.s_[top : top + CELL, left : left + CELL]
+            rows.append(
+                (
+                    float(np.clip(np.nan_to_num(agreement[down, right]), -1, 1)),
+                    float(in_photo[y + SEARCH, x + SEARCH]) / float(texture[y, x]),
+                    *cv2.mean(small[y : y + CELL, x : x + CELL])[:3],
+                    *cv2.mean(photo[found])[:3],
+                )
+            )
+    return np.array(rows, np.float32).reshape(-1, 8)
+
+
+def _starts(length: int) -> list[int]:
+    """Where cells begin, so that they cover a side of so many pixels evenly."""
+    count = max(1, length // CELL)
+    return [round(start) for start in np.linspace(0, length - CELL, count)] if count > 1 else [(length - CELL) // 2]
+
+
+def _deviations(grey: Floats) -> Floats:
+    """[h, w] -> the standard deviation of the cell that begins at each pixel, [h, w] (beyond the last cell: of what is
+    mirrored).
+    """
+    mean, squares = (cv2.boxFilter(values, cv2.CV_32F, (CELL, CELL), anchor=(0, 0)) for values in (grey, grey * grey))
+    found: Floats = np.sqrt(np.maximum(squares - mean * mean, 0))
+    return found
+
+
+def _ground(picture: Pixels) -> Pixels:
+    """uint8 [h, w, 3] -> the plain white ground that touches the edge, uint8 [h, w]: 255, else 0."""
+    height, width = picture.shape[:2]
+    outside = np.zeros((height + 2, width + 2), np.uint8)
+    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
+    across, down = (0, width // 2, width - 1), (0, height // 2, height - 1)
+    filled = picture.copy()
+    for x, y in [(x, y) for x in across for y in down if x != across[1] or y != down[1]]:
+        if not outside[y + 1, x + 1] and picture[y, x].min() >= 255 - PALE:
+            cv2.floodFill(filled, outside, (x, y), (0,), (STEP,) * 3, (STEP,) * 3, flags)
+    ground = outside[1:-1, 1:-1]
+    if np.mean(ground == 0) < 0.1:  # next to nothing would be left
+        return np.zeros((height, width), np.uint8)
+    return cv2.dilate(ground, np.ones((3, 3), np.uint8)).astype(np.uint8)
+
+
+def _colour(reference: Floats, photo: Floats) -> float:
+    """Mean RGB of cells, [cells, 3] each -> the difference of their chromaticities that a fifth of the cells exceed."""
+    gain = np.median(photo, axis=0) / np.maximum(np.median(reference, axis=0), 1)
+    one, other = (rgb / np.maximum(rgb.sum(axis=1, keepdims=True), 30) for rgb in (reference * gain, photo))
+    return float(np.quantile(np.abs(one - other).max(axis=1), 0.8))
