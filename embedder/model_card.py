@@ -219,7 +219,8 @@ def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "| feature of a SKU | weight |"
     yield "|---|---|"
-    for name, weight in look["weights"].items():
+    weights = look["weights"]
+    for name, weight in sorted(weights.items(), key=lambda one: [*FEATURES, *weights].index(one[0])):
         yield f"| {name}: {FEATURES.get(name, 'of an older version')} | {weight:.4f} |"
     if "floor" in look:
         yield ""
