@@ -50,7 +50,8 @@ class RerankerWeights:
 
     The first look alone is sure with `sure_score` and `sure_margin`; else the details decide, and a match needs a
     probability of `accept`. `weights` are by name of reranker.FEATURES. `false_accept` is the rate of photos of unknown
-    products that the fit aimed at. `floor`: a cosine below it says nothing.
+    products that the fit aimed at. `floor`: a cosine below it says nothing; None in bundles of an older version, whose
+    weights are of reranker.OLDER.
     """
 
     weights: dict[str, float]
@@ -58,7 +59,7 @@ class RerankerWeights:
     sure_score: float
     sure_margin: float
     false_accept: float
-    floor: float = 0.65
+    floor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,13 @@ def rerank(
             break  # the vector is at home, and there is no print that could tell more: fruit, mostly
     if not reranker.agrees(list(seen)):
         return None
-    if compared := _compared(catalog.photos, query.data, seen):
+    # Weights of an older version know nothing of appearance.
+    if weights.floor is not None and (compared := _compared(catalog.photos, query.data, seen)):
         seen = compared
         weighed = reranker.rank(weights, list(seen))
-    answers = [_answer(one, seen) for one in weighed]
+    answers = [_answer(ranked, seen) for ranked in weighed]
+    if reranker.keeps_older_order(weights, weighed):
+        answers.sort(key=lambda match: -match.score)
     return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
 
 

@@ -217,7 +217,7 @@ def _top(case: Case, first: Thresholds, look: RerankerWeights) -> tuple[str, flo
         return case.first, 1.0
     if not reranker.agrees(case.candidates):
         return case.first, float(case.has(first.score, first.margin))
-    skus, table = case.table(look.floor)
+    skus, table = case.table(look.floor or 0.0)
     chances = reranker.probabilities(table @ reranker.weight_row(look))
     best = int(chances.argmax())
     stays = skus[best] == case.matched(first) and skus[best] not in case.compared

@@ -45,6 +45,8 @@ FEATURES = {
     "least": f"how well that part of it is which is seen least, over {USUAL_LEAST}: where it was compared",
     "colour": "how far the colours there are from the reference's, below 0: where it was compared",
 }
+#: Features of bundles before there was a floor.
+OLDER = ("constant", "cosine", "cosine_margin", "own", "print")
 #: Inliers that any two packs may have by chance, spread over the whole pack.
 CHANCE = 6
 #: SKUs that an answer names. The nearest photo of each SKU that the vector finds is always verified.
@@ -88,15 +90,15 @@ class RankedSku:
 
 
 def can_weigh(look: RerankerWeights) -> bool:
-    """Whether the weights are of the features that this version has."""
-    return set(look.weights) == set(FEATURES)
+    """Whether the weights are of features that this version has."""
+    return set(look.weights) == set(OLDER if look.floor is None else FEATURES)
 
 
 def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedSku]:
     """Candidates of a query -> their SKUs, the most probable first."""
     if not candidates:
         return []
-    skus, best, table = features(candidates, look.floor)
+    skus, best, table = older_features(candidates) if look.floor is None else features(candidates, look.floor)
     utilities = table @ weight_row(look)
     chances = probabilities(utilities)
     alone = [float(probabilities(utilities[place : place + 1])[0]) for place in range(len(skus))]
@@ -105,8 +107,8 @@ def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedS
 
 
 def weight_row(look: RerankerWeights) -> Floats:
-    """The weights in the order of FEATURES, [features]."""
-    return np.array([look.weights[name] for name in FEATURES])
+    """The weights in the order of the table's columns, [features]."""
+    return np.array([look.weights[name] for name in (OLDER if look.floor is None else FEATURES)])
 
 
 def agrees(candidates: Sequence[Candidate]) -> bool:
@@ -135,6 +137,11 @@ def comparable(candidates: Sequence[Candidate]) -> list[int]:
         and candidates[place].match.outline is not None
     ]
     return sorted(able, key=lambda place: -candidates[place].match.inliers)[:COMPARED]
+
+
+def keeps_older_order(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:
+    """Whether matches stay in the vector's order, as with weights of an older version whose first SKU is no guess."""
+    return look.floor is None and bool(weighed) and weighed[0].probability < 0.5 and weighed[0].alone < look.accept
 
 
 def decide(look: RerankerWeights, weighed: Sequence[RankedSku], matched: str = "") -> Answer:
@@ -209,6 +216,21 @@ def features(candidates: Sequence[Candidate], floor: float) -> tuple[list[str], 
     return skus, best, np.stack([columns[name] for name in FEATURES], axis=1)
 
 
+def older_features(candidates: Sequence[Candidate]) -> tuple[list[str], list[int], Floats]:
+    """As `features`, of OLDER: a catalog whose bundle an older version made recognizes as it did."""
+    skus, best = _best_of_skus(candidates)
+    cosine = np.array([max(one.cosine for one in candidates if one.sku == sku) for sku in skus])
+    agreeing = [_agreeing(candidates[place]) for place in best]
+    shared = Counter(point for points in agreeing for point in points)
+    print_of = []
+    for place in best:
+        own = _own_pairs(candidates[place], shared)
+        beyond = np.log1p(max(len(own) - CHANCE, 0))
+        print_of.append(beyond * covered(candidates[place].reference, own[:, 1]) if beyond else 0.0)
+    others = cosine - _best_other(cosine) if len(cosine) > 1 else np.zeros(1)
+    return skus, best, np.stack([np.ones(len(skus)), cosine, others, _own(agreeing), np.array(print_of)], axis=1)
+
+
 def _best_of_skus(candidates: Sequence[Candidate]) -> tuple[list[str], list[int]]:
     """The SKUs, and of each the place of the photo that most points agree with."""
     places: dict[str, list[int]] = {}
@@ -235,7 +257,7 @@ def _own_pairs(candidate: Candidate, shared: Counter[int]) -> npt.NDArray[np.int
 
 
 def _best_other(values: Floats) -> Floats:
-    """[n], none below 0 -> the highest of the others, [n]; 0 without another."""
+    """[n] -> the highest of the others, [n]; 0 without another."""
     if len(values) < 2:
         return np.zeros(len(values))
     second, first = np.sort(values)[-2:]

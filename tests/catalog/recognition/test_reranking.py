@@ -189,6 +189,39 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     assert answer.decision != "match" or answer.matches[0].sku == DRAWN[6].sku
 
 
+def test_where_the_vector_matches_and_nothing_printed_agrees_the_look_ends(
+    filled: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    real = reranking.verify_many
+
+    def counted(query: LocalFeatures, references: list[LocalFeatures], threads: int) -> list[matching.Agreement]:
+        looked.append(len(references))
+        return real(query, references, threads)
+
+    monkeypatch.setattr(reranking, "verify_many", counted)
+    monkeypatch.setattr(reranker, "BATCH", 2)
+    filled = with_settings(filled, second_look="always")
+    plain = encode(Image.new("RGB", (300, 300), (120, 130, 140)))
+    assert recognize(filled, plain).decision == "unknown"
+    assert sum(looked) == 8  # the vector is lost: whatever is on the shortlist
+    products.create(filled, Facts("plain"), [NewPhoto("plain.jpg", plain)], Intake("test"))
+    looked.clear()
+    assert first(recognize(filled, plain)) == ("match", "plain", "embedding")
+    assert looked == [2]
+
+
+def test_the_small_picture_is_kept_beside_the_photo_and_made_again(filled: Catalog) -> None:
+    (photo,) = products.get(filled.database, DRAWN[5].sku).photos
+    made = feature_store.load_picture(filled.photos, photo.sha256)
+    assert max(made.shape) == matching.REFERENCE.side
+    kept = filled.photos.get_derived(photo.sha256, feature_store.PICTURE)
+    assert kept
+    filled.photos.put_derived(photo.sha256, feature_store.PICTURE, kept[:50])
+    assert (feature_store.load_picture(filled.photos, photo.sha256) == made).all()
+    assert filled.photos.get_derived(photo.sha256, feature_store.PICTURE) == kept
+
+
 def test_retired_and_deleted_are_gone_from_the_next_answer(filled: Catalog) -> None:
     assert first(recognize(filled, query(2)))[1] == DRAWN[2].sku
     products.set_active(filled, DRAWN[2].sku, False, actor="test")

@@ -249,6 +249,23 @@ def test_what_the_first_look_matched_stays_a_match_unless_details_prefer_another
     assert reranker.decide(limits, [compared, few[1]], matched="sku") == "unknown"
 
 
-def test_weights_of_other_features_are_not_weighed_by() -> None:
+def test_weights_of_other_features_are_not_weighed_by_and_those_of_an_older_version_as_they_were() -> None:
     assert reranker.can_weigh(look())
     assert not reranker.can_weigh(RerankerWeights({"cosine": 1.0}, 0.5, 1.0, 0.0, 0.05))
+    older = RerankerWeights(dict.fromkeys(reranker.OLDER, 0.0) | {"print": 1.0}, 0.8, 1.0, 0.0, 0.05)
+    assert reranker.can_weigh(older)
+    candidates = [seen("a", 0.9), seen("b", 0.5, agreeing(range(400))), seen("b", 0.6)]
+    first, second = reranker.rank(older, candidates)
+    assert (first.sku, first.best, second.sku) == ("b", candidates[1], "a")
+    assert first.probability == pytest.approx(395 / 397)
+    _, _, table = reranker.older_features(candidates)
+    assert table[:, 1:3] == pytest.approx(np.array([(0.9, 0.3), (0.6, -0.3)]))
+
+
+@pytest.mark.parametrize(("probability", "alone", "keeps"), [(0.5, 0.5, False), (0.49, 0.79, True), (0.49, 0.8, False)])
+def test_only_with_weights_of_an_older_version_a_first_that_is_no_guess_leaves_the_vectors_order(
+    probability: float, alone: float, keeps: bool
+) -> None:
+    older = RerankerWeights(dict.fromkeys(reranker.OLDER, 0.0), 0.8, 1.0, 0.0, 0.05)
+    assert reranker.keeps_older_order(older, [weighed(probability, alone)]) == keeps
+    assert not reranker.keeps_older_order(look(accept=0.8), [weighed(probability, alone)])
