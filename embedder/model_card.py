@@ -56,6 +56,36 @@ def command(training: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
+#: Settings of an adaptation that `embedder adapt` takes as `--name value`.
+ADAPTATION = (
+    "backbone",
+    "weights",
+    "toward",
+    "share",
+    "frozen_until",
+    "dim",
+    "size",
+    "serve_size",
+    "views",
+    "steps",
+    "p",
+    "lr",
+    "temperature",
+    "keep",
+    "average",
+    "seed",
+)
+
+
+def adaptation_command(training: dict[str, Any]) -> str:
+    """The `embedder adapt` command that made a bundle, with folders and files by name only."""
+    words = ["embedder", "adapt", *(data_set["name"] for data_set in training["sets"])]
+    for key in ADAPTATION:
+        if training.get(key) is not None:
+            words += [f"--{key.replace('_', '-')}", str(training[key])]
+    return shlex.join([*words, "--out", "BUNDLE"])
+
+
 def write_card(bundle: Bundle) -> Path:
     """Write the model card into the bundle's folder; it is not part of the bundle's hash. Returns its path."""
     path = bundle.path / CARD_FILE
@@ -98,6 +128,9 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
     yield f"| together | {training['photos']:,} | {training['skus']:,} |"
     yield ""
     yield from (f"- {note}" for note in training["notes"])
+    if "frozen_until" in training:
+        yield from _adaptation(training)
+        return
     if left_out := training.get("left_out"):
         yield f"- Not trained on: {len(left_out)} SKUs of this data, named in bundle.json"
     if training.get("split"):
@@ -114,6 +147,25 @@ def _training(training: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "```"
     yield command(training)
+    yield "```"
+
+
+def _adaptation(training: dict[str, Any]) -> Iterator[str]:
+    start = f"{training['backbone']}, weights `{training['weights']}`"
+    if toward := training.get("toward"):
+        start += f", {training['share']:.0%} of the way to `{toward}` (WiSE-FT)"
+    yield f"- Start: {start}; frozen up to `{training['frozen_until']}`, and all batch-norm statistics"
+    yield f"- Loss: supervised contrastive, temperature {training['temperature']:g}; distillation from the start:"
+    yield f"  {training['keep']:g} / temperature x (1 - cosine to the start's pooled features)"
+    yield f"- {training['views']} views of a photo at {training['size']} px, itself and synthetic views"
+    yield f"- {training['steps']:,} steps of {training['p']} SKUs x 2 views"
+    yield "- Dense layer: the principal components of the pooled features"
+    yield f"- Adam, learning rate up to {training['lr']:g} (warm-up, then cosine); seed {training['seed']}"
+    yield f"- Served: the moving average of the weights, decay {training['average']:g}"
+    yield f"- Date: {training['date']}"
+    yield ""
+    yield "```"
+    yield adaptation_command(training)
     yield "```"
 
 
@@ -145,7 +197,7 @@ def _figures(bundle: Bundle) -> Iterator[str]:
     if (bundle.path / CURVES_FILE).is_file():
         yield f"![Loss and validation by epoch]({CURVES_FILE})"
         yield ""
-    validated = bundle.training["figures_by_epoch"]
+    validated = bundle.training.get("figures_by_epoch")
     if not validated:
         yield "None were taken while training (no `--val`)."
         return

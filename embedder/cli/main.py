@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from embedder import bundle as bundles
+from embedder.cli.adaptation import adapt
 from embedder.cli.evaluation import calibrate, evaluate, till_views, words
 from embedder.cli.training import Folder, compare, export, train
 from embedder.errors import EmbedderError
@@ -58,5 +59,5 @@ def info(bundle: Path | None) -> None:
         click.echo(f"{key:22} {value}")
 
 
-for command in (train, export, compare, evaluate, calibrate, till_views, words, info):
+for command in (train, adapt, export, compare, evaluate, calibrate, till_views, words, info):
     main.add_command(command)

@@ -46,7 +46,7 @@ class _List(click.ParamType[tuple[Any, ...]]):
         return tuple(dict.fromkeys(self.item.convert(item, param, ctx) for item in value.split(",")))
 
 
-def _require_tensorflow() -> None:
+def require_tensorflow() -> None:
     """Import the modules that need TensorFlow. Raises EmbedderError, naming the extra to install."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow enables oneDNN by itself only on AVX-512 CPUs; on AVX2, too, it cuts a step to 0.6 of the time.
@@ -231,7 +231,7 @@ def train(
 
     Example: embedder train photos/ --weights imagenet --out my-bundle
     """
-    _require_tensorflow()
+    require_tensorflow()
     from embedder.training import export as exporting
     from embedder.training import work_folder
     from embedder.training.validation import make_validation
@@ -245,7 +245,7 @@ def train(
         **settings,
     )
     trainer = work_folder.prepare(
-        config, work, resume=resume, say=lambda line: click.echo(line, err=True), strict=strict
+        config, work, resume=resume, say=lambda line: click.echo(line, err=True), strict=strict, quiet=False
     )
     validate = None
     if val:
@@ -269,7 +269,7 @@ def train(
 )
 def export(work: Path, out: Path, name: str | None, version: str, notes: tuple[str, ...], arrays: Path | None) -> None:
     """Write the bundle of a training's newest checkpoint (WORK: the work folder of `embedder train`)."""
-    _require_tensorflow()
+    require_tensorflow()
     from embedder.training import export as exporting
 
     made = exporting.export_work(work, out, name=name, version=version, notes=notes, arrays=arrays)
@@ -330,7 +330,7 @@ def compare(
     """
     if val and split:
         raise click.UsageError("give --val or --split, not both")
-    _require_tensorflow()
+    require_tensorflow()
     from embedder.comparison import comparing
 
     start = comparing.read_starts(starts, backbones)

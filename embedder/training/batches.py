@@ -5,6 +5,7 @@ Every batch is a function of (seed, step) alone, so a resumed training sees exac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from embedder import images
 from embedder.errors import DataError, ImageError
@@ -108,16 +110,29 @@ class PKBatches:
                 yield future.result()
 
 
-def drop_broken(photos: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[str]]:
-    """(photos that decode, a line for each that does not). A SKU left without photos is dropped."""
+def drop_broken(photos: dict[str, list[Path]], *, quiet: bool = True) -> tuple[dict[str, list[Path]], list[str]]:
+    """(photos that decode, a line for each that does not). A SKU left without photos is dropped.
+
+    Decodes on all cores, with a progress bar unless `quiet`.
+    """
+    named = [(sku, path) for sku, paths in photos.items() for path in paths]
     kept: dict[str, list[Path]] = {}
     broken: list[str] = []
-    for sku, paths in photos.items():
-        for path in paths:
-            try:
-                images.decode(path.read_bytes(), want=64)
-            except ImageError as error:
-                broken.append(f"{path}: {error}")
-            else:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        faults = pool.map(_fault, (path for _, path in named))
+        bar = tqdm(faults, total=len(named), desc="checking photos", unit="photo", disable=quiet, mininterval=1)
+        for (sku, path), fault in zip(named, bar, strict=True):
+            if fault is None:
                 kept.setdefault(sku, []).append(path)
+            else:
+                broken.append(f"{path}: {fault}")
     return kept, broken
+
+
+def _fault(path: Path) -> ImageError | None:
+    """The error of a photo that does not decode, or None."""
+    try:
+        images.decode(path.read_bytes(), want=64)
+    except ImageError as error:
+        return error
+    return None

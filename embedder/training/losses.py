@@ -63,6 +63,20 @@ def away_from(lesson: Any, vectors: Any) -> Any:
     return tf.reduce_mean(1.0 - tf.reduce_sum(lesson * vectors, axis=1))
 
 
+def supervised_contrastive(labels: Any, vectors: Any, temperature: float) -> Any:
+    """Supervised contrastive loss (Khosla et al. 2020, eq. 2, L_out): for each anchor the mean over its positives of
+    -log(exp(s_ap / t) / the sum of exp(s_ax / t) over all other photos x), s the cosine; the mean over the anchors.
+
+    Labels [n], vectors [n, dim] of unit length -> a scalar. An anchor without a positive adds 0.
+    """
+    logits = tf.matmul(vectors, vectors, transpose_b=True) / temperature
+    itself = tf.eye(tf.shape(labels)[0])
+    positive = tf.cast(labels[:, tf.newaxis] == labels[tf.newaxis, :], tf.float32) - itself
+    shares = logits - tf.reduce_logsumexp(logits - 1e9 * itself, axis=1, keepdims=True)
+    counts = tf.maximum(tf.reduce_sum(positive, axis=1), 1.0)
+    return -tf.reduce_mean(tf.reduce_sum(positive * shares, axis=1) / counts)
+
+
 class CosineSoftmax(tf.keras.layers.Layer):  # type: ignore[misc]
     """Cross-entropy over scaled cosines to one learned prototype a SKU (Wang et al. 2017, NormFace, eq. 6).
 

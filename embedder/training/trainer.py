@@ -7,6 +7,7 @@ points better than the last step's. Imports TensorFlow (extra `train`).
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,12 +34,19 @@ CHECKPOINTS = "checkpoints"
 class Trainer:
     """One training in one work folder; `run` continues from the current step to the end.
 
-    `start` replaces config.weights for a network that `resume` is about to overwrite. Raises DataError for settings
-    that exclude each other or too few SKUs, WeightsError for initial weights that can't be loaded.
+    `start` replaces config.weights for a network that `resume` is about to overwrite. A progress bar shows the work
+    before the first step unless `quiet`. Raises DataError for settings that exclude each other or too few SKUs,
+    WeightsError for initial weights that can't be loaded.
     """
 
     def __init__(
-        self, config: TrainConfig, work: Path, photos: dict[str, list[Path]], *, start: str | None = None
+        self,
+        config: TrainConfig,
+        work: Path,
+        photos: dict[str, list[Path]],
+        *,
+        start: str | None = None,
+        quiet: bool = True,
     ) -> None:
         config.check()
         self.config, self.work = config, work
@@ -55,8 +63,9 @@ class Trainer:
             open_teacher(config.teacher, config.backbone, config.dim, config.seed) if config.teacher else None
         )
         self._objective = Objective(config, self.network, len(self.batches.skus))
+        self._look = tf.function(lambda pixels: self.network(pixels, training=False), reduce_retracing=True)
         if trained and config.softmax > 0:
-            self._objective.softmax.prototypes.assign(self._class_means())
+            self._objective.softmax.prototypes.assign(self._class_means(quiet))
         self._plan = self._make_plan()
         self._average = [tf.Variable(w, trainable=False) for w in self.network.weights]
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -77,21 +86,24 @@ class Trainer:
             **kept, optimizer=self._thawed.optimizer, average=self._average, step=self._step
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(work / CHECKPOINTS), max_to_keep=2)
-        self._look = tf.function(lambda pixels: self.network(pixels, training=False), reduce_retracing=True)
 
     @property
     def step(self) -> int:
         """Steps done."""
         return int(self._step.numpy())
 
-    def _class_means(self) -> Any:
+    def _class_means(self, quiet: bool) -> Any:
         """Mean vector of k photos of each SKU, float32 [skus, dim]: prototypes for a pretrained network, which random
         ones would first disrupt (Qi et al. 2018, imprinted weights).
         """
         known, _ = datasets.split_references(self.batches.photos, self.batches.k)
-        size = self.config.schedule[0][0]
-        stacks = (np.stack([batches.read(path, size) for path in known[sku]]) for sku in self.batches.skus)
-        return np.stack([self.network(s.astype(np.float32), training=False).numpy().mean(axis=0) for s in stacks])
+        labels = [label for label, sku in enumerate(self.batches.skus) for _ in known[sku]]
+        paths = [path for sku in self.batches.skus for path in known[sku]]
+        with tqdm(total=len(paths), desc="class means", unit="photo", disable=quiet, mininterval=1) as bar:
+            vectors = self._embed(self.config.schedule[0][0], paths, bar.update)
+        sums = np.zeros((len(self.batches.skus), vectors.shape[1]), np.float32)
+        np.add.at(sums, labels, vectors)
+        return sums / np.bincount(labels)[:, np.newaxis]
 
     def _make_plan(self) -> list[tuple[int, int]]:
         """(size, epoch) of each step."""
@@ -156,13 +168,20 @@ class Trainer:
             yield from self.batches.stream(sizes[start : mined + every], draw)
             start = mined + every
 
-    def _embed(self, size: int, paths: list[Path]) -> Any:
-        """Photo files -> float32 [n, dim] by the current network, preprocessed as for serving."""
-        vectors = []
-        with ThreadPoolExecutor(2) as pool:
-            for start in range(0, len(paths), 64):
-                photos = list(pool.map(partial(batches.read, size=size), paths[start : start + 64]))
-                vectors.append(self._look(tf.constant(np.stack(photos), tf.float32)).numpy())
+    def _embed(self, size: int, paths: list[Path], told: Callable[[int], object] = lambda _: None) -> Any:
+        """Photo files -> float32 [n, dim] by the current network, preprocessed as for serving.
+
+        The next batch is decoded while the network computes this one, both on all cores; `told` gets each batch's size.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            parts = [paths[start : start + 64] for start in range(0, len(paths), 64)]
+            waiting = [[pool.submit(batches.read, path, size) for path in part] for part in parts[:1]]
+            vectors = []
+            for part, following in zip(parts, [*parts[1:], []], strict=True):
+                waiting.append([pool.submit(batches.read, path, size) for path in following])
+                photos = np.stack([photo.result() for photo in waiting.pop(0)])
+                vectors.append(self._look(tf.constant(photos, tf.float32)).numpy())
+                told(len(part))
         return np.concatenate(vectors)
 
     def resume(self) -> int:

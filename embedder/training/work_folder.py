@@ -18,12 +18,19 @@ from embedder.training.trainer import CHECKPOINTS, Trainer
 
 
 def prepare(
-    config: TrainConfig, work: Path, *, resume: bool, say: Callable[[str], None], strict: bool = False
+    config: TrainConfig,
+    work: Path,
+    *,
+    resume: bool,
+    say: Callable[[str], None],
+    strict: bool = False,
+    quiet: bool = True,
 ) -> Trainer:
     """A trainer in its work folder, at the start or (with `resume`) at its newest checkpoint.
 
-    `say` reports broken photos (with `strict` the first is an error) and SKUs with a single photo. Raises DataError
-    when the work folder has other settings, a training without `resume`, or none with it.
+    `say` reports broken photos (with `strict` the first is an error) and how many SKUs have a single photo; progress
+    bars show the work before the first step unless `quiet`. Raises DataError when the work folder has other settings,
+    a training without `resume`, or none with it.
     """
     if has_training(work):
         if not resume:
@@ -34,19 +41,20 @@ def prepare(
             raise DataError(f"{work} holds a training with other settings ({', '.join(changed)}).")
     elif resume:
         raise DataError(f"{work} holds no training to go on with.")
-    photos, _, broken = split_photos(config)
+    photos, _, broken = split_photos(config, quiet=quiet)
     for line in broken:
         if strict:
             raise DataError(f"{line} (--strict: nothing was trained)")
         say(f"skipped {line}")
-    for sku, paths in photos.items():
-        if len(paths) == 1:
-            say(f"{sku} has one photo: its positives are other views of the same one")
+    single = [sku for sku, paths in photos.items() if len(paths) == 1]
+    if single:
+        # One line however many: a retailer's catalog may have nothing else.
+        say(f"{len(single):,} of {len(photos):,} SKUs have one photo: their positives are other views of the same one")
     if resume:
         trainer = resumed(config, work, photos)
         say(f"going on from step {trainer.step}")
         return trainer
-    trainer = Trainer(config, work, photos)
+    trainer = Trainer(config, work, photos, quiet=quiet)
     work.mkdir(parents=True, exist_ok=True)
     # Atomic: a full disk or a kill must not leave a partial file, which could be neither resumed nor begun anew.
     part = work / f"{CONFIG_FILE}.part"
@@ -55,7 +63,7 @@ def prepare(
     return trainer
 
 
-def split_photos(config: TrainConfig) -> tuple[datasets.Photos, datasets.Photos, list[str]]:
+def split_photos(config: TrainConfig, *, quiet: bool = True) -> tuple[datasets.Photos, datasets.Photos, list[str]]:
     """(training photos, held-out photos for validation, a line for each photo that does not decode)."""
     found = datasets.find_photos(*map(Path, config.data))
     rest = {sku: paths for sku, paths in found.items() if sku not in set(config.left_out)}
@@ -63,7 +71,7 @@ def split_photos(config: TrainConfig) -> tuple[datasets.Photos, datasets.Photos,
     kept: datasets.Photos = {}
     if config.split > 0:
         rest, kept = datasets.split_share(rest, config.split, config.seed)
-    (rest, broken), (kept, broken_too) = batches.drop_broken(rest), batches.drop_broken(kept)
+    (rest, broken), (kept, broken_too) = (batches.drop_broken(part, quiet=quiet or not part) for part in (rest, kept))
     return rest, kept, broken + broken_too
 
 

@@ -249,7 +249,7 @@ def test_broken_and_lonely_photos_are_told(shapes: Path, settings: dict[str, Any
         work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append)
     assert "skipped" in said[0]
     assert "bad.jpg" in said[0]
-    assert said[1].startswith("b has one photo")
+    assert said[1] == "1 of 1 SKUs have one photo: their positives are other views of the same one"
     said.clear()
     with pytest.raises(DataError, match=r"bad\.jpg.*--strict"):
         work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append, strict=True)
