@@ -25,7 +25,7 @@ from common.photo_sets import cover_photos, flat, pack_photos
 
 from embedder import datasets
 from embedder.bundle import RELEASED
-from embedder.calibration.calibrating_reranker import shared_words
+from embedder.calibration.asking import shared_words
 from embedder.datasets import Photos
 from embedder.inference import Embedder
 from embedder.matching import (

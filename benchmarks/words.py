@@ -31,7 +31,7 @@ from common.photo_sets import cover_photos, flat
 from common.processes import alone
 
 from embedder import datasets
-from embedder.calibration.calibrating_reranker import shared_words
+from embedder.calibration.asking import shared_words
 from embedder.matching import QUERY, REFERENCE, LocalFeatures, VisualWords, Vocabulary
 from embedder.matching.local_features import DetectorSettings
 from embedder.matching.vocabulary_learning import grouped, train_vocabulary

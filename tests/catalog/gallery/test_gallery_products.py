@@ -14,7 +14,7 @@ from catalog.gallery import Gallery, GalleryPoint, Vector, open_gallery
 from catalog.gallery.collection_schema import PRODUCT, VECTOR_NAME
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.server import ServerGallery
-from embedder.calibration.calibrating_reranker import shared_words, shortlist
+from embedder.calibration.asking import shared_words, shortlist
 from embedder.matching import VisualWords
 from tests.support.galleries import DIM, GENERATION, OTHER, point_id, points, unit_vectors, words_of
 from tests.support.qdrants import grpc_qdrant, http_qdrant, names_of
@@ -70,7 +70,7 @@ def test_no_product_finds_nothing_and_none_is_no_filter(gallery: Gallery, query:
 
 
 def test_both_lists_of_a_shortlist_are_filtered(gallery: Gallery) -> None:
-    """It is what calibrating_reranker.py works out: words are weighed over all photos, filtered or not."""
+    """It is what asking.py works out: words are weighed over all photos, filtered or not."""
     rng = np.random.default_rng(9)
 
     def some() -> VisualWords:

@@ -21,7 +21,7 @@ from catalog.gallery.collection_schema import VECTOR_NAME, WORDS_NAME
 from catalog.gallery.edge import EdgeGallery
 from catalog.gallery.edge_shards import _copy
 from catalog.gallery.server import ServerGallery
-from embedder.calibration.calibrating_reranker import shared_words, shortlist
+from embedder.calibration.asking import shared_words, shortlist
 from embedder.matching import VisualWords
 from tests.support.galleries import DIM, GENERATION, OTHER, point_id, points, spawn, unit_vectors, words_of
 
@@ -380,7 +380,7 @@ def test_an_old_server_says_to_embed_anew(query: Vector) -> None:
 
 
 def test_the_shortlist_is_the_one_that_weights_are_fitted_on(gallery: Gallery) -> None:
-    """embedder.calibration.calibrating_reranker works out what a gallery would shortlist: it must be this."""
+    """embedder.calibration.asking works out what a gallery would shortlist: it must be this."""
     rng = np.random.default_rng(9)
 
     def some() -> VisualWords:
