@@ -276,8 +276,8 @@ def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
         yield f"| {name}: {FEATURES.get(name, 'of an older version')} | {weight:.4f} |"
     if "floor" in look:
         yield ""
-        yield f"A cosine says something above {look['floor']:.2f}: of the floors that were tried, that with the least"
-        yield f"log-loss on what was left out ({second['log_loss']:.4f})."
+        loss = second["log_loss"]
+        yield f"A cosine counts only above {look['floor']:.2f}. Log-loss on what was left out: {loss:.4f}."
     yield ""
     yield f"Fitted for at most {look['false_accept']:.1%} of unknown products accepted and {second['wrong']:.1%} of the"
     whole = second.get("left_out", False)
