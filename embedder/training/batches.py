@@ -113,14 +113,15 @@ class PKBatches:
 def drop_broken(photos: dict[str, list[Path]], *, quiet: bool = True) -> tuple[dict[str, list[Path]], list[str]]:
     """(photos that decode, a line for each that does not). A SKU left without photos is dropped.
 
-    Decodes on all cores, with a progress bar unless `quiet`.
+    Decodes on all cores, with a progress bar on a terminal unless `quiet`.
     """
     named = [(sku, path) for sku, paths in photos.items() for path in paths]
     kept: dict[str, list[Path]] = {}
     broken: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         faults = pool.map(_fault, (path for _, path in named))
-        bar = tqdm(faults, total=len(named), desc="checking photos", unit="photo", disable=quiet, mininterval=1)
+        hidden = quiet or None  # None: on a terminal only, so that an error in a log stays one line
+        bar = tqdm(faults, total=len(named), desc="checking photos", unit="photo", disable=hidden, mininterval=1)
         for (sku, path), fault in zip(named, bar, strict=True):
             if fault is None:
                 kept.setdefault(sku, []).append(path)

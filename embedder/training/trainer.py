@@ -99,7 +99,7 @@ class Trainer:
         known, _ = datasets.split_references(self.batches.photos, self.batches.k)
         labels = [label for label, sku in enumerate(self.batches.skus) for _ in known[sku]]
         paths = [path for sku in self.batches.skus for path in known[sku]]
-        with tqdm(total=len(paths), desc="class means", unit="photo", disable=quiet, mininterval=1) as bar:
+        with tqdm(total=len(paths), desc="class means", unit="photo", disable=quiet or None, mininterval=1) as bar:
             vectors = self._embed(self.config.schedule[0][0], paths, bar.update)
         sums = np.zeros((len(self.batches.skus), vectors.shape[1]), np.float32)
         np.add.at(sums, labels, vectors)

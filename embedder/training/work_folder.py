@@ -28,9 +28,9 @@ def prepare(
 ) -> Trainer:
     """A trainer in its work folder, at the start or (with `resume`) at its newest checkpoint.
 
-    `say` reports broken photos (with `strict` the first is an error) and how many SKUs have a single photo; progress
-    bars show the work before the first step unless `quiet`. Raises DataError when the work folder has other settings,
-    a training without `resume`, or none with it.
+    `say` reports broken photos (with `strict` the first is an error) and how many SKUs have a single photo. On a
+    terminal progress bars show the work before the first step, unless `quiet`. Raises DataError when the work folder
+    has other settings, a training without `resume`, or none with it.
     """
     if has_training(work):
         if not resume:

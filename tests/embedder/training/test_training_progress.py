@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,16 @@ def test_many_skus_of_one_photo_are_one_line(shapes: Path, settings: dict[str, A
 
 
 def test_progress_is_shown_before_the_first_step(
-    shapes: Path, settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = recipe.TrainConfig(**{**settings, "softmax": 1.0})
     first = work_folder.prepare(config, tmp_path / "first", resume=False, say=print)
     assert "photo" not in capsys.readouterr().err  # a library call is silent unless asked
     weights.save_arrays(first.network, tmp_path / "start.npz")
     again = recipe.TrainConfig(**{**settings, "softmax": 1.0, "weights": str(tmp_path / "start.npz")})
+    work_folder.prepare(again, tmp_path / "log", resume=False, say=print, quiet=False)
+    assert "photo" not in capsys.readouterr().err  # nor does a bar fill a log
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     work_folder.prepare(again, tmp_path / "work", resume=False, say=print, quiet=False)
     shown = capsys.readouterr().err
     assert shown.index("checking photos") < shown.index("class means")
