@@ -114,7 +114,7 @@ def shortlist(cosines: Floats, shared: Floats, allowed: npt.NDArray[np.bool_], l
 def shared_words(known: Sequence[VisualWords], asked: Sequence[VisualWords], count: int) -> Floats:
     """Sparse vectors of references and queries, of `count` words -> their products, [queries, references].
 
-    RankedSku by IDF as Qdrant does: log((n - held + 0.5) / (held + 0.5) + 1).
+    Weighted by IDF as Qdrant does: log((n - held + 0.5) / (held + 0.5) + 1).
     """
     rows = np.zeros((len(known), count), np.float32)
     for row, words in zip(rows, known, strict=True):
@@ -181,7 +181,7 @@ def _reference(path: Path) -> Pixels:
 
 
 def _look(embedder: Embedder, photos: Embedded, rows: Sequence[int], read: Read, *, ask: bool) -> _Side:
-    """LocalFeatures and words of these photos, as queries if they `ask`; `read` has those that another set has, too."""
+    """Local features and words of these photos, as queries if they `ask`; `read` keeps those of the sets before."""
     paths = [photos.paths[row] for row in rows]
     new = [(path, ask) for path in dict.fromkeys(paths) if (path, ask) not in read]
     extract = embedder.extract_query if ask else embedder.extract_reference_local

@@ -21,14 +21,12 @@ from PIL import Image
 from embedder import images
 from embedder.datasets.splits import Photos
 from embedder.errors import DataError, ImageError
+from embedder.images import Pixels
 
-Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 #: Width and height of a simulated photo, in pixels, upright or not.
 FRAME = (480, 360)
-#: A pixel is plain ground when it differs from its neighbour by at most so many grey levels, and from white by PALE.
-STEP, PALE = 3, 24
 #: Longer side of the product, in shares of the frame's shorter one.
 SHARE = (0.55, 1.2)
 #: A cylinder shows at most this angle of a label to either side, in radians, and is turned by at most TURNED.
@@ -144,16 +142,9 @@ def _some(
 
 def cut_out(pixels: Pixels) -> Seen:
     """A picture -> itself without the white ground that touches its edge; the whole picture when too little is left."""
-    height, width = pixels.shape[:2]
-    filled = np.array(pixels)
-    outside = np.zeros((height + 2, width + 2), np.uint8)
-    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
-    for x, y in [(x, y) for x in (0, width // 2, width - 1) for y in (0, height - 1)]:
-        if outside[y + 1, x + 1] == 0 and int(pixels[y, x].min()) >= 255 - PALE:
-            cv2.floodFill(filled, outside, (x, y), (0,), (STEP,) * 3, (STEP,) * 3, flags)
-    mask = 255 - outside[1:-1, 1:-1]
+    mask = 255 - images.plain_ground(pixels)
     if np.mean(mask > 0) < 0.15:
-        mask = np.full((height, width), 255, np.uint8)
+        mask = np.full_like(mask, 255)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return Seen(pixels[box], np.ascontiguousarray(mask[box]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedder.images import quality
 from embedder.images.decoding import MAX_BYTES, MIN_SIDE, Limits, Pixels, decode, dimensions
+from embedder.images.plain_ground import plain_ground
 from embedder.images.quality import faults, measure
 from embedder.images.views import fit, load, view
 
@@ -18,6 +19,7 @@ __all__ = [
     "fit",
     "load",
     "measure",
+    "plain_ground",
     "quality",
     "view",
 ]

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from embedder import images
+from embedder.images import Pixels
 
-Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 #: Longer side of the reference, in pixels, when it is compared, at most: as large as it is seen, but LEAST at least.
@@ -34,8 +34,6 @@ TEXTURE, SEEN = 8.0, 0.5
 FEWEST = 3
 #: Of the cells, from the one that agrees least: how the whole agrees, and how what agrees least does.
 QUANTILE, LEAST_QUANTILE = 0.4, 0.2
-#: A plain ground is at most so far from white, and changes from pixel to pixel by at most so many grey levels.
-PALE, STEP = 24, 3
 #: Of a cell, at most this share may be ground.
 OUTSIDE = 0.04
 
@@ -144,18 +142,10 @@ def _deviations(grey: Floats) -> Floats:
 
 
 def _ground(picture: Pixels) -> Pixels:
-    """uint8 [h, w, 3] -> the plain white ground that touches the edge, uint8 [h, w]: 255, else 0."""
-    height, width = picture.shape[:2]
-    outside = np.zeros((height + 2, width + 2), np.uint8)
-    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
-    across, down = (0, width // 2, width - 1), (0, height // 2, height - 1)
-    filled = picture.copy()
-    for x, y in [(x, y) for x in across for y in down if x != across[1] or y != down[1]]:
-        if not outside[y + 1, x + 1] and picture[y, x].min() >= 255 - PALE:
-            cv2.floodFill(filled, outside, (x, y), (0,), (STEP,) * 3, (STEP,) * 3, flags)
-    ground = outside[1:-1, 1:-1]
+    """uint8 [h, w, 3] -> its plain ground and a pixel around it, uint8 [h, w]: 255, else 0."""
+    ground = images.plain_ground(picture)
     if np.mean(ground == 0) < 0.1:  # next to nothing would be left
-        return np.zeros((height, width), np.uint8)
+        return np.zeros_like(ground)
     return cv2.dilate(ground, np.ones((3, 3), np.uint8)).astype(np.uint8)
 
 
