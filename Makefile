@@ -28,10 +28,10 @@ serve: .venv/serve ## Serve the admin pages and the POS API on http://localhost:
 	@CATALOG_DATA=$(SERVED) $(BIN)/catalog serve $(ARGS)
 
 test: .venv/dev ## Run every test; what this machine lacks is skipped by name
-	$(BIN)/pytest --numprocesses $(WORKERS) $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 quick: .venv/dev ## Run the tests that take moments: without PostgreSQL, trainings, kills and browsers
-	$(BIN)/pytest --numprocesses $(WORKERS) -m "not slow and not postgres" $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow and not postgres" $(ARGS)
 
 torture: .venv/dev ## Kill, contend and draw random sequences; MINUTES=15, SEED=... repeats one
 	$(BIN)/python -m tests.torture --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))

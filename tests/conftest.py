@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# One of several processes that share the tests computes on one core: the others have their own. Before NumPy and
+# TensorFlow are imported, and for the programs that a test starts.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for limit in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(limit, "1")
+
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError

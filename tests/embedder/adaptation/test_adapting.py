@@ -162,6 +162,7 @@ def test_more_numbers_than_features_are_refused_before_any_work(sets: tuple[Path
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_bundle_its_card_and_its_figures(sets: tuple[Path, Path], tmp_path: Path) -> None:
     options = ["--weights", "none", "--views", 2, "--size", 32, "--serve-size", 32, "--p", 3, "--steps", 3, "--dim", 12]
     ran = CliRunner().invoke(

@@ -32,6 +32,7 @@ def test_the_same_picture_and_seed_give_the_same_photo_and_another_seed_another(
     assert sorted(Image.open(io.BytesIO(first)).size, reverse=True) == list(FRAME)
 
 
+@pytest.mark.slow
 def test_most_views_show_the_product_and_none_another() -> None:
     """By the details that the second look uses."""
     known = [detect(catalog_picture(number), REFERENCE) for number in range(4)]

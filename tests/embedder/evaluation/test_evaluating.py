@@ -258,6 +258,7 @@ def test_folder_without_a_usable_photo(released: Embedder, shapes: Path, tmp_pat
         evaluation.embed_folder(released, tmp_path)
 
 
+@pytest.mark.slow
 def test_released_bundle_on_real_groceries(released: Embedder, shared: Path) -> None:
     folder = shared / "data" / "grocery-store"
     if not folder.is_dir():

@@ -27,6 +27,7 @@ def test_many_skus_of_one_photo_are_one_line(shapes: Path, settings: dict[str, A
     assert said == ["12 of 18 SKUs have one photo: their positives are other views of the same one"]
 
 
+@pytest.mark.slow
 def test_progress_is_shown_before_the_first_step(
     settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +44,7 @@ def test_progress_is_shown_before_the_first_step(
     assert shown.index("checking photos") < shown.index("class means")
 
 
+@pytest.mark.slow
 def test_class_means_are_those_of_each_skus_photos(settings: dict[str, Any], tmp_path: Path) -> None:
     config = recipe.TrainConfig(**{**settings, "softmax": 1.0})
     weights.save_arrays(
