@@ -73,6 +73,7 @@ ADAPTATION = (
     "temperature",
     "keep",
     "average",
+    "back",
     "seed",
 )
 
@@ -159,6 +160,8 @@ def _adaptation(training: dict[str, Any]) -> Iterator[str]:
     yield f"  {training['keep']:g} / temperature x (1 - cosine to the start's pooled features)"
     yield f"- {training['views']} views of a photo at {training['size']} px, itself and synthetic views"
     yield f"- {training['steps']:,} steps of {training['p']} SKUs x 2 views"
+    if toward and (back := training.get("back")):
+        yield f"- After that, {back:.0%} of the way to `{toward}`, all blocks (WiSE-FT)"
     yield "- Dense layer: the principal components of the pooled features"
     yield f"- Adam, learning rate up to {training['lr']:g} (warm-up, then cosine); seed {training['seed']}"
     yield f"- Served: the moving average of the weights, decay {training['average']:g}"

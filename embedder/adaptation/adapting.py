@@ -5,33 +5,47 @@ Imports TensorFlow (extra `train`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+from tqdm import tqdm
 
-from embedder import bundle, datasets, model_card
-from embedder.adaptation.activation_cache import Activations, cached_activations
+from embedder import bundle, datasets, images, model_card
+from embedder.adaptation.activation_cache import BATCH, Activations, cached_activations
 from embedder.adaptation.domain_evaluation import LeftOut, leave_each_out
-from embedder.adaptation.upper_blocks import AdaptationConfig, Example, fit_head, split_network, train_upper
-from embedder.errors import DataError, WeightsError
-from embedder.networks import backbones, embedding_network, weights
+from embedder.adaptation.principal_head import principal_head
+from embedder.adaptation.upper_blocks import (
+    HEAD_PHOTOS,
+    AdaptationConfig,
+    Example,
+    fit_head,
+    split_network,
+    train_upper,
+)
+from embedder.errors import DataError
+from embedder.networks import embedding_network, folded_weights
 from embedder.training import batches
 from embedder.training.export import to_litert
 
 Keras = Any  # TensorFlow 2.15 ships no types
 Say = Callable[[str], object]
+Floats = npt.NDArray[np.float32]
 
 
 class Adaptation:
     """One adaptation: the network, its photos and their cached activations in the folder `work`.
 
-    `start` names the arrays that the backbone starts from; with `toward` it starts `share` of the way to those.
-    Raises WeightsError for arrays that can't be had, DataError without a photo that can be used.
+    `start` names the weights that the backbone starts from; with `toward` it starts `share` of the way to those
+    (folded_weights.start_from). Raises WeightsError for weights that can't be had, DataError without a photo that can
+    be used.
     """
 
     def __init__(
@@ -43,19 +57,16 @@ class Adaptation:
         backbone: str,
         start: str,
         toward: str | None = None,
-        share: float = 0.5,
+        share: float = 0.7,
         say: Say = print,
         quiet: bool = True,
     ) -> None:
         tf.keras.utils.set_random_seed(config.seed)
-        self.config, self._quiet = config, quiet
+        self.config, self._quiet, self._toward = config, quiet, toward
         self._from: dict[str, Any] = {"backbone": backbone, "weights": Path(start).name}
-        self.backbone = backbones.build_backbone(backbone, start)
         if toward is not None:
-            if (path := weights.arrays_path(toward)) is None:
-                raise WeightsError(f"--toward {toward}: give 'released' or an .npz of arrays.")
-            weights.interpolate(self.backbone, path, share)
-            self._from |= {"toward": path.name, "share": share}
+            self._from |= {"toward": Path(toward).name, "share": share}
+        self.backbone = folded_weights.start_from(backbone, start, toward, share)
         lower, self.upper = split_network(self.backbone, config.frozen_until)
         if config.dim > (features := self.upper.output_shape[-1]):
             raise DataError(f"--dim {config.dim}: {backbone} has {features:,} pooled features, and no more components.")
@@ -90,7 +101,11 @@ class Adaptation:
         config = self.config
         activations, examples = self.without(leave_out)
         history = train_upper(self.upper, activations, examples, config, quiet=self._quiet)
-        kernel = fit_head(self.upper, activations, config)
+        if config.back and self._toward is not None:
+            folded_weights.move_toward(self.backbone, self._from["backbone"], self._toward, config.back)
+            kernel = self._fit_head_to_photos(examples)
+        else:
+            kernel = fit_head(self.upper, activations, config)
         network = embedding_network.build_embedder(self.backbone, "pooled", config.dim)
         network.get_layer("embedding").set_weights([kernel, np.zeros(config.dim)])
         skus = {(example.dataset, example.sku) for example in examples}
@@ -127,6 +142,20 @@ class Adaptation:
         model_card.write_card(made)
         self.network = network
         return made
+
+    def _fit_head_to_photos(self, examples: Sequence[Example]) -> Floats:
+        """As `fit_head`, when the frozen blocks are not those any more whose activations are cached: whole views."""
+        config = self.config
+        chosen = np.sort(np.random.default_rng([config.seed, 11]).permutation(len(examples))[:HEAD_PHOTOS])
+        network = tf.keras.Model(self.backbone.input, tf.keras.layers.GlobalAveragePooling2D()(self.backbone.output))
+        run = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
+        found = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in tqdm(range(0, len(chosen), BATCH), desc="Dense layer", disable=self._quiet, mininterval=1):
+                paths = [examples[row].path for row in chosen[start : start + BATCH]]
+                views = list(pool.map(lambda path: images.load(path.read_bytes(), config.serve_size), paths))
+                found.append(run(tf.constant(np.stack(views), tf.float32)).numpy())
+        return principal_head(np.concatenate(found), config.dim)
 
 
 def read_examples(data: Sequence[Path], *, say: Say, quiet: bool) -> list[Example]:

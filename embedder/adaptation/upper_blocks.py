@@ -29,8 +29,9 @@ Floats = npt.NDArray[np.float32]
 
 #: A batch of one set alone asks for what tells its products apart; this share of the batches is.
 ONE_SET = 0.4
-#: A product of n photos is drawn with a chance as n, a set of n products as n, to these powers.
-PHOTOS_POWER, SET_POWER = 0.6, 0.7
+#: A product is drawn with a chance as its photos are many (two photos of it teach more than two synthetic views of
+#: one), a set as its photos are to this power.
+SET_POWER = 0.7
 #: Photos, at most, whose features the Dense layer is fitted to: a second moment of 1,280 features needs no more.
 HEAD_PHOTOS = 4000
 #: Share of the steps over which the learning rate rises.
@@ -46,12 +47,13 @@ class AdaptationConfig:
     size: int = 160
     serve_size: int = 192
     p: int = 64
-    steps: int = 500
-    lr: float = 1e-3
+    steps: int = 2500
+    lr: float = 3e-4
     temperature: float = 0.05
     keep: float = 0.2
     dim: int = 256
     average: float = 0.98
+    back: float = 0.0
     seed: int = 1
 
 
@@ -95,11 +97,11 @@ class PairSampler:
             raise DataError(f"A batch takes {p} SKUs, the data has {len(self.skus)}: lower --p or add SKUs.")
         self._views, self._p, self._seed = views, p, seed
         photos = np.array([len(self._rows[sku]) for sku in self.skus], np.float64)
-        self._chances = photos**PHOTOS_POWER / (photos**PHOTOS_POWER).sum()
+        self._chances = photos / photos.sum()
         self._sets: dict[str, list[int]] = {}
         for place, sku in enumerate(self.skus):
             self._sets.setdefault(examples[self._rows[sku][0]].dataset, []).append(place)
-        sizes = np.array([len(places) for places in self._sets.values()], np.float64)
+        sizes = np.array([photos[places].sum() for places in self._sets.values()])
         self._set_chances = sizes**SET_POWER / (sizes**SET_POWER).sum()
 
     def draw(self, step: int) -> tuple[Labels, Labels, Labels]:

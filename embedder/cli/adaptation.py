@@ -19,13 +19,16 @@ from embedder.training.recipe import BACKBONES
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the bundle goes.")
 @click.option("--backbone", default="efficientnetlite0", show_default=True, type=click.Choice(BACKBONES))
 @click.option(
-    "--weights", default="released", show_default=True, help="Start: imagenet, released, or an .npz of arrays."
+    "--weights",
+    default="released",
+    show_default=True,
+    help="Start: imagenet, released, a bundle's folder, or an .npz of arrays.",
 )
-@click.option("--toward", help="Start --share of the way to these: released, or an .npz of arrays (WiSE-FT).")
-@click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="See --toward.")
+@click.option("--toward", help="Start --share of the way to these: released, a folder or an .npz (WiSE-FT).")
+@click.option("--share", default=0.7, show_default=True, type=click.FloatRange(0, 1), help="See --toward.")
 @click.option(
     "--frozen-until",
-    default="block6d_add",
+    default="block5c_add",
     show_default=True,
     metavar="LAYER",
     help="The last layer that stays as it starts, by Keras's name.",
@@ -36,11 +39,11 @@ from embedder.training.recipe import BACKBONES
 @click.option(
     "--views", default=3, show_default=True, type=click.IntRange(2), help="Views of a photo: itself, synthetic."
 )
-@click.option("--steps", default=500, show_default=True, type=click.IntRange(0), help="0: a new Dense layer alone.")
+@click.option("--steps", default=2500, show_default=True, type=click.IntRange(0), help="0: a new Dense layer alone.")
 @click.option(
     "-p", "--p", default=64, show_default=True, type=click.IntRange(2), help="SKUs in a batch, two views each."
 )
-@click.option("--lr", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest rate.")
+@click.option("--lr", default=3e-4, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest rate.")
 @click.option(
     "--temperature",
     default=0.05,
@@ -61,6 +64,13 @@ from embedder.training.recipe import BACKBONES
     show_default=True,
     type=click.FloatRange(0, 1, max_open=True),
     help="Decay of the averaged weights, which are served.",
+)
+@click.option(
+    "--back",
+    default=0.3,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="After the training, go this share of the way to --toward.",
 )
 @click.option("--leave-out", multiple=True, metavar="SET", help="A set not to train on, by its folder's name.")
 @click.option(

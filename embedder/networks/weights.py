@@ -70,19 +70,6 @@ def load_head(network: Keras, path: Path) -> bool:
     return True
 
 
-def interpolate(network: Keras, path: Path, share: float) -> None:
-    """Move a network's weights `share` of the way to those of an .npz (Wortsman et al. 2022, WiSE-FT): between a start
-    and what was trained from it lie networks that know what either knows.
-
-    Raises WeightsError as `load_arrays`.
-    """
-    start = network.get_weights()
-    load_arrays(network, path)
-    network.set_weights(
-        [(1 - share) * old + share * new for old, new in zip(start, network.get_weights(), strict=True)]
-    )
-
-
 def save_arrays(network: Keras, path: Path) -> None:
     """Write an embedder's arrays, including the Dense layer's, for `load_arrays` and `load_head` (float16)."""
     kept = {w.name.removesuffix(":0"): w.numpy() for w in network.weights if not w.name.startswith("normalization")}

@@ -186,14 +186,24 @@ def test_the_command_writes_a_bundle_its_card_and_its_figures(sets: tuple[Path, 
     assert "| single | 3 | 3 |" in card
 
 
-def test_the_start_lies_between_two_networks(sets: tuple[Path, Path], tmp_path: Path) -> None:
-    from embedder.networks import backbones, weights
+def test_after_the_training_it_goes_back(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    from embedder.networks import backbones, folded_weights
+    from embedder.networks.weights import save_arrays
 
-    one, other = (backbones.build_backbone("efficientnetlite0", "none") for _ in range(2))
-    for name, network in (("one", one), ("other", other)):
-        arrays = {w.name.removesuffix(":0"): w.numpy() for w in network.weights if not w.name.startswith("norm")}
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-    kernel = one.get_layer("stem_conv").get_weights()[0]
-    wanted = 0.25 * other.get_layer("stem_conv").get_weights()[0] + 0.75 * kernel
-    weights.interpolate(one, tmp_path / "other.npz", 0.25)
-    np.testing.assert_allclose(one.get_layer("stem_conv").get_weights()[0], wanted, atol=1e-6)
+    other = backbones.build_backbone("efficientnetlite0", "none")
+    save_arrays(other, tmp_path / "other.npz")
+    adaptation = Adaptation(
+        sets,
+        tmp_path / "work",
+        replace(CONFIG, back=1.0),
+        backbone="efficientnetlite0",
+        start="none",
+        toward=str(tmp_path / "other.npz"),
+    )
+    made = adaptation.write(tmp_path / "made", leave_out=(), name=None, version="1", notes=())
+    assert made.training["back"] == 1.0
+    assert "100% of the way to `other.npz`, all blocks" in (tmp_path / "made" / "CARD.md").read_text()
+    wanted = folded_weights.fold(other)
+    for layer, (kernel, bias) in folded_weights.fold(adaptation.backbone).items():
+        np.testing.assert_allclose(kernel, wanted[layer][0], rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(bias, wanted[layer][1], rtol=2e-3, atol=2e-3)
