@@ -31,7 +31,7 @@ LEFT_OUT = 4
 FLOORS = (0.55, 0.6, 0.65, 0.7, 0.75)
 PARTS = 5
 #: What of the stated rates the first look alone may take when it is sure: of the rest the second look lives.
-SURE = 0.2
+SURE = 0.05
 #: Probabilities tried as `accept`, and the decimals that they and the weights are rounded to.
 LEVELS, DIGITS = 400, 4
 

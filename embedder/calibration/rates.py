@@ -87,7 +87,9 @@ class SetRates:
 
 def read_pair(embedder: Embedder, gallery: Path, queries: Path) -> Pair:
     """Folders or split files of gallery and queries -> a set. Raises DataError when one has no usable photo."""
-    name = f"{set_name(queries)} in {set_name(gallery)}"
+    name = set_name(queries)
+    if gallery.parent != queries:  # till views list their own gallery
+        name += f" in {set_name(gallery)}"
     return Pair(name, embed_folder(embedder, gallery), embed_folder(embedder, queries))
 
 

@@ -59,9 +59,13 @@ def first(answer: Recognition) -> tuple[str, str, str]:
 
 
 def test_print_decides_where_the_vector_is_not_sure_and_says_where_the_pack_is(filled: Catalog) -> None:
+    by_print = 0
     for place in range(8):
         answer = recognize(filled, query(place))
-        assert first(answer) == ("match", DRAWN[place].sku, "details"), place
+        assert first(answer)[:2] == ("match", DRAWN[place].sku), place
+        if answer.decided_by == "embedding":  # the vector was sure
+            continue
+        by_print += 1
         assert answer.confidence is not None and answer.confidence > 0.7
         evidence = answer.matches[0].evidence
         assert evidence is not None and evidence.agreement.inliers >= 15
@@ -69,6 +73,7 @@ def test_print_decides_where_the_vector_is_not_sure_and_says_where_the_pack_is(f
         assert len(corners) == 4
         assert np.mean(corners, axis=0) == pytest.approx([0.68, 0.48], abs=0.1)
         assert evidence.as_dict()["points"] == evidence.agreement.inliers
+    assert by_print >= 5
 
 
 def test_answers_say_in_json_what_they_rest_on(filled: Catalog) -> None:
@@ -156,6 +161,7 @@ def test_a_store_that_takes_no_details_takes_the_product_all_the_same(
     def full(*_: object) -> None:
         raise StorageError("No space left on device.")
 
+    catalog = with_settings(catalog, second_look="always")
     with monkeypatch.context() as during:
         during.setattr(catalog.photos, "put_derived", full)
         added = products.create(catalog, Facts("A"), [NewPhoto("a.jpg", reference(0))], Intake("test"))
@@ -229,7 +235,11 @@ def test_retired_and_deleted_are_gone_from_the_next_answer(filled: Catalog) -> N
     assert DRAWN[2].sku not in [match.sku for match in answer.matches]
     assert answer.decision != "match"
     products.set_active(filled, DRAWN[2].sku, True, actor="test")
-    assert first(recognize(filled, query(2))) == ("match", DRAWN[2].sku, "details")
+    assert first(recognize(with_settings(filled, second_look="always"), query(2))) == (
+        "match",
+        DRAWN[2].sku,
+        "details",
+    )
 
 
 def test_words_come_back_with_a_gallery_that_was_lost(filled: Catalog, open_catalog: Callable[[], Catalog]) -> None:

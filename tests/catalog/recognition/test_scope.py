@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from catalog import products
@@ -55,6 +57,7 @@ def test_many_neighbours_outside_of_the_set_hide_none_of_it(catalog: Catalog) ->
 
 
 def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
+    catalog = dataclasses.replace(catalog, settings=dataclasses.replace(catalog.settings, second_look="always"))
     for product in DRAWN[:3]:
         products.create(catalog, Facts(product.sku), [NewPhoto("front.jpg", front(product))], Intake("anna"))
     photo = small_and_turned(DRAWN[0])
