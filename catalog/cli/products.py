@@ -18,7 +18,7 @@ from catalog.errors import PhotoQuestionableError
 @click.option("--brand", default="")
 @click.option("--category", default="")
 @click.option("--barcode", "barcodes", multiple=True, help="EAN or UPC; may be given several times.")
-@click.option("--strict", is_flag=True, help="Refuse photos that something speaks against (blurred, there already).")
+@click.option("--strict", is_flag=True, help="Refuse photos with warnings (blurred, there already).")
 def add(
     sku: str, photos: tuple[Path, ...], name: str, brand: str, category: str, barcodes: tuple[str, ...], strict: bool
 ) -> None:

@@ -1,10 +1,10 @@
 """Appearance: is what is printed on a reference seen at its place in the photo?
 
-Points that agree say that something printed is the same; a new flavour, or a stranger that shares the artwork, has as
-many. What is printed on the reference and is not seen where it should be speaks against it. The photo is brought into
-the reference's frame by the place where verification found it, and compared cell by cell: normalized cross-correlation
-(Lewis 1995, "Fast normalized cross-correlation"), searched for a few pixels around, for a pack bends. A cell without
-texture in the photo is covered by glare or a hand: it says nothing.
+Points that agree show that some print is the same; a new flavour, or an unknown product with the same artwork, has as
+many. Print of the reference that is not seen where it should be is evidence against it. The photo is brought into the
+reference's frame by the place where verification found it, and compared cell by cell: normalized cross-correlation
+(Lewis 1995, "Fast normalized cross-correlation"), searched for a few pixels around, since a pack bends. A cell without
+texture in the photo is covered by glare or a hand, and is no evidence.
 """
 
 from __future__ import annotations

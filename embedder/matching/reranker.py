@@ -29,13 +29,13 @@ from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
 
-#: The agreement of cells that speaks neither for nor against a SKU.
+#: The agreement of cells that is evidence neither for nor against a SKU.
 USUAL, USUAL_LEAST = 0.65, 0.5
 #: A SKU's own points count piece by piece (a monotone, piecewise-linear curve): from here to there, 0 to 1.
 PIECES = ((0, 4), (4, 8), (8, 12), (12, 16), (16, 24), (24, 40))
 #: Of a SKU of the shortlist, in the order of the columns of `features`.
 FEATURES = {
-    "constant": "1: what speaks against any match at all",
+    "constant": "1: the evidence that a match needs at all",
     "cosine": "of the query to the SKU's nearest photo, above the floor; less what another SKU's print takes",
     "cosine_margin": "of the first, over the best other SKU, both above the floor; less what another SKU's print takes",
     "own": "log(1 + points that agree with the SKU and not with its strongest rival), less the same of the rival",

@@ -86,7 +86,7 @@ def fits(page: Any) -> None:
 
 
 def keep(page: Any) -> None:
-    """Send, and save anyway where something speaks against a photo: drawn ones are near to one another."""
+    """Send, and save anyway where a photo has warnings: drawn ones are near to one another."""
     page.click("[data-submit]")
     page.locator("[data-done], [data-anyway]").first.wait_for()
     if page.locator("[data-anyway]").count():

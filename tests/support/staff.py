@@ -29,7 +29,7 @@ class Staff:
     def send(
         self, target: str, form: dict[str, Any], *, page: str | None = None, script: bool = False, anyway: bool = True
     ) -> TestResponse:
-        """`anyway`: keep photos whatever speaks against them; drawn ones are near to one another."""
+        """`anyway`: keep photos in spite of warnings; drawn ones are near to one another."""
         form = {**form, "anyway": "1"} if anyway else form
         headers = {"X-Requested-With": "fetch"} if script else {}
         data = {**form, "csrf_token": csrf_of(self.client, page or target)}

@@ -58,7 +58,7 @@ class LookAlike(BaseModel):
 
 
 class PhotoWarning(BaseModel):
-    """What speaks against a photo."""
+    """A warning about a photo."""
 
     code: Literal[
         "too_small", "too_dark", "too_bright", "too_blurred", "same_picture", "same_pack", "close_to_other"
@@ -84,7 +84,7 @@ class Photo(BaseModel):
     duplicate: bool
     reason: str
     like: LookAlike | None = Field(description="Another product's photo that shows the same pack.")
-    warnings: list[PhotoWarning] = Field(description="What speaks against the photo. It was accepted all the same.")
+    warnings: list[PhotoWarning] = Field(description="Warnings about the photo, which was accepted all the same.")
 
 
 class FoundBarcode(BaseModel):

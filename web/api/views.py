@@ -68,8 +68,8 @@ def add_feedback(answer: uuid.UUID) -> Response:
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.
 
-    And `barcode`, one or more; `strict` (true) refuses photos that something speaks against. Barcodes that were read
-    from the photos are told in the reply, and not added.
+    And `barcode`, one or more; `strict` (true) refuses photos with warnings. Barcodes that were read from the photos
+    are in the reply, and not added.
     """
     given = facts(request.form.get("sku", ""))
     added = products.create(

@@ -65,7 +65,7 @@ def test_photo_and_barcode_that_disagree_are_both_answered() -> None:
     decision, matches = by_barcode(tea, seen, "match")
     assert (decision, [match.sku for match in matches]) == ("ambiguous", ["TEA", "BARE"])
     assert matches[0].score == 0.6
-    # A photo that is not sure does not speak against it, nor one that says the same.
+    # A photo that is not sure is no evidence against it, nor one that says the same.
     assert by_barcode(tea, seen, "ambiguous")[0] == "match"
     assert by_barcode(tea, seen[1:], "match")[0] == "match"
     # One that the photo does not come near to is answered all the same.
