@@ -36,9 +36,10 @@ def test_an_answer_is_logged_by_the_name_of_the_key_and_takes_feedback(till: Fla
     assert judge(till, answer["id"], correct="false", sku="SET-72", note="no").status_code == 204
     with catalog.database.read() as session:
         kept = session.get(RecognitionEntry, uuid.UUID(answer["id"]))
-        assert (kept.asked_by, kept.sku, kept.decision) == ("key till of the tests", "SET-71", "match")
-        said = session.scalars(select(Feedback).where(Feedback.recognition_id == kept.id).order_by(Feedback.id)).all()
-        assert [(one.correct, one.sku, one.note, one.actor) for one in said] == [
+        said = (answer["matches"][0]["sku"], answer["decision"])
+        assert (kept.asked_by, kept.sku, kept.decision) == ("key till of the tests", *said)
+        judged = session.scalars(select(Feedback).where(Feedback.recognition_id == kept.id).order_by(Feedback.id)).all()
+        assert [(one.correct, one.sku, one.note, one.actor) for one in judged] == [
             (True, "", "", "key till of the tests"),
             (False, "SET-72", "no", "key till of the tests"),
         ]
