@@ -159,6 +159,9 @@ def test_low_quality_photos_are_another_question_of_the_same_gallery(
     assert 0 <= asked.top1_degraded <= asked.top5_degraded <= 1
     assert asked.top1_degraded < asked.top1
     figures = found.figures
+    assert figures.top1_degraded is not None
+    assert figures.top5_degraded is not None
+    assert 0 <= figures.top1_degraded <= figures.top5_degraded <= 1
     again = evaluation.evaluate_protocol(released, protocols.two_sets(shapes, shape_queries), degraded=True).figures
     assert (again.top1_degraded, again.top5_degraded) == (figures.top1_degraded, figures.top5_degraded)
 
