@@ -15,7 +15,17 @@ from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
 from embedder.inference import Vectors
-from embedder.matching import QUERY, Candidate, LocalFeatures, VisualWords, compare, picture, reranker, verify_many
+from embedder.matching import (
+    QUERY,
+    Candidate,
+    LocalFeatures,
+    VisualWords,
+    compare,
+    compare_coarse,
+    picture,
+    reranker,
+    verify_many,
+)
 from embedder.matching.reranker import RankedSku
 from embedder.ranking import Answer
 
@@ -84,7 +94,7 @@ def rerank(
     if not reranker.agrees(list(seen)):
         return None
     # Weights of an older version know nothing of appearance.
-    if weights.floor is not None and (compared := _compared(catalog.photos, query.data, seen)):
+    if weights.floor is not None and (compared := _compared(catalog.photos, weights, query.data, seen)):
         seen = compared
         weighed = reranker.rank(weights, list(seen))
     answers = [_answer(ranked, seen) for ranked in weighed]
@@ -101,11 +111,14 @@ def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
         return LocalFeatures.empty()
 
 
-def _compared(photos: PhotoStore, data: bytes, seen: Mapping[Candidate, Match]) -> dict[Candidate, Match]:
+def _compared(
+    photos: PhotoStore, weights: RerankerWeights, data: bytes, seen: Mapping[Candidate, Match]
+) -> dict[Candidate, Match]:
     """The candidates, those that most points agree with compared by their pixels; {} when none are."""
     candidates = list(seen)
     places = reranker.comparable(candidates)
     query = picture(data, QUERY.side) if places else None
+    look = compare_coarse if reranker.compares_coarse(weights) else compare
     for place in places:
         outline = candidates[place].match.outline
         if query is None or outline is None:
@@ -115,7 +128,7 @@ def _compared(photos: PhotoStore, data: bytes, seen: Mapping[Candidate, Match]) 
         except (CatalogError, ImageError) as error:  # as in _read
             log.warning("photo %s can't be compared: %s", seen[candidates[place]].photo[:12], error)
             continue
-        candidates[place] = replace(candidates[place], appearance=compare(reference, query, outline))
+        candidates[place] = replace(candidates[place], appearance=look(reference, query, outline))
     return dict(zip(candidates, seen.values(), strict=True)) if places else {}
 
 

@@ -29,8 +29,9 @@ from embedder.ranking import Answer
 
 Floats = npt.NDArray[np.float64]
 
-#: The agreement of cells that is evidence neither for nor against a SKU.
-USUAL, USUAL_LEAST = 0.65, 0.5
+#: The agreement of cells that is evidence neither for nor against a SKU (bundles of before: of what they compare).
+USUAL, USUAL_LEAST = 0.8, 0.6
+USUAL_COARSE, USUAL_COARSE_LEAST = 0.65, 0.5
 #: A SKU's own points count piece by piece (a monotone, piecewise-linear curve): from here to there, 0 to 1.
 PIECES = ((0, 4), (4, 8), (8, 12), (12, 16), (16, 24), (24, 40))
 #: Of a SKU of the shortlist, in the order of the columns of `features`.
@@ -41,10 +42,12 @@ FEATURES = {
     "own": "log(1 + points that agree with the SKU and not with its strongest rival), less the same of the rival",
     **{f"points_{end}": f"points that agree with no other SKU: from {start} (0) to {end} (1)" for start, end in PIECES},
     "area": "the share of the reference's print that these points cover",
-    "appearance": f"how well the print is seen at its place, over {USUAL}: where it was compared",
-    "least": f"how well that part of it is which is seen least, over {USUAL_LEAST}: where it was compared",
-    "colour": "how far the colours there are from the reference's, below 0: where it was compared",
+    "print_seen": f"how well the fine print is seen at its place, over {USUAL}: where it was compared",
+    "print_least": f"how well that part of it is which is seen least, over {USUAL_LEAST}: where it was compared",
+    "hue": "how far the colours there are from the reference's, below 0: where it was compared",
 }
+#: Of bundles that compare light and dark instead of fine print (appearance.compare_coarse), in place of the last three.
+COARSE = ("appearance", "least", "colour")
 #: Features of bundles before there was a floor.
 OLDER = ("constant", "cosine", "cosine_margin", "own", "print")
 #: Inliers that any two packs may have by chance, spread over the whole pack.
@@ -91,14 +94,29 @@ class RankedSku:
 
 def can_weigh(look: RerankerWeights) -> bool:
     """Whether the weights are of features that this version has."""
-    return set(look.weights) == set(OLDER if look.floor is None else FEATURES)
+    return set(look.weights) == set(_columns(look))
+
+
+def compares_coarse(look: RerankerWeights) -> bool:
+    """Whether the weights are of appearance as it was compared before (appearance.compare_coarse)."""
+    return look.floor is not None and COARSE[0] in look.weights
+
+
+def _columns(look: RerankerWeights) -> tuple[str, ...]:
+    """The names of the features that the weights are of, in the order of the table's columns."""
+    if look.floor is None:
+        return OLDER
+    return (*tuple(FEATURES)[: -len(COARSE)], *COARSE) if compares_coarse(look) else tuple(FEATURES)
 
 
 def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedSku]:
     """Candidates of a query -> their SKUs, the most probable first."""
     if not candidates:
         return []
-    skus, best, table = older_features(candidates) if look.floor is None else features(candidates, look.floor)
+    if look.floor is None:
+        skus, best, table = older_features(candidates)
+    else:
+        skus, best, table = features(candidates, look.floor, coarse=compares_coarse(look))
     utilities = table @ weight_row(look)
     chances = probabilities(utilities)
     alone = [float(probabilities(utilities[place : place + 1])[0]) for place in range(len(skus))]
@@ -108,7 +126,7 @@ def rank(look: RerankerWeights, candidates: Sequence[Candidate]) -> list[RankedS
 
 def weight_row(look: RerankerWeights) -> Floats:
     """The weights in the order of the table's columns, [features]."""
-    return np.array([look.weights[name] for name in (OLDER if look.floor is None else FEATURES)])
+    return np.array([look.weights[name] for name in _columns(look)])
 
 
 def agrees(candidates: Sequence[Candidate]) -> bool:
@@ -180,12 +198,15 @@ def probabilities(utilities: Floats) -> Floats:
     return found
 
 
-def features(candidates: Sequence[Candidate], floor: float) -> tuple[list[str], list[int], Floats]:
+def features(
+    candidates: Sequence[Candidate], floor: float, *, coarse: bool = False
+) -> tuple[list[str], list[int], Floats]:
     """Candidates -> their SKUs, the place of the best candidate of each, and its features, [skus, features].
 
     Packs of one product family agree wherever they look alike, so a query point is evidence for a SKU only when it
-    agrees with no other.
+    agrees with no other. `coarse`: their appearance is that of compare_coarse.
     """
+    usual, usual_least = (USUAL_COARSE, USUAL_COARSE_LEAST) if coarse else (USUAL, USUAL_LEAST)
     skus, best = _best_of_skus(candidates)
     highest: dict[str, float] = {}
     for one in candidates:
@@ -209,9 +230,9 @@ def features(candidates: Sequence[Candidate], floor: float) -> tuple[list[str], 
                 for place, pairs in zip(best, own, strict=True)
             ]
         ),
-        "appearance": np.array([one.agreement - USUAL if one else 0.0 for one in seen]),
-        "least": np.array([one.least - USUAL_LEAST if one else 0.0 for one in seen]),
-        "colour": np.array([-one.colour if one else 0.0 for one in seen]),
+        "print_seen": np.array([one.agreement - usual if one else 0.0 for one in seen]),
+        "print_least": np.array([one.least - usual_least if one else 0.0 for one in seen]),
+        "hue": np.array([-one.colour if one else 0.0 for one in seen]),
     }
     return skus, best, np.stack([columns[name] for name in FEATURES], axis=1)
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from embedder.matching import Appearance, compare
+from embedder.matching import Appearance, compare, compare_coarse
 from embedder.matching.appearance import CELL, Pixels, cells, picture
 from tests.support.pictures import encode
 
@@ -59,7 +59,28 @@ def test_a_place_that_is_a_few_pixels_off_is_found_and_one_that_is_not_near_is_n
 def test_another_flavour_is_seen_where_it_differs() -> None:
     flavour = pack(1)
     flavour.paste(pack(5).crop((0, 0, 180, 130)), (0, 60))
-    assert seen_of(pack(1), photograph(flavour)).agreement < seen_of(pack(1), photograph(pack(1))).agreement - 0.3
+    other, same = (seen_of(pack(1), photograph(one)) for one in (flavour, pack(1)))
+    assert other.agreement < same.agreement - 0.2
+    assert other.least < same.least - 0.5
+
+
+def test_another_name_on_the_same_large_shapes_is_told_apart() -> None:
+    """Light and dark are in the same places: only the fine print differs."""
+
+    def design(name: str) -> Image.Image:
+        drawn = Image.new("RGB", (180, 240), (240, 235, 220))
+        pen = ImageDraw.Draw(drawn)
+        for row in range(6):
+            ground = (40, 60, 140) if row % 2 else (250, 240, 200)
+            pen.rectangle((10, 8 + 38 * row, 170, 40 + 38 * row), fill=ground)
+            pen.text((14, 8 + 38 * row), name, (240, 240, 240) if row % 2 else (30, 30, 60), ImageFont.load_default(28))
+        return drawn
+
+    same, other = (seen_of(design("VELMORA 4"), photograph(design(name))) for name in ("VELMORA 4", "NOIRETTE"))
+    coarse = compare_coarse(np.asarray(design("VELMORA 4")), photograph(design("NOIRETTE")), OUTLINE)
+    assert same.agreement > 0.85
+    assert same.agreement - other.agreement > 0.25
+    assert coarse is not None and coarse.agreement > other.agreement + 0.1
 
 
 def test_what_is_covered_by_a_hand_or_glare_says_nothing() -> None:
@@ -76,7 +97,25 @@ def test_light_does_not_change_the_colour_and_another_hue_does() -> None:
     reference = pack(1)
     dark = Image.fromarray((np.asarray(reference) * 0.6).astype(np.uint8))
     rotated = Image.fromarray(np.ascontiguousarray(np.asarray(reference)[..., [1, 2, 0]]))
-    assert seen_of(reference, photograph(dark)).colour < 0.06 < 0.1 < seen_of(reference, photograph(rotated)).colour
+    assert seen_of(reference, photograph(dark)).colour < 0.03 < 0.1 < seen_of(reference, photograph(rotated)).colour
+
+
+def test_what_a_camera_does_to_all_colours_is_not_another_hue() -> None:
+    reference = pack(1)
+    pixels = np.asarray(reference).astype(float)
+    warm = pixels * (1.1, 1.0, 0.9)
+    pale = 0.6 * pixels + 0.4 * pixels.mean(axis=2, keepdims=True)
+    for seen in (warm, pale):
+        photo = photograph(Image.fromarray(seen.clip(0, 255).astype(np.uint8)))
+        assert seen_of(reference, photo).colour < 0.06
+        before = compare_coarse(np.asarray(reference), photo, OUTLINE)
+        assert before is not None
+
+
+def test_the_same_pack_in_another_colour_is_another_hue() -> None:
+    """One base colour over most of the pack, as of a family's flavours, has no more room than a camera's cast."""
+    navy, purple = (pack(1, ground) for ground in ((28, 61, 142), (122, 31, 124)))
+    assert seen_of(navy, photograph(purple)).colour > seen_of(navy, photograph(navy)).colour + 0.05
 
 
 def test_the_plain_ground_of_a_catalog_picture_is_no_print() -> None:

@@ -83,9 +83,19 @@ def test_appearance_speaks_only_where_it_was_compared() -> None:
     alike = replace(seen("a", 0.5, agreeing(range(50))), appearance=Appearance(20, 0.9, 0.8, 0.02))
     other = replace(seen("b", 0.5, agreeing(range(50, 90))), appearance=Appearance(20, 0.3, 0.1, 0.1))
     candidates = [alike, other, seen("c", 0.5)]
-    assert of("appearance", candidates) == pytest.approx({"a": 0.25, "b": -0.35, "c": 0.0})
-    assert of("least", candidates) == pytest.approx({"a": 0.3, "b": -0.4, "c": 0.0})
-    assert of("colour", candidates) == pytest.approx({"a": -0.02, "b": -0.1, "c": 0.0})
+    assert of("print_seen", candidates) == pytest.approx({"a": 0.1, "b": -0.5, "c": 0.0})
+    assert of("print_least", candidates) == pytest.approx({"a": 0.2, "b": -0.5, "c": 0.0})
+    assert of("hue", candidates) == pytest.approx({"a": -0.02, "b": -0.1, "c": 0.0})
+
+
+def test_weights_of_how_appearance_was_compared_before_are_of_its_features() -> None:
+    names = [*list(reranker.FEATURES)[:-3], *reranker.COARSE]
+    before = replace(look(), weights=dict.fromkeys(names, 0.0) | {"constant": -1.0, "appearance": 4.0, "colour": 10.0})
+    assert reranker.can_weigh(before)
+    assert reranker.compares_coarse(before)
+    assert not reranker.compares_coarse(look())
+    candidates = [replace(seen("a", 0.5, agreeing(range(50))), appearance=Appearance(20, 0.9, 0.8, 0.02))]
+    assert reranker.rank(before, candidates)[0].alone == pytest.approx(1 / (1 + np.exp(1 - 4 * 0.25 + 10 * 0.02)))
 
 
 def test_compared_are_the_skus_that_most_points_agree_with() -> None:
