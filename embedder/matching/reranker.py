@@ -14,7 +14,7 @@ exponentials of all. What must hold on products that no embedding has seen is in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -51,8 +51,10 @@ OLDER = ("constant", "cosine", "cosine_margin", "own", "print")
 CHANCE = 6
 #: SKUs that an answer names. The nearest photo of each SKU that the vector finds is always verified.
 MATCHES = 5
-#: Photos on the gallery's shortlist; matched so many at a time, by so many threads.
-SHORTLIST, BATCH, THREADS = 60, 10, 2
+#: Photos on the gallery's shortlist; matched so many at a time.
+SHORTLIST, BATCH = 60, 10
+#: Of the first BATCH, matched so many at a time: the most promising come first, and one of them may be beyond doubt.
+FIRST = 5
 #: Own points beyond chance that leave nothing of what the vector says for other SKUs.
 CLEAR = 20
 #: SKUs whose appearance is compared: those that most points agree with, so many at least.
@@ -137,6 +139,20 @@ def comparable(candidates: Sequence[Candidate]) -> list[int]:
         and candidates[place].match.outline is not None
     ]
     return sorted(able, key=lambda place: -candidates[place].match.inliers)[:COMPARED]
+
+
+def is_compared(look: RerankerWeights, weighed: Sequence[RankedSku], left: Collection[str]) -> bool:
+    """Whether the appearance of the SKUs that are `left` need not be compared: the answer would be the same.
+
+    The first is compared, and beyond doubt however well the print of the others were seen; and none of the others would
+    be a match by itself, which makes a photo of two products ambiguous.
+    """
+    if not weighed or weighed[0].sku in left:
+        return False
+    most = np.exp(look.weights["appearance"] * (1 - USUAL) + look.weights["least"] * (1 - USUAL_LEAST))
+    odds = [one.alone / max(1 - one.alone, 1e-12) * (most if one.sku in left else 1) for one in weighed]
+    alone = [one / (1 + one) for one, ranked in zip(odds, weighed, strict=True) if ranked.sku in left]
+    return odds[0] >= SETTLED * (1 + sum(odds)) and max(alone, default=0) < look.accept
 
 
 def keeps_older_order(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:
