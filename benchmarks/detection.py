@@ -176,7 +176,7 @@ def first(way: Way, known: Photos, asked: Photos) -> dict[str, Any]:
     hits, right, wrong = [], [], []
     for sku, paths in asked.items():
         for path in paths:
-            matches = verify_many(found(path, way), [one for _, one in references], threads=1)
+            matches = verify_many(found(path, way), [one for _, one in references])
             by_sku = [(name == sku, match.inliers) for (name, _), match in zip(references, matches, strict=True)]
             right.append(max(inliers for own, inliers in by_sku if own))
             wrong.append(max((inliers for own, inliers in by_sku if not own), default=0))

@@ -53,7 +53,7 @@ def sets(data: Path) -> Iterator[tuple[str, Photos, Photos]]:
 
 def ask(catalog: Catalog, asked: Asked, mode: str) -> tuple[list[tuple[str, bool]], list[float]]:
     """(decision, whether the first match is right) of each query, and milliseconds."""
-    catalog.settings = dataclasses.replace(catalog.settings, second_look=mode)
+    catalog = dataclasses.replace(catalog, settings=dataclasses.replace(catalog.settings, second_look=mode))
     answers, times = [], []
     for sku, path in asked:
         answer = recognize(catalog, path.read_bytes())

@@ -6,8 +6,9 @@ the covers, then photos of the other sets, then the same photos mirrored (to SIF
 The queries are an even sample of the cover photos. Both methods start from a query's local features and vector, and
 answer with the reference that has the most inliers. The baseline matches the query with each reference: k-d trees,
 ratio test, estimateAffine2D, with the parameters of verification.py. The second look: words, shortlist of the embedded
-gallery, the candidates' local features read from files, verify_many. Both divide the references between two threads,
-and use one thread within a matrix product. Writes part `plain` of docs/measurements-second-look.json.
+gallery, the candidates' local features read from files, verify_many on one thread. The baseline divides the references
+between two threads. Both use one thread within a matrix product. Writes part `plain` of
+docs/measurements-second-look.json.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ from PIL import ImageOps
 from catalog.gallery.edge import EdgeGallery
 from embedder import datasets, images
 from embedder.bundle import RELEASED
-from embedder.matching import QUERY, REFERENCE, LocalFeatures, Vocabulary, from_bytes, reranker, to_bytes, verify_many
+from embedder.matching import QUERY, REFERENCE, LocalFeatures, Vocabulary, from_bytes, to_bytes, verify_many
 from embedder.matching.verification import CONFIDENCE, MIN_INLIERS, RATIO, TOLERANCE, TRIES
 
 #: How many times faster with the most references, and how far its top-1 may differ from the baseline's.
 GOAL, GOAL_TOP1 = 50, 0.02
+#: Of the baseline.
+THREADS = 2
 SIZES = {100: 40, 1000: 40, 10_000: 6}
 
 
@@ -62,7 +65,7 @@ def flann_inliers(query: LocalFeatures, reference: LocalFeatures) -> int:
 
 def plainly(asked: LocalFeatures, references: Sequence[LocalFeatures]) -> int:
     """The index of the reference with the most inliers."""
-    with ThreadPoolExecutor(reranker.THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         return int(np.argmax(list(pool.map(lambda one: flann_inliers(asked, one), references))))
 
 
@@ -70,7 +73,7 @@ def second_look(
     gallery: EdgeGallery, vocabulary: Vocabulary, vector: Any, asked: LocalFeatures, files: Sequence[Path]
 ) -> int:
     places = shortlist(gallery, vector, vocabulary.encode(asked))
-    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places], reranker.THREADS)
+    matches = verify_many(asked, [from_bytes(files[place].read_bytes()) for place in places])
     return places[max(range(len(places)), key=lambda at: matches[at].inliers)]
 
 

@@ -63,7 +63,7 @@ def row(name: str, queries: list[tuple[LocalFeatures, Answers]], references: lis
     """Queries, each with its right references and their corners (relative to the photo) -> a row of the table."""
     first, inliers, wrong, off, affine = [], [], [], [], []
     for query, answers in queries:
-        matches = verify_many(query, references, threads=1)
+        matches = verify_many(query, references)
         right = [matches[place].inliers for place, _ in answers]
         others = set(range(len(matches))) - {place for place, _ in answers}
         wrong.append(max(matches[place].inliers for place in others))

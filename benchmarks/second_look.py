@@ -71,7 +71,7 @@ def measure(name: str, known: Side, asked: Side, count: int, shortlist: int) -> 
     for place, details in enumerate(asked.details):
         few = list(dict.fromkeys(x for both in zip(ranks[place], near[place], strict=True) for x in both))[:shortlist]
         began = time.perf_counter()
-        matches = verify_many(details, [known.details[one] for one in few], threads=1)
+        matches = verify_many(details, [known.details[one] for one in few])
         times.append(1000 * (time.perf_counter() - began))
         order = sorted(range(len(few)), key=lambda x: (-matches[x].inliers, -cosines[place, few[x]]))
         found.append(skus[few[order[0]]] == right[place])

@@ -1,10 +1,10 @@
-"""Verifying a query's candidates from their stored local features: reading, matching, one thread and two.
+"""Verifying a query's candidates from their stored local features: reading, matching.
 
 `.venv/bin/python benchmarks/verification.py DATA [BUNDLE] [--cache DIR]`. DATA contains dvd-covers/ and grocery-store/;
 BUNDLE has visual words. The catalog pictures of the covers and the grocery train photos are enrolled in an embedded
 gallery, and their local features written as files; each cover photo gets its shortlist there. Measured in fresh
 processes, with the kernel that OpenBLAS chooses and with one that this processor supports, with one thread for a matrix
-product or one per core: reading the files (one after the other), and verifying all with 1 and 2 threads of verify_many.
+product or one per core: reading the files (one after the other), and verifying all by verify_many.
 Then the effect of stopping early: how often the first 5 or 10 candidates settle the query, by inliers and by
 reranker.py, and how often wrongly. Writes part `verification` of docs/measurements-second-look.json.
 """
@@ -59,8 +59,7 @@ def timed(queries: Sequence[Path], candidates: Sequence[Sequence[Path]], rounds:
         for query, paths in zip(queries, candidates, strict=True):
             asked = from_bytes(query.read_bytes())
             stored = clock("read", lambda p=paths: [from_bytes(path.read_bytes()) for path in p])
-            for threads in (1, 2):
-                clock(f"verify_{threads}", lambda a=asked, s=stored, t=threads: verify_many(a, s, t))
+            clock("verify", lambda a=asked, s=stored: verify_many(a, s))
     medians = {name: round(statistics.median(times), 1) for name, times in taken.items()}
     return {"kernel": blas_kernel(), **medians}
 
@@ -69,7 +68,7 @@ def early(asked: Side, known: Side, lists: list[list[int]], look: RerankerWeight
     """How many queries the first candidates settle, by inliers and by the re-ranker, and how many of them wrongly."""
     verified = []
     for vector, details, places in zip(asked.vectors, asked.details, lists, strict=True):
-        matches = verify_many(details, [known.details[place] for place in places[: max(FIRST)]], threads=1)
+        matches = verify_many(details, [known.details[place] for place in places[: max(FIRST)]])
         pairs = zip(places, matches, strict=False)
         verified.append(
             [

@@ -197,7 +197,7 @@ def _compare(photos: PhotoStore, asked: LocalFeatures, matches: Sequence[Match])
             known.append((match, feature_store.load_or_extract(photos, match.photo)))
         except (CatalogError, ImageError):  # a lost photo is for `catalog doctor` to report
             continue
-    agreements = verify_many(asked, [reference for _, reference in known], reranker.THREADS)
+    agreements = verify_many(asked, [reference for _, reference in known])
     return [
         Candidate(match.sku, match.score, reference, agreement)
         for (match, reference), agreement in zip(known, agreements, strict=True)

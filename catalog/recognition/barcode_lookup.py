@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PIL import Image
 from sqlalchemy import exists, select
 
 from catalog.storage import Database
@@ -25,15 +26,20 @@ class ByBarcode:
     place: barcodes.Place
 
 
-def find_product(database: Database, data: bytes, products: frozenset[str] | None = None) -> list[ByBarcode]:
-    """The bytes of a query photo -> the active products whose barcode it shows, each once, the largest barcode first.
-
-    `products`: only these ids. A catalog without barcodes decodes no photo. Raises ImageError for an unusable photo.
-    """
+def has_barcodes(database: Database) -> bool:
+    """Whether any active product has a barcode: if not, no photo need be read for one."""
     with database.read() as session:
-        if not session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))):
-            return []
-    read = barcodes.read_barcodes(data)
+        return bool(session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))))
+
+
+def find_product(database: Database, picture: Image.Image, products: frozenset[str] | None = None) -> list[ByBarcode]:
+    """An upright query photo -> the active products whose barcode it shows, each once, the largest barcode first.
+
+    `products`: only these ids. The photo must be decoded for at least barcodes.WANT pixels.
+    """
+    read = barcodes.read(picture)
+    if not read:
+        return []
     query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
     with database.read() as session:
         rows = session.execute(query.where(Barcode.gtin.in_([barcode.gtin for barcode in read]), Product.active))

@@ -7,15 +7,22 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from catalog.catalog import Catalog
 from catalog.errors import PhotoRejectedError
+from catalog.generations import LiveModel
 from catalog.recognition import barcode_lookup, reranking
 from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 from catalog.storage import AnswerEntry
 from catalog.storage.tables import now
+from embedder import barcodes, images, matching
+from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
+from embedder.inference import Vectors
 from embedder.matching import LocalFeatures
 
 
@@ -97,25 +104,47 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
         return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, **more)
 
+    weights = bundle.second_look if settings.second_look != "off" else None
+    coded = barcode_lookup.has_barcodes(catalog.database)
     try:
-        vector = live.embedder.embed_bytes(data)
-        matches = nearest_products(catalog, live, vector, products=products)
-        alone = decide(matches, bundle.thresholds)
-        if named := barcode_lookup.find_product(catalog.database, data, products):
-            numbers = tuple(product.gtin for product in named)
-            decision, matches = by_barcode(named, matches, alone)
-            return answer(decision, matches, decided_by="barcode", barcodes=numbers)
-        weights = bundle.second_look if settings.second_look != "off" else None
-        if weights is None or not matches:
-            return answer(alone, matches)
-        if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):
-            return answer("match", matches)
-        details, words = live.embedder.extract_query(data)
+        picture = _decode(data, bundle.size, coded=coded, looked_twice=weights is not None)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
-    query = reranking.Query(data, vector, details, words, products, began + settings.second_look_ms / 1000)
+    vector = live.embedder.embed_picture(picture)
+    matches = nearest_products(catalog, live, vector, products=products)
+    alone = decide(matches, bundle.thresholds)
+    if coded and (named := barcode_lookup.find_product(catalog.database, picture, products)):
+        numbers = tuple(product.gtin for product in named)
+        decision, matches = by_barcode(named, matches, alone)
+        return answer(decision, matches, decided_by="barcode", barcodes=numbers)
+    if weights is None or not matches:
+        return answer(alone, matches)
+    if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):
+        return answer("match", matches)
+    if settings.second_look == "auto" and _lacks_print(live, weights, vector, matches):
+        return answer(alone, matches)
+    small = images.shrink(picture, matching.QUERY.side)
+    details, words = live.embedder.extract_query_picture(small)
+    deadline = began + settings.second_look_ms / 1000
+    query = reranking.Query(np.asarray(small), vector, details, words, products, deadline)
     matched = matches[0].sku if alone == "match" else ""
     looked = reranking.rerank(catalog, live, weights, matches, query, matched=matched)
     if looked is None:
         return answer(alone, matches)
     return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)
+
+
+def _decode(data: bytes, size: int, *, coded: bool, looked_twice: bool) -> Image.Image:
+    """Decode a photo once, as large as any of its readers needs it: the vector (a network's input of `size`), barcodes
+    where the catalog has any, and the second look. Raises ImageError.
+    """
+    want = max(size, barcodes.WANT if coded else 0, matching.QUERY.side if looked_twice else 0)
+    return images.decode(data, want=want)
+
+
+def _lacks_print(live: LiveModel, weights: RerankerWeights, vector: Vectors, matches: list[Match]) -> bool:
+    """Whether a second look would look for print in vain: fruit, mostly, near to fruit that the catalog knows.
+
+    A vector that is near to no reference is not at home, and says nothing of print either.
+    """
+    return weights.floor is not None and matches[0].score >= weights.floor and live.embedder.lacks_print(vector)

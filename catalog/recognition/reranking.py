@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryMismatchError
@@ -14,15 +15,14 @@ from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_o
 from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
+from embedder.images import Pixels
 from embedder.inference import Vectors
 from embedder.matching import (
-    QUERY,
     Candidate,
     LocalFeatures,
     VisualWords,
     compare,
     compare_coarse,
-    picture,
     reranker,
     verify_many,
 )
@@ -43,13 +43,14 @@ class Reranked:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A photo that is asked about: its file, its vector float32 [dim], its local features, and their visual words.
+    """A photo that is asked about: its small `picture` uint8 [h, w, 3], of which the local features are, its vector
+    float32 [dim], the features, and their visual words.
 
     `products`: only these ids (None: all). `deadline` is a time of time.perf_counter: photos that are not verified by
     then are not considered.
     """
 
-    data: bytes
+    picture: Pixels
     vector: Vectors
     features: LocalFeatures
     words: VisualWords
@@ -73,34 +74,42 @@ def rerank(
         raise
     facts = facts_of(catalog.database, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
-    # The nearest photo of each product that the vector found is always verified, and first.
-    photos = list({(match.sku, match.photo): match for match in (*first, *listed)}.values())
+    photos = _in_turn(first, listed)
     seen: dict[Candidate, Match] = {}
     weighed: list[RankedSku] = []
-    for start in range(0, len(photos), reranker.BATCH):
+    while len(seen) < len(photos):
         if seen and time.perf_counter() >= query.deadline:
             log.info("the second look ended after %d of %d photos: its time was over", len(seen), len(photos))
             break
-        batch = photos[start : start + reranker.BATCH]
+        batch = photos[len(seen) : len(seen) + (reranker.BATCH if len(seen) >= reranker.BATCH else reranker.FIRST)]
         references = [_read(catalog.photos, photo.photo) for photo in batch]
-        agreements = verify_many(query.features, references, reranker.THREADS)
+        agreements = verify_many(query.features, references)
         for photo, reference, agreement in zip(batch, references, agreements, strict=True):
             seen[Candidate(photo.sku, photo.score, reference, agreement)] = photo
         weighed = reranker.rank(weights, list(seen))
         if reranker.is_settled(weights, weighed, len(seen)):
             break
-        if matched and not reranker.agrees(list(seen)):
+        if matched and len(seen) >= reranker.BATCH and not reranker.agrees(list(seen)):
             break  # the vector is at home, and there is no print that could tell more: fruit, mostly
     if not reranker.agrees(list(seen)):
         return None
     # Weights of an older version know nothing of appearance.
-    if weights.floor is not None and (compared := _compared(catalog.photos, weights, query.data, seen)):
-        seen = compared
-        weighed = reranker.rank(weights, list(seen))
+    if weights.floor is not None:
+        seen, weighed = _compared(catalog.photos, weights, query.picture, seen, weighed)
     answers = [_answer(ranked, seen) for ranked in weighed]
     if reranker.keeps_older_order(weights, weighed):
         answers.sort(key=lambda match: -match.score)
     return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
+
+
+def _in_turn(first: Sequence[Match], listed: Sequence[Match]) -> list[Match]:
+    """The photos in the order in which they are verified, the most promising first.
+
+    In turn the next of the gallery's shortlist, whose order knows the print, and the nearest photo of the next product
+    that the vector found, which are always verified.
+    """
+    both = chain.from_iterable(zip_longest(listed, first))
+    return list({(match.sku, match.photo): match for match in both if match is not None}.values())
 
 
 def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
@@ -112,24 +121,36 @@ def _read(photos: PhotoStore, sha256: str) -> LocalFeatures:
 
 
 def _compared(
-    photos: PhotoStore, weights: RerankerWeights, data: bytes, seen: Mapping[Candidate, Match]
-) -> dict[Candidate, Match]:
-    """The candidates, those that most points agree with compared by their pixels; {} when none are."""
-    candidates = list(seen)
-    places = reranker.comparable(candidates)
-    query = picture(data, QUERY.side) if places else None
+    photos: PhotoStore,
+    weights: RerankerWeights,
+    query: Pixels,
+    seen: dict[Candidate, Match],
+    weighed: list[RankedSku],
+) -> tuple[dict[Candidate, Match], list[RankedSku]]:
+    """The candidates, those that most points agree with compared by their pixels, and their SKUs ranked anew.
+
+    The most probable first, and no further one as soon as none of those that are left could change the answer.
+    """
+    candidates, matches = list(seen), list(seen.values())
+    left = reranker.comparable(candidates)
     look = compare_coarse if reranker.compares_coarse(weights) else compare
-    for place in places:
+    while left:
+        chances = {ranked.sku: ranked.probability for ranked in weighed}
+        place = max(left, key=lambda one: chances[candidates[one].sku])
+        left.remove(place)
         outline = candidates[place].match.outline
-        if query is None or outline is None:
+        if outline is None:
             continue
         try:
-            reference = feature_store.load_picture(photos, seen[candidates[place]].photo)
+            reference = feature_store.load_picture(photos, matches[place].photo)
         except (CatalogError, ImageError) as error:  # as in _read
-            log.warning("photo %s can't be compared: %s", seen[candidates[place]].photo[:12], error)
+            log.warning("photo %s can't be compared: %s", matches[place].photo[:12], error)
             continue
         candidates[place] = replace(candidates[place], appearance=look(reference, query, outline))
-    return dict(zip(candidates, seen.values(), strict=True)) if places else {}
+        weighed = reranker.rank(weights, candidates)
+        if reranker.is_compared(weights, weighed, {candidates[one].sku for one in left}):
+            break
+    return dict(zip(candidates, matches, strict=True)), weighed
 
 
 def _answer(one: RankedSku, seen: Mapping[Candidate, Match]) -> Match:

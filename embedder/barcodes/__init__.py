@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from embedder.barcodes import gtin
-from embedder.barcodes.reader import Barcode, Place, read_barcodes
+from embedder.barcodes.reader import WANT, Barcode, Place, read, read_barcodes
 
-__all__ = ["Barcode", "Place", "gtin", "read_barcodes"]
+__all__ = ["WANT", "Barcode", "Place", "gtin", "read", "read_barcodes"]

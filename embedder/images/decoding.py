@@ -29,6 +29,8 @@ MAX_BYTES = 25 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 #: Pixels of the shorter side.
 MIN_SIDE = 8
+#: Smallest DCT scale at which a JPEG is decoded: 1/8.
+MAX_REDUCTION = 8
 #: EXIF tag of the camera's orientation.
 ORIENTATION_TAG = 0x0112
 #: EXIF orientation -> the transposition that makes the picture upright.

@@ -17,6 +17,13 @@ CENTRE = 0.8
 FILL = 127
 
 
+def shrink(picture: Image.Image, side: int) -> Image.Image:
+    """RGB picture -> the same, its longer side at most `side` pixels; never enlarged."""
+    scale = min(1.0, side / max(picture.size))
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
 def fit(picture: Image.Image, size: int) -> Pixels:
     """RGB picture -> uint8 [size, size, 3], letterboxed: aspect ratio kept, mid-grey bars."""
     width, height = picture.size

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from embedder.inference.embedder import Embedder, PhotoFeatures, Vectors
+from embedder.inference.print_probe import PrintProbe
 
-__all__ = ["Embedder", "PhotoFeatures", "Vectors"]
+__all__ = ["Embedder", "PhotoFeatures", "PrintProbe", "Vectors"]

@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from embedder import images, matching
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, ImageError
+from embedder.inference import print_probe
 from embedder.inference.litert import open_interpreter
 from embedder.matching import LocalFeatures, VisualWords, Vocabulary, reranker
 
@@ -47,6 +50,8 @@ class Embedder:
     """
 
     def __init__(self, bundle: Bundle, workers: int | None = None) -> None:
+        # Photos are handled side by side, each on a thread: OpenCV's own threads would only wait for cores, and spin.
+        cv2.setNumThreads(1)
         self.bundle = bundle
         self.workers = workers or os.cpu_count() or 1
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
@@ -64,6 +69,7 @@ class Embedder:
             )
             self.bundle = replace(bundle, second_look=None)
         self.vocabulary = Vocabulary.load(bundle.words_path) if bundle.words_path else None
+        self._print_probe = print_probe.load(bundle)
 
     @classmethod
     def open(cls, path: Path, workers: int | None = None) -> Embedder:
@@ -95,7 +101,17 @@ class Embedder:
 
     def embed_bytes(self, data: bytes) -> Vectors:
         """The bytes of an image file -> float32 [dim], unit length: the mean of its views. Raises ImageError."""
-        picture = images.decode(data, want=self.bundle.size)
+        return self._embed(images.decode(data, want=self.bundle.size))
+
+    def embed_picture(self, picture: Image.Image) -> Vectors:
+        """Upright RGB picture that was decoded for more than the vector -> float32 [dim], unit length.
+
+        It is first halved as often as `decode` would have done for the vector alone.
+        """
+        factor = min(min(picture.size) // (2 * self.bundle.size), images.MAX_REDUCTION)
+        return self._embed(picture.reduce(1 << (factor.bit_length() - 1)) if factor > 1 else picture)
+
+    def _embed(self, picture: Image.Image) -> Vectors:
 
         def embed_view(name: str) -> Vectors:
             return self.embed_one(images.view(picture, self.bundle.size, name))
@@ -104,6 +120,10 @@ class Embedder:
         waiting = [self._view_pool.submit(embed_view, name) for name in others]
         mean: Vectors = np.mean([embed_view(first), *(view.result() for view in waiting)], axis=0)
         return mean / np.linalg.norm(mean)
+
+    def lacks_print(self, vector: Vectors) -> bool:
+        """Whether what a photo shows has surely no print, by its vector (print_probe.py)."""
+        return self._print_probe is not None and self._print_probe.lacks_print(vector)
 
     def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
         """Bytes of a reference photo -> all its features; `known` are its local features, if already extracted.
@@ -126,7 +146,14 @@ class Embedder:
 
     def extract_query(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
         """Local features and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""
-        return self._with_words(matching.extract(data, matching.QUERY))
+        return self.extract_query_picture(images.decode(data, want=matching.QUERY.side))
+
+    def extract_query_picture(self, picture: Image.Image) -> tuple[LocalFeatures, VisualWords]:
+        """Local features and words of an upright RGB picture, which may be `shrink`-ed to QUERY.side already.
+
+        Raises BundleError for a bundle without words.
+        """
+        return self._with_words(matching.detect(picture, matching.QUERY))
 
     def _with_words(self, found: LocalFeatures) -> tuple[LocalFeatures, VisualWords]:
         if self.vocabulary is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from embedder.matching import reranker
 from embedder.matching.appearance import Appearance, compare, compare_coarse, picture
 from embedder.matching.feature_file import VERSION, from_bytes, to_bytes
-from embedder.matching.local_features import QUERY, REFERENCE, LocalFeatures, extract
+from embedder.matching.local_features import QUERY, REFERENCE, LocalFeatures, detect, extract
 from embedder.matching.near_duplicates import ColorGrid, color_grid, color_grid_of_photo, is_same_picture
 from embedder.matching.reranker import Candidate
 from embedder.matching.verification import Agreement, verify, verify_many
@@ -28,6 +28,7 @@ __all__ = [
     "color_grid_of_photo",
     "compare",
     "compare_coarse",
+    "detect",
     "draw_agreement",
     "extract",
     "from_bytes",

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from embedder import images
 from embedder.images import Pixels
@@ -53,10 +52,7 @@ def picture(raw: bytes, side: int) -> Pixels:
 
     Raises ImageError.
     """
-    whole = images.decode(raw, want=side)
-    scale = min(1.0, side / max(whole.size))
-    size = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
-    return np.asarray(whole.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), dtype=np.uint8)
+    return np.asarray(images.shrink(images.decode(raw, want=side), side), dtype=np.uint8)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def detect(picture: Image.Image, sight: DetectorSettings) -> LocalFeatures:
 
     Deterministic. Thread-safe: a SIFT object is not, but one is made for each call, in microseconds.
     """
-    grey = _shrink(picture, sight.side)
+    grey: npt.NDArray[np.uint8] = np.asarray(images.shrink(picture, sight.side).convert("L"), dtype=np.uint8)
     height, width = grey.shape
     sift = cv2.SIFT.create(
         nfeatures=sight.count, nOctaveLayers=LAYERS, contrastThreshold=CONTRAST, enable_precise_upscale=True
@@ -95,18 +95,12 @@ def detect(picture: Image.Image, sight: DetectorSettings) -> LocalFeatures:
         return LocalFeatures.empty(width, height)
     # OpenCV keeps all ties with the last one, and orders by position.
     order = np.argsort([-point.response for point in keypoints], kind="stable")[: sight.count]
-    points = np.array([(*point.pt, point.size, point.angle) for point in keypoints])[order]
+    points = np.column_stack(
+        [cv2.KeyPoint.convert(keypoints), [(point.size, point.angle) for point in keypoints]]
+    ).astype(np.float64)[order]
     # Rounded here, not in the file, so that features just extracted and those read back give the same answer.
     steps = np.clip(np.round(points / STEP), 0, np.iinfo(np.uint16).max)
     return LocalFeatures((steps * STEP).astype(np.float32), root(np.asarray(descriptors)[order]), width, height)
-
-
-def _shrink(picture: Image.Image, longest: int) -> npt.NDArray[np.uint8]:
-    """RGB picture -> grey uint8 [height, width], the longer side at most `longest` pixels."""
-    scale = min(1.0, longest / max(picture.size))
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    small = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(small.convert("L"), dtype=np.uint8)
 
 
 def root(sift: npt.NDArray[np.float32]) -> Descriptors:

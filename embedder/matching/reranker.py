@@ -14,7 +14,7 @@ exponentials of all. What must hold on products that no embedding has seen is in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -54,8 +54,10 @@ OLDER = ("constant", "cosine", "cosine_margin", "own", "print")
 CHANCE = 6
 #: SKUs that an answer names. The nearest photo of each SKU that the vector finds is always verified.
 MATCHES = 5
-#: Photos on the gallery's shortlist; matched so many at a time, by so many threads.
-SHORTLIST, BATCH, THREADS = 60, 10, 2
+#: Photos on the gallery's shortlist; matched so many at a time.
+SHORTLIST, BATCH = 60, 10
+#: Of the first BATCH, matched so many at a time: the most promising come first, and one of them may be beyond doubt.
+FIRST = 5
 #: Own points beyond chance that leave nothing of what the vector says for other SKUs.
 CLEAR = 20
 #: SKUs whose appearance is compared: those that most points agree with, so many at least.
@@ -100,6 +102,11 @@ def can_weigh(look: RerankerWeights) -> bool:
 def compares_coarse(look: RerankerWeights) -> bool:
     """Whether the weights are of appearance as it was compared before (appearance.compare_coarse)."""
     return look.floor is not None and COARSE[0] in look.weights
+
+
+def _usual(look: RerankerWeights) -> tuple[float, float]:
+    """The agreement of all cells, and of those that agree least, that is evidence neither for nor against a SKU."""
+    return (USUAL_COARSE, USUAL_COARSE_LEAST) if compares_coarse(look) else (USUAL, USUAL_LEAST)
 
 
 def _columns(look: RerankerWeights) -> tuple[str, ...]:
@@ -155,6 +162,22 @@ def comparable(candidates: Sequence[Candidate]) -> list[int]:
         and candidates[place].match.outline is not None
     ]
     return sorted(able, key=lambda place: -candidates[place].match.inliers)[:COMPARED]
+
+
+def is_compared(look: RerankerWeights, weighed: Sequence[RankedSku], left: Collection[str]) -> bool:
+    """Whether the appearance of the SKUs that are `left` need not be compared: the answer would be the same.
+
+    The first is compared, and beyond doubt however well the print of the others were seen; and none of the others would
+    be a match by itself, which makes a photo of two products ambiguous.
+    """
+    if not weighed or weighed[0].sku in left:
+        return False
+    names = _columns(look)[-len(COARSE) :]
+    usual, usual_least = _usual(look)
+    most = np.exp(look.weights[names[0]] * (1 - usual) + look.weights[names[1]] * (1 - usual_least))
+    odds = [one.alone / max(1 - one.alone, 1e-12) * (most if one.sku in left else 1) for one in weighed]
+    alone = [one / (1 + one) for one, ranked in zip(odds, weighed, strict=True) if ranked.sku in left]
+    return odds[0] >= SETTLED * (1 + sum(odds)) and max(alone, default=0) < look.accept
 
 
 def keeps_older_order(look: RerankerWeights, weighed: Sequence[RankedSku]) -> bool:

@@ -7,8 +7,7 @@ the calibrated re-ranking weighs. The pack's outline is then refined by a homogr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -50,6 +49,15 @@ LOOSE = 3.0
 EXACT = 5.0
 #: Greatest plausible ratio of the depths of two corners of a pack.
 DEPTH = 3.0
+#: References matched together: more share the cost of a call, until their distances leave a core's cache.
+TOGETHER = 10
+#: A pair's own similarity is supported by pairs that it misses by at most TOLERANCE and this share of the distance (a
+#: keypoint's size and angle are rough, and the pack may be tilted), and that turn alike within so many degrees.
+LEEWAY, ALIKE_TURN = 0.5, 60.0
+#: Pairs that must support one of them, itself included, before a map is fitted.
+SUPPORT = 4
+#: From so many pairs on a map is fitted without asking for support, whose cost grows with their square.
+SURELY_FITTED = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +89,28 @@ def verify(query: LocalFeatures, reference: LocalFeatures) -> Agreement:
 
     Deterministic: all distances are exact, and OpenCV's RANSAC starts from a fixed seed.
     """
-    return _verify(query, _convert(query), reference)
+    return verify_many(query, [reference])[0]
 
 
-def verify_many(query: LocalFeatures, references: Iterable[LocalFeatures], threads: int = 2) -> list[Agreement]:
-    """`verify` a query against each reference -> the agreements, in order; in parallel on `threads` threads.
+def verify_many(query: LocalFeatures, references: Iterable[LocalFeatures]) -> list[Agreement]:
+    """`verify` a query against each reference -> the agreements, in order.
 
-    Matrix products and OpenCV release Python's lock (GIL).
+    On the caller's thread: a server has one for each request, and more of them here would only wait for each other.
+    Many references together cost less than each by itself, since a matrix product and a NumPy call serve several.
     """
+    listed = list(references)
     converted = _convert(query)
-    if threads == 1:
-        return [_verify(query, converted, reference) for reference in references]
-    with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
-        return list(pool.map(lambda reference: _verify(query, converted, reference), references))
+    own = np.einsum("ij,ij->i", converted, converted)
+    agreements: list[Agreement] = []
+    for start in range(0, len(listed), TOGETHER):
+        some = listed[start : start + TOGETHER]
+        pairs = _one_a_place(_tentative_pairs(converted, own, some), query, some)
+        promising = _is_promising(pairs, query, some)
+        agreements += [
+            _fit(query, reference, found) if hopeful else Agreement(tentative=len(found))
+            for reference, found, hopeful in zip(some, pairs, promising, strict=True)
+        ]
+    return agreements
 
 
 def _convert(features: LocalFeatures) -> Floats:
@@ -101,11 +118,9 @@ def _convert(features: LocalFeatures) -> Floats:
     return features.descriptors.astype(np.float32)
 
 
-def _verify(query: LocalFeatures, converted: Floats, reference: LocalFeatures) -> Agreement:
-    pairs = _one_a_place(tentative_pairs(converted, _convert(reference)), query, reference)
+def _fit(query: LocalFeatures, reference: LocalFeatures, pairs: Pairs) -> Agreement:
+    """The agreement of the pairs of a query and a reference, [k, 2], by one affine map."""
     nothing = Agreement(tentative=len(pairs))
-    if len(pairs) < MIN_INLIERS:
-        return nothing
     there, here = reference.points[pairs[:, 1]], query.points[pairs[:, 0]]
     found, mask = cv2.estimateAffine2D(
         np.ascontiguousarray(there[:, :2]),
@@ -146,29 +161,111 @@ def tentative_pairs(query: Floats, reference: Floats) -> Pairs:
     A reference point that is nearest to several query points is paired with the nearest of them. Without a second
     reference point there is no ratio, and so no pair.
     """
-    if not len(query) or len(reference) < 2:
-        return np.empty((0, 2), np.intp)
-    own = np.einsum("ij,ij->i", query, query)
+    return _pairs_of_each(query, np.einsum("ij,ij->i", query, query), reference, [len(reference)])[0]
+
+
+def _tentative_pairs(query: Floats, own: Floats, references: Sequence[LocalFeatures]) -> list[Pairs]:
+    """`tentative_pairs` of a query's descriptors, whose squared lengths are `own` [n], with each reference."""
+    stacked = np.concatenate([reference.descriptors for reference in references]).astype(np.float32)
+    return _pairs_of_each(query, own, stacked, [len(reference) for reference in references])
+
+
+def _pairs_of_each(query: Floats, own: Floats, stacked: Floats, lengths: Sequence[int]) -> list[Pairs]:
+    """`stacked`: the descriptors of references one after the other, so many of each -> the pairs of each."""
+    nothing = np.empty((0, 2), np.intp)
+    able = [place for place, length in enumerate(lengths) if length >= 2] if len(query) else []
+    if not able:
+        return [nothing] * len(lengths)
     # Squared distances, less the query point's own square, which is constant in a row.
-    squares = query @ (-2 * reference).T
-    squares += np.einsum("ij,ij->i", reference, reference)
+    squares = query @ (-2 * stacked).T
+    squares += np.einsum("ij,ij->i", stacked, stacked)
+    ends = np.cumsum(lengths)
     rows = np.arange(len(query))
-    nearest = squares.argmin(axis=1)
-    first = squares[rows, nearest] + own
-    squares[rows, nearest] = np.inf
-    second = squares.min(axis=1) + own
-    passed = np.flatnonzero(first < RATIO**2 * second)
-    passed = passed[np.argsort(first[passed], kind="stable")]
-    _, closest = np.unique(nearest[passed], return_index=True)
-    passed = passed[np.sort(closest)]
-    return np.stack([passed, nearest[passed]], axis=1)
+    nearest = np.empty((len(able), len(query)), np.intp)
+    first, second = np.empty((2, len(able), len(query)), np.float32)
+    for row, place in enumerate(able):
+        block = squares[:, ends[place] - lengths[place] : ends[place]]
+        block.argmin(axis=1, out=nearest[row])
+        first[row] = block[rows, nearest[row]]
+        block[rows, nearest[row]] = np.inf
+        block.min(axis=1, out=second[row])
+    first += own
+    second += own
+    of, point = np.nonzero(first < RATIO**2 * second)
+    order = np.lexsort((first[of, point], of))
+    of, point = of[order], point[order]
+    _, closest = np.unique(of * stacked.shape[0] + nearest[of, point], return_index=True)
+    kept = np.sort(closest)
+    of, point = of[kept], point[kept]
+    found = [nothing] * len(lengths)
+    for row, pairs in enumerate(np.split(np.stack([point, nearest[of, point]], axis=1), _ends(of, len(able)))):
+        found[able[row]] = pairs
+    return found
 
 
-def _one_a_place(pairs: Pairs, query: LocalFeatures, reference: LocalFeatures) -> Pairs:
-    """Only the nearest of the pairs that join the same two positions: a keypoint of two angles counts once."""
-    places = np.round(np.hstack([query.points[pairs[:, 0], :2], reference.points[pairs[:, 1], :2]]))
-    _, first = np.unique(places, axis=0, return_index=True)
-    return pairs[np.sort(first)]
+def _ends(of: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
+    """Ascending numbers below `count` -> where each but the last of them ends, [count - 1]."""
+    return np.searchsorted(of, np.arange(1, count))
+
+
+def _one_a_place(pairs: Sequence[Pairs], query: LocalFeatures, references: Sequence[LocalFeatures]) -> list[Pairs]:
+    """Each reference's pairs, of those that join the same two positions only the nearest.
+
+    A keypoint of two angles counts once.
+    """
+    of = np.repeat(np.arange(len(pairs)), [len(found) for found in pairs])
+    here, there = _joined(pairs, query, references)
+    # A position has at most 11 bits: of a feature file's picture, it is at most 1,024.
+    places = np.round(np.hstack([here[:, :2], there[:, :2]])).astype(np.int64)
+    keys = of
+    for column in places.T:
+        keys = keys << 11 | column
+    _, first = np.unique(keys, return_index=True)
+    kept = np.sort(first)
+    return np.split(np.concatenate(pairs)[kept], _ends(of[kept], len(pairs)))
+
+
+def _joined(pairs: Sequence[Pairs], query: LocalFeatures, references: Sequence[LocalFeatures]) -> tuple[Points, Points]:
+    """The points [k, 4] in query and references that the pairs of all references join."""
+    here = query.points[np.concatenate(pairs)[:, 0]]
+    there = np.concatenate([one.points[found[:, 1]] for one, found in zip(references, pairs, strict=True)])
+    return here, there
+
+
+def _is_promising(
+    pairs: Sequence[Pairs], query: LocalFeatures, references: Sequence[LocalFeatures]
+) -> npt.NDArray[np.bool_]:
+    """Whether a fit of each reference's pairs is worth its time, [references].
+
+    A keypoint has a position, a size and an angle, so each pair alone says roughly where the reference lies (a
+    similarity: Philbin 2007, Jegou 2008). Pairs that pass the ratio test by chance say each something else; where none
+    is supported by SUPPORT pairs (itself included), RANSAC would run all its TRIES for a handful of inliers by chance.
+    """
+    counts = np.array([len(found) for found in pairs])
+    promising = counts >= SURELY_FITTED
+    asked = np.flatnonzero((counts >= MIN_INLIERS) & ~promising)
+    if not len(asked):
+        return promising
+    some = [pairs[place] for place in asked]
+    here, there = _joined(some, query, [references[place] for place in asked])
+    # Each reference's pairs in a row; those that fill it up are nowhere.
+    row = np.repeat(np.arange(len(asked)), counts[asked])
+    column = np.concatenate([np.arange(count) for count in counts[asked]])
+    shape = len(asked), int(counts[asked].max())
+    at, reference_at, change = np.zeros((3, *shape), np.complex64)
+    at[row, column] = here[:, 0] + 1j * here[:, 1]
+    reference_at[row, column] = there[:, 0] + 1j * there[:, 1]
+    change[row, column] = here[:, 2] / there[:, 2] * np.exp(1j * np.radians(here[:, 3] - there[:, 3]))
+    exists = change != 0
+    change[~exists] = 1
+    expected = change[:, :, np.newaxis] * (reference_at[:, np.newaxis] - reference_at[:, :, np.newaxis])
+    missed = np.abs(at[:, np.newaxis] - at[:, :, np.newaxis] - expected)
+    relative = change[:, np.newaxis] / change[:, :, np.newaxis]
+    supports = missed <= TOLERANCE + LEEWAY * np.abs(expected)
+    supports &= relative.real >= np.cos(np.radians(ALIKE_TURN)) * np.abs(relative)
+    supports &= exists[:, np.newaxis] & exists[:, :, np.newaxis]
+    promising[asked] = supports.sum(axis=2).max(axis=1) >= SUPPORT
+    return promising
 
 
 def is_plausible(transform: Transform) -> bool:

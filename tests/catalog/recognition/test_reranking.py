@@ -19,10 +19,12 @@ from catalog.demo import camera
 from catalog.demo.products import products as drawn_products
 from catalog.enrollment import NewPhoto
 from catalog.errors import StorageError
-from catalog.products import Facts, Intake
+from catalog.products import Facts, Intake, barcode_owners
 from catalog.recognition import Recognition, recognize, reranking
 from catalog.storage import feature_store
-from embedder import matching
+from embedder import images, matching
+from embedder.barcodes import WANT
+from embedder.inference import Embedder
 from embedder.matching import LocalFeatures, reranker
 from tests.support.drawn import DRAWN, front, side_by_side, small_and_turned
 from tests.support.pictures import encode, jpeg
@@ -179,11 +181,12 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     looked: list[int] = []
     real = reranking.verify_many
 
-    def counted(query: LocalFeatures, references: list[LocalFeatures], threads: int) -> list[matching.Agreement]:
+    def counted(query: LocalFeatures, references: list[LocalFeatures]) -> list[matching.Agreement]:
         looked.append(len(references))
-        return real(query, references, threads)
+        return real(query, references)
 
     monkeypatch.setattr(reranking, "verify_many", counted)
+    monkeypatch.setattr(reranker, "FIRST", 2)
     monkeypatch.setattr(reranker, "BATCH", 2)
     monkeypatch.setattr(reranker, "SETTLED", 2.0)  # no early end
     recognize(filled, query(6))
@@ -202,11 +205,12 @@ def test_where_the_vector_matches_and_nothing_printed_agrees_the_look_ends(
     looked: list[int] = []
     real = reranking.verify_many
 
-    def counted(query: LocalFeatures, references: list[LocalFeatures], threads: int) -> list[matching.Agreement]:
+    def counted(query: LocalFeatures, references: list[LocalFeatures]) -> list[matching.Agreement]:
         looked.append(len(references))
-        return real(query, references, threads)
+        return real(query, references)
 
     monkeypatch.setattr(reranking, "verify_many", counted)
+    monkeypatch.setattr(reranker, "FIRST", 2)
     monkeypatch.setattr(reranker, "BATCH", 2)
     filled = with_settings(filled, second_look="always")
     plain = encode(Image.new("RGB", (300, 300), (120, 130, 140)))
@@ -265,3 +269,69 @@ def test_a_photo_without_print_is_answered_by_its_vector(filled: Catalog) -> Non
     answer = recognize(filled, encode(Image.new("RGB", (300, 300), (120, 130, 140))))
     assert (answer.decided_by, answer.decision) == ("embedding", "unknown")
     assert answer.milliseconds <= 1000 * (time.perf_counter() - began)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_a_photo_is_decoded_once_for_all_that_looks_at_it(
+    filled: Catalog, coded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vector, barcodes where the catalog has any, the local features, and the comparison by pixels."""
+    if coded:
+        barcode_owners.add(filled.database, DRAWN[0].sku, "4006381333931", actor="test")
+    photo, decoded = query(3), []
+    real = images.decode
+
+    def counted(data: bytes, **wanted: Any) -> Image.Image:
+        decoded.extend([wanted] if data == photo else [])
+        return real(data, **wanted)
+
+    monkeypatch.setattr(images, "decode", counted)
+    answer = recognize(with_settings(filled, second_look="always"), photo)
+    assert first(answer) == ("match", DRAWN[3].sku, "details")
+    assert decoded == [{"want": WANT if coded else matching.QUERY.side}]
+    decoded.clear()
+    recognize(with_settings(filled, second_look="off"), photo)
+    assert len(decoded) == 1
+
+
+def test_what_surely_has_no_print_is_not_looked_at_again_where_the_vector_is_at_home(
+    filled: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = filled.generations.ready().embedder.bundle.second_look
+    assert weights is not None
+    looked: list[object] = []
+    real = Embedder.extract_query_picture
+
+    def counted(embedder: Embedder, picture: Image.Image) -> Any:
+        looked.append(picture)
+        return real(embedder, picture)
+
+    monkeypatch.setattr(Embedder, "extract_query_picture", counted)
+    monkeypatch.setattr(Embedder, "lacks_print", lambda *_: True)
+    near = next(place for place in range(8) if recognize(filled, query(place)).matches[0].score >= weights.floor)
+    looked.clear()
+    assert recognize(filled, query(near)).decided_by == "embedding"
+    assert not looked
+    assert recognize(with_settings(filled, second_look="always"), query(near)).decided_by == "details"
+    assert len(looked) == 1
+    looked.clear()
+    far = recognize(filled, encode(Image.new("RGB", (300, 300), (120, 130, 140))))
+    assert far.matches[0].score < weights.floor
+    assert len(looked) == 1, "a vector that is not at home says nothing of print"
+
+
+def test_of_what_is_beyond_doubt_one_reference_is_compared(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[object] = []
+    real = reranking.compare
+
+    def counted(*seen: Any) -> Any:
+        compared.append(seen)
+        return real(*seen)
+
+    monkeypatch.setattr(reranking, "compare", counted)
+    answer = recognize(with_settings(filled, second_look="always"), query(3))
+    assert first(answer) == ("match", DRAWN[3].sku, "details")
+    assert len(compared) == 1
+    compared.clear()
+    assert recognize(filled, side_by_side(DRAWN[1], DRAWN[4])).decision == "ambiguous"
+    assert len(compared) >= 2, "each of two products might be the answer"

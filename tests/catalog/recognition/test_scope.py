@@ -10,6 +10,7 @@ from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
 from catalog.products import Facts, Intake, barcode_owners
 from catalog.recognition import Scope, barcode_lookup, recognize
+from embedder import images
 from tests.support.drawn import DRAWN, front, small_and_turned
 from tests.support.pictures import jpeg
 from tests.support.steps import create, create_each, shots
@@ -72,7 +73,7 @@ def test_the_second_look_stays_within_the_set(catalog: Catalog) -> None:
 def test_a_barcode_of_another_set_does_not_decide(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
     barcode_owners.add(catalog.database, "S1", "4006381333931", actor="anna")
-    assert barcode_lookup.find_product(catalog.database, jpeg(1), frozenset()) == []
+    assert barcode_lookup.find_product(catalog.database, images.decode(jpeg(1)), frozenset()) == []
 
 
 def test_of_a_set_no_more_is_asked_for_than_it_has(catalog: Catalog, asked: list[int]) -> None:

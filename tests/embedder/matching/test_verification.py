@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from benchmarks.common.conditions import mapped, tilt
 from embedder.matching import QUERY, Agreement, LocalFeatures, extract, verification, verify, verify_many
 from embedder.matching.local_features import detect
+from embedder.matching.reranker import CHANCE
 from embedder.matching.verification import is_plausible, tentative_pairs
 
 Map = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -271,13 +272,14 @@ def test_nearest_and_second_are_those_of_a_plain_search() -> None:
     assert len(pairs) > 20
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
-def test_many_are_the_same_as_one_by_one(threads: int) -> None:
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_many_are_the_same_as_one_by_one(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "TOGETHER", together)
     query = detect(photograph(pack(3), turned(60)), QUERY)
     references = [details_of(1), details_of(3), EMPTY, details_of(5)]
-    together = verify_many(query, references, threads=threads)
+    many = verify_many(query, references)
     apart = [verify(query, reference) for reference in references]
-    for one, other in zip(together, apart, strict=True):
+    for one, other in zip(many, apart, strict=True):
         assert (one.inliers, one.tentative, one.share, one.area) == (
             other.inliers,
             other.tentative,
@@ -287,5 +289,19 @@ def test_many_are_the_same_as_one_by_one(threads: int) -> None:
         assert np.array_equal(one.pairs, other.pairs)
         assert (one.transform is None) == (other.transform is None)
         assert one.transform is None or np.array_equal(one.transform, other.transform)
-    assert together[1].inliers > 40 and none(together[2])
+    assert many[1].inliers > 40 and none(many[2])
     assert verify_many(query, []) == []
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.7, 1.2])
+@pytest.mark.parametrize("tilt", [0.5, 0.75, 1.0])
+def test_what_a_fit_would_find_is_never_left_out_for_want_of_support(
+    scale: float, tilt: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = [detect(photograph(pack(seed), turned(40 * seed, scale, tilt)), QUERY) for seed in range(1, 5)]
+    references = [details_of(seed) for seed in range(1, 9)]
+    asked = [match.inliers for query in queries for match in verify_many(query, references)]
+    monkeypatch.setattr(verification, "SUPPORT", 0)
+    everything = [match.inliers for query in queries for match in verify_many(query, references)]
+    assert [found for found in asked if found > CHANCE] == [found for found in everything if found > CHANCE]
+    assert any(found > CHANCE for found in asked)
