@@ -3,7 +3,8 @@
 `.venv/bin/python benchmarks/margins.py DATA [BUNDLE] [--vectors FILE]`. DATA contains grocery-store/ (train, val). The
 margins are fitted from the gallery's photos alone (catalog/margins), the queries are of visits that it does not hold:
 
-- val: the official split, train as the gallery; and turned round, val as the gallery: 60 of the products, with about 5 photos each.
+- val: the official split, train as the gallery; and turned round, val as the gallery: 60 of the products, with about 5
+  photos each.
 - visits C: all photos, in visits (linked by cosines of C or more); a third of each product's photos, whole visits drawn
   by a seed, asks the others. Six seeds together. Products of one visit are in the gallery only.
 - numbers: the first half of each product's file numbers against the last third, and turned round.

@@ -126,9 +126,16 @@ def keep_answers(
     photos: Unasked,
     asked_at: datetime,
 ) -> None:
-    """Store a product's answers, mark stale those that were given without its fresh photos, and fit what they name."""
+    """Store a product's answers, mark stale those that were given without its fresh photos, and fit what they name.
+
+    A photo that was removed since it was asked is left out: another process may have settled that change already.
+    """
     with database.write() as session:
         _turn(session)
+        there = select(Enrollment.photo_id).where(Enrollment.generation_id == aim.generation_id)
+        pages = _pages(list(answers))
+        still = {identity for ids in pages for identity in session.scalars(there.where(Enrollment.photo_id.in_(ids)))}
+        answers = {identity: answer for identity, answer in answers.items() if identity in still}
         mine = LeftOutAnswer.generation_id == aim.generation_id
         touched: set[uuid.UUID | None] = {product_id}
         for ids in _pages(list(answers)):

@@ -15,6 +15,7 @@ from catalog import cli, maintenance, margins, products
 from catalog.catalog import Catalog
 from catalog.enrollment import Worker, photo_rows, run_pending
 from catalog.errors import GalleryUnavailableError
+from catalog.gallery import Vector
 from catalog.recognition import decide
 from catalog.recognition.candidates import nearest_products
 from catalog.storage.tables import LeftOutAnswer, MarginDue, Product, ProductMargin
@@ -224,6 +225,26 @@ def test_points_that_the_gallery_lost_are_left_alone(catalog: Catalog) -> None:
     ids = put_look_alikes(catalog)
     catalog.gallery.delete(catalog.generations.ready().collection, [str(ids[PEAR][1])])
     keep_up(catalog)
+    assert (needed(catalog), count(catalog, LeftOutAnswer)) == ({}, 3)
+
+
+def test_a_photo_that_is_deleted_while_it_is_asked_leaves_no_answer(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = put_look_alikes(catalog)
+    real = catalog.gallery.real.vectors
+
+    def vectors(generation: str, asked: list[str]) -> dict[str, Vector]:
+        found: dict[str, Vector] = real(generation, asked)
+        if str(ids[PEAR][1]) in asked:
+            monkeypatch.undo()
+            products.delete_photo(catalog, PEAR, ids[PEAR][1], actor="anna")
+            keep_up(catalog)  # another process, that settles the deletion at once
+        return found
+
+    upkeep = margins.Upkeep(catalog)
+    monkeypatch.setattr(catalog.gallery.real, "vectors", vectors)
+    keep_up(catalog, upkeep)
     assert (needed(catalog), count(catalog, LeftOutAnswer)) == ({}, 3)
 
 
