@@ -155,11 +155,14 @@ def keep_answers(
         ]
         session.add_all(rows)
         session.flush()
-        for identity in photos.fresh & answers.keys():
-            earlier = update(LeftOutAnswer).where(mine, LeftOutAnswer.asked_at < photos.since[identity])
-            session.execute(earlier.where(LeftOutAnswer.product_id == product_id).values(stale=True))
-            for near in _pages([uuid.UUID(other) for other in answers[identity].near]):
-                session.execute(earlier.where(LeftOutAnswer.photo_id.in_(near)).values(stale=True))
+        if fresh := photos.fresh & answers.keys():
+            # One cutoff for all of them: a statement for each photo took most of a full computation's time.
+            newest = max(photos.since[identity] for identity in fresh)
+            earlier = update(LeftOutAnswer).where(mine, LeftOutAnswer.asked_at < newest).values(stale=True)
+            session.execute(earlier.where(LeftOutAnswer.product_id == product_id))
+            near = set().union(*(answers[identity].near for identity in fresh))
+            for ids in _pages(sorted(uuid.UUID(other) for other in near)):
+                session.execute(earlier.where(LeftOutAnswer.photo_id.in_(ids)))
         _fit(session, aim, touched | {row.first_id for row in rows})
 
 
