@@ -14,6 +14,8 @@ from embedder.bundle import RELEASED
 
 #: Time limit of re-ranking ("second look"): milliseconds of a recognition after which no further photo is verified.
 SECOND_LOOK_MS = 250
+#: Share of wrong ones among a product's matches that its margin aims at, and the most that can be asked for.
+WRONG_MATCHES, MOST_WRONG = 0.01, 0.5
 #: Retention of the answer log, in days.
 LOG_DAYS = 90
 
@@ -53,6 +55,7 @@ class Settings:
     jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
     second_look: str = "auto"
     second_look_ms: int = SECOND_LOOK_MS
+    wrong_matches: float = WRONG_MATCHES
     log_days: int = LOG_DAYS
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
@@ -72,6 +75,7 @@ class Settings:
             jobs=env.get("CATALOG_JOBS") or "local",
             second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
             second_look_ms=_whole(env, "CATALOG_SECOND_LOOK_MS", 999_999, "milliseconds", SECOND_LOOK_MS),
+            wrong_matches=_share(env, "CATALOG_WRONG_MATCHES", MOST_WRONG, WRONG_MATCHES),
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
@@ -127,6 +131,16 @@ def _whole(env: Mapping[str, str], name: str, most: int, what: str, default: Num
     if not re.fullmatch("[0-9]{1,6}", value) or not least <= int(value) <= most:
         raise ConfigError(f"{name}={value!r} is not understood: it is a whole number from {least} to {most} ({what}).")
     return int(value)
+
+
+def _share(env: Mapping[str, str], name: str, most: float, default: float) -> float:
+    """A number above 0, at most `most`."""
+    value = env.get(name)
+    if not value:
+        return default
+    if not re.fullmatch(r"[0-9]{0,3}\.?[0-9]{1,9}", value) or not 0 < float(value) <= most:
+        raise ConfigError(f"{name}={value!r} is not understood: it is a share above 0, at most {most} (0.01 is 1 %).")
+    return float(value)
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

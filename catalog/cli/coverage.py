@@ -1,4 +1,4 @@
-"""`catalog coverage`: which products need another photo."""
+"""`catalog coverage` and `catalog margins`: which products need another photo, or a greater margin."""
 
 from __future__ import annotations
 
@@ -51,3 +51,30 @@ def _table(found: Sequence[Coverage], pairs: Sequence[tuple[str, str, int]]) -> 
     needy = sum(bool(product.advice) for product in found)
     share = f"{right / asked:.1%}" if asked else "none"
     click.echo(f"{len(found)} products, {asked} photos asked, {share} found their product; {needy} need another photo")
+
+
+@click.command("margins")
+@click.option("--anew", is_flag=True, help="Ask every photo again, not only those that changed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a product, a line each.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def margins_(anew: bool, as_json: bool, quiet: bool) -> None:
+    """Fit each product's margin from the catalog's own photos; list those that need more than the model's.
+
+    A serving process does this by itself after each change.
+    """
+    from catalog import margins
+
+    with opened() as catalog:
+        with progress_bar("product", quiet) as progress:
+            asked = margins.refresh(catalog, catalog.generations.ready(), progress, anew=anew)
+        found = list(margins.needed_margins(catalog.database))
+        usual = catalog.generations.live().embedder.bundle.thresholds.margin
+    for product in found:
+        if as_json:
+            click.echo(json.dumps(product.as_dict()))
+        else:
+            rival = product.rival or "a product that was deleted"
+            because = f"{product.wrong} of {product.matches} photos that would match it show others, such as {rival}"
+            click.echo(f"{product.sku}: {product.margin:.3f}: {because}")
+    if not as_json:
+        click.echo(f"{asked} photos asked; {len(found)} products need a margin above {usual:g}")

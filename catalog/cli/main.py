@@ -157,6 +157,7 @@ for command in (
     *(transfer.import_, transfer.export),
     *(maintenance.reembed_, maintenance.doctor, maintenance.rebuild, maintenance.backup, maintenance.restore),
     coverage.coverage,
+    coverage.margins_,
     *(accounts.user, accounts.key),
 ):
     main.add_command(command)

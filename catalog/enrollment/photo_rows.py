@@ -12,6 +12,7 @@ from catalog.enrollment import outbox
 from catalog.enrollment.uploads import ReadPhoto
 from catalog.errors import NotFoundError
 from catalog.generations import live_generation
+from catalog.margins import note_change
 from catalog.normalization import plain
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
 
@@ -62,7 +63,7 @@ def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
 
 def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) -> None:
     """Remove photos from their product: rows and points."""
-    enqueue_removals(session, identities)
+    enqueue_removals(session, product, identities)
     for photo in [photo for photo in product.photos if photo.id in set(identities)]:
         product.photos.remove(photo)
 
@@ -72,6 +73,7 @@ def enqueue_enrollments(session: Session, product: Product, photo_ids: Sequence[
     live = live_generation(session, hold="share")
     if live is None or not product.active:
         return
+    note_change(session, product.id)
     owed = Enrollment.generation_id == live.id
     there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
     session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
@@ -81,8 +83,11 @@ def enqueue_enrollments(session: Session, product: Product, photo_ids: Sequence[
     session.execute(delete(Removal).where(back))
 
 
-def enqueue_removals(session: Session, photo_ids: Sequence[uuid.UUID]) -> None:
-    """Remove photos from every generation that holds them: the live one at once, others before a switch to them."""
+def enqueue_removals(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
+    """Remove a product's photos from every generation that holds them: the live one at once, others before a switch to
+    them.
+    """
+    note_change(session, product.id)
     mine = Enrollment.photo_id.in_(photo_ids)
     outbox.lock_enrollments(session, mine)
     held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))

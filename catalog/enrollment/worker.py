@@ -9,6 +9,7 @@ import time
 from catalog.catalog import Catalog
 from catalog.enrollment.outbox import run_pending
 from catalog.errors import CatalogError
+from catalog.margins import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +20,8 @@ TRIM_EVERY = 3600.0
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, writes the answer log, and releases generations that
-    are no longer live.
+    """A thread in the serving process: retries what is pending, writes the answer log, releases generations that are no
+    longer live, and, while nothing is pending, keeps the products' margins up to date.
     """
 
     def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
@@ -39,6 +40,7 @@ class Worker:
 
     def _run(self) -> None:
         wait, trim_at = self._every, 0.0
+        upkeep = Upkeep(self._catalog)
         while not self._stop.wait(wait):
             began = time.monotonic()
             try:
@@ -47,7 +49,7 @@ class Worker:
                     # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
                 self._catalog.generations.release_old()
-                worked = run_pending(self._catalog)
+                worked = run_pending(self._catalog) or upkeep.run()
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # Exponential backoff with a low limit: the part may take a while to come back.

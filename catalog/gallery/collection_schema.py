@@ -99,11 +99,20 @@ def to_listed(id: object, payload: Mapping[str, Any] | None, vectors: object, qu
 
     The score is computed anew: that of a fused query depends on ranks alone, and would be taken for a cosine.
     """
+    cosine = float(to_vector(id, vectors) @ query) / float(np.linalg.norm(query))
+    return to_hit(id, payload, cosine)
+
+
+def to_vector(id: object, vectors: object) -> Vector:
+    """A point's vectors by name -> its embedding, float32 [dim] of unit length.
+
+    Raises GalleryError for a point that another program wrote.
+    """
     if not isinstance(vectors, Mapping) or VECTOR_NAME not in vectors:
         raise GalleryError(f"Point {id} has no {VECTOR_NAME!r}: it was not written by this catalog.")
     found = np.asarray(vectors[VECTOR_NAME], np.float32)
-    cosine = float(found @ query) / (float(np.linalg.norm(found)) * float(np.linalg.norm(query)))
-    return to_hit(id, payload, cosine)
+    unit: Vector = found / np.float32(np.linalg.norm(found))
+    return unit
 
 
 def unknown_generation(generation: str, place: str) -> GalleryMismatchError:

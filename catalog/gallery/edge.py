@@ -33,6 +33,7 @@ from catalog.gallery.collection_schema import (
     check_words,
     to_hit,
     to_listed,
+    to_vector,
 )
 from catalog.gallery.edge_disk import check_room
 from catalog.gallery.edge_shards import Shards
@@ -138,6 +139,16 @@ class EdgeGallery:
             )
             found = shard.query(request)
         return [to_listed(point.id, point.payload, point.vector, vector) for point in found]
+
+    def vectors(self, generation: str, ids: Sequence[str]) -> dict[str, Vector]:
+        """See Gallery."""
+        found: dict[str, Vector] = {}
+        for start in range(0, len(ids), CHUNK):
+            point_ids: list[PointId] = list(ids[start : start + CHUNK])
+            with self._shards.opened(generation) as (shard, _):
+                records = shard.retrieve(point_ids, with_payload=False, with_vector=[VECTOR_NAME])
+            found |= {str(record.id): to_vector(record.id, record.vector) for record in records}
+        return found
 
     def ids(self, generation: str) -> set[str]:
         """See Gallery."""

@@ -95,6 +95,9 @@ class Gallery(Protocol):
         it. Raises what `upsert` does for such a vector and words.
         """
 
+    def vectors(self, generation: str, ids: Sequence[str]) -> dict[str, Vector]:
+        """The stored vectors of points, float32 [dim] of unit length, by id; an unknown id is left out."""
+
     def ids(self, generation: str) -> set[str]:
         """Ids of all points. Points written meanwhile may or may not be among them."""
 

@@ -22,6 +22,7 @@ from catalog.gallery.collection_schema import (
     is_generation,
     to_hit,
     to_listed,
+    to_vector,
     unknown_generation,
 )
 from catalog.gallery.interface import GalleryPoint, Hit, Vector
@@ -150,6 +151,15 @@ class ServerGallery:
         )
         return [to_listed(point.id, point.payload, point.vector, vector) for point in found.points]
 
+    def vectors(self, generation: str, ids: Sequence[str]) -> dict[str, Vector]:
+        """See Gallery."""
+        self._dim(generation)
+        found: dict[str, Vector] = {}
+        for start in range(0, len(ids), CHUNK):
+            records = self._records(generation, ids[start : start + CHUNK])
+            found |= {str(record.id): to_vector(record.id, record.vector) for record in records}
+        return found
+
     def ids(self, generation: str) -> set[str]:
         """See Gallery."""
         self._dim(generation)
@@ -232,6 +242,12 @@ class ServerGallery:
     def _remove(self, generation: str, ids: Sequence[str]) -> None:
         selector = models.PointIdsList(points=list(ids))
         self._ask(generation, lambda client: client.delete(generation, points_selector=selector, wait=True))
+
+    def _records(self, generation: str, ids: Sequence[str]) -> list[models.Record]:
+        return self._ask(
+            generation,
+            lambda client: client.retrieve(generation, list(ids), with_payload=False, with_vectors=[VECTOR_NAME]),
+        )
 
     def _page(
         self, generation: str, offset: models.ExtendedPointId | None

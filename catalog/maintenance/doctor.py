@@ -8,6 +8,7 @@ from catalog.catalog import Catalog
 from catalog.errors import StorageError
 from catalog.maintenance import gallery_checks
 from catalog.maintenance.findings import Finding
+from catalog.maintenance.margin_checks import check_margins
 from catalog.maintenance.photo_checks import check_files, check_photos
 from catalog.progress import Progress, no_progress
 
@@ -21,7 +22,7 @@ def examine(
     progress: Progress = no_progress,
 ) -> Iterator[Finding]:
     """Check every photo of every product (and its local features if the live model re-ranks), the files of the photo
-    store, and the gallery.
+    store, the gallery, and the products' margins.
 
     `repair` rebuilds all that can be rebuilt. A lost photo can't be: its product needs a new one. `remove_orphans`
     removes files that no row has referred to for ORPHAN_AGE, and collections without a generation.
@@ -34,3 +35,4 @@ def examine(
     except StorageError as error:
         yield Finding("photos_not_asked", f"{error} The photos were not looked at (further).")
     yield from gallery_checks.examine(catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery)
+    yield from check_margins(catalog, repair=repair)

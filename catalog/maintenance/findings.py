@@ -25,6 +25,7 @@ Kind = Literal[
     "point_orphaned",
     "vectors_wrong",
     "words_missing",
+    "margin_wrong",
     "gallery_not_asked",
 ]
 #: These only waste space: no answer is wrong because of them.

@@ -14,7 +14,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from catalog import enrollment
+from catalog import enrollment, margins
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, NotFoundError
@@ -84,6 +84,9 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
             pass
         built += _fill(catalog, building, progress)
         _validate(catalog, building)
+        # Before the switch, so that the first answer of the new model keeps to its margins; what changes meanwhile is
+        # asked by the serving process, which looks for it after a switch.
+        margins.refresh(catalog, building)
         while (total := _switch(catalog, building, actor, action)) is None:
             built += _fill(catalog, building, progress)
         return Switched(target.bundle_id, before, built, total, changed=True)

@@ -64,7 +64,7 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
         if active:
             photo_rows.enqueue_enrollments(session, product, ids)
         else:
-            photo_rows.enqueue_removals(session, ids)
+            photo_rows.enqueue_removals(session, product, ids)
         action = "product.restore" if active else "product.retire"
         audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
     enrollment.catch_up(catalog, ids if active else [])

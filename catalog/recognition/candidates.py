@@ -15,7 +15,7 @@ from catalog.errors import GalleryMismatchError
 from catalog.gallery import Hit
 from catalog.generations import LiveModel
 from catalog.storage import Database
-from catalog.storage.tables import Photo, Product
+from catalog.storage.tables import Photo, Product, ProductMargin
 from embedder.inference import Vectors
 from embedder.matching import Agreement, LocalFeatures, reranker
 
@@ -46,13 +46,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Match:
-    """A candidate. `score` is the cosine to its best photo, `photo` (SHA-256) is that photo."""
+    """A candidate. `score` is the cosine to its best photo, `photo` (SHA-256) is that photo.
+
+    `margin`: what it needs over the second to be a match by vector, where that is more than the bundle's; else 0.
+    """
 
     sku: str
     name: str
     score: float
     photo: str
     evidence: Evidence | None = None
+    margin: float = 0.0
 
 
 def nearest_products(
@@ -81,7 +85,7 @@ def nearest_products(
         last = len(hits) < asked or asked >= LAST_LOOK
         # The payload names the products, so that SQL is queried only when there are enough.
         if last or len({hit.product for hit in hits}) >= limit:
-            matches = _known(catalog.database, hits, limit)
+            matches = _known(catalog.database, live.generation_id, hits, limit)
             if last or len(matches) >= limit:
                 return matches
         with catalog.database.read() as session:
@@ -89,33 +93,38 @@ def nearest_products(
         asked *= 4
 
 
-def _known(database: Database, hits: list[Hit], limit: int) -> list[Match]:
+def _known(database: Database, generation_id: int, hits: list[Hit], limit: int) -> list[Match]:
     """Hits, best first -> the best photo that SQL knows of each active product, at most `limit`."""
     best: dict[str, Hit] = {}
     for hit in hits:
         best.setdefault(hit.product, hit)
     few = list(best.values())[: 2 * limit]
-    facts = facts_of(database, few)
+    facts = facts_of(database, few, generation_id)
     if len(facts) < len(few):  # photos were deleted, their points not yet: a product may have other photos
-        facts, few = facts_of(database, hits), hits
+        facts, few = facts_of(database, hits, generation_id), hits
     matches: dict[str, Match] = {}
     for hit in few:
         row = facts.get(hit.id)
         if row is not None:
-            matches.setdefault(row.sku, Match(row.sku, row.name, hit.score, row.sha256))
+            matches.setdefault(row.sku, Match(row.sku, row.name, hit.score, row.sha256, margin=row.margin or 0.0))
     return list(matches.values())[:limit]
 
 
-def facts_of(database: Database, hits: Sequence[Hit]) -> dict[str, Any]:
-    """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id."""
+def facts_of(database: Database, hits: Sequence[Hit], generation_id: int | None = None) -> dict[str, Any]:
+    """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id.
+
+    `margin`: what the product needs in this generation, None where the bundle's is enough. One statement for all.
+    """
     ids = []
     for hit in hits:
         with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
             ids.append(uuid.UUID(hit.id))
+    needed = (ProductMargin.product_id == Product.id) & (ProductMargin.generation_id == generation_id)
     with database.read() as session:
         rows = session.execute(
-            select(Photo.id, Photo.sha256, Product.sku, Product.name)
+            select(Photo.id, Photo.sha256, Product.sku, Product.name, ProductMargin.margin)
             .join(Product, Product.id == Photo.product_id)
+            .outerjoin(ProductMargin, needed)
             .where(Photo.id.in_(ids), Product.active)
         ).all()
     return {str(row.id): row for row in rows}

@@ -29,15 +29,21 @@ def by_barcode(named: list[ByBarcode], seen: list[Match], by_sight: Decision) ->
 
 
 def decide(matches: list[Match], thresholds: Thresholds) -> Decision:
-    """`unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`."""
+    """`unknown` below the score; `ambiguous` when the second SKU is within the margin; else `match`.
+
+    The margin is the bundle's, or the first product's own where that is more.
+    """
     if not matches:
         return "unknown"
-    return ranking.decide(matches[0].score, _margin(matches), thresholds.score, thresholds.margin)
+    needed = max(thresholds.margin, matches[0].margin)
+    return ranking.decide(matches[0].score, _margin(matches), thresholds.score, needed)
 
 
 def is_sure(matches: list[Match], score: float, margin: float) -> bool:
-    """Whether the first SKU has this score, and this margin over the second."""
-    return bool(matches) and bool(ranking.is_match(matches[0].score, _margin(matches), score, margin))
+    """Whether the first SKU has this score, and this margin (or its own, if that is more) over the second."""
+    if not matches:
+        return False
+    return bool(ranking.is_match(matches[0].score, _margin(matches), score, max(margin, matches[0].margin)))
 
 
 def _margin(matches: list[Match]) -> float:

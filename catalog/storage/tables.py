@@ -206,6 +206,60 @@ class Removal(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class LeftOutAnswer(Base):
+    """What a reference photo is answered in a generation when its own visit is left out (catalog/margins).
+
+    `first_id` and `second_id` are the nearest products, `margin` that of the first over the second; None where this is
+    no match by the bundle's thresholds, and all three where the product has no photo of another visit. `stale`: photos
+    near it have changed since. Rows are written by the background alone: no foreign key to product or photo, so that no
+    change by a person ever waits for them; those of what is gone are removed when the change is settled.
+    """
+
+    __tablename__ = "left_out_answer"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    photo_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID]
+    first_id: Mapped[uuid.UUID | None]
+    second_id: Mapped[uuid.UUID | None]
+    margin: Mapped[float | None]
+    stale: Mapped[bool] = mapped_column(default=False)
+    asked_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (
+        Index("ix_left_out_answer_product_id", "product_id"),
+        Index("ix_left_out_answer_first_id", "first_id"),
+        Index("ix_left_out_answer_second_id", "second_id"),
+    )
+
+
+class ProductMargin(Base):
+    """The margin that a product needs to be a match in a generation, where that is more than the bundle's.
+
+    Fitted from LeftOutAnswer: of `matches` photos that the bundle's margin gives this product, `wrong` are of others,
+    and `rival_id` is the one whose photo decided. No foreign key to product, as there.
+    """
+
+    __tablename__ = "product_margin"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    margin: Mapped[float]
+    rival_id: Mapped[uuid.UUID]
+    matches: Mapped[int]
+    wrong: Mapped[int]
+
+
+class MarginDue(Base):
+    """A product whose photos have changed: margins near it are to be fitted anew. Only ever inserted by a change."""
+
+    __tablename__ = "margin_due"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class RecognitionEntry(Base):
     """An answer to a till (answer log). `product_id` is set only when the decision is a match."""
 

@@ -101,6 +101,12 @@ def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
         ("CATALOG_PHOTOS", "s3://"),
         ("CATALOG_SECOND_LOOK_MS", "0"),
         ("CATALOG_SECOND_LOOK_MS", "1e3"),
+        ("CATALOG_WRONG_MATCHES", "0"),
+        ("CATALOG_WRONG_MATCHES", "0.51"),
+        ("CATALOG_WRONG_MATCHES", "-0.01"),
+        ("CATALOG_WRONG_MATCHES", "1e-2"),
+        ("CATALOG_WRONG_MATCHES", "1 %"),
+        ("CATALOG_WRONG_MATCHES", "."),
         ("CATALOG_GALLERY_TIMEOUT", "0"),
         ("CATALOG_GALLERY_TIMEOUT", "0.5"),
         ("CATALOG_GALLERY_TIMEOUT", "301"),
@@ -118,6 +124,11 @@ def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name) as caught:
         Settings.from_env({name: value})
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "share"), [("", 0.01), ("0.5", 0.5), (".02", 0.02), ("0.000001", 0.000001)])
+def test_the_share_of_wrong_matches(value: str, share: float) -> None:
+    assert Settings.from_env({"CATALOG_WRONG_MATCHES": value}).wrong_matches == share
 
 
 def test_a_password_is_not_repeated() -> None:

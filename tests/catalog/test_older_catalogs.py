@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from catalog import accounts, maintenance, products
+from catalog import accounts, maintenance, margins, products
 from catalog.backup import restore
 from catalog.catalog import Catalog
 from catalog.config import Settings
@@ -62,6 +62,13 @@ def test_it_recognizes_as_it_did(catalog: Catalog, old: Path) -> None:
     assert answers(catalog, old) == {name: comparable(answer) for name, answer in before.items()}
     assert products.counts(catalog.database).pending == 0
     assert list(maintenance.examine(catalog)) == []
+
+
+def test_its_photos_are_asked_for_margins(catalog: Catalog, old: Path) -> None:
+    before = answers(catalog, old)
+    assert margins.refresh(catalog, catalog.generations.ready()) == 4  # all but the retired product's
+    assert list(margins.needed_margins(catalog.database)) == []  # one photo each
+    assert answers(catalog, old) == before
 
 
 def test_its_keys_open(catalog: Catalog, old: Path) -> None:

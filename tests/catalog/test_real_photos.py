@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from catalog import products, transfer
+from catalog import margins, products, transfer
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.products import listing
-from catalog.recognition import recognize
+from catalog.recognition import decide, recognize
+from catalog.recognition.candidates import nearest_products
 from catalog.transfer import sources
 from embedder import datasets
 
@@ -32,6 +34,23 @@ def groceries(tmp_path: Path) -> Iterator[Catalog]:
     catalog.close()
 
 
+def margins_refuse_wrong_matches(catalog: Catalog, queries: list[tuple[str, Path]]) -> bool:
+    """By the vector alone: never more wrong matches than with the bundle's margin, and few right ones fewer."""
+    live = catalog.generations.ready()
+    assert margins.refresh(catalog, live) >= 2640
+    counts = {"usual": [0, 0], "own": [0, 0]}
+    for sku, path in queries:
+        matches = nearest_products(catalog, live, live.embedder.embed_bytes(path.read_bytes()))
+        usual = [replace(match, margin=0.0) for match in matches]
+        for name, seen in (("usual", usual), ("own", matches)):
+            if decide(seen, live.embedder.bundle.thresholds) == "match":
+                counts[name][seen[0].sku != sku] += 1
+    needed = list(margins.needed_margins(catalog.database))
+    print(f"{len(needed)} products need more: [right, wrong] {counts}")
+    right, wrong = ([counts[name][place] for name in ("usual", "own")] for place in (0, 1))
+    return bool(needed) and wrong[1] <= wrong[0] and 0.9 * right[0] <= right[1] <= right[0]
+
+
 def test_grocery_store(groceries: Catalog, record_property: Callable[[str, object], None]) -> None:
     report = transfer.import_items(groceries, sources.from_folder(PHOTOS / "train"), actor="test")
     assert (report.products, report.photos, report.pending, report.errors) == (81, 2640, 0, [])
@@ -48,4 +67,5 @@ def test_grocery_store(groceries: Catalog, record_property: Callable[[str, objec
         record_property(name, round(value, 4))
     print(f"{len(queries)} queries: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     assert figures["top1"] >= TOP1
+    assert margins_refuse_wrong_matches(groceries, queries)
     assert products.counts(groceries.database) == listing.Counts(81, report.photos, 0)

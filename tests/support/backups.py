@@ -9,7 +9,18 @@ from sqlalchemy import select
 
 from catalog import accounts
 from catalog.catalog import Catalog
-from catalog.storage.tables import Barcode, Base, Feedback, Generation, Label, Product, RecognitionEntry, Removal
+from catalog.storage.tables import (
+    Barcode,
+    Base,
+    Feedback,
+    Generation,
+    Label,
+    LeftOutAnswer,
+    Product,
+    ProductMargin,
+    RecognitionEntry,
+    Removal,
+)
 from tests.support.steps import create, create_each
 
 
@@ -32,6 +43,12 @@ def fill(catalog: Catalog) -> None:
         session.add(Feedback(recognition_id=asked, actor="till", correct=False, sku="S1", note="no"))
         live = session.scalars(select(Generation).where(Generation.live)).one()
         session.add(Removal(generation_id=live.id, point_id=uuid.uuid4()))
+        other = session.scalars(select(Product).where(Product.sku == "S1")).one()
+        for photo in tea.photos:
+            answered = {"product_id": tea.id, "first_id": other.id, "second_id": tea.id, "margin": 0.1 + 0.2}
+            session.add(LeftOutAnswer(generation_id=live.id, photo_id=photo.id, **answered))
+        needed = {"product_id": other.id, "margin": 1 / 3, "rival_id": tea.id, "matches": 2, "wrong": 2}
+        session.add(ProductMargin(generation_id=live.id, **needed))
 
 
 def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:

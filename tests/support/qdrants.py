@@ -79,6 +79,9 @@ class Behind:
             with_vectors=asked.with_vector or False,
         )
 
+    def records(self, name: str, ids: Sequence[Any], vectors: Any) -> list[models.Record]:
+        return self.client.retrieve(self.known(name), ids, with_payload=False, with_vectors=vectors)
+
     def add_words(self, name: str, vector: str, config: models.SparseVectorNameConfig) -> None:
         self.client.create_vector_name(self.known(name), vector, config)
 
@@ -134,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
             case ["PUT ", "collections", name, "points"]:
                 behind.client.upsert(behind.known(name), models.PointsList.model_validate(body).points)
                 return completed
+            case ["POST ", "collections", name, "points"]:
+                asked = models.PointRequest.model_validate(body)
+                return [one.model_dump(mode="json") for one in behind.records(name, asked.ids, asked.with_vector)]
             case ["POST ", "collections", name, "points", "delete"]:
                 behind.client.delete(behind.known(name), models.PointIdsList.model_validate(body))
                 return completed
@@ -268,6 +274,14 @@ class Points(messages.PointsServicer):
         with self.server.call("Query", request, context) as behind:
             found = behind.query(request.collection_name, GrpcToRest.convert_query_points(request))
             return messages.QueryResponse(result=[RestToGrpc.convert_scored_point(point) for point in found.points])
+
+    def Get(self, request: Any, context: Any) -> Any:
+        with self.server.call("GetPoints", request, context) as behind:
+            ids = [GrpcToRest.convert_point_id(one) for one in request.ids]
+            vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
+            records = behind.records(request.collection_name, ids, vectors)
+            plain = [one.model_copy(update={"payload": {}}) for one in records]
+            return messages.GetResponse(result=[RestToGrpc.convert_record(one) for one in plain])
 
     def Scroll(self, request: Any, context: Any) -> Any:
         with self.server.call("Scroll", request, context) as behind:

@@ -7,11 +7,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from catalog import enrollment, products
+from catalog import enrollment, margins, products
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
 from tests.support import pictures
+from tests.support.margins import APPLE, PEAR, put_look_alikes
 from tests.support.staff import NAME, PASSWORD, csrf_of
 from web.security import limiter
 
@@ -114,6 +115,18 @@ def test_try_a_photo(staff) -> None:
         reply = staff.send("/try/", {"photo": photo(141)}, script=script)
         assert reply.status_code == 200 and "WEB-TRY" in text(reply) and "score 1.000" in text(reply)
     assert staff.send("/try/", {"photo": (io.BytesIO(b"text"), "a.jpg")}).status_code == 415
+
+
+def test_the_products_page_says_which_margin_it_needs(staff, catalog: Catalog) -> None:
+    put_look_alikes(catalog)
+    assert "only by a margin" not in text(staff.get(f"/products/{APPLE}"))
+    margins.refresh(catalog, catalog.generations.ready())
+    page = staff.get(f"/products/{APPLE}")
+    assert "only by a margin of 0.157" in text(page) and "most clearly Name of PEAR" in text(page)
+    assert f'href="/products/{PEAR}"' in page.get_data(as_text=True)
+    assert "only by a margin" not in text(staff.get(f"/products/{PEAR}"))
+    for sku in (PEAR, APPLE):
+        products.purge(catalog, sku, actor="test")
 
 
 def test_product_page_changes(staff, catalog: Catalog) -> None:

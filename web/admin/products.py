@@ -9,7 +9,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
-from catalog import products
+from catalog import margins, products
 from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import barcode_owners
 from web import errors
@@ -42,11 +42,12 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
 
     @expose("/<sku>")
     def show(self, sku: str) -> str:
-        """A product, its photos and which are pending; offers barcodes that were just read from its photos."""
+        """A product, its photos, which are pending, the margin it needs; offers barcodes just read from its photos."""
         product = products.get(catalog().database, sku)
         pending = products.pending_photos(catalog().database, product)
         found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
-        return str(self.render("pages/product.html", product=product, pending=pending, found=found))
+        needed = margins.needed_margin(catalog().database, product.id)
+        return str(self.render("pages/product.html", product=product, pending=pending, found=found, needed=needed))
 
     @expose("/<sku>/facts", methods=["POST"])
     def change(self, sku: str) -> Response:

@@ -14,7 +14,18 @@ import pytest
 from catalog.errors import ConfigError, GalleryError, GalleryLockedError, GalleryMismatchError
 from catalog.gallery import Gallery, GalleryPoint, Vector, open_gallery
 from catalog.gallery.edge import EdgeGallery
-from tests.support.galleries import DIM, GENERATION, OTHER, kill, point_id, points, said, spawn, unit_vectors
+from tests.support.galleries import (
+    DIM,
+    GENERATION,
+    OTHER,
+    kill,
+    point_id,
+    points,
+    said,
+    spawn,
+    unit_vectors,
+    words_of,
+)
 
 
 def test_create_can_be_repeated_but_not_for_another_dimension(gallery: Gallery) -> None:
@@ -60,6 +71,19 @@ def test_deleted_points_are_not_found(gallery: Gallery) -> None:
     assert point_id(4) not in [hit.id for hit in gallery.search(GENERATION, vectors[4], 20)]
     assert gallery.ids(GENERATION) == {point_id(n) for n in range(20)} - {point_id(4), point_id(7)}
     assert gallery.count(GENERATION) == 18
+
+
+def test_stored_vectors_are_read_by_id(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{type(gallery).__module__}.CHUNK", 7)
+    gallery.create(GENERATION, DIM)
+    vectors = unit_vectors(20)
+    gallery.upsert(GENERATION, points(vectors, words={3: words_of(1, 5)}))
+    found = gallery.vectors(GENERATION, [point_id(n) for n in range(25)])
+    assert found.keys() == {point_id(n) for n in range(20)}
+    for number, vector in enumerate(vectors):
+        assert found[point_id(number)].dtype == np.float32
+        assert found[point_id(number)] == pytest.approx(vector, abs=1e-5)
+    assert gallery.vectors(GENERATION, []) == {}
 
 
 def test_ids_come_in_pages(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
