@@ -80,7 +80,7 @@ class Case:
 class Query:
     """A query photo: the place of its set, its SKU, and its two askings; a stranger's is not `known`.
 
-    same_visit: references of the query's visit were left out.
+    same_visit: references of the query's visit were left out. poor: it is a degraded photo.
     """
 
     place: int
@@ -88,6 +88,7 @@ class Query:
     known: Case | None
     held_out: Case
     same_visit: bool = False
+    poor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +202,7 @@ def ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: Read) -> tu
         held_out = case(~own)
         if held_out is None or (own.any() and (in_gallery is None or not (own & kept).any())):
             return None
-        return Query(place, asked.embedded.skus[row], in_gallery, held_out, not kept.all())
+        return Query(place, asked.embedded.skus[row], in_gallery, held_out, not kept.all(), pair.originals is not None)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         queries = [query for query in pool.map(one, range(len(rows))) if query is not None]

@@ -194,6 +194,7 @@ def _fit_sure(queries: Sequence[Query], false_accept: float, wrong: float) -> Th
         right=np.array([query.known is not None and query.known.first == query.sku for query in queries]),
         out_score=np.array([case.score for case in held_out]),
         out_margin=np.array([case.margin for case in held_out]),
+        poor=np.array([query.poor for query in queries]),
     )
     try:
         return fitting_thresholds.fit_thresholds(asked, false_accept, wrong)
@@ -204,16 +205,32 @@ def _fit_sure(queries: Sequence[Query], false_accept: float, wrong: float) -> Th
 def _fit_accept(
     queries: Sequence[Query], first: Thresholds, look: RerankerWeights, false_accept: float, wrong: float
 ) -> float:
-    """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does."""
+    """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does.
+
+    Degraded photos keep to them as in fit_thresholds.
+    """
     ours = [query for query in queries if query.known is not None]
-    weight, out_weight = _weights(ours), _weights(queries)
     known = [_top(query.known, first, look) for query in ours if query.known is not None]
     chance = np.array([top for _, top in known])
-    held_out = np.array([_top(query.held_out, first, look)[1] for query in queries])
     right = np.array([sku == query.sku for (sku, _), query in zip(known, ours, strict=True)])
-    for accept in np.round(np.linspace(0.5, 1.0, LEVELS + 1), DIGITS):
-        match, mistaken = weight[chance >= accept].sum(), weight[(chance >= accept) & ~right].sum()
-        if out_weight[held_out >= accept].sum() <= false_accept and mistaken <= wrong * match and match > 0:
+    held_out = np.array([_top(query.held_out, first, look)[1] for query in queries])
+    taken = [np.array([not query.poor for query in asked]) for asked in (ours, queries)]
+
+    def mistaken(accept: float, which: npt.NDArray[np.bool_]) -> bool:
+        """Whether too many of the matches among these queries are wrong, or none is a match."""
+        weight = _weights([query for query, own in zip(ours, which, strict=True) if own])
+        match = chance[which] >= accept
+        return bool(weight[match & ~right[which]].sum() > wrong * weight[match].sum() or not match.any())
+
+    def accepts(accept: float, which: npt.NDArray[np.bool_]) -> bool:
+        """Whether too many of these queries are accepted with their SKU held out."""
+        weight = _weights([query for query, own in zip(queries, which, strict=True) if own])
+        return bool(weight[held_out[which] >= accept].sum() > false_accept)
+
+    every = np.ones(len(ours), bool)
+    for accept in np.round(np.linspace(0.5, 1.0, LEVELS + 1), DIGITS).tolist():
+        parts = [which for which in (taken[1], ~taken[1]) if which.any()]
+        if not (mistaken(accept, every) or mistaken(accept, taken[0]) or any(accepts(accept, one) for one in parts)):
             return float(accept)
     raise DataError(f"The details keep to no such rates: --false-accept {false_accept:g}, --wrong {wrong:g}.")
 

@@ -127,6 +127,7 @@ def calibrate_thresholds(
     margin = np.array([fit.margin for fit in fits])[fold]
 
     rates = measure_rates(asked, score, margin)
+    parts = [measure_rates(asked.only(which), score[which], margin[which]) for which in asked.parts()]
     sets = []
     for number, pair in enumerate(pairs):
         own = asked.place == number
@@ -159,7 +160,7 @@ def calibrate_thresholds(
         by_fold=by_fold,
         in_sample=measure_rates(asked, thresholds.score, thresholds.margin),
         strangers=others,
-        warnings=list(_warnings(rates, others, false_accept, wrong)),
+        warnings=list(_warnings(parts, others, false_accept, wrong)),
         same_visit="kept" if all(pair.left_out is None for pair in pairs) else "left-out",
         sets_left_out=_leave_sets_out(pairs, asked, false_accept, wrong),
     )
@@ -206,7 +207,8 @@ def _ask(pairs: Sequence[Pair]) -> tuple[QueryScores, list[tuple[int, int]]]:
         right = table.argmax(axis=1) == own
         score, margin = _first_two(table)
         table[np.arange(len(rows)), own] = -1.0
-        parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table)))
+        poor = np.full(len(rows), pair.originals is not None)
+        parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table), poor))
     return QueryScores(*map(np.concatenate, zip(*parts, strict=True))), counts
 
 
@@ -232,11 +234,14 @@ def _ask_strangers(
     )
 
 
-def _warnings(rates: Rates, strangers: OutsiderRates | None, false_accept: float, wrong: float) -> list[str]:
-    found = [
-        ("False accepts of SKUs that the thresholds were not fitted on", rates.held_out.accepted, false_accept),
-        ("Wrong SKUs among the matches, on SKUs not fitted on,", rates.known.wrong_matches, wrong),
-    ]
+def _warnings(parts: Sequence[Rates], strangers: OutsiderRates | None, false_accept: float, wrong: float) -> list[str]:
+    """Lines on rates above their limits; `parts`: of photos as they were taken, and of degraded ones if there are."""
+    found = []
+    for rates, suffix in zip(parts, ("", " (in low quality)"), strict=False):
+        what = f"False accepts of SKUs that the thresholds were not fitted on{suffix}"
+        found.append((what, rates.held_out.accepted, false_accept))
+        what = f"Wrong SKUs among the matches, on SKUs not fitted on{suffix},"
+        found.append((what, rates.known.wrong_matches, wrong))
     if strangers:
         found.append(("False accepts of strangers", strangers.rates.accepted, false_accept))
     return [

@@ -275,6 +275,24 @@ def test_references_that_are_left_out_do_not_answer() -> None:
     assert (found.queries, found.sets[0].not_asked) == (3, 1)
 
 
+def test_poor_photos_make_no_room_for_false_accepts() -> None:
+    """Degraded queries that lie far from everything are never accepted; the limit holds for the others alone."""
+    pair = overlapping(1)
+    far = np.zeros((len(pair.queries.skus), 12), np.float32)
+    far[:, 0], far[np.arange(len(far)), np.arange(len(far)) % 11 + 1] = 0.1, 0.99**0.5
+    poor = Pair("poor", pair.gallery, Embedded(far, pair.queries.skus, [], 0.0), originals=pair.queries)
+    limits = {"false_accept": 0.1, "wrong": 0.1}
+    alone = calibrate_thresholds([pair], **limits)
+    both = calibrate_thresholds([pair, poor], **limits)
+    fits = (both.thresholds.score, both.thresholds.margin)
+    known, out = answers(pair, [fits] * len(pair.queries.skus))
+    assert out.accepted <= 0.1 + 1e-9
+    assert known.wrong_matches <= 0.1 + 1e-9
+    assert both.thresholds.score >= alone.thresholds.score - 0.05
+    _, out = answers(poor, [fits] * len(pair.queries.skus))
+    assert out.accepted <= 0.1 + 1e-9
+
+
 def test_what_only_the_fit_has_seen_shows_out_of_fold() -> None:
     """SKU 11 has a query that lies almost on a photo of SKU 0, nearer than any twins are. Fitted on all, the score is
     above it and nothing is accepted; the fold of SKU 11 meets thresholds that do not know of it.
