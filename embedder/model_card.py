@@ -240,6 +240,7 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
     yield f"Fitted for at most {allowed:.1%} of unknown products accepted and {calibration['wrong']:.1%} of the matches"
     yield f"wrong, on {photos:,} query photos, each asked with its SKU in the gallery and with it held out of it (its"
     yield "look-alikes stay: the hardest unknown product)."
+    yield from _same_visit(calibration)
     yield ""
     for line in calibration["warnings"]:
         yield f"**{line}**"
@@ -253,8 +254,7 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
         yield _row(", ".join(strangers["names"]), "in no gallery", count, strangers["rates"])
     yield ""
     known, fitted = calibration["rates"]["known"], calibration["in_sample"]
-    matched = known["right"] + known["wrong"]
-    yield f"- wrong SKUs among the matches: {known['wrong'] / matched if matched else 0:.1%}"
+    yield f"- wrong SKUs among the matches: {_wrong_matches(known)}"
     accepted = [fold["rates"]["held_out"]["accepted"] for fold in folds]
     yield f"- over the folds: score {_span([fold['score'] for fold in folds], '.4f')}, margin"
     yield f"  {_span([fold['margin'] for fold in folds], '.3f')}, accepted {_span(accepted, '.1%')}"
@@ -262,6 +262,11 @@ def calibration_lines(calibration: dict[str, Any]) -> Iterator[str]:
     yield f"  {fitted['held_out']['accepted']:.1%} accepted"
     if strangers:
         yield "- products in no gallery: asked of every gallery, by the thresholds above, which were not fitted on them"
+    if sets := calibration.get("sets_left_out"):
+        yield ""
+        yield "Each set by thresholds fitted on the other sets alone (without those of the same queries):"
+        yield ""
+        yield from _left_out_table(sets)
 
 
 def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
@@ -288,17 +293,20 @@ def second_look_lines(second: dict[str, Any]) -> Iterator[str]:
     strangers = f" and {second['strangers']:,} of strangers" if second.get("strangers") else ""
     yield f"matches wrong, on {second['queries']:,} query photos{strangers}. The rates are of {what};"
     yield f"{second['second']:.1%} of the photos needed the second look."
+    yield from _same_visit(second)
     yield ""
     yield from _table(second)
     yield ""
     fitted = second["in_sample"]
+    yield f"- wrong SKUs among the matches: {_wrong_matches(second['rates']['known'])}"
     yield f"- on the SKUs that they were fitted on, to compare: {fitted['known']['right']:.1%} matched and right,"
     yield f"  {fitted['held_out']['accepted']:.1%} accepted"
 
 
 def _table(calibration: dict[str, Any]) -> Iterator[str]:
-    yield "| query photos | product | SKUs | photos | match, right | match, wrong | ambiguous | unknown |"
-    yield "|---|---|---|---|---|---|---|---|"
+    columns = "SKUs | photos | match, right | match, wrong | ambiguous | unknown | wrong of matches"
+    yield f"| query photos | product | {columns} |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for pair in calibration["sets"]:
         yield from _rows(pair["name"], f"{pair['skus']:,} | {pair['queries']:,}", pair["rates"])
     yield from _rows("together", f" | {calibration['queries']:,}", calibration["rates"])
@@ -313,8 +321,40 @@ def _row(name: str, product: str, counts: str, rates: dict[str, float]) -> str:
     """A row of the table; a match of an unknown product is never right."""
     wrong = rates["wrong"] if "wrong" in rates else rates["accepted"]
     right = f"{rates['right']:.1%}" if "right" in rates else "-"
-    cells = (name, product, counts, right, *(f"{share:.1%}" for share in (wrong, rates["ambiguous"], rates["unknown"])))
+    shares = (f"{share:.1%}" for share in (wrong, rates["ambiguous"], rates["unknown"]))
+    cells = (name, product, counts, right, *shares, _wrong_matches(rates) if "right" in rates else "-")
     return f"| {' | '.join(cells)} |"
+
+
+def _left_out_table(sets: list[dict[str, Any]]) -> Iterator[str]:
+    yield "| set left out | score | margin | match, right | wrong of matches | held out: accepted |"
+    yield "|---|---|---|---|---|---|"
+    for one in sets:
+        if rates := one["rates"]:
+            known, accepted = rates["known"], rates["held_out"]["accepted"]
+            shares = f"{known['right']:.1%} | {_wrong_matches(known)} | {accepted:.1%}"
+            yield f"| {one['name']} | {one['score']:.4f} | {one['margin']:.3f} | {shares} |"
+        else:
+            yield f"| {one['name']} | no thresholds keep to the rates on the others | | | | |"
+
+
+def _wrong_matches(known: dict[str, float]) -> str:
+    """The share of wrong SKUs among the matches."""
+    matched = known["right"] + known["wrong"]
+    return f"{known['wrong'] / matched if matched else 0:.1%}"
+
+
+def _same_visit(calibration: dict[str, Any]) -> Iterator[str]:
+    """What was done with references of the query's visit; older calibrations kept them and do not say so."""
+    if "same_visit" not in calibration:
+        return
+    if calibration["same_visit"] == "kept":
+        yield "References of the query's visit (the same place, moments before) were kept: they flatter the rates."
+        return
+    found = sum(one["same_visit"] for one in calibration["sets"])
+    lost = sum(one["not_asked"] for one in calibration["sets"])
+    yield "References of the query's visit (the same place, moments before) were left out: some of"
+    yield f"{found:,} queries. Not asked, since no other reference is left: {lost:,} queries."
 
 
 def _span(values: list[float], form: str) -> str:

@@ -1,13 +1,14 @@
 """Askings of the second look: what the gallery would shortlist for each query photo, verified and compared.
 
 Every query is asked twice, with its SKU in the gallery and with it held out; one whose SKU the gallery does not hold is
-a stranger's, and asked once. The shortlist is worked out here from the same vectors and words.
+a stranger's, and asked once. The shortlist is worked out here from the same vectors and words. Where a set leaves out
+the references of the query's visit, those found among the candidates are taken out, and the shortlist is made again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,8 +19,8 @@ import numpy.typing as npt
 
 from embedder import ranking
 from embedder.bundle import Thresholds
-from embedder.calibration.rates import Pair
-from embedder.errors import DataError
+from embedder.calibration.rates import Pair, check_asked
+from embedder.calibration.same_visit import is_same_visit
 from embedder.evaluation import Embedded
 from embedder.images import Pixels
 from embedder.inference import Embedder
@@ -77,12 +78,17 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A query photo: the place of its set, its SKU, and its two askings; a stranger's is not `known`."""
+    """A query photo: the place of its set, its SKU, and its two askings; a stranger's is not `known`.
+
+    same_visit: references of the query's visit were left out. poor: it is a degraded photo.
+    """
 
     place: int
     sku: str
     known: Case | None
     held_out: Case
+    same_visit: bool = False
+    poor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,20 +131,27 @@ def shared_words(known: Sequence[VisualWords], asked: Sequence[VisualWords], cou
     return np.stack(products).astype(np.float64) if products else np.empty((0, len(known)))
 
 
-def ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: Read) -> Iterable[Query]:
-    """The queries of a set, QUERIES at most. Raises DataError when its gallery holds the SKU of none."""
-    held = set(pair.gallery.skus)
+def ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: Read) -> tuple[list[Query], int]:
+    """The queries of a set, QUERIES at most, and the number of those that too few references are left to answer.
+
+    Raises DataError when its gallery holds the SKU of none, or every reference that could answer is of the same visit.
+    """
     rows = list(range(len(pair.queries.skus)))
-    if held.isdisjoint(pair.queries.skus):
-        raise DataError(f"No query is of a SKU that its gallery holds ({pair.name}).")
+    check_asked(pair, not set(pair.gallery.skus).isdisjoint(pair.queries.skus), len(rows))
     rows = sorted(np.random.default_rng([seed, 11]).permutation(rows)[:QUERIES].tolist())
     known = _look(embedder, pair.gallery, range(len(pair.gallery.paths)), read, ask=False)
     asked = _look(embedder, pair.queries, rows, read, ask=True)
     skus = np.array(pair.gallery.skus)
     cosines = (asked.embedded.vectors @ known.embedded.vectors.T).astype(np.float64)
+    # A degraded photo's own features would not tell its visit.
+    seen = asked if pair.originals is None else _look(embedder, pair.originals, rows, read, ask=True)
+    alike = cosines if pair.originals is None else seen.embedded.vectors @ known.embedded.vectors.T
+    left_out = None if pair.left_out is None else pair.left_out[rows]
     shared = shared_words(known.words, asked.words, len(embedder.vocabulary or ()))
 
-    def one(row: int) -> Query:
+    def one(row: int) -> Query | None:
+        kept = np.ones(len(skus), bool) if left_out is None else ~left_out[row]
+        judged: set[int] = set()
         own = skus == asked.embedded.skus[row]
         found: dict[int, Agreement] = {}
         compared: dict[int, Candidate] = {}
@@ -153,26 +166,49 @@ def ask(embedder: Embedder, place: int, pair: Pair, seed: int, read: Read) -> It
                 compared[photo] = replace(candidate, appearance=seen)
             return compared[photo]
 
-        def case(allowed: npt.NDArray[np.bool_]) -> Case:
-            nearest = _nearest_of_skus(cosines[row], skus, allowed)
-            listed = shortlist(cosines[row], shared[row], allowed, reranker.SHORTLIST)
-            photos = list(dict.fromkeys([*nearest, *listed]))
-            candidates = []
-            for photo in photos:
-                if photo not in found:
-                    found[photo] = verify(asked.details[row], known.details[photo])
-                candidates.append(
-                    Candidate(skus[photo], float(cosines[row, photo]), known.details[photo], found[photo])
-                )
+        def same_visit(photo: int) -> bool:
+            judged.add(photo)
+            agreement = found[photo] if pair.originals is None else None
+            return is_same_visit(float(alike[row, photo]), seen.details[row], known.details[photo], agreement)
+
+        def candidates_of(allowed: npt.NDArray[np.bool_]) -> tuple[list[int], list[int]]:
+            """The nearest photo of each of the best SKUs, and all photos that are looked at."""
+            while True:
+                nearest = _nearest_of_skus(cosines[row], skus, allowed & kept)
+                listed = shortlist(cosines[row], shared[row], allowed & kept, reranker.SHORTLIST)
+                photos = list(dict.fromkeys([*nearest, *listed]))
+                for photo in photos:
+                    if photo not in found:
+                        found[photo] = verify(asked.details[row], known.details[photo])
+                new = [] if left_out is None else [one for one in photos if one not in judged and same_visit(one)]
+                if not new:
+                    return nearest, photos
+                kept[new] = False
+
+        def case(allowed: npt.NDArray[np.bool_]) -> Case | None:
+            nearest, photos = candidates_of(allowed)
+            if len(nearest) < 2:  # no margin
+                return None
+            candidates = [
+                Candidate(skus[photo], float(cosines[row, photo]), known.details[photo], found[photo])
+                for photo in photos
+            ]
             for place in reranker.comparable(candidates):
                 candidates[place] = appear(candidates[place], photos[place])
             first, second = (float(cosines[row, photo]) for photo in nearest[:2])
             return Case(skus[nearest[0]], first, first - second, candidates)
 
-        return Query(place, asked.embedded.skus[row], case(np.ones(len(skus), bool)) if own.any() else None, case(~own))
+        in_gallery = case(np.ones(len(skus), bool)) if own.any() else None
+        held_out = case(~own)
+        if held_out is None or (own.any() and (in_gallery is None or not (own & kept).any())):
+            return None
+        return Query(place, asked.embedded.skus[row], in_gallery, held_out, not kept.all(), pair.originals is not None)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(one, range(len(rows)))
+        queries = [query for query in pool.map(one, range(len(rows))) if query is not None]
+    if left_out is not None:
+        check_asked(pair, True, sum(query.known is not None for query in queries))
+    return queries, len(rows) - len(queries)
 
 
 @lru_cache(maxsize=256)

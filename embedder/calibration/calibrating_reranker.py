@@ -2,9 +2,9 @@
 
 Every query is asked twice, with its SKU in the gallery and with it held out, a stranger's once (asking.py). The weights
 that ship are fitted on all queries; what is reported is the whole flow on sets that were left out (with fewer than
-LEFT_OUT sets: on SKUs that were): the first look alone where that is sure or where no details agree, by the thresholds
-that the bundle has; the second look otherwise. The floor of the cosine is the one by which the left out sets are most
-probable.
+LEFT_OUT sets: on SKUs that were; sets that ask by the same photos, degraded or not, count as one): the first look alone
+where that is sure or where no details agree, by the thresholds that the bundle has; the second look otherwise. The
+floor of the cosine is the one by which the left out sets are most probable.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class RerankerCalibration:
 
     `queries` are of known products, each asked again with its product held out; `strangers` are of none. `second`:
     share of the queries that the second look was asked of. `log_loss`: of the second look's probabilities, over the
-    queries of the sets or SKUs that were left out, every set weighing the same.
+    queries of the sets or SKUs that were left out, every set weighing the same. same_visit: whether references of a
+    query's visit were "left-out" or "kept".
     """
 
     look: RerankerWeights
@@ -56,6 +57,7 @@ class RerankerCalibration:
     in_sample: Rates
     log_loss: float
     left_out: bool
+    same_visit: str = "kept"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,11 +73,13 @@ def calibrate_reranker(
     BundleError for a bundle without words.
     """
     read: Read = {}
-    queries = [query for place, pair in enumerate(pairs) for query in ask(embedder, place, pair, seed, read)]
+    asked_sets = [ask(embedder, place, pair, seed, read) for place, pair in enumerate(pairs)]
+    queries = [query for asked, _ in asked_sets for query in asked]
     place = np.array([query.place for query in queries])
     sku = np.array([query.sku for query in queries])
-    left_out = len(pairs) >= LEFT_OUT
-    fold = place if left_out else rates.split_folds(place, sku, [pair.name for pair in pairs], folds, seed)
+    groups = np.array(rates.group_sets(pairs))
+    left_out = len(np.unique(groups)) >= LEFT_OUT
+    fold = groups[place] if left_out else rates.split_folds(place, sku, [pair.name for pair in pairs], folds, seed)
     first = embedder.bundle.thresholds
     floor, log_loss = _choose_floor(queries, fold)
     look = _fit(queries, floor, first, false_accept, wrong)
@@ -101,6 +105,8 @@ def calibrate_reranker(
             rates=_rates(
                 [one for one, own in zip(answers, place, strict=True) if own == number], place[place == number]
             ),
+            same_visit=sum(query.same_visit for query in asked_sets[number][0]),
+            not_asked=asked_sets[number][1],
         )
         for number, pair in enumerate(pairs)
     ]
@@ -121,6 +127,7 @@ def calibrate_reranker(
         in_sample=_rates([_answers(query, first, look) for query in queries], place),
         log_loss=log_loss,
         left_out=left_out,
+        same_visit="kept" if all(pair.left_out is None for pair in pairs) else "left-out",
     )
 
 
@@ -187,6 +194,7 @@ def _fit_sure(queries: Sequence[Query], false_accept: float, wrong: float) -> Th
         right=np.array([query.known is not None and query.known.first == query.sku for query in queries]),
         out_score=np.array([case.score for case in held_out]),
         out_margin=np.array([case.margin for case in held_out]),
+        poor=np.array([query.poor for query in queries]),
     )
     try:
         return fitting_thresholds.fit_thresholds(asked, false_accept, wrong)
@@ -197,16 +205,32 @@ def _fit_sure(queries: Sequence[Query], false_accept: float, wrong: float) -> Th
 def _fit_accept(
     queries: Sequence[Query], first: Thresholds, look: RerankerWeights, false_accept: float, wrong: float
 ) -> float:
-    """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does."""
+    """The lowest probability to accept that keeps to both rates, by the whole flow. Raises DataError when none does.
+
+    Degraded photos keep to them as in fit_thresholds.
+    """
     ours = [query for query in queries if query.known is not None]
-    weight, out_weight = _weights(ours), _weights(queries)
     known = [_top(query.known, first, look) for query in ours if query.known is not None]
     chance = np.array([top for _, top in known])
-    held_out = np.array([_top(query.held_out, first, look)[1] for query in queries])
     right = np.array([sku == query.sku for (sku, _), query in zip(known, ours, strict=True)])
-    for accept in np.round(np.linspace(0.5, 1.0, LEVELS + 1), DIGITS):
-        match, mistaken = weight[chance >= accept].sum(), weight[(chance >= accept) & ~right].sum()
-        if out_weight[held_out >= accept].sum() <= false_accept and mistaken <= wrong * match and match > 0:
+    held_out = np.array([_top(query.held_out, first, look)[1] for query in queries])
+    taken = [np.array([not query.poor for query in asked]) for asked in (ours, queries)]
+
+    def mistaken(accept: float, which: npt.NDArray[np.bool_]) -> bool:
+        """Whether too many of the matches among these queries are wrong, or none is a match."""
+        weight = _weights([query for query, own in zip(ours, which, strict=True) if own])
+        match = chance[which] >= accept
+        return bool(weight[match & ~right[which]].sum() > wrong * weight[match].sum() or not match.any())
+
+    def accepts(accept: float, which: npt.NDArray[np.bool_]) -> bool:
+        """Whether too many of these queries are accepted with their SKU held out."""
+        weight = _weights([query for query, own in zip(queries, which, strict=True) if own])
+        return bool(weight[held_out[which] >= accept].sum() > false_accept)
+
+    every = np.ones(len(ours), bool)
+    for accept in np.round(np.linspace(0.5, 1.0, LEVELS + 1), DIGITS).tolist():
+        parts = [which for which in (taken[1], ~taken[1]) if which.any()]
+        if not (mistaken(accept, every) or mistaken(accept, taken[0]) or any(accepts(accept, one) for one in parts)):
             return float(accept)
     raise DataError(f"The details keep to no such rates: --false-accept {false_accept:g}, --wrong {wrong:g}.")
 

@@ -13,7 +13,7 @@ size affects the rates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,16 @@ import numpy.typing as npt
 
 from embedder.bundle import Thresholds
 from embedder.calibration.fitting_thresholds import SLACK, QueryScores, fit_thresholds, measure_rates, unknown_rates
-from embedder.calibration.rates import Floats, Pair, Rates, SetRates, Unknown, split_folds
+from embedder.calibration.rates import (
+    Floats,
+    Pair,
+    Rates,
+    SetRates,
+    Unknown,
+    check_asked,
+    group_sets,
+    split_folds,
+)
 from embedder.errors import DataError
 from embedder.evaluation import Embedded
 from embedder.evaluation.metrics import sku_scores
@@ -39,6 +48,16 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class SetLeftOut:
+    """A set, and its rates by thresholds fitted on the sets of other groups; None where none keep to the limits."""
+
+    name: str
+    score: float | None
+    margin: float | None
+    rates: Rates | None
+
+
+@dataclass(frozen=True)
 class OutsiderRates:
     """Rates, by the shipped thresholds, of photos of products in no gallery, each scored against every gallery."""
 
@@ -51,6 +70,8 @@ class OutsiderRates:
 class Calibration:
     """Fitted thresholds, and their rates.
 
+    same_visit: whether references of a query's visit were "left-out" or "kept". sets_left_out: each group of sets that
+    ask by the same photos, by thresholds fitted on the other groups; empty of a single group.
     rates, sets, by_fold: out-of-fold, on SKUs that the thresholds were not fitted on. in_sample: the shipped thresholds
     on the queries that they were fitted on, for comparison. strangers: never fitted on. warnings: a line for each rate
     above its stated limit.
@@ -66,6 +87,8 @@ class Calibration:
     in_sample: Rates
     strangers: OutsiderRates | None
     warnings: list[str]
+    same_visit: str = "kept"
+    sets_left_out: list[SetLeftOut] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -90,7 +113,7 @@ def calibrate_thresholds(
     Raises DataError when no query's SKU is in its gallery, when a set has too few SKUs for the folds, or when no
     thresholds that match at all keep to the rates.
     """
-    asked = _ask(pairs)
+    asked, counts = _ask(pairs)
     fold = split_folds(asked.place, asked.sku, [pair.name for pair in pairs], folds, seed)
     # The fit on all queries ships, not the median of the folds' fits: in the measurement at AMBIGUOUS_CREDIT both gave
     # 70.9 % right and 7.9 % accepted (deviation 2.3 and 2.5 points). The highest score and margin of the folds gave
@@ -104,6 +127,7 @@ def calibrate_thresholds(
     margin = np.array([fit.margin for fit in fits])[fold]
 
     rates = measure_rates(asked, score, margin)
+    parts = [measure_rates(asked.only(which), score[which], margin[which]) for which in asked.parts()]
     sets = []
     for number, pair in enumerate(pairs):
         own = asked.place == number
@@ -116,6 +140,8 @@ def calibrate_thresholds(
                 queries=len(part.sku),
                 skus=len(np.unique(part.sku)),
                 rates=measure_rates(part, score[own], margin[own]),
+                same_visit=counts[number][0],
+                not_asked=counts[number][1],
             )
         )
     by_fold = []
@@ -134,27 +160,56 @@ def calibrate_thresholds(
         by_fold=by_fold,
         in_sample=measure_rates(asked, thresholds.score, thresholds.margin),
         strangers=others,
-        warnings=list(_warnings(rates, others, false_accept, wrong)),
+        warnings=list(_warnings(parts, others, false_accept, wrong)),
+        same_visit="kept" if all(pair.left_out is None for pair in pairs) else "left-out",
+        sets_left_out=_leave_sets_out(pairs, asked, false_accept, wrong),
     )
 
 
-def _ask(pairs: Sequence[Pair]) -> QueryScores:
-    parts = []
+def _leave_sets_out(pairs: Sequence[Pair], asked: QueryScores, false_accept: float, wrong: float) -> list[SetLeftOut]:
+    """Each set by thresholds fitted on the sets of other groups."""
+    groups = np.array(group_sets(pairs))
+    if len(np.unique(groups)) < 2:
+        return []
+    fits: dict[int, Thresholds | None] = {}
+    for group in np.unique(groups).tolist():
+        try:
+            fits[group] = fit_thresholds(asked.only(groups[asked.place] != group), false_accept, wrong)
+        except DataError:
+            fits[group] = None
+    found = []
+    for place, (pair, group) in enumerate(zip(pairs, groups.tolist(), strict=True)):
+        if (fit := fits[group]) is None:
+            found.append(SetLeftOut(pair.name, None, None, None))
+        else:
+            measured = measure_rates(asked.only(asked.place == place), fit.score, fit.margin)
+            found.append(SetLeftOut(pair.name, fit.score, fit.margin, measured))
+    return found
+
+
+def _ask(pairs: Sequence[Pair]) -> tuple[QueryScores, list[tuple[int, int]]]:
+    """The scores of all queries that are asked, and of each set (same_visit, not_asked), as in SetRates."""
+    parts, counts = [], []
     for place, pair in enumerate(pairs):
-        table, names = sku_scores(pair.queries.vectors, pair.gallery.vectors, pair.gallery.skus)
+        table, names = sku_scores(pair.queries.vectors, pair.gallery.vectors, pair.gallery.skus, pair.left_out)
         if len(names) < 3:
             raise DataError("Calibration needs at least three SKUs in each gallery.")
         column = {name: i for i, name in enumerate(names)}
         own = np.array([column.get(sku, -1) for sku in pair.queries.skus])
-        rows = np.flatnonzero(own >= 0)
-        if not len(rows):
-            raise DataError(f"No query is of a SKU that its gallery holds ({pair.name}).")
+        held, askable = own >= 0, pair.askable()
+        if pair.left_out is not None:
+            askable &= (table > -1).sum(axis=1) >= 3
+        rows = np.flatnonzero(askable)
+        same_visit = 0 if pair.left_out is None else int(pair.left_out[rows].any(axis=1).sum())
+        counts.append((same_visit, int((held & ~askable).sum())))
+        check_asked(pair, bool(held.any()), len(rows))
         table, own = table[rows], own[rows]
         right = table.argmax(axis=1) == own
         score, margin = _first_two(table)
         table[np.arange(len(rows)), own] = -1.0
-        parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table)))
-    return QueryScores(*map(np.concatenate, zip(*parts, strict=True)))
+        poor = np.full(len(rows), pair.originals is not None)
+        parts.append((np.full(len(rows), place), np.array(names)[own], score, margin, right, *_first_two(table), poor))
+    return QueryScores(*map(np.concatenate, zip(*parts, strict=True))), counts
 
 
 def _first_two(table: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -179,11 +234,14 @@ def _ask_strangers(
     )
 
 
-def _warnings(rates: Rates, strangers: OutsiderRates | None, false_accept: float, wrong: float) -> list[str]:
-    found = [
-        ("False accepts of SKUs that the thresholds were not fitted on", rates.held_out.accepted, false_accept),
-        ("Wrong SKUs among the matches, on SKUs not fitted on,", rates.known.wrong_matches, wrong),
-    ]
+def _warnings(parts: Sequence[Rates], strangers: OutsiderRates | None, false_accept: float, wrong: float) -> list[str]:
+    """Lines on rates above their limits; `parts`: of photos as they were taken, and of degraded ones if there are."""
+    found = []
+    for rates, suffix in zip(parts, ("", " (in low quality)"), strict=False):
+        what = f"False accepts of SKUs that the thresholds were not fitted on{suffix}"
+        found.append((what, rates.held_out.accepted, false_accept))
+        what = f"Wrong SKUs among the matches, on SKUs not fitted on{suffix},"
+        found.append((what, rates.known.wrong_matches, wrong))
     if strangers:
         found.append(("False accepts of strangers", strangers.rates.accepted, false_accept))
     return [

@@ -26,7 +26,7 @@ class QueryScores:
     """Scores of queries, all [queries]. place: index of the query's set; sku: its SKU.
 
     score, margin: of the best SKU, and over the second; right: the best is the query's own. out_score, out_margin: the
-    same with the query's SKU held out.
+    same with the query's SKU held out. poor: the query is a degraded photo.
     """
 
     place: npt.NDArray[np.intp]
@@ -36,6 +36,15 @@ class QueryScores:
     right: Bools
     out_score: Floats
     out_margin: Floats
+    poor: Bools
+
+    def parts(self) -> list[Bools]:
+        """The queries as they were taken, and the degraded ones, bool [queries] each; without those that are empty.
+
+        Limits are to hold for each: a set of poor photos, of which hardly one is accepted, must not make room for more
+        false accepts of the others.
+        """
+        return [which for which in (~self.poor, self.poor) if which.any()]
 
     def only(self, which: Bools) -> QueryScores:
         """The subset of the queries where `which` [queries] is true."""
@@ -68,12 +77,45 @@ def unknown_rates(
 
 
 def fit_thresholds(asked: QueryScores, false_accept: float, wrong: float, where: str = "") -> Thresholds:
-    """The best thresholds for these queries. Raises DataError, with the rates within reach, when none keep them."""
-    weight = asked.weight()
+    """The best thresholds for these queries. Raises DataError, with the rates within reach, when none keep them.
+
+    Photos as they were taken keep to both limits by themselves. So do degraded ones to false_accept; of those hardly
+    one is a match, and one wrong would be half of them: they keep to `wrong` together with the others.
+    """
     # Rounded before the rates are measured, so that they are those of the thresholds stored in the bundle; and rounded
     # up, so that the highest is above every held-out query's score.
     tried = np.quantile(asked.out_score, np.linspace(0.0, 1.0, LEVELS))
     levels = np.unique(np.round(np.ceil(tried * 1e4 + 1e-6) / 1e4, 4))
+
+    every = _sums(asked, levels)
+    value = every.right + (1 - every.out_high) + AMBIGUOUS_CREDIT * every.ambiguous
+    useful = every.right > 0
+    parts = [_sums(asked.only(which), levels) for which in asked.parts()]
+    accepted = np.max([part.accepted for part in parts], axis=0)
+    mistaken = np.maximum(parts[0].mistaken, every.mistaken)
+    few_accepts, few_wrong = useful & (accepted <= false_accept + SLACK), useful & (mistaken <= wrong + SLACK)
+    kept = few_accepts & few_wrong
+    if not kept.any():
+        least = _what_is_reachable(useful, few_accepts, few_wrong, accepted, mistaken)
+        raise DataError(f"{where}No thresholds keep both rates (--false-accept, --wrong): {least}.")
+    # Margins and levels ascend, so ties go to the lowest margin, then to the lowest score.
+    row, column = np.unravel_index(np.argmax(np.where(kept, value, -1.0)), value.shape)
+    return Thresholds(float(levels[column]), float(MARGINS[row]), false_accept)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Rates at every margin and level, [margins, levels]; out_high: [levels]."""
+
+    right: Floats
+    accepted: Floats
+    mistaken: Floats
+    ambiguous: Floats
+    out_high: Floats
+
+
+def _sums(asked: QueryScores, levels: Floats) -> _Sums:
+    weight = asked.weight()
 
     def above(score: Floats, which: Bools) -> Floats:
         """Total weight of the queries in `which` whose score is at least each level, [levels]."""
@@ -90,19 +132,10 @@ def fit_thresholds(asked: QueryScores, false_accept: float, wrong: float, where:
         matches.append(above(asked.score, clear))
         rights.append(above(asked.score, clear & asked.right))
         accepts.append(above(asked.out_score, asked.out_margin >= margin))
-    match, right, accepted = np.array(matches), np.array(rights), np.array(accepts)  # [margins, levels] each
-    ambiguous = (high - match) + (out_high - accepted)
-    value = right + (1 - out_high) + AMBIGUOUS_CREDIT * ambiguous
-    mistaken = 1 - right / np.maximum(match, SLACK)
-    useful = right > 0
-    few_accepts, few_wrong = useful & (accepted <= false_accept + SLACK), useful & (mistaken <= wrong + SLACK)
-    kept = few_accepts & few_wrong
-    if not kept.any():
-        least = _what_is_reachable(useful, few_accepts, few_wrong, accepted, mistaken)
-        raise DataError(f"{where}No thresholds keep both rates (--false-accept, --wrong): {least}.")
-    # Margins and levels ascend, so ties go to the lowest margin, then to the lowest score.
-    row, column = np.unravel_index(np.argmax(np.where(kept, value, -1.0)), value.shape)
-    return Thresholds(float(levels[column]), float(MARGINS[row]), false_accept)
+    match, right, accepted = np.array(matches), np.array(rights), np.array(accepts)
+    return _Sums(
+        right, accepted, (match - right) / np.maximum(match, SLACK), (high - match) + (out_high - accepted), out_high
+    )
 
 
 def _what_is_reachable(useful: Bools, few_accepts: Bools, few_wrong: Bools, accepted: Floats, mistaken: Floats) -> str:

@@ -66,16 +66,37 @@ class Rates:
 
 @dataclass(frozen=True)
 class Pair:
-    """A calibration set: gallery and query photos. SKUs of the same name in two sets are one SKU."""
+    """A calibration set: gallery and query photos. SKUs of the same name in two sets are one SKU.
+
+    left_out: bool [queries, gallery], the references that a query is not answered by, since they are of its visit; None
+    when those are kept. originals: the query photos before they were degraded, in the same order; None of queries that
+    are as they were taken.
+    """
 
     name: str
     gallery: Embedded
     queries: Embedded
+    left_out: Bools | None = None
+    originals: Embedded | None = None
+
+    def askable(self) -> Bools:
+        """Of each query [queries]: whether the gallery holds its SKU, by a photo that is not left out."""
+        skus, number = np.unique(self.gallery.skus, return_inverse=True)
+        column = {str(sku): place for place, sku in enumerate(skus)}
+        own = np.array([column.get(sku, -1) for sku in self.queries.skus])
+        if self.left_out is None:
+            held: Bools = own >= 0
+            return held
+        return np.array([not hidden[number == sku].all() for sku, hidden in zip(own, self.left_out, strict=True)], bool)
 
 
 @dataclass(frozen=True)
 class SetRates:
-    """One set: photo and SKU counts of gallery and queries (of SKUs that the gallery holds), out-of-fold rates."""
+    """One set: photo and SKU counts of gallery and queries (of SKUs that the gallery holds), out-of-fold rates.
+
+    same_visit: queries of which references of their own visit were left out. not_asked: queries that were not asked,
+    since no other reference of their SKU (or of two others) is left; not among `queries`.
+    """
 
     name: str
     gallery: int
@@ -83,6 +104,31 @@ class SetRates:
     queries: int
     skus: int
     rates: Rates
+    same_visit: int = 0
+    not_asked: int = 0
+
+
+def check_asked(pair: Pair, held: bool, asked: int) -> None:
+    """Raises DataError when no query of a set is asked; `held`: whether its gallery holds the SKU of any."""
+    if not held:
+        raise DataError(f"No query is of a SKU that its gallery holds ({pair.name}).")
+    if not asked:
+        raise DataError(
+            f"Every reference that could answer {pair.name} is of the same visit as the query: "
+            "give it references of another day, or --same-visit kept."
+        )
+
+
+def group_sets(pairs: Sequence[Pair]) -> list[int]:
+    """The group of each set: sets that ask by the same photos, degraded or not, are one, and left out together."""
+    group = list(range(len(pairs)))
+    asked = [set((pair.originals or pair.queries).paths) for pair in pairs]
+    for place, photos in enumerate(asked):
+        for other in range(place):
+            if group[other] != group[place] and not photos.isdisjoint(asked[other]):
+                old, new = max(group[place], group[other]), min(group[place], group[other])
+                group = [new if number == old else number for number in group]
+    return group
 
 
 def read_pair(embedder: Embedder, gallery: Path, queries: Path) -> Pair:
@@ -102,6 +148,32 @@ def read_alone(embedder: Embedder, folder: Path, references: int) -> Pair:
     if known and not asked:
         raise DataError(f"{folder}: no SKU has more than {references} photos, so none is left to ask: --references.")
     return Pair(set_name(folder), embed_photos(embedder, known), embed_photos(embedder, asked))
+
+
+def in_low_quality(embedder: Embedder, pair: Pair, folder: Path, seed: int) -> Pair:
+    """A set -> the same asked by degraded photos (datasets.degrade), which are written into a folder, made if missing.
+
+    The visit of a degraded photo is that of its original. Raises DataError when no degraded photo can be used.
+    """
+    rows: dict[Path, int] = {}
+    photos: datasets.Photos = {}
+    for row, (path, sku) in enumerate(zip(pair.queries.paths, pair.queries.skus, strict=True)):
+        folder.mkdir(parents=True, exist_ok=True)
+        worse = folder / f"{row:06}.jpg"
+        worse.write_bytes(datasets.degrade(path.read_bytes(), seed))
+        rows[worse] = row
+        photos.setdefault(sku, []).append(worse)
+    queries = embed_photos(embedder, photos)
+    places = [rows[path] for path in queries.paths]
+    originals = Embedded(
+        pair.queries.vectors[places],
+        [pair.queries.skus[row] for row in places],
+        [],
+        0.0,
+        tuple(pair.queries.paths[row] for row in places),
+    )
+    left_out = None if pair.left_out is None else pair.left_out[places]
+    return Pair(f"{pair.name}, in low quality", pair.gallery, queries, left_out, originals)
 
 
 def split_folds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from embedder import calibration, matching, model_card
 from embedder.calibration import calibrate_reranker
 from embedder.cli.training import Folder, Photos
 from embedder.datasets import find_photos, set_name, write_till_views
-from embedder.evaluation import embed_folder, evaluate_protocol, protocols
+from embedder.evaluation import Embedded, embed_folder, evaluate_protocol, protocols
 from embedder.evaluation.page import lines, prepare, write
 from embedder.inference import Embedder
 
@@ -126,8 +127,20 @@ def evaluate(
     is_flag=True,
     help="Fit the second look instead: how printed details and the score weigh together. The thresholds stay.",
 )
+@click.option(
+    "--same-visit",
+    type=click.Choice(["left-out", "kept"]),
+    default="left-out",
+    show_default=True,
+    help="References that were photographed in the same place moments before the query: whether they may answer it.",
+)
+@click.option(
+    "--degraded",
+    is_flag=True,
+    help="Ask again with every query photo in low quality: one more set for each, fitted on, too.",
+)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(2), help="Parts that the SKUs are split in.")
-@click.option("--seed", default=1, show_default=True, help="Which SKUs are in which fold.")
+@click.option("--seed", default=1, show_default=True, help="Draws the folds, and the noise of low quality.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there instead of changing BUNDLE.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def calibrate(
@@ -140,6 +153,8 @@ def calibrate(
     false_accept: float,
     wrong: float,
     details: bool,
+    same_visit: str,
+    degraded: bool,
     folds: int,
     seed: int,
     out: Path | None,
@@ -151,10 +166,13 @@ def calibrate(
     and with it held out, as an unknown product. Every set weighs the same, however many photos it has; one of products
     that the model never saw (--alone) keeps the thresholds honest.
 
+    A query is not answered by references of its own visit: photos that show the same place as it does. At a till there
+    are none, so they would flatter the rates. A query that no other reference could answer is not asked, and counted.
+
     The thresholds are fitted on all SKUs. The rates that are printed, and are on the card, are cross-validated: each
-    SKU is answered by thresholds fitted on the SKUs of the other folds. Thresholds are part of what a bundle is: it
-    gets a new id. With --details the same is done for the weights of the second look, by the thresholds of the first
-    that the bundle has.
+    SKU is answered by thresholds fitted on the SKUs of the other folds, and in a second table each set by those fitted
+    on the other sets. Thresholds are part of what a bundle is: it gets a new id. With --details the same is done for
+    the weights of the second look, by the thresholds of the first that the bundle has.
     """
     if len(gallery) != len(queries) or not gallery + alone:
         raise click.UsageError("give --gallery and --queries in pairs, or --alone")
@@ -168,20 +186,19 @@ def calibrate(
         raise click.UsageError(f"--details needs visual words: embedder words DATA --out {bundle}")
     pairs = [calibration.read_pair(embedder, *both) for both in zip(gallery, queries, strict=True)]
     pairs += [calibration.read_alone(embedder, path, references) for path in alone]
+    if same_visit == "left-out":
+        pairs = [calibration.leave_out_same_visit(pair) for pair in pairs]
     strangers = [(set_name(path), embed_folder(embedder, path)) for path in unknown]
     old = embedder.bundle
-    if details:
-        second = calibrate_reranker(embedder, pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed)
-        facts = second.as_dict()
-        lines = model_card.second_look_lines(facts)
-        fitted: dict[str, Any] = {"second_look": second.look, "training": {**old.training, "second_look": facts}}
-    else:
-        found = calibration.calibrate_thresholds(
-            pairs, false_accept=false_accept, wrong=wrong, folds=folds, seed=seed, strangers=strangers
-        )
-        facts = found.as_dict()
-        lines = model_card.calibration_lines(facts)
-        fitted = {"thresholds": found.thresholds, "training": {**old.training, "calibration": facts}}
+    rates = {"false_accept": false_accept, "wrong": wrong, "folds": folds, "seed": seed}
+    with tempfile.TemporaryDirectory() as folder:
+        if degraded:
+            pairs += [
+                calibration.in_low_quality(embedder, pair, Path(folder) / f"{number}", seed)
+                for number, pair in enumerate(pairs)
+            ]
+        facts, fitted = _fit(embedder, pairs, strangers, details, rates)
+    lines = model_card.second_look_lines(facts) if details else model_card.calibration_lines(facts)
     made = bundles.rewrite_bundle(old, out or bundle, **fitted)
     curves = made.path / model_card.CURVES_FILE
     if not curves.exists() and (old.path / curves.name).is_file():
@@ -196,6 +213,24 @@ def calibrate(
     click.echo(f"score {made.thresholds.score:.3f}, margin {made.thresholds.margin:.3f}: bundle {made.id}")
     for line in lines:
         click.echo(line)
+
+
+def _fit(
+    embedder: Embedder,
+    pairs: list[calibration.Pair],
+    strangers: list[tuple[str, Embedded]],
+    details: bool,
+    rates: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was found, for JSON and the card, and what of the bundle is to be changed."""
+    training = embedder.bundle.training
+    if details:
+        second = calibrate_reranker(embedder, pairs, **rates)
+        facts = second.as_dict()
+        return facts, {"second_look": second.look, "training": {**training, "second_look": facts}}
+    found = calibration.calibrate_thresholds(pairs, strangers=strangers, **rates)
+    facts = found.as_dict()
+    return facts, {"thresholds": found.thresholds, "training": {**training, "calibration": facts}}
 
 
 @click.command()

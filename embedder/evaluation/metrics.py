@@ -17,12 +17,20 @@ Floats = npt.NDArray[np.float32]
 CHUNK = 256
 
 
-def sku_scores(queries: Floats, gallery: Floats, gallery_skus: list[str]) -> tuple[Floats, list[str]]:
-    """Cosine of each query to the best photo of each SKU: float32 [queries, skus], and the SKUs, sorted."""
+def sku_scores(
+    queries: Floats, gallery: Floats, gallery_skus: list[str], left_out: npt.NDArray[np.bool_] | None = None
+) -> tuple[Floats, list[str]]:
+    """Cosine of each query to the best photo of each SKU: float32 [queries, skus], and the SKUs, sorted.
+
+    left_out: bool [queries, gallery], photos that do not count for a query; -1 for a SKU that has no other.
+    """
     names, owner = np.unique(np.array(gallery_skus), return_inverse=True)
     order = np.argsort(owner, kind="stable")  # photos of one SKU are adjacent, so that each SKU is one slice
     starts = np.searchsorted(owner[order], np.arange(len(names)))
-    best = np.maximum.reduceat(queries @ gallery[order].T, starts, axis=1)
+    cosines = queries @ gallery[order].T
+    if left_out is not None:
+        cosines[left_out[:, order]] = -1.0
+    best = np.maximum.reduceat(cosines, starts, axis=1)
     return best, [str(name) for name in names]
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from embedder import cli, model_card
 from embedder.bundle import Bundle, BundleParts, Thresholds, load_bundle, write_bundle
-from embedder.calibration.calibrating_thresholds import Calibration, Fold, OutsiderRates
+from embedder.calibration.calibrating_thresholds import Calibration, Fold, OutsiderRates, SetLeftOut
 from embedder.calibration.rates import Known, Rates, SetRates, Unknown
 from embedder.training import epoch_log
 from embedder.training.recipe import TrainConfig
@@ -170,6 +170,27 @@ def test_card_says_what_is_above_the_stated_rate_and_what_strangers_get(tmp_path
     assert "\n**False accepts are 6.12%.**\n" in card
     assert "| covers, packs | in no gallery |  | 280 | - | 1.3% | 10.0% | 88.7% |" in card
     assert "products in no gallery" in card
+
+
+def test_card_says_what_was_left_out(tmp_path: Path) -> None:
+    assert "were kept: they flatter the rates" in card_of(tmp_path / "kept", calibration())
+    sets = [
+        SetRates("a", 90, 8, 140, 6, rates(0.6, 0.2, 0.1, 0.1, out=(0.05, 0.05, 0.9)), same_visit=31, not_asked=4),
+        SetRates("b", 12, 4, 10, 4, rates(0.8, 0.0, 0.0, 0.2, out=(0.07, 0.15, 0.78)), same_visit=2, not_asked=1),
+    ]
+    left_out = [
+        SetLeftOut("a", 0.81, 0.045, rates(0.57, 0.03, 0.3, 0.1, out=(0.061, 0.039, 0.9))),
+        SetLeftOut("b", None, None, None),
+    ]
+    facts = calibration(same_visit="left-out", sets=sets, sets_left_out=left_out)
+    card = card_of(tmp_path / "b", facts)
+    assert "were left out: some of\n33 queries. Not asked, since no other reference is left: 5 queries." in card
+    assert "| a | in the gallery | 6 | 140 | 60.0% | 20.0% | 10.0% | 10.0% | 25.0% |" in card
+    assert "| a | 0.8100 | 0.045 | 57.0% | 5.0% | 6.1% |" in card
+    assert "| b | no thresholds keep to the rates on the others |" in card
+    older = {key: value for key, value in facts.items() if key not in ("same_visit", "sets_left_out")}
+    assert "visit" not in card_of(tmp_path / "older", older)
+    assert "set left out" not in card_of(tmp_path / "older2", older)
 
 
 def test_card_of_rates_that_were_not_cross_validated(tmp_path: Path) -> None:

@@ -246,6 +246,53 @@ def look_alikes(degrees: Sequence[float]) -> Pair:
     return Pair("look-alikes", photos, photos)
 
 
+def test_each_set_is_answered_by_thresholds_fitted_on_the_others() -> None:
+    pairs = [overlapping(1), overlapping(2), overlapping(5, skus=7)]
+    found = calibrate_thresholds(pairs, false_accept=0.1, wrong=0.1)
+    assert [one.name for one in found.sets_left_out] == [pair.name for pair in pairs]
+    for place, one in enumerate(found.sets_left_out):
+        others = [pair for number, pair in enumerate(pairs) if number != place]
+        limits = calibrate_thresholds(others, false_accept=0.1, wrong=0.1).thresholds
+        assert (one.score, one.margin) == (limits.score, limits.margin)
+        known, out = answers(pairs[place], [(limits.score, limits.margin)] * len(pairs[place].queries.skus))
+        assert one.rates is not None
+        same(one.rates.known, known)
+        same(one.rates.held_out, out)
+    assert calibrate_thresholds(pairs[:1], false_accept=0.1, wrong=0.1).sets_left_out == []
+
+
+def test_references_that_are_left_out_do_not_answer() -> None:
+    """Each query has a reference on it, which is left out, and another 40 degrees off."""
+    gallery = embedded([0, 90, 180, 270, 40, 130, 220, 310], "abcdabcd")
+    queries = embedded([0, 90, 180, 270], "abcd")
+    left_out = np.hstack([np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)])
+    kept = calibrate_thresholds([Pair("", gallery, queries)], false_accept=0, wrong=0, folds=2)
+    found = calibrate_thresholds([Pair("", gallery, queries, left_out)], false_accept=1, wrong=0, folds=2)
+    assert kept.thresholds.score > np.cos(np.radians(50)) > found.thresholds.score - 0.001
+    assert (found.same_visit, found.sets[0].same_visit, found.sets[0].not_asked) == ("left-out", 4, 0)
+    left_out[0, 4] = True
+    found = calibrate_thresholds([Pair("", gallery, queries, left_out)], false_accept=1, wrong=0, folds=3)
+    assert (found.queries, found.sets[0].not_asked) == (3, 1)
+
+
+def test_poor_photos_make_no_room_for_false_accepts() -> None:
+    """Degraded queries that lie far from everything are never accepted; the limit holds for the others alone."""
+    pair = overlapping(1)
+    far = np.zeros((len(pair.queries.skus), 12), np.float32)
+    far[:, 0], far[np.arange(len(far)), np.arange(len(far)) % 11 + 1] = 0.1, 0.99**0.5
+    poor = Pair("poor", pair.gallery, Embedded(far, pair.queries.skus, [], 0.0), originals=pair.queries)
+    limits = {"false_accept": 0.1, "wrong": 0.1}
+    alone = calibrate_thresholds([pair], **limits)
+    both = calibrate_thresholds([pair, poor], **limits)
+    fits = (both.thresholds.score, both.thresholds.margin)
+    known, out = answers(pair, [fits] * len(pair.queries.skus))
+    assert out.accepted <= 0.1 + 1e-9
+    assert known.wrong_matches <= 0.1 + 1e-9
+    assert both.thresholds.score >= alone.thresholds.score - 0.05
+    _, out = answers(poor, [fits] * len(pair.queries.skus))
+    assert out.accepted <= 0.1 + 1e-9
+
+
 def test_what_only_the_fit_has_seen_shows_out_of_fold() -> None:
     """SKU 11 has a query that lies almost on a photo of SKU 0, nearer than any twins are. Fitted on all, the score is
     above it and nothing is accepted; the fold of SKU 11 meets thresholds that do not know of it.

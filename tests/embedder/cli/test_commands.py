@@ -190,6 +190,22 @@ def test_calibrate_as_json_with_strangers_and_split_files(shapes: Path, shape_qu
     assert "bad.png" in result.stderr
 
 
+def test_calibrate_with_the_visit_kept_and_with_low_quality(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
+    words = ("calibrate", RELEASED, "--gallery", shapes, "--queries", shape_queries, "--folds", 2, "--json")
+    result = run(
+        *words, "--false-accept", 1, "--wrong", 1, "--same-visit", "kept", "--degraded", "--out", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["same_visit"], found["queries"]) == ("kept", 48)
+    plain, worse = found["sets"]
+    assert worse["name"] == f"{plain['name']}, in low quality"
+    assert (plain["same_visit"], plain["not_asked"], worse["queries"]) == (0, 0, 24)
+    card = (tmp_path / "out" / model_card.CARD_FILE).read_text()
+    assert "in low quality | in the gallery |" in card
+    assert "were kept: they flatter" in card
+
+
 def test_calibrate_needs_pairs(shapes: Path) -> None:
     for words in ([], ["--gallery", shapes], ["--gallery", shapes, "--queries", shapes, "--queries", shapes]):
         result = run("calibrate", RELEASED, *words)
