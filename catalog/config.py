@@ -65,6 +65,9 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read CATALOG_* variables. Raises ConfigError for an invalid value."""
         env = os.environ if env is None else env
+        for name, value in env.items():
+            if name.startswith("CATALOG_") and any("\ud800" <= character <= "\udfff" for character in value):
+                raise ConfigError(f"{name} is not in UTF-8, so no database or gallery can be opened by it.")
         data = Path(env.get("CATALOG_DATA") or "catalog-data").absolute()
         settings = cls(
             data=data,

@@ -7,7 +7,7 @@ from flask import Flask, Response, redirect, url_for
 from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
-from web import admin, api, errors, health, login, pictures, security
+from web import admin, api, errors, health, login, multipart, pictures, security
 
 #: Bytes of one request, at most: fifty photos of a phone.
 MAX_REQUEST = 256 * 1024 * 1024
@@ -27,6 +27,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin
     app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
+    multipart.init_app(app)
     errors.init_app(app)
     security.init_app(app)
     login.init_app(app)

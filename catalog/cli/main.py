@@ -6,6 +6,7 @@ spent on imports here is a second that a till waits after a restart.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -52,6 +53,9 @@ def main() -> None:
     Everything is kept below CATALOG_DATA (default: ./catalog-data); docs/operating.md lists the other settings.
     """
     warnings.filterwarnings("ignore", module="PIL")  # about odd EXIF data: noise when thousands are imported
+    # A file's name need not be UTF-8, nor can every terminal show what is: such characters are shown as \xNN or \uNNNN.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -66,7 +70,7 @@ def init() -> None:
 @click.argument("photos", nargs=-1, type=PhotoPath)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option(
-    "--from", "list_file", type=click.File(), help="Read paths from a file, one a line (- for standard input)."
+    "--from", "list_file", type=click.File("rb"), help="Read paths from a file, one a line (- for standard input)."
 )
 @click.option(
     "--explain",
@@ -87,10 +91,11 @@ def recognize(
     openblas.restart_with_environment()
     from catalog.recognition import Scope
     from catalog.recognition import recognize as recognize_photo
+    from embedder import datasets
 
     paths = list(photos)
     if list_file is not None:
-        paths += [Path(line.rstrip("\n")) for line in list_file if line.strip()]
+        paths += [Path(line) for line in datasets.read_lines(list_file.read()) if line.strip()]
     if not paths:
         raise click.UsageError("name photos, or a file that lists them by --from")
     if explain and len(paths) != 1:

@@ -10,6 +10,9 @@ import click
 from catalog.cli.session import ACTOR, opened, progress_bar
 from embedder import openblas
 
+#: Files and folders of a system that are named, at most.
+NAMED = 10
+
 
 @click.command("import")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
@@ -27,7 +30,9 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
     active, attribute:NAME. Photos are paths from the CSV's own folder, separated by |.
 
     A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
-    and left out. The exit status is then 1. A re-run adds nothing twice, and goes on where a killed one ended.
+    and left out. The exit status is then 1. Files that are no photos, and folders of one name that make up one product,
+    are reported, too, and are errors with --strict only. A re-run adds nothing twice, and goes on where a killed one
+    ended.
     """
     openblas.restart_with_environment()
     from catalog import transfer
@@ -35,12 +40,16 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
     with transfer.open_source(source, transfer.parse_mapping(mapping)) as read:
         if read.unread:
             click.echo(f"columns that are not read: {', '.join(read.unread)}", err=True)
+        if read.system:
+            click.echo(_passed_over(read.system), err=True)
         with opened() as catalog:
             catalog.generations.ready()
             strict = read.listed if skip_errors is None else not skip_errors
             if strict:
                 with progress_bar("photo", quiet, "checked") as progress:
-                    errors = transfer.validate(catalog.database, read.items, progress)
+                    errors = [*read.left_out, *transfer.validate(catalog.database, read.items, progress)]
+                if skip_errors is False:
+                    errors += read.told
                 if errors:
                     for line in errors:
                         click.echo(line, err=True)
@@ -48,16 +57,25 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
                         f"nothing was imported: {len(errors)} errors; --skip-errors imports the rest of it", err=True
                     )
                     sys.exit(1)
+            for line in read.told:
+                click.echo(f"note: {line}", err=True)
             with progress_bar("photo", quiet) as progress:
                 report = transfer.import_items(catalog, read.items, actor=ACTOR, progress=progress)
-    for line in report.errors:
+    left_out = read.left_out + report.errors
+    for line in left_out:
         click.echo(f"left out: {line}", err=True)
     click.echo(
         f"{report.products} products and {report.photos} photos added, {report.duplicates} photos were there already, "
-        f"{report.pending} pending, {len(report.errors)} left out"
+        f"{report.pending} pending, {len(left_out)} left out"
     )
-    if report.errors:
+    if left_out:
         sys.exit(1)
+
+
+def _passed_over(places: list[str]) -> str:
+    more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    what = "hidden files and folders, and those that systems make"
+    return f"passed over: {what} ({len(places):,}): {', '.join(places[:NAMED])}{more}"
 
 
 @click.command("export")

@@ -245,7 +245,9 @@ class Shards:
                         "stop it, or use its API."
                     ) from None
                 time.sleep(0.05)
-        about = f"pid {os.getpid()}: {' '.join(shlex.join(sys.orig_argv).split())[:300]}".encode()
+        about = f"pid {os.getpid()}: {' '.join(shlex.join(sys.orig_argv).split())[:300]}".encode(
+            errors="backslashreplace"
+        )
         os.pwrite(descriptor, about, 0)
         os.ftruncate(descriptor, len(about))
         return descriptor

@@ -120,7 +120,7 @@ def _file_name(photo: Photo) -> str:
     stem, dot, suffix = _UNFIT.sub("_", name).strip(" .").rpartition(".")
     suffix = dot + suffix
     if suffix.lower() not in datasets.SUFFIXES:
-        stem, suffix = stem + suffix, ".jpg"  # the import of a folder selects files by suffix, whatever they hold
+        stem, suffix = stem + suffix, ".jpg"  # by which people and programs know it
     stem = stem.encode()[:200].decode(errors="ignore").strip(" .")  # a name has 255 bytes at most
     return (stem or photo.sha256[:12]) + suffix
 

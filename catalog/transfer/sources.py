@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from catalog.errors import InvalidInputError
 from catalog.products import Facts
 from catalog.transfer import product_csv
-from catalog.transfer.zip_archive import Archive, open_archive
+from catalog.transfer.zip_archive import Archive, ZippedFile, open_archive
 from embedder import datasets
 from embedder.barcodes import gtin
 
 #: Name of the CSV in a folder or zip that `catalog export` wrote.
 LIST = "catalog.csv"
+#: Photos without a line in the list that are named, at most.
+NAMED = 20
 YES, NO = {"", "yes", "y", "true", "1"}, {"no", "n", "false", "0"}
 
 
@@ -31,6 +34,9 @@ class PhotoFile(Protocol):
 
     def read_bytes(self) -> bytes:
         """Its content. Raises OSError."""
+
+
+FileT = TypeVar("FileT", bound=PhotoFile)
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Source:
-    """What was read. `listed`: from a CSV, not from names of folders; `unread`: headers of unknown columns."""
+    """What was read. `listed`: from a CSV, not from names of folders; `unread`: headers of unknown columns.
+
+    `left_out`: what should have given photos and can't, a line each. `told`: what is no error unless all must be right:
+    other files, a SKU that several folders make up, photos that no line of the list names. `system`: hidden files and
+    folders, and those that systems make, all passed over.
+    """
 
     items: list[Item]
     listed: bool = False
     unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    system: list[str] = field(default_factory=list)
 
     @property
     def photos(self) -> int:
@@ -70,7 +84,7 @@ def open_source(path: Path, mapping: Mapping[str, str] | None = None) -> Iterato
     """
     if path.is_dir():
         listed = path / LIST
-        yield from_csv(listed, mapping) if listed.is_file() else Source(from_folder(path))
+        yield from_listed_folder(listed, mapping) if listed.is_file() else from_folder(path)
     elif path.suffix.lower() == ".zip":
         with open_archive(path) as archive:
             yield from_zip(archive, mapping)
@@ -78,75 +92,155 @@ def open_source(path: Path, mapping: Mapping[str, str] | None = None) -> Iterato
         yield from_csv(path, mapping)
 
 
-def from_folder(root: Path) -> list[Item]:
+def from_folder(root: Path) -> Source:
     """DIR/.../<SKU>/*.jpg, any depth: the folder that holds the photos is the SKU. Raises InvalidInputError."""
-    try:
-        found = datasets.find_photos(root)
-    except OSError as error:
-        raise InvalidInputError("folder", str(error)) from error
-    if not found:
-        raise InvalidInputError("folder", f"There is no photo below {root}.")
-    return [Item(Facts(sku), list(paths), str(paths[0].parent)) for sku, paths in found.items()]
+    found = _scanned(root)
+    return _sorted_source(found, "folder", f"There is no photo below {root}.", lambda paths: str(paths[0].parent))
+
+
+def from_listed_folder(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
+    """The folder of a CSV: as `from_csv`, and what no line of the CSV names is told. Raises InvalidInputError."""
+    source = from_csv(path, mapping)
+    found = _scanned(path.parent)
+    named = {os.path.realpath(str(photo)) for item in source.items for photo in item.photos}
+    photos = [photo for paths in found.photos.values() for photo in paths]
+    unnamed = [str(photo) for photo in photos if os.path.realpath(photo) not in named]
+    others = [str(left) for left in found.left_out if os.path.realpath(left.place) not in named]
+    others += [str(left) for left in found.no_photos if left.place != str(path)]
+    return replace(source, told=[*_unnamed(unnamed, path.name), *others], system=found.system)
 
 
 def from_csv(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
     """A CSV with the columns of `product_csv.COLUMNS`; sku and photos are required, a SKU may have several lines.
 
     `photos` holds paths relative to the CSV, separated by `|`; `barcode` holds barcodes, separated by a blank or `;`;
-    `active` is yes or no. Raises InvalidInputError for a file that is no such CSV.
+    `active` is yes or no. Paths may be those of another system (FileFinder). Raises InvalidInputError for a file that
+    is no such CSV.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InvalidInputError("csv", f"{path} can't be read: {error.strerror}.") from error
-    return _listed(raw, str(path), lambda name: path.parent / name, mapping)
+    finder = datasets.FileFinder(path.parent)
+
+    def photo(name: str) -> PhotoFile:
+        return _only(name, finder.find(name)) or path.parent / name
+
+    return _listed(raw, str(path), photo, mapping)
 
 
 def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Source:
     """A zip with one CSV and its photos, or else with folders as in `from_folder`. Raises InvalidInputError."""
-    lists = archive.names(".csv")
+    lists = [file for file in archive.files if file.name.lower().endswith(".csv") and not _system_part(file.path)]
     if len(lists) > 1:
-        raise InvalidInputError(
-            "zip", f"{archive.name} holds several lists, and one is possible: {', '.join(lists[:5])}."
+        names = ", ".join(sorted(file.path for file in lists)[:5])
+        raise InvalidInputError("zip", f"{archive.name} holds several lists, and one is possible: {names}.")
+    found = _sorted_archive(archive)
+    if not lists:
+        return _sorted_source(
+            found,
+            "zip",
+            f"There is no photo in {archive.name}.",
+            lambda files: posixpath.dirname(str(files[0])),
         )
-    if lists:
-        file = archive.get(lists[0])
-        try:
-            raw = file.read_bytes() if file else b""
-        except OSError as error:
-            raise InvalidInputError("zip", f"{error.filename}: {error.strerror}.") from error
-        folder = posixpath.dirname(lists[0])
+    try:
+        raw = lists[0].read_bytes()
+    except OSError as error:
+        raise InvalidInputError("zip", f"{error.filename}: {error.strerror}.") from error
+    folder = posixpath.dirname(lists[0].path)
+    untold = sum(not datasets.is_told(file.path) for file in archive.files)
+    absent = f"it is not in {archive.name}" + (
+        f", which has {untold} names of an encoding that it does not tell" if untold else ""
+    )
 
-        def photo(name: str) -> PhotoFile:
-            return archive.get(posixpath.join(folder, name)) or _Absent(name, archive.name)
+    def photo(name: str) -> PhotoFile:
+        files = archive.find(posixpath.join(folder, name))
+        return _only(name, files) or _Absent(name, absent)
 
-        return _listed(raw, str(file), photo, mapping)
-    found: dict[str, list[PhotoFile]] = {}
-    for name in archive.names(*datasets.SUFFIXES):
-        sku = posixpath.basename(posixpath.dirname(name)) or Path(archive.name).stem
-        if (file := archive.get(name)) is not None:
-            found.setdefault(sku, []).append(file)
-    if not found:
-        raise InvalidInputError("zip", f"There is no photo in {archive.name}.")
-    return Source([Item(Facts(sku), files, f"{archive.name}/{sku}") for sku, files in sorted(found.items())])
+    source = _listed(raw, str(lists[0]), photo, mapping)
+    named = {str(photo) for item in source.items for photo in item.photos}
+    unnamed = [str(file) for files in found.photos.values() for file in files if str(file) not in named]
+    others = [str(left) for left in found.left_out if left.place not in named]
+    others += [str(left) for left in found.no_photos if left.place != str(lists[0])]
+    return replace(source, told=[*_unnamed(unnamed, lists[0].name), *others], system=found.system)
+
+
+def _scanned(root: Path) -> datasets.Scan[Path]:
+    try:
+        return datasets.scan_photos(root)
+    except OSError as error:
+        raise InvalidInputError("folder", str(error)) from error
+
+
+def _sorted_archive(archive: Archive) -> datasets.Scan[ZippedFile]:
+    """The files of a zip, by the rule for folders."""
+    sorter: datasets.Sorter[ZippedFile] = datasets.Sorter(archive.name, Path(archive.name).stem)
+    for path in archive.folders:
+        if (part := _system_part(path)) is not None:
+            sorter.pass_over(part)
+        else:
+            sorter.add_folder(datasets.name_parts(path))
+    for file in archive.files:
+        parts = datasets.name_parts(file.path)
+        if (part := _system_part(file.path)) is not None:
+            sorter.pass_over(part)
+        elif file.is_link:
+            sorter.leave_out(parts, "it is a link, and those of a zip are not followed")
+        else:
+            sorter.add_file(parts, file, file.read_head)
+    return sorter.result()
+
+
+def _system_part(path: str) -> tuple[str, ...] | None:
+    """The start of a path up to what a system made or is hidden; None when nothing in it is."""
+    parts = datasets.name_parts(path)
+    ends = (end for end, part in enumerate(parts, start=1) if datasets.is_system_name(part))
+    end = next(ends, None)
+    return None if end is None else parts[:end]
+
+
+def _sorted_source(found: datasets.Scan[FileT], kind: str, empty: str, place: Callable[[list[FileT]], str]) -> Source:
+    """The source of a folder or zip without a list; `empty`: the error when it holds nothing to tell of."""
+    if not found.photos and not found.left_out:
+        raise InvalidInputError(kind, empty)
+    return Source(
+        [Item(Facts(sku), list(files), place(files)) for sku, files in found.photos.items()],
+        left_out=[str(left) for left in found.left_out],
+        told=[*map(str, found.no_photos), *found.joined],
+        system=found.system,
+    )
+
+
+def _unnamed(places: list[str], list_name: str) -> list[str]:
+    if not places:
+        return []
+    more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    return [f"{len(places):,} photos that no line of {list_name} names: {', '.join(sorted(places)[:NAMED])}{more}"]
+
+
+def _only(name: str, files: Sequence[FileT]) -> FileT | _Absent | None:
+    """The one file that was found; an absent one when it can't be told which of several; None when there is none."""
+    if len(files) > 1:
+        return _Absent(name, f"there is no such file, and several of similar names: {', '.join(map(str, files))}")
+    return files[0] if files else None
 
 
 @dataclass(frozen=True)
 class _Absent:
-    """A photo that a CSV names and that its zip does not contain."""
+    """A photo that a CSV names and that is not there, and why."""
 
     path: str
-    archive: str
+    why: str
 
     def __str__(self) -> str:
         return self.path
 
     @property
     def name(self) -> str:
-        return posixpath.basename(self.path)
+        return datasets.name_parts(self.path)[-1]
 
     def read_bytes(self) -> bytes:
-        raise FileNotFoundError(0, f"it is not in {self.archive}", self.path)
+        raise FileNotFoundError(0, self.why, self.path)
 
 
 def _listed(raw: bytes, name: str, photo: Callable[[str], PhotoFile], mapping: Mapping[str, str] | None) -> Source:

@@ -15,7 +15,40 @@ from embedder.errors import EmbedderError
 from embedder.training.recipe import BACKBONES, DISTANCES, LOSSES, PRECISIONS, TrainConfig, read_toml
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
-Photos = click.Path(exists=True, path_type=Path)  # a folder, or a split file
+#: Files that are no photos, or are of a system, that are named of each folder, at most.
+NAMED = 3
+
+
+class PhotosPath(click.Path):
+    """A photo folder or a split file. What a folder holds besides photos is told on stderr, before the command runs."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        for line in what_is_left_out(path):
+            click.echo(line, err=True)
+        return path
+
+
+def what_is_left_out(root: Path) -> list[str]:
+    """A line for each thing below a photo folder that gives no photo. Raises like datasets.scan_photos."""
+    found = datasets.scan_photos(root)
+    lines = [f"left out  {left}" for left in found.left_out] + [f"note      {line}" for line in found.joined]
+    no_photos = [left.place for left in found.no_photos]
+    for places, what in (
+        (no_photos, "files that are no photos"),
+        (found.system, "hidden and system files and folders"),
+    ):
+        if places:
+            more = ", ..." if len(places) > NAMED else ""
+            lines.append(f"note      {root}: {len(places):,} {what}: {', '.join(places[:NAMED])}{more}")
+    return lines
+
+
+Photos = PhotosPath()
 
 
 class _Schedule(click.ParamType[tuple[tuple[int, int], ...]]):
@@ -198,7 +231,7 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, value: Path | None)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), help="Checkpoints and log.  [default: OUT.work]")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in the work folder.")
-@click.option("--strict", is_flag=True, help="Stop at a broken photo instead of skipping it.")
+@click.option("--strict", is_flag=True, help="Stop at a broken photo, or one that is left out, instead of skipping it.")
 @click.option("--val", type=Photos, help="Photos to judge by, against the first DATA folder as the gallery.")
 @click.option("--val-every", default=5, show_default=True, type=click.IntRange(1), help="Epochs between judgements.")
 @click.option(

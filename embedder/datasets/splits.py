@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from embedder.datasets import photo_folders
+from embedder.datasets.file_names import read_lines
 from embedder.errors import DataError
 
 Photos = dict[str, list[Path]]
@@ -77,6 +79,12 @@ def choose_skus(photos: Photos, count: int, seed: int) -> list[str]:
     return sorted(eligible[i] for i in chosen)
 
 
+def read_skus(file: Path) -> set[str]:
+    """The SKUs of a text file, one a line, from any editor; in NFC, as those of folders are. Raises OSError."""
+    lines = read_lines(file.read_bytes())
+    return {unicodedata.normalize("NFC", line.strip()) for line in lines} - {""}
+
+
 def left_out(asked: str, folders: tuple[Path, ...], seed: int) -> tuple[str, ...]:
     """Held-out SKUs, which a training leaves out, sorted. `asked`: a file of one SKU a line, or how many of each data
     folder ("16,0,20"; missing numbers are 0), drawn by the seed.
@@ -85,7 +93,7 @@ def left_out(asked: str, folders: tuple[Path, ...], seed: int) -> tuple[str, ...
     """
     photos = [photo_folders.find_photos(folder) for folder in folders]
     if (file := Path(asked)).is_file():
-        named = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}
+        named = read_skus(file)
         if strange := sorted(named - {sku for own in photos for sku in own}):
             raise DataError(f"{file} names {strange[0]!r}, which the data does not hold.")
         return tuple(sorted(named))

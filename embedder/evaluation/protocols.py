@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedder.bundle import load_bundle
-from embedder.datasets import Photos, set_name, split_references, split_share
+from embedder.datasets import Photos, read_skus, set_name, split_references, split_share
 from embedder.errors import DataError
 from embedder.evaluation.embedding import found_photos
 
@@ -63,7 +63,7 @@ def narrow(photos: Photos, skus: Path | None) -> Photos:
         if not named:
             raise DataError(f"The training of {skus} left none of these SKUs out.")
     else:
-        named = {line.strip() for line in skus.read_text(encoding="utf-8").splitlines()} - {""}
+        named = read_skus(skus)
         if not named:
             raise DataError(f"{skus} names no SKU.")
         if strange := sorted(named - set(photos)):

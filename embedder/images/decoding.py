@@ -19,6 +19,7 @@ from PIL import (
 )
 
 from embedder.errors import ImageError
+from embedder.images.file_kinds import HEAD, other_format
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -89,8 +90,10 @@ def _open(data: bytes, limits: Limits) -> Iterator[Image.Image]:
             "too_many_pixels", f"The picture has more than {limits.max_pixels / 1e6:.0f} megapixels."
         ) from None
     except Exception:  # decoders raise errors of any kind on damaged headers
+        other = other_format(data[:HEAD])
+        found = f": it is {other}" if other else ""
         raise ImageError(
-            "not_an_image", "The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF)."
+            "not_an_image", f"The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF){found}."
         ) from None
     with picture:
         _check_size(picture.size, limits)

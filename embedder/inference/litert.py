@@ -63,6 +63,8 @@ def open_interpreter(bundle: Bundle) -> Any:
         interpreter = Interpreter(model_path=str(bundle.model_path), num_threads=1)
         with _no_announcement():
             interpreter.allocate_tensors()
+    except TypeError as error:  # a path with bytes that are no UTF-8 is no text to LiteRT
+        raise BundleError(f"The path {bundle.model_path} is not in UTF-8, so its model can't be loaded.") from error
     except (ValueError, RuntimeError) as error:
         raise BundleError(f"{bundle.model_path} is no LiteRT model that this runtime can load: {error}") from error
     photo, vector = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

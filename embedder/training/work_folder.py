@@ -41,6 +41,10 @@ def prepare(
             raise DataError(f"{work} holds a training with other settings ({', '.join(changed)}).")
     elif resume:
         raise DataError(f"{work} holds no training to go on with.")
+    if strict and (
+        lines := [str(left) for folder in config.data for left in datasets.scan_photos(Path(folder)).left_out]
+    ):
+        raise DataError(f"{lines[0]} (--strict: nothing was trained)")
     photos, _, broken = split_photos(config, quiet=quiet)
     for line in broken:
         if strict:

@@ -108,6 +108,43 @@ def test_unusual_images_are_added(till: FlaskClient, name: str) -> None:
     assert reply.status_code == 201 and reply.get_json()["searchable"] is True
 
 
+@pytest.mark.parametrize(
+    "name", [b"r\xfcckseite.jpg", b"r\x81ckseite.jpg", "rückseite.jpg".encode(), b"C:\\\\r\xfcck.jpg"]
+)
+def test_a_form_whose_file_name_is_of_any_encoding(till: FlaskClient, name: bytes) -> None:
+    seed = 3000 + sum(name)
+
+    def form(field: bytes) -> bytes:
+        sku = b'--x\r\nContent-Disposition: form-data; name="sku"\r\n\r\nNAME-%d\r\n' % seed
+        head = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\nContent-Type: image/jpeg\r\n\r\n'
+        return sku + head % (field, name) + pictures.jpeg(seed) + b"\r\n--x--\r\n"
+
+    kind = "multipart/form-data; boundary=x"
+    reply = till.post("/api/v1/products", data=form(b"photos"), content_type=kind)
+    assert reply.status_code == 201, reply.get_data(as_text=True)
+    [photo] = reply.get_json()["photos"]
+    assert photo["filename"].endswith(".jpg") and photo["filename"].encode()
+    asked = form(b"photo").replace(b'"sku"', b'"other"')
+    answer = till.post("/api/v1/recognize", data=asked, content_type=kind).get_json()
+    assert answer["matches"][0]["sku"] == f"NAME-{seed}"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--x", b"--x\r\n\r\n", b"no form", b"--x\r\nContent-Disposition: \xfc\r\n\r\n\r\n--x--"]
+)
+def test_a_form_that_is_cut_short_or_none(till: FlaskClient, body: bytes) -> None:
+    reply = till.post("/api/v1/recognize", data=body, content_type="multipart/form-data; boundary=x")
+    problem(reply, 422, "invalid_input")
+    reply = till.post("/api/v1/recognize", data=body, content_type="multipart/form-data")
+    problem(reply, 422, "invalid_input")
+
+
+def test_a_field_of_a_form_that_is_too_large(till: FlaskClient) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="sku"\r\n\r\n' + b"A" * 600_000 + b"\r\n--x--\r\n"
+    reply = till.post("/api/v1/products", data=body, content_type="multipart/form-data; boundary=x")
+    problem(reply, 413, "request_entity_too_large")
+
+
 @pytest.mark.parametrize("kind", BAD_SKUS)
 def test_bad_skus(till: FlaskClient, catalog: Catalog, kind: str) -> None:
     before = state(catalog)

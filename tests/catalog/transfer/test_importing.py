@@ -59,7 +59,7 @@ def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path)
     write(tmp_path / "in", *((f"A/{seed}.jpg", seed) for seed in range(70)))
     counted: list[tuple[int, int]] = []
     report = transfer.import_items(
-        catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=lambda *of: counted.append(of)
+        catalog, sources.from_folder(tmp_path / "in").items, actor="cli", progress=lambda *of: counted.append(of)
     )
     assert report == Report(products=1, photos=70)
     assert counted[-1] == (70, 70)
@@ -243,7 +243,7 @@ def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: P
         if catalog.generations.live().embedder.bundle.id != other_bundle.id:
             maintenance.reembed(catalog, other_bundle)
 
-    transfer.import_items(catalog, sources.from_folder(tmp_path / "in"), actor="cli", progress=switch)
+    transfer.import_items(catalog, sources.from_folder(tmp_path / "in").items, actor="cli", progress=switch)
     live = catalog.generations.ready()
     assert live.embedder.bundle.id == other_bundle.id
     assert catalog.gallery.count(live.collection) == 4

@@ -319,3 +319,35 @@ def test_train_errors_are_one_line(shapes: Path, shape_queries: Path, tmp_path: 
     (empty / "mine.txt").touch()
     assert "left alone" in failed("train", shapes, "--out", empty)
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_of_a_nas_are_the_skus_that_people_made(shapes: Path, shape_queries: Path, tmp_path: Path) -> None:
+    for name, source in (("gallery", shapes), ("queries", shape_queries)):
+        shutil.copytree(source, tmp_path / name)
+        shutil.copytree(source / "red-bar", tmp_path / name / "#recycle" / "gone")
+        shutil.copytree(source / "red-bar", tmp_path / name / "green-bar" / "@eaDir" / "0.png")
+    result = run("evaluate", RELEASED, "--gallery", tmp_path / "gallery", "--queries", tmp_path / "queries", "--json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert (figures["skus"], figures["queries"], figures["gallery"]) == (6, 24, 60)
+    assert len(result.stderr.splitlines()) == 2
+    for line, name in zip(result.stderr.splitlines(), ("gallery", "queries"), strict=True):
+        root = tmp_path / name
+        assert line.startswith(f"note      {root}: 2 hidden and system files and folders: {root}/#recycle, ")
+
+
+def test_what_a_folder_leaves_out_is_told_before_the_command_runs(shapes: Path, tmp_path: Path) -> None:
+    for sku in ("red-bar", "green-bar"):
+        shutil.copytree(shapes / sku, tmp_path / "in" / sku)
+        shutil.copytree(shapes / sku, tmp_path / "in" / sku / "back")
+    (tmp_path / "in" / "MILK-1").mkdir()
+    (tmp_path / "in" / "MILK-1" / "1.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "in" / "TEA-1").symlink_to(shapes / "red-bar")
+    (tmp_path / "in" / "list.txt").write_text("a list")
+    result = run("evaluate", RELEASED, "--alone", tmp_path / "in", "--references", 1, "--json")
+    assert result.exit_code == 0, result.output
+    said = result.stderr
+    assert "left out  " in said and "MILK-1/1.heic: HEIC is a format of pictures that can't be read" in said
+    assert "TEA-1: it is a link that leads out of" in said
+    assert "note      the SKU 'back' comes from 2 folders" in said
+    assert f"1 files that are no photos: {tmp_path}/in/list.txt" in said

@@ -267,6 +267,31 @@ def test_dimensions_refuses_what_is_no_image() -> None:
             images.dimensions(data)
 
 
+@pytest.mark.parametrize(
+    ("start", "form"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"\xff\x0a\xfa\x7f", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "Photoshop"),
+    ],
+)
+def test_a_format_that_is_not_decoded_is_named(start: bytes, form: str) -> None:
+    assert (images.other_format(start), images.decoded_format(start)) == (form, None)
+    with pytest.raises(ImageError, match=f"TIFF\\): it is {form}") as caught:
+        images.decode(start + bytes(1000))
+    assert caught.value.code == "not_an_image"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+def test_formats_that_are_decoded_are_known_by_their_first_bytes(form: str, encode: Encode) -> None:
+    start = encode(Image.new("RGB", (16, 16)), form)[: images.HEAD]
+    assert (images.decoded_format(start), images.other_format(start)) == (form, None)
+    for other in (b"", b"BM, a text", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"%PDF-1.7"):
+        assert images.decoded_format(other) is images.other_format(other) is None
+
+
 def test_find_photos(tmp_path: Path) -> None:
     for name in (
         "one/apples/green/a.jpg",

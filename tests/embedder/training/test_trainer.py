@@ -254,6 +254,9 @@ def test_broken_and_lonely_photos_are_told(shapes: Path, settings: dict[str, Any
     with pytest.raises(DataError, match=r"bad\.jpg.*--strict"):
         work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append, strict=True)
     assert said == []
+    (tmp_path / "photos" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(DataError, match=r"a\.heic: HEIC.*--strict"):
+        work_folder.prepare(config, tmp_path / "work", resume=False, say=said.append, strict=True)
     assert not (tmp_path / "work").exists()
 
 

@@ -1,0 +1,50 @@
+"""Picture formats by the first bytes of a file, whatever its name says."""
+
+from __future__ import annotations
+
+#: Bytes from the start of a file that tell its format.
+HEAD = 512
+#: Formats that are not decoded, by their first bytes.
+_OTHERS = {
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "Photoshop",
+    b"FUJIFILMCCD-RAW": "camera raw",
+    b"IIRO": "camera raw",
+    b"IIU\0": "camera raw",
+}
+_DECODED = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+#: Brands of the ISO base media format that hold still pictures; the others are films.
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+#: Sizes of the header after the first 14 bytes of a BMP: a text may begin with "BM", too.
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+
+
+def decoded_format(head: bytes) -> str | None:
+    """The format of a file with these first bytes (HEAD of them); None unless it is one that is decoded."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    return next((name for start, name in _DECODED.items() if head.startswith(start)), None)
+
+
+def other_format(head: bytes) -> str | None:
+    """The picture format of a file with these first bytes; None unless it is one that is known and not decoded."""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12])
+    return next((name for start, name in _OTHERS.items() if head.startswith(start)), None)
