@@ -147,6 +147,12 @@ class GalleryFullError(GalleryUnavailableError):
     code = "gallery_full"
 
 
+class GalleryRefillingError(GalleryUnavailableError):
+    """The gallery was lost and is being filled again: what is not in it yet would be answered as unknown."""
+
+    code = "gallery_refilling"
+
+
 class GalleryMismatchError(GalleryError):
     """A collection that is missing, has another vector dimension, or has no sparse vector for visual words."""
 

@@ -12,15 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.config import Settings
-from catalog.errors import ConfigError, ConflictError, GalleryError
+from catalog.errors import ConfigError, ConflictError, GalleryError, GalleryRefillingError
 from catalog.gallery import Gallery, collection_name
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Generation
+from catalog.storage.tables import LOST, Enrollment, Generation
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError
 from embedder.inference import Embedder
@@ -86,15 +86,34 @@ class Generations:
 
         A lost collection is rebuilt: every photo in it becomes pending, since SQL is the source of truth.
         """
+        # Without a lock: a server that does not answer would be waited for by one thread after the other.
         if live.collection in self._ready:
             return
-        with self._lock:
-            if live.collection not in self._gallery.generations():
-                with self._database.write() as session:
-                    mine = Enrollment.generation_id == live.generation_id
-                    session.execute(update(Enrollment).where(mine, Enrollment.done).values(done=False))
-            self._gallery.create(live.collection, live.embedder.bundle.dim)
-            self._ready.add(live.collection)
+        missing = live.collection not in self._gallery.generations()
+        if missing and live.collection not in self._ready:  # else another thread has just made it
+            with self._database.write() as session:
+                mine = Enrollment.generation_id == live.generation_id
+                session.execute(update(Enrollment).where(mine, Enrollment.done).values(done=False, attempts=LOST))
+        self._gallery.create(live.collection, live.embedder.bundle.dim)
+        self._ready.add(live.collection)
+
+    def is_refilling(self, live: LiveModel) -> bool:
+        """Whether photos that a lost gallery held are not in it again.
+
+        To be asked after a search: photos are marked as lost before there is an empty collection to be searched.
+        """
+        mine = Enrollment.generation_id == live.generation_id
+        # Worded as the partial index of what is pending (see catalog/enrollment/outbox.py).
+        lost = exists().where(mine, text("NOT enrollment.done"), Enrollment.attempts == LOST)
+        with self._database.read() as session:
+            return bool(session.scalar(select(lost)))
+
+    def check_filled(self, live: LiveModel) -> None:
+        """Raises GalleryRefillingError while `is_refilling`: what is not in the gallery yet would be unknown."""
+        if self.is_refilling(live):
+            raise GalleryRefillingError(
+                "The gallery was lost, and is being filled again: until all photos are in it, no answer is certain."
+            )
 
     def add(self, bundle: Bundle) -> Generation:
         """Store a copy of the bundle and a row for its generation. Idempotent: returns the row if it exists."""

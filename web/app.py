@@ -31,7 +31,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     errors.init_app(app)
     security.init_app(app)
     login.init_app(app)
-    app.register_blueprint(health.blueprint)
+    health.init_app(app, catalog)
     app.register_blueprint(pictures.blueprint)
     api.init_app(app)
     admin.init_app(app)

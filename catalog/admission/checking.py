@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -60,24 +60,33 @@ def check_photos(
         known = set(session.scalars(select(Photo.sha256).where(Photo.product_id == own)))
     pictures = list(live.embedder.map(_measure, photos))
     asks = compare and _is_ready(catalog, live)
+    comparisons = [
+        _Comparison(catalog, live, sku, own, photo, cells) for photo, (_, cells) in zip(photos, pictures, strict=True)
+    ]
+    # The gallery is called by this thread: a slow one must not hold up the embedder's threads, which tills wait for.
+    listed = [one.shortlist() if asks and one.photo.sha256 not in known else None for one in comparisons]
 
-    def check(place: int) -> PhotoCheck:
+    def check(place: int) -> _Checked:
         photo, (measured, cells) = photos[place], pictures[place]
         if photo.sha256 in known:
-            return PhotoCheck()
+            return _Checked()
         warnings = [_fault(fault, measured, photo) for fault in images.faults(measured)]
         if not compare:
-            return PhotoCheck(tuple(warnings))
+            return _Checked(warnings)
         for before in range(place):
             if _is_same(photo, cells, photos[before], pictures[before][1]):
                 first = photos[before].filename
                 message = f"It is the same picture as {first}, which comes with it: it adds nothing."
                 warnings.append(PhotoWarning("same_picture", message, photo=photos[before].sha256))
                 break
-        near, like = _Comparison(catalog, live, sku, own, photo, cells).run(asks)
-        return PhotoCheck((*warnings, *near), like)
+        compared = comparisons[place].compare(listed[place])
+        return _Checked([*warnings, *compared.warnings], compared.like, compared.alone)
 
-    return list(live.embedder.map(check, range(len(photos))))
+    results = []
+    for one, checked in zip(comparisons, list(live.embedder.map(check, range(len(photos)))), strict=True):
+        close = one.find_close() if checked.alone else None
+        results.append(PhotoCheck((*checked.warnings, *([close] if close else [])), checked.like))
+    return results
 
 
 def refuse(photos: Sequence[ReadPhoto], checked: Sequence[PhotoCheck]) -> None:
@@ -120,9 +129,21 @@ def _is_ready(catalog: Catalog, live: LiveModel) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """What a photo was found to be like; `alone`: it is like no other photo, but may be near another product."""
+
+    warnings: list[PhotoWarning] = field(default_factory=list)
+    like: LookAlike | None = None
+    alone: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """Compares one photo with the catalog's. `own` is the id of its product, None before it exists."""
+    """Compares one photo with the catalog's: same picture, same pack, near another product. Raises no CatalogError.
+
+    `own` is the id of its product, None before it exists.
+    """
 
     catalog: Catalog
     live: LiveModel
@@ -131,31 +152,51 @@ class _Comparison:
     photo: ReadPhoto
     cells: ColorGrid
 
-    def run(self, asks: bool) -> tuple[list[PhotoWarning], LookAlike | None]:
-        """Same picture, same pack, near another product. `asks`: search the gallery. Never raises a CatalogError."""
+    def shortlist(self) -> list[Hit] | None:
+        """The photos in the gallery to compare it with; None when that can't be asked."""
+        extracted = self.photo.features
+        try:
+            return self.catalog.gallery.shortlist(
+                self.live.collection, extracted.vector, extracted.words, lookalikes.LISTED
+            )
+        except CatalogError as error:
+            self._note(error)
+            return None
+
+    def compare(self, listed: Sequence[Hit] | None) -> _Checked:
+        """Compare it with the photos of its very content, and with those that are `listed`."""
         try:
             like = lookalikes.same_file(self.catalog.database, self.own, self.photo.sha256)
             if like is not None:
-                return [self._same_picture(like.sku, like.name, like.photo, 1.0)], like
-            return self._ask() if asks else ([], None)
+                return _Checked([self._same_picture(like.sku, like.name, like.photo, 1.0)], like)
+            if listed is None:
+                return _Checked()
+            found = self._find_same(listed)
+            like = lookalikes.same_pack(self.catalog, self.own, self.photo.features, listed)
         except CatalogError as error:
-            log.warning("photo %s was not compared with others: %s", self.photo.sha256[:12], error)
-            return [], None
-
-    def _ask(self) -> tuple[list[PhotoWarning], LookAlike | None]:
-        extracted = self.photo.features
-        hits = self.catalog.gallery.shortlist(
-            self.live.collection, extracted.vector, extracted.words, lookalikes.LISTED
-        )
-        found = self._find_same(hits)
-        like = lookalikes.same_pack(self.catalog, self.own, extracted, hits)
+            self._note(error)
+            return _Checked()
         warnings = [found] if found else []
         others = {warning.sku for warning in warnings} - {self.sku}
         if like is not None and like.sku not in others:
             warnings.append(_same_pack(like))
-        elif like is None and not others and (close := self._find_close()):
-            warnings.append(close)
-        return warnings, like
+        return _Checked(warnings, like, alone=like is None and not others)
+
+    def find_close(self) -> PhotoWarning | None:
+        """A warning when the photo's vector alone would match another product."""
+        try:
+            matches = candidates.nearest_products(self.catalog, self.live, self.photo.features.vector)
+        except CatalogError as error:
+            self._note(error)
+            return None
+        if decide(matches, self.live.embedder.bundle.thresholds) != "match" or matches[0].sku == self.sku:
+            return None
+        first = matches[0]
+        message = f"It looks like {first.name} ({first.sku}), and would be recognized as that: {first.score:.2f} of 1."
+        return PhotoWarning("close_to_other", message, first.sku, first.name, first.photo, round(first.score, 4))
+
+    def _note(self, error: CatalogError) -> None:
+        log.warning("photo %s was not compared with others: %s", self.photo.sha256[:12], error)
 
     def _find_same(self, hits: Sequence[Hit]) -> PhotoWarning | None:
         near = sorted((hit for hit in hits if hit.score >= NEAR), key=lambda hit: -hit.score)[:NEAREST]
@@ -181,15 +222,6 @@ class _Comparison:
             else f"The same picture is in the catalog as {name} ({sku}): it would be answered as either."
         )
         return PhotoWarning("same_picture", message, sku, name, photo, round(cosine, 4))
-
-    def _find_close(self) -> PhotoWarning | None:
-        """A warning when the photo's vector alone would match another product."""
-        matches = candidates.nearest_products(self.catalog, self.live, self.photo.features.vector)
-        if decide(matches, self.live.embedder.bundle.thresholds) != "match" or matches[0].sku == self.sku:
-            return None
-        first = matches[0]
-        message = f"It looks like {first.name} ({first.sku}), and would be recognized as that: {first.score:.2f} of 1."
-        return PhotoWarning("close_to_other", message, first.sku, first.name, first.photo, round(first.score, 4))
 
 
 def _same_pack(like: LookAlike) -> PhotoWarning:

@@ -21,7 +21,7 @@ from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import PhotoStore, audit_log
 from catalog.storage.database import alembic_config
 from catalog.storage.revision import ROWS_FIT_SINCE
-from catalog.storage.tables import Enrollment, Generation, now
+from catalog.storage.tables import LOST, Enrollment, Generation, now
 from embedder.bundle import load_bundle
 from embedder.errors import BundleError
 
@@ -138,7 +138,7 @@ def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], steps: Ste
     known = {table.name: table for table in table_rows.tables()}
     counts = dict.fromkeys(known, 0)
     # The gallery is rebuilt, whatever was in the old one.
-    pending = {Enrollment.__tablename__: {"done": False, "attempts": 0, "error": "", "updated_at": now()}}
+    pending = {Enrollment.__tablename__: {"done": False, "attempts": LOST, "error": "", "updated_at": now()}}
     try:
         for member in archive.members(file):
             if member.name.startswith("tables/"):

@@ -30,9 +30,9 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
     active, attribute:NAME. Photos are paths from the CSV's own folder, separated by |.
 
     A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
-    and left out. The exit status is then 1. Files that are no photos, and folders of one name that make up one product,
-    are reported, too, and are errors with --strict only. A re-run adds nothing twice, and goes on where a killed one
-    ended.
+    and left out. The exit status is then 1, as when photos are pending at the end: stored, but not in the gallery. Files
+    that are no photos, and folders of one name that make up one product, are reported, too, and are errors with
+    --strict only. A re-run adds nothing twice, and goes on where a killed one ended.
     """
     openblas.restart_with_environment()
     from catalog import transfer
@@ -68,7 +68,10 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
         f"{report.products} products and {report.photos} photos added, {report.duplicates} photos were there already, "
         f"{report.pending} pending, {len(left_out)} left out"
     )
-    if left_out:
+    if report.pending:
+        again = f"{report.why} They are tried again by `catalog serve`, and by the next import".lstrip()
+        click.echo(f"{report.pending} photos can't be found yet: {again}", err=True)
+    if left_out or report.pending:
         sys.exit(1)
 
 

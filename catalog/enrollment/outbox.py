@@ -1,26 +1,29 @@
 """Outbox: pending changes to the gallery, committed with the change in SQL, tried at once, retried until done.
 
-A change is applied while its row is locked, so an upsert and a delete of one point never overtake each other. Both are
-idempotent.
+No transaction is open while the gallery is called: nobody waits for a slow one but its caller. So a change in SQL may
+overtake a write to the gallery, and each write is checked afterwards: what has changed meanwhile is made pending again
+(or pending removal), and the last of several writers leaves the gallery as SQL is. All writes are idempotent.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
 from catalog.enrollment.stored_photos import extract_stored
-from catalog.errors import GalleryError
+from catalog.errors import GalleryError, PhotoDamagedError, StorageError
 from catalog.gallery import GalleryPoint
 from catalog.generations import LiveModel
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Photo, Product, Removal, now
+from catalog.storage.tables import LOST, Enrollment, Photo, Product, Removal, now
 from embedder.inference import PhotoFeatures
 
 log = logging.getLogger(__name__)
@@ -35,42 +38,90 @@ CHUNK = 32
 ATTEMPTS, REST = 3, 60.0
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A photo's row as it was before its point was written."""
+
+    sku: str
+    product_id: uuid.UUID
+    since: datetime
+
+
 def apply_enrollments(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, PhotoFeatures]) -> int:
     """Upsert photos (their features by the generation's bundle, by id) and mark them done; returns how many.
 
     Photos deleted meanwhile are skipped. Raises GalleryError; the photos then stay pending.
     """
-    with catalog.database.write() as session:
-        rows = session.execute(
-            select(Enrollment, Product.id, Product.sku)
-            .join(Photo, Photo.id == Enrollment.photo_id)
-            .join(Product, Product.id == Photo.product_id)
-            .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(list(features)))
-            .where(Product.active)
-            .order_by(Enrollment.photo_id)  # as in `lock_enrollments`
-            .with_for_update(of=Enrollment)
-        ).all()
-        points = [
-            GalleryPoint(
-                str(row.photo_id), features[row.photo_id].vector, sku, str(product_id), features[row.photo_id].words
-            )
-            for row, product_id, sku in rows
-        ]
-        if points:
-            catalog.gallery.upsert(live.collection, points)
-        for row, _, _ in rows:
-            row.done, row.error = True, ""
-        return len(points)
+    with catalog.database.read() as session:
+        rows = session.execute(_enrollments(live, list(features))).all()
+        read = {row.photo_id: _Read(sku, product_id, row.updated_at) for row, product_id, sku in rows}
+    if not read:
+        return 0
+    points = [
+        GalleryPoint(str(identity), features[identity].vector, row.sku, str(row.product_id), features[identity].words)
+        for identity, row in read.items()
+    ]
+    try:
+        catalog.gallery.upsert(live.collection, points)
+    except GalleryError:
+        _settle_written(catalog.database, live, read, written=False)  # some of it may have arrived
+        raise
+    return _settle_written(catalog.database, live, read, written=True)
+
+
+def _enrollments(live: LiveModel, photo_ids: Sequence[uuid.UUID]) -> Select[Enrollment, uuid.UUID, str]:
+    """Select enrollments of active products, each with the product's id and SKU."""
+    return (
+        select(Enrollment, Product.id, Product.sku)
+        .join(Photo, Photo.id == Enrollment.photo_id)
+        .join(Product, Product.id == Photo.product_id)
+        .where(Enrollment.generation_id == live.generation_id, Enrollment.photo_id.in_(photo_ids))
+        .where(Product.active)
+        .order_by(Enrollment.photo_id)  # as in `lock_enrollments`
+    )
+
+
+def _settle_written(database: Database, live: LiveModel, read: Mapping[uuid.UUID, _Read], *, written: bool) -> int:
+    """Mark written photos done; returns how many are. A point of a photo that is gone is to be removed again, and one
+    that was written with a SKU that is no longer the photo's is to be written again.
+    """
+    with database.write() as session:
+        rows = session.execute(_enrollments(live, list(read)).with_for_update(of=Enrollment)).all()
+        done = 0
+        for row, _, sku in rows:
+            before = read[row.photo_id]
+            if sku != before.sku:
+                row.done = False
+            elif written and row.updated_at == before.since:
+                row.done, row.error, row.attempts = True, "", max(row.attempts, 0)
+            # Else somebody wrote the same, or the gallery was lost meanwhile, and the row says which.
+            done += row.done
+        enqueue_removals(session, live.generation_id, read.keys() - {row.photo_id for row, _, _ in rows})
+        return done if written else 0
+
+
+def enqueue_removals(session: Session, generation_id: int, point_ids: Collection[uuid.UUID]) -> None:
+    """Enqueue removals of points from a generation; those that are pending already stay as they are."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    rows = [{"generation_id": generation_id, "point_id": identity} for identity in sorted(point_ids)]
+    if rows:
+        session.execute(insert(Removal).on_conflict_do_nothing(), rows)
 
 
 def note_failure(
     database: Database, generation_id: int, photo_ids: Collection[uuid.UUID], error: Exception, *, attempts: int = 0
 ) -> None:
-    """Store why photos are still pending, for people to read; `attempts` only when the photo itself is at fault."""
+    """Store why photos are still pending, for people to read; `attempts` only when the photo itself is at fault.
+
+    One of a lost gallery that can't be read is no longer waited for; but all are while the photo store is unavailable.
+    """
+    outage = isinstance(error, StorageError) and not isinstance(error, PhotoDamagedError)
+    lost = LOST if outage or not attempts else attempts
     with database.write() as session:
         mine = (Enrollment.generation_id == generation_id) & Enrollment.photo_id.in_(list(photo_ids))
         lock_enrollments(session, mine)
-        noted = {"attempts": Enrollment.attempts + attempts, "error": str(error)[:500]}
+        counted = case((Enrollment.attempts == LOST, lost), else_=Enrollment.attempts + attempts)
+        noted = {"attempts": counted, "error": str(error)[:500]}
         session.execute(update(Enrollment).where(mine).values(noted))
 
 
@@ -94,14 +145,46 @@ def lock_removals(session: Session, condition: ColumnElement[bool]) -> None:
 
 def apply_removals(catalog: Catalog, live: LiveModel) -> int:
     """Delete from a generation what was deleted in SQL, up to 1,000 points; returns how many. Raises GalleryError."""
-    with catalog.database.write() as session:
-        mine = Removal.generation_id == live.generation_id
-        query = select(Removal.point_id).where(mine).order_by(Removal.point_id).limit(1000).with_for_update()
-        points = session.scalars(query).all()
-        if points:
-            catalog.gallery.delete(live.collection, [str(point) for point in points])
-            session.execute(delete(Removal).where(mine, Removal.point_id.in_(points)))
-        return len(points)
+    mine = Removal.generation_id == live.generation_id
+    with catalog.database.read() as session:
+        query = select(Removal.point_id, Removal.created_at).where(mine).order_by(Removal.point_id).limit(1000)
+        read = dict(session.execute(query).all())
+        back = set(session.scalars(_enrolled(live, read)))  # photos that are there again
+    if not read:
+        return 0
+    gone = sorted(read.keys() - back)
+    try:
+        if gone:
+            catalog.gallery.delete(live.collection, [str(point) for point in gone])
+    except GalleryError:
+        _settle_removed(catalog.database, live, gone, {})  # some of it may have been deleted
+        raise
+    _settle_removed(catalog.database, live, gone, read)
+    return len(read)
+
+
+def _settle_removed(
+    database: Database, live: LiveModel, gone: Sequence[uuid.UUID], read: Mapping[uuid.UUID, datetime]
+) -> None:
+    """Forget the removals that were read, and write points again whose photo came back while they were deleted."""
+    with database.write() as session:
+        back = session.scalars(_enrolled(live, gone)).all()
+        if back:
+            mine = (Enrollment.generation_id == live.generation_id) & Enrollment.photo_id.in_(back)
+            lock_enrollments(session, mine)
+            session.execute(update(Enrollment).where(mine).values(done=False))
+        owed = Removal.generation_id == live.generation_id
+        lock_removals(session, owed & Removal.point_id.in_(list(read)))
+        rows = session.scalars(select(Removal).where(owed, Removal.point_id.in_(list(read)))).all()
+        # One that was enqueued meanwhile is another one.
+        done = [row.point_id for row in rows if row.created_at == read[row.point_id]]
+        session.execute(delete(Removal).where(owed, Removal.point_id.in_(done)))
+
+
+def _enrolled(live: LiveModel, photo_ids: Iterable[uuid.UUID]) -> Select[uuid.UUID]:
+    """Select those of the photos that have an enrollment."""
+    mine = Enrollment.generation_id == live.generation_id
+    return select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(list(photo_ids)))
 
 
 def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:

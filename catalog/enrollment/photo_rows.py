@@ -90,5 +90,9 @@ def enqueue_removals(session: Session, product: Product, photo_ids: Sequence[uui
     note_change(session, product.id)
     mine = Enrollment.photo_id.in_(photo_ids)
     outbox.lock_enrollments(session, mine)
-    held = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
-    session.add_all(Removal(generation_id=generation, point_id=identity) for generation, identity in held.all())
+    deleted = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
+    held: dict[int, list[uuid.UUID]] = {}
+    for generation, identity in deleted.all():
+        held.setdefault(generation, []).append(identity)
+    for generation in sorted(held):
+        outbox.enqueue_removals(session, generation, held[generation])

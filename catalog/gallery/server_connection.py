@@ -6,12 +6,13 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
+import httpx
 from pydantic import ValidationError
 from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
@@ -20,6 +21,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from catalog.config import ServerOptions
 from catalog.errors import CatalogError, ConfigError, GalleryError, GalleryUnavailableError
 from catalog.gallery.collection_schema import unknown_generation
+from catalog.gallery.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ T = TypeVar("T")
 # Seconds before the second try; twice as long before each further one.
 _PAUSE = 0.1
 
-# No try begins later than this many timeouts after the first: what timed out once is tried once more.
-_WITHIN = 1.5
+# No try begins later than this many timeouts after the first, so that a call ends within one and a half of them.
+_WITHIN = 0.5
 
 # gRPC status codes as HTTP statuses, so that both are mapped in one place. Any other is 400, a mistake of ours.
 _HTTP_OF_GRPC = {
@@ -83,40 +85,87 @@ def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClie
         # server on a private network.
         headers={"api-key": api_key} if api_key else None,
         timeout=options.timeout,
+        event_hooks=_whole_response_within(options.timeout),
         # The version check is a call, and would be made in the constructor.
         check_compatibility=False,
         **more,
     )
 
 
+class _Limited(httpx.SyncByteStream):
+    """The body of a response, that must be there by `deadline` (of time.monotonic): httpx limits each part alone."""
+
+    def __init__(self, body: httpx.SyncByteStream, deadline: float) -> None:
+        self._body, self._deadline = body, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._body:
+            yield part
+            if time.monotonic() > self._deadline:
+                raise httpx.ReadTimeout("the response took too long")
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _whole_response_within(seconds: float) -> dict[str, list[Callable[[Any], None]]]:
+    """Hooks of an httpx client, by which a response that comes drop by drop times out as a whole."""
+
+    def begin(request: httpx.Request) -> None:
+        request.extensions["deadline"] = time.monotonic() + seconds
+
+    def limit(response: httpx.Response) -> None:
+        if isinstance(response.stream, httpx.SyncByteStream):
+            response.stream = _Limited(response.stream, response.request.extensions["deadline"])
+
+    return {"request": [begin], "response": [limit]}
+
+
 class Connection:
-    """Wraps a QdrantClient; `address` is how messages name the server."""
+    """Wraps a QdrantClient; `address` is how messages name the server.
+
+    A server that was silent for a whole time-out is not asked again for a moment (see Silence): calls fail at once.
+    """
 
     def __init__(self, client: QdrantClient, address: str, options: ServerOptions) -> None:
         self.address = address
         self.local = client.init_options.get("location") == ":memory:"
         self._client = client
         self._options = options
+        self._silence = Silence(options.timeout)
         # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
         self._turn: AbstractContextManager[object] = threading.RLock() if self.local else nullcontext()
 
     def call(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
         """The result of `ask`, which must be idempotent: it is retried after an error that may be transient.
 
-        Raises GalleryMismatchError for a generation that the server does not have, GalleryUnavailableError when it does
-        not answer or is unavailable, GalleryError for all else that the client raises; each names the address.
+        A time-out is not retried: whoever waits has waited long enough. Raises GalleryMismatchError for a generation
+        that the server does not have, GalleryUnavailableError when it does not answer or is unavailable, GalleryError
+        for all else that the client raises; each names the address.
         """
         started = time.monotonic()
         pause = _PAUSE
         tries = 1
         while True:
+            if not self._silence.may_ask():
+                raise GalleryUnavailableError(
+                    f"The Qdrant server at {self.address} did not answer within {self._options.timeout} s a moment "
+                    "ago. It is asked again in some seconds."
+                )
             try:
                 with self._turn:
-                    return ask(self._client)
+                    result = ask(self._client)
+                self._silence.ended()
+                return result
             except CatalogError:
+                self._silence.ended()
                 raise
             except Exception as error:
                 failure, passing = self._meaning(generation, error)
+                if _is_timeout(error):
+                    self._silence.timed_out()
+                    raise failure from error
+                self._silence.ended()
                 if isinstance(error, ResourceExhaustedResponse):
                     pause = max(pause, error.retry_after_s)
                 late = time.monotonic() + pause - started > _WITHIN * self._options.timeout
@@ -163,6 +212,14 @@ def refusal_of(error: Exception) -> Refusal | None:
         code, details = error.code(), error.details() or ""
         return Refusal(_HTTP_OF_GRPC.get(code, 400), details, f"{code.name}: {details}")
     return None
+
+
+def _is_timeout(error: Exception) -> bool:
+    """Whether nothing came in time: neither from the server nor, for a 504, from what is behind a proxy."""
+    if isinstance(error, ResponseHandlingException):
+        return isinstance(error.source, httpx.TimeoutException)
+    refusal = refusal_of(error)
+    return refusal is not None and refusal.status == 504
 
 
 def _reason(text: str) -> str:

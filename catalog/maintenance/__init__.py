@@ -7,6 +7,7 @@ from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
 from catalog.maintenance.findings import Finding, Kind, status
 from catalog.maintenance.jobs import run_reembed, work
+from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
 from catalog.maintenance.reembedding import reembed, rollback
 
@@ -14,6 +15,7 @@ __all__ = [
     "Coverage",
     "Finding",
     "Kind",
+    "Readiness",
     "coverage",
     "examine",
     "rebuild",

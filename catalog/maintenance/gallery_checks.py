@@ -307,9 +307,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
         mine = (Enrollment.generation_id == generation.id) & Enrollment.photo_id.in_(points)
         outbox.lock_enrollments(session, mine)
         session.execute(delete(Enrollment).where(mine))
-        known = (Removal.generation_id == generation.id) & Removal.point_id.in_(points)
-        owed = set(session.scalars(select(Removal.point_id).where(known)))
-        session.add_all(Removal(generation_id=generation.id, point_id=i) for i in points if i not in owed)
+        outbox.enqueue_removals(session, generation.id, points)
     if generation.live:
         while outbox.apply_removals(catalog, catalog.generations.live()):
             pass

@@ -14,7 +14,7 @@ from catalog.errors import ConflictError
 from catalog.generations import live_generation
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal
+from catalog.storage.tables import LOST, Enrollment, Generation, Photo, Product, Removal
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,32 @@ def rebuild(catalog: Catalog, progress: Progress = no_progress, *, actor: str) -
 def empty(catalog: Catalog, generation: Generation, *, actor: str) -> None:
     """Drop a generation's collection, and make its photos pending; for the live one, all photos of active products.
 
-    One transaction locks the rows during the drop, as for every gallery write: a photo whose vector was written a
-    moment ago can't be marked done after it. If killed between drop and commit, the collection is missing, which
-    `Generations.ensure_collection` detects. Raises GalleryError, and ConflictError when the model is just switched.
+    The rows are written after the drop, in a transaction of their own, so that nobody waits for a slow gallery: a photo
+    whose vector was written into the old collection is pending then, or finds that its row has changed. If killed
+    between drop and commit, the collection is missing, which `Generations.ensure_collection` detects. Raises
+    GalleryError, and ConflictError when the model is just switched.
     """
     mine = Enrollment.generation_id == generation.id
+    switched = ConflictError("Another model was made the live one at this moment: try again.")
+    with catalog.database.read() as session:
+        if generation.live and not _is_live(live_generation(session), generation):
+            raise switched
+    catalog.gallery.drop(generation.collection)
     with catalog.database.write() as session:
-        live = live_generation(session, hold="change")
-        if generation.live and (live is None or live.id != generation.id):
-            raise ConflictError("Another model was made the live one at this moment: try again.")
+        is_live = _is_live(live_generation(session, hold="change"), generation)
         outbox.lock_enrollments(session, mine)
-        catalog.gallery.drop(generation.collection)
-        session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
+        session.execute(update(Enrollment).where(mine).values(done=False, attempts=LOST, error=""))
         session.execute(delete(Removal).where(Removal.generation_id == generation.id))
-        if generation.live:
+        if is_live:
             owe_missing(session, generation.id)
         audit_log.record(session, actor, "gallery.rebuild", generation.bundle_id)
     catalog.generations.release(generation.collection)
+    if generation.live and not is_live:
+        raise switched
+
+
+def _is_live(live: Generation | None, generation: Generation) -> bool:
+    return live is not None and live.id == generation.id
 
 
 def _count_pending(database: Database, generation_id: int) -> int:

@@ -61,7 +61,7 @@ def settle_changes(database: Database, aim: Aim, limit: int = 100) -> int:
         Enrollment.photo_id == Photo.id,
         Enrollment.generation_id == aim.generation_id,
         ~Enrollment.done,
-        Enrollment.attempts == 0,  # a photo that can't be read would be waited for in vain
+        Enrollment.attempts <= 0,  # a photo that can't be read would be waited for in vain
     )
     with database.read() as session:
         query = select(MarginDue.id, MarginDue.product_id).where(~pending).order_by(MarginDue.id).limit(limit)

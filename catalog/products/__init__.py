@@ -8,12 +8,13 @@ from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.facts import Facts, check_facts
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import Filter, Page, categories, counts, labels, list_page
+from catalog.products.listing import Counts, Filter, Page, categories, counts, labels, list_page
 from catalog.products.merging import merge, purge, rename
 from catalog.products.photo_edits import crop_photo, delete_photo, move_photo, replace_photo, uncrop_photo
 
 __all__ = [
     "AddResult",
+    "Counts",
     "Facts",
     "Filter",
     "FoundBarcode",

@@ -69,8 +69,8 @@ def recognize(
 ) -> Recognition:
     """Bytes of an image file -> which product of the scope `among` it shows.
 
-    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError, or InvalidInputError for a
-    label or SKU of the scope that no product has.
+    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError (also
+    while a lost gallery is filled again), or InvalidInputError for a label or SKU of the scope that no product has.
     """
     answer = _recognize(catalog, data, filename, among)
     if asked_by:
@@ -117,6 +117,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         numbers = tuple(product.gtin for product in named)
         decision, matches = by_barcode(named, matches, alone)
         return answer(decision, matches, decided_by="barcode", barcodes=numbers)
+    catalog.generations.check_filled(live)  # a barcode is right without the gallery
     if weights is None or not matches:
         return answer(alone, matches)
     if settings.second_look == "auto" and is_sure(matches, weights.sure_score, weights.sure_margin):

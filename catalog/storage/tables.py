@@ -176,8 +176,15 @@ class Generation(Base):
     )
 
 
+#: `Enrollment.attempts` of a photo that is pending because the gallery that held its vector was lost.
+LOST = -1
+
+
 class Enrollment(Base):
-    """A photo's enrollment in a generation: `done` once its vector is in the gallery, else pending and retried."""
+    """A photo's enrollment in a generation: `done` once its vector is in the gallery, else pending and retried.
+
+    `attempts`: how often the photo itself was at fault, or LOST.
+    """
 
     __tablename__ = "enrollment"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
 
 from catalog import enrollment, products
 from catalog.catalog import Catalog
@@ -24,6 +27,7 @@ from catalog.normalization import check_sku
 from catalog.products import Facts, Intake, barcode_owners, check_facts
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, content_hash
+from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer import existing
 from catalog.transfer.existing import Existing
 from catalog.transfer.sources import Item, PhotoFile
@@ -33,17 +37,25 @@ log = logging.getLogger(__name__)
 CHUNK = 32
 #: Photos that are read ahead while those before them are written; so at most some 80 are in memory.
 AHEAD = 16
+#: SKUs in one SQL statement.
+PAGE = 500
+#: Seconds after which an import whose last photos the gallery did not take tries them once more.
+AGAIN = 4.0
 
 
 @dataclass
 class Report:
-    """What an import did; `errors` has one line for each photo or product that was left out."""
+    """What an import did; `errors` has one line for each photo or product that was left out.
+
+    `pending`: photos of the imported products that are not searchable at its end; `why`: what the gallery said.
+    """
 
     products: int = 0
     photos: int = 0
     duplicates: int = 0
     pending: int = 0
     errors: list[str] = field(default_factory=list)
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -65,35 +77,54 @@ def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progres
 
     Existing products keep their facts, and get the photos and barcodes that they lack. Photos of the next products are
     read while the previous ones are written. `progress` counts photos. Raises what database and photo store do when
-    they fail.
+    they fail. At the end, what is pending is tried again.
     """
     report = Report()
     steps = Steps(progress, sum(len(item.photos) for item in items))
     _finish_pending(catalog)
     live = catalog.generations.live()
     refused: Item | None = None
+    waiting: set[str] = set()
     pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
     try:
         for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
             if part.item is not refused:
                 try:
-                    _import_part(catalog, part, looked, report, actor)
+                    if _import_part(catalog, part, looked, report, actor):
+                        waiting.add(check_sku(part.item.facts.sku))
                 except (InvalidInputError, BarcodeTakenError) as error:
                     refused = part.item
                     report.errors.append(f"{part.item.source}: {error}")
             steps.advance(len(part.photos))
     finally:
         pool.shutdown(cancel_futures=True)
+    if waiting:
+        report.why = _finish_pending(catalog)
+        if report.why:
+            time.sleep(AGAIN)
+            report.why = _finish_pending(catalog)
+        report.pending = _count_pending(catalog.database, sorted(waiting))
     return report
 
 
-def _finish_pending(catalog: Catalog) -> None:
-    """Enroll what a killed import had stored and not yet enrolled."""
+def _finish_pending(catalog: Catalog) -> str:
+    """Enroll what is stored and not yet enrolled, by this import or a killed one; returns why the gallery did not."""
     try:
         while enrollment.run_pending(catalog):
             pass
     except GalleryError as error:
         log.warning("still pending: %s", error)
+        return str(error)
+    return ""
+
+
+def _count_pending(database: Database, skus: Sequence[str]) -> int:
+    query = select(func.count()).select_from(Enrollment).join(Photo, Photo.id == Enrollment.photo_id)
+    query = query.join(Product, Product.id == Photo.product_id)
+    query = query.join(Generation, Generation.id == Enrollment.generation_id).where(Generation.live, ~Enrollment.done)
+    with database.read() as session:
+        pages = (skus[start : start + PAGE] for start in range(0, len(skus), PAGE))
+        return sum(session.scalar(query.where(Product.sku.in_(page))) or 0 for page in pages)
 
 
 def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:
@@ -133,7 +164,8 @@ def _look(live: LiveModel, part: _Part, photo: PhotoFile) -> _Looked:
         return str(error)
 
 
-def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: Report, actor: str) -> None:
+def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: Report, actor: str) -> bool:
+    """Write one batch; returns whether any of its photos is pending."""
     item = part.item
     if item.errors:
         raise InvalidInputError("line", " ".join(item.errors))
@@ -144,18 +176,19 @@ def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: R
     duplicates = [result for result in looked if isinstance(result, bool)]
     new = [result for result in looked if isinstance(result, ReadPhoto)]
     report.duplicates += len(duplicates)
-    report.pending += sum(duplicates)
+    pending = any(duplicates)
     if new:
         added = _add(catalog, facts, new, actor)
         report.products += added.created
         report.duplicates += sum(photo.duplicate for photo in added.photos)
         report.photos += sum(not photo.duplicate for photo in added.photos)
         if item.active:  # a retired product has nothing pending
-            report.pending += sum(photo.state == "pending" for photo in added.photos)
+            pending |= not added.searchable
     elif part.has is not None:
         _add_barcodes(catalog.database, facts, part.known, actor)
     if not item.active and (new or part.has is not None):
         products.set_active(catalog, facts.sku, False, actor=actor)
+    return pending
 
 
 def _add_barcodes(database: Database, facts: Facts, there: Existing, actor: str) -> None:

@@ -7,7 +7,9 @@ meet in place of an answer; `calls` are what was asked, with the JSON of it (HTT
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -96,6 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         place = urlsplit(self.path).path
         self.server.calls.append((f"{self.command} {place}", json.loads(body) if body else None))
         self.server.keys.append(self.headers.get("api-key"))
+        time.sleep(self.server.delay)
         fault = self.server.faults.pop(0) if self.server.faults else None
         if fault not in (None, forgets):
             fault(self)
@@ -177,6 +180,7 @@ class HttpQdrant(ThreadingHTTPServer):
         self.calls: list[tuple[str, Any]] = []
         self.keys: list[str | None] = []
         self.faults: list[Any] = []
+        self.delay = 0.0  # seconds before each answer
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -215,9 +219,32 @@ def forgets(handler: BaseHTTPRequestHandler) -> None:
     """Does what was asked, and closes the connection without a word."""
 
 
+def resets(handler: BaseHTTPRequestHandler) -> None:
+    """Resets the connection in place of an answer."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
 def waits(seconds: float) -> HttpFault:
     """Says nothing for so long, then closes the connection."""
     return lambda handler: time.sleep(seconds)
+
+
+@contextmanager
+def silence() -> Iterator[str]:
+    """The URL of something that takes connections and never answers, as a server does that was stopped by a signal."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def drips(handler: BaseHTTPRequestHandler) -> None:
+    """Answers byte by byte, five in a second, and never comes to the end."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "4000")
+    handler.end_headers()
+    for _ in range(100):
+        handler.wfile.write(b" ")
+        time.sleep(0.2)
 
 
 class Collections(messages.CollectionsServicer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from catalog.gallery import Gallery, GalleryPoint
 from catalog.gallery.server import ServerGallery
 from catalog.recognition import recognize
 from tests.support.catalogs import with_gallery
+from tests.support.qdrants import silence
 from tests.torture import acting
 from tests.torture.acting import Acting
 from tests.torture.model import Model, Op, photo
@@ -138,13 +138,6 @@ def nonsense(body: bytes, status: int, promised: int) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def silence() -> Iterator[str]:
-    """Takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 SERVERS = {

@@ -18,8 +18,10 @@ from catalog.catalog import Catalog
 from catalog.cli import main
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
+from catalog.transfer import importing
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
+from tests.support.qdrants import HttpFault, HttpQdrant, http_qdrant, says
 
 Run = Callable[..., Result]
 
@@ -423,3 +425,34 @@ def test_the_command_is_installed() -> None:
     result = subprocess.run([sys.executable, "-m", "catalog", "--help"], capture_output=True, text=True, check=True)
     assert "recognizes its products by photo" in result.stdout
     assert result.stderr == ""
+
+
+class _AfterTheFirstWrite:
+    """Faults of a server that fails for good from the first write on."""
+
+    def __init__(self, server: HttpQdrant) -> None:
+        self._server = server
+
+    def __bool__(self) -> bool:
+        return any(name.startswith("PUT ") and name.endswith("/points") for name, _ in self._server.calls)
+
+    def pop(self, place: int) -> HttpFault:
+        return says(503)
+
+
+def test_an_import_whose_photos_stay_pending_fails(
+    run: Run, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "AGAIN", 0.1)
+    folder = tmp_path / "in" / "A"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(jpeg(1))
+    with http_qdrant() as server:
+        env["CATALOG_GALLERY"] = server.url
+        env["CATALOG_GALLERY_TRIES"] = "1"
+        server.faults = _AfterTheFirstWrite(server)  # type: ignore[assignment]
+        result = run("import", "in", "--quiet", status=1)
+        assert "1 photos added" in result.stdout and "1 pending" in result.stdout
+        assert "1 photos can't be found yet: The Qdrant server at" in result.stderr
+        server.faults = []
+        assert "0 pending" in run("import", "in", "--quiet").stdout

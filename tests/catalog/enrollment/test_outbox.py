@@ -13,7 +13,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, Worker, outbox, run_pending
 from catalog.enrollment import worker as worker_module
-from catalog.errors import GalleryMismatchError, GalleryUnavailableError
+from catalog.errors import GalleryMismatchError, GalleryRefillingError, GalleryUnavailableError
 from catalog.gallery.edge import EdgeGallery
 from catalog.products import Facts, Intake
 from catalog.recognition import recognize
@@ -104,7 +104,8 @@ def test_a_lost_gallery_is_made_anew(open_catalog: Callable[[], Catalog]) -> Non
     catalog.close()
     shutil.rmtree(catalog.settings.data / "gallery")
     again = open_catalog()
-    assert recognize(again, jpeg(1)).matches == []
+    with pytest.raises(GalleryRefillingError):
+        recognize(again, jpeg(1))
     assert products.counts(again.database).pending == 39
     worker = Worker(again, every=0.05)
     worker.start()

@@ -20,7 +20,7 @@ from catalog.errors import ConfigError, GalleryError, GalleryMismatchError, Gall
 from catalog.gallery import Gallery, open_gallery
 from catalog.gallery.collection_schema import VECTOR_NAME
 from tests.support.galleries import DIM, GENERATION, point_id, points, unit_vectors, words_of
-from tests.support.qdrants import HttpFault, closes, forgets, grpc_qdrant, http_qdrant, names_of, says, waits
+from tests.support.qdrants import HttpFault, closes, forgets, grpc_qdrant, http_qdrant, names_of, says
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
@@ -42,14 +42,13 @@ PASSING: dict[str, HttpFault] = {
     "429": says(429, b"slow down"),
     "429 for a second": says(429, b"slow down", Retry_After="1"),
     "closed half-way": closes,
-    "too late": waits(1.5),
 }
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 def test_what_passes_is_tried_again(fault: HttpFault) -> None:
     with http_qdrant() as server:
-        gallery = open_gallery(server.url, options=ServerOptions(timeout=1))
+        gallery = open_gallery(server.url, options=ServerOptions(timeout=4))
         gallery.create(GENERATION, DIM)
         server.faults = [fault]
         gallery.upsert(GENERATION, points(unit_vectors(3)))
@@ -103,18 +102,6 @@ def test_tries_are_counted(tries: int) -> None:
             gallery.generations()
         assert len(server.calls) == tries
         assert gallery.generations() == []
-        gallery.close()
-
-
-def test_a_silent_server_is_tried_once_more_however_many_tries() -> None:
-    with http_qdrant() as server:
-        gallery = open_gallery(server.url, options=ServerOptions(timeout=1, tries=10))
-        server.faults = [waits(30)] * 10
-        started = time.monotonic()
-        with pytest.raises(GalleryUnavailableError, match=r"127\.0\.0\.1"):
-            gallery.generations()
-        assert 2 <= time.monotonic() - started < 4
-        assert len(server.calls) == 2
         gallery.close()
 
 
@@ -205,18 +192,17 @@ def test_writes_whose_answer_was_lost_are_repeated_without_harm(times: int) -> N
         gallery.close()
 
 
-GRPC_PASSING: dict[str, tuple[StatusCode | float, str]] = {
+GRPC_PASSING: dict[str, tuple[StatusCode, str]] = {
     "unavailable": (StatusCode.UNAVAILABLE, "starting"),
     "internal": (StatusCode.INTERNAL, "broken"),
     "too many": (StatusCode.RESOURCE_EXHAUSTED, "slow down"),
-    "too late": (1.5, ""),
 }
 
 
 @pytest.mark.parametrize("fault", GRPC_PASSING.values(), ids=GRPC_PASSING.keys())
-def test_grpc_what_passes_is_tried_again(fault: tuple[StatusCode | float, str]) -> None:
+def test_grpc_what_passes_is_tried_again(fault: tuple[StatusCode, str]) -> None:
     with grpc_qdrant() as server:
-        gallery = by_grpc(server.port, timeout=1)
+        gallery = by_grpc(server.port)
         gallery.create(GENERATION, DIM)
         server.faults = [fault]
         gallery.upsert(GENERATION, points(unit_vectors(3)))
@@ -261,12 +247,7 @@ def test_grpc_tries_end() -> None:
         server.faults = [(StatusCode.UNAVAILABLE, "starting")] * 3
         with pytest.raises(GalleryUnavailableError, match="UNAVAILABLE: starting"):
             gallery.generations()
-        server.faults = [(30.0, "")] * 3
-        started = time.monotonic()
-        with pytest.raises(GalleryUnavailableError, match="DEADLINE_EXCEEDED"):
-            gallery.generations()
-        assert 2 <= time.monotonic() - started < 4
-        assert len(server.calls) == 3 + 2
+        assert len(server.calls) == 3
         gallery.close()
 
 

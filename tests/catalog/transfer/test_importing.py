@@ -14,7 +14,7 @@ from catalog.errors import InvalidInputError, StorageError
 from catalog.products import listing
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry
-from catalog.transfer import sources
+from catalog.transfer import importing, sources
 from catalog.transfer.importing import Report
 from embedder.bundle import Bundle
 from embedder.inference import Embedder
@@ -193,10 +193,15 @@ def test_a_full_disk_ends_the_import(catalog: Catalog, tmp_path: Path, monkeypat
     assert load(catalog, tmp_path / "in") == Report(products=1, photos=1, duplicates=1)
 
 
-def test_what_can_not_be_searched_yet_is_counted(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_can_not_be_searched_yet_is_counted(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "AGAIN", 0.1)
     write(tmp_path / "in", ("A/1.jpg", 1), ("A/2.jpg", 2))
     catalog.gallery.on = False
-    assert load(catalog, tmp_path / "in") == Report(products=1, photos=2, pending=2)
+    report = load(catalog, tmp_path / "in")
+    assert report == Report(products=1, photos=2, pending=2)
+    assert report.why == "The gallery is switched off."
 
 
 @pytest.mark.slow
@@ -225,8 +230,9 @@ def test_a_killed_import_goes_on_where_it_ended(
 
 
 def test_what_a_killed_import_left_pending_is_done_first(
-    catalog: Catalog, open_catalog: Callable[[], Catalog], tmp_path: Path
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(importing, "AGAIN", 0.1)
     write(tmp_path / "in", ("A/1.jpg", 1), ("A/2.jpg", 2))
     catalog.gallery.on = False
     load(catalog, tmp_path / "in")
