@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from embedder import datasets, images
 from embedder.barcodes import gtin
-from embedder.barcodes.reader import FORMATS, WANT, read
+from embedder.barcodes.reader import RETAIL_BARS, WANT, read
 
 #: Frame, pixels of a narrow bar, JPEG quality.
 TRIALS = [
@@ -62,8 +62,8 @@ def draw(rng: np.random.Generator, size: tuple[int, int], bar: float, quality: i
 
 def alone(picture: Image.Image) -> list[str]:
     """What zxing-cpp alone reads."""
-    found = zxingcpp.read_barcodes(picture.convert("L"), formats=FORMATS)
-    return [gtin.parse_gtin(each.text) for each in found]
+    found = zxingcpp.read_barcodes(picture.convert("L"), formats=RETAIL_BARS)
+    return [gtin.parse_gtin(each.symbology_identifier + each.text) for each in found]
 
 
 def ours(picture: Image.Image) -> list[str]:

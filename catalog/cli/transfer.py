@@ -16,14 +16,20 @@ NAMED = 10
 
 @click.command("import")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--map", "mapping", default="", help="Foreign headers of a CSV: sku=Artikel,photos=Bild")
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="COLUMN=HEADER",
+    help="Foreign headers of a CSV: sku=Artikel,photos=Bild; or several times, one each.",
+)
 @click.option(
     "--skip-errors/--strict",
     default=None,
     help="Import what is right, or nothing unless all is. Default: folders skip, a CSV is strict.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -> None:
+def import_(source: Path, mapping: tuple[str, ...], skip_errors: bool | None, quiet: bool) -> None:
     """Import SOURCE: a folder, SOURCE/<SKU>/*.jpg at any depth; a CSV; or a zip of either.
 
     Columns of a CSV, in any order: sku, photos (both needed), name, brand, category, barcode, variant_group, labels,
@@ -37,7 +43,7 @@ def import_(source: Path, mapping: str, skip_errors: bool | None, quiet: bool) -
     openblas.restart_with_environment()
     from catalog import transfer
 
-    with transfer.open_source(source, transfer.parse_mapping(mapping)) as read:
+    with transfer.open_source(source, transfer.parse_mapping(*mapping)) as read:
         if read.unread:
             click.echo(f"columns that are not read: {', '.join(read.unread)}", err=True)
         if read.system:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, NotFoundError
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import lock_product
+from catalog.storage.product_rows import find_owners, lock_product
 from catalog.storage.tables import Barcode, Product
 from embedder import barcodes
 from embedder.barcodes import gtin
@@ -57,12 +57,13 @@ def owners(session: Session, gtins: Sequence[str]) -> dict[str, str]:
 
 
 def owner_of(session: Session, search: str) -> str | None:
-    """The SKU of the product that has this barcode; None also for a text that is no barcode."""
+    """The SKU of the product that has this barcode, typed or scanned; None also for a text that is no barcode."""
     try:
-        number = gtin.parse_gtin(search)
+        numbers = gtin.readings(search)
     except GtinError:
         return None
-    return owners(session, [number]).get(number)
+    named = find_owners(session, numbers)
+    return next((named[number].sku for number in numbers if number in named), None)
 
 
 def refuse_taken(session: Session, gtins: Sequence[str], sku: str) -> None:

@@ -8,13 +8,14 @@ from PIL import Image
 from sqlalchemy import exists, select
 
 from catalog.storage import Database
+from catalog.storage.product_rows import find_owners
 from catalog.storage.tables import Barcode, Product
 from embedder import barcodes
 
 
 @dataclass(frozen=True)
 class ByBarcode:
-    """An active product, and its barcode that a photo shows.
+    """An active product, and its barcode that a photo shows: of a weighed pack the number with this pack's weight.
 
     `gtin` has 14 digits; `place` is the barcode's corners, x and y in fractions of the photo's width and height (see
     embedder.barcodes.reader).
@@ -40,13 +41,11 @@ def find_product(database: Database, picture: Image.Image, products: frozenset[s
     read = barcodes.read(picture)
     if not read:
         return []
-    query = select(Barcode.gtin, Product.id, Product.sku, Product.name).join(Product, Product.id == Barcode.product_id)
     with database.read() as session:
-        rows = session.execute(query.where(Barcode.gtin.in_([barcode.gtin for barcode in read]), Product.active))
-        known = {row.gtin: row for row in rows if products is None or str(row.id) in products}
+        owners = find_owners(session, [barcode.gtin for barcode in read])
     named: dict[str, ByBarcode] = {}
     for barcode in read:
-        row = known.get(barcode.gtin)
-        if row is not None:
-            named.setdefault(row.sku, ByBarcode(row.sku, row.name, barcode.gtin, barcode.place))
+        owner = owners.get(barcode.gtin)
+        if owner is not None and owner.active and (products is None or str(owner.id) in products):
+            named.setdefault(owner.sku, ByBarcode(owner.sku, owner.name, barcode.gtin, barcode.place))
     return list(named.values())

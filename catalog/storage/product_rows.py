@@ -1,13 +1,18 @@
-"""Product rows by SKU, locked (SELECT ... FOR UPDATE)."""
+"""Product rows: by SKU, locked (SELECT ... FOR UPDATE); by barcode."""
 
 from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from catalog.errors import InvalidInputError
 from catalog.normalization import no_product, normalized_sku
-from catalog.storage.tables import Product
+from catalog.storage.tables import Barcode, Product
+from embedder.barcodes import gtin
 
 
 def lock_product(session: Session, sku: str) -> Product:
@@ -30,3 +35,32 @@ def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Prod
         if wanted not in found:
             raise no_product(wanted)
     return found[first], found[second]
+
+
+class Owner(NamedTuple):
+    """The product that has a barcode."""
+
+    id: uuid.UUID
+    sku: str
+    name: str
+    active: bool
+
+
+def find_owners(session: Session, gtins: Sequence[str]) -> dict[str, Owner]:
+    """Barcodes that were read or typed (14 digits) -> the product that each names; unknown ones are omitted.
+
+    A number that a shop's scales printed names the product whose barcode has the same item number, whatever the weight
+    (see gtin.item_number), when exactly one product has: where several do, the shop uses these numbers in another way,
+    and only the whole number counts.
+    """
+    columns = select(Barcode.gtin, Product.id, Product.sku, Product.name, Product.active)
+    query = columns.join(Product, Product.id == Barcode.product_id)
+    found = {row.gtin: Owner(*row[1:]) for row in session.execute(query.where(Barcode.gtin.in_(gtins)))}
+    for number in gtins:
+        if number not in found and (item := gtin.item_number(number)):
+            rest = gtin.LENGTH - len(item)
+            weighed = Barcode.gtin.between(item + rest * "0", item + rest * "9")
+            owners = {Owner(*row[1:]) for row in session.execute(query.where(weighed))}
+            if len(owners) == 1:
+                found[number] = owners.pop()
+    return found

@@ -69,7 +69,7 @@ def _photos(item: Item, there: Existing, pool: ThreadPoolExecutor) -> Iterator[s
     except InvalidInputError:
         has = None
     if not item.photos and has is None:
-        yield f"{item.facts.sku or 'The line'} has no photo."
+        yield f"{item.facts.sku[:100] or 'The line'} has no photo."
 
     def error_of(photo: PhotoFile) -> str | None:
         try:

@@ -19,6 +19,12 @@ def bars(number: str, kind: str = "EAN-13", width: int = 300) -> Image.Image:
     return _wide(Image.fromarray(np.array(made)), width)
 
 
+def symbol(text: str, kind: str, width: int = 300, **options: bool) -> Image.Image:
+    """Any symbol that zxing-cpp draws, named as it names its kinds."""
+    made = zxingcpp.create_barcode(text, getattr(zxingcpp, kind), **options)
+    return _wide(Image.fromarray(np.array(zxingcpp.write_barcode_to_image(made, scale=6))), width)
+
+
 def broken_bars(width: int = 300) -> Image.Image:
     """EAN13 with the last digit of OTHER: well-formed bars whose check digit is wrong."""
     pixels, donor = (np.array(bars(number, width=113)) for number in (EAN13, OTHER))

@@ -15,6 +15,7 @@ from catalog.products import AddResult, Facts, FoundBarcode, Intake, barcode_own
 from catalog.recognition import barcode_lookup
 from catalog.storage import content_hash
 from catalog.storage.tables import AuditEntry
+from embedder import barcodes, images
 from embedder.barcodes import gtin
 from embedder.errors import ImageError
 from tests.support.bars import EAN8, EAN13, OTHER, UPCA, bars, pack, photo
@@ -69,7 +70,7 @@ def test_a_barcode_that_is_none_writes_nothing(catalog: Catalog, wrong: str) -> 
 
 
 def test_more_barcodes_than_anybody_has(catalog: Catalog) -> None:
-    many = tuple(f"{number:07}{gtin.check_digit(f'{number:07}')}" for number in range(1, 52))
+    many = tuple(f"{number:012}{gtin.check_digit(f'{number:012}')}" for number in range(1, 52))
     with pytest.raises(InvalidInputError, match="51 barcodes"):
         add(catalog, "A", jpeg(1), *many)
 
@@ -184,21 +185,24 @@ def test_barcodes_on_photos_are_told_and_not_kept(catalog: Catalog) -> None:
 
 
 def test_a_photo_names_the_product_by_its_barcode(catalog: Catalog) -> None:
+    def named(data: bytes) -> list[barcode_lookup.ByBarcode]:
+        return barcode_lookup.find_product(catalog.database, images.decode(data, want=barcodes.WANT))
+
     query = encode(pack(1, bars(EAN13, width=240), bars(OTHER, width=400), angle=10), quality=80)
-    assert barcode_lookup.find_product(catalog.database, query) == []
+    assert named(query) == []
     products.create(catalog, Facts("A", "Pen", barcodes=(EAN13, EAN8)), shots(1), Intake("anna"))
-    (found,) = barcode_lookup.find_product(catalog.database, query)
+    (found,) = named(query)
     assert (found.sku, found.name, found.gtin) == ("A", "Pen", GTIN)
     xs, ys = zip(*found.place, strict=True)
     assert len(found.place) == 4 and 0 < min(xs) < max(xs) < 0.5 and 0.3 < min(ys) < max(ys) < 0.7
     add(catalog, "B", jpeg(2), OTHER)
-    assert [each.sku for each in barcode_lookup.find_product(catalog.database, query)] == ["B", "A"], "the larger first"
+    assert [each.sku for each in named(query)] == ["B", "A"], "the larger first"
     both = encode(pack(2, bars(EAN8, "EAN-8"), bars(EAN13)), quality=80)
-    assert [each.sku for each in barcode_lookup.find_product(catalog.database, both)] == ["A"], "each product once"
-    assert barcode_lookup.find_product(catalog.database, jpeg(1)) == []
+    assert [each.sku for each in named(both)] == ["A"], "each product once"
+    assert named(jpeg(1)) == []
     products.set_active(catalog, "B", False, actor="anna")
-    assert [each.sku for each in barcode_lookup.find_product(catalog.database, query)] == ["A"]
+    assert [each.sku for each in named(query)] == ["A"]
     barcode_owners.remove(catalog.database, "A", EAN13, actor="anna")
-    assert barcode_lookup.find_product(catalog.database, query) == []
+    assert named(query) == []
     with pytest.raises(ImageError):
-        barcode_lookup.find_product(catalog.database, bad_files()["half.jpg"][0])
+        named(bad_files()["half.jpg"][0])

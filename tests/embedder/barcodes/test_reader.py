@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zxingcpp
 from PIL import Image, ImageDraw, ImageFilter
 
 from embedder import barcodes, datasets, images
 from embedder.barcodes import gtin, reader
 from embedder.errors import ImageError
-from tests.support.bars import EAN8, EAN13, KINDS, OTHER, UPCA, UPCE, bars, broken_bars, pack
+from tests.support.bars import EAN8, EAN13, KINDS, OTHER, UPCA, UPCE, bars, broken_bars, pack, symbol
 from tests.support.pictures import bad_files, encode, odd_files, picture
 
 
@@ -34,6 +35,61 @@ def read(photo: Image.Image) -> list[str]:
 )
 def test_every_kind_in_one_form(kind: str, number: str, expected: str) -> None:
     assert read(pack(1, bars(number, kind))) == [expected]
+
+
+TEA = "04006381333931"
+LINK = f"https://id.gs1.org/01/{TEA}/10/ABC"
+ELEMENTS = f"(01){TEA}(17)250101(10)AB"
+#: Text, kind, whether it is drawn as GS1, width in pixels.
+SYMBOLS = [
+    ("10012345123457", "ITF14", False, 400),
+    (TEA, "DataBarOmni", False, 300),
+    (TEA, "DataBarStkOmni", False, 260),
+    (TEA, "DataBarLtd", False, 300),
+    (ELEMENTS, "DataBarExp", True, 640),
+    (ELEMENTS, "DataBarExpStk", True, 340),
+    (ELEMENTS, "Code128", True, 640),
+    (ELEMENTS, "DataMatrix", True, 200),
+    (ELEMENTS, "QRCode", True, 200),
+    (LINK, "QRCode", False, 200),
+    (LINK, "DataMatrix", False, 200),
+]
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 20])
+@pytest.mark.parametrize(("text", "kind", "elements", "width"), SYMBOLS)
+def test_symbols_of_cases_produce_and_newer_packs(text: str, kind: str, elements: bool, width: int, angle: int) -> None:
+    code = symbol(text, kind, width, **({"gs1": True} if elements else {}))
+    photo = pack(10, code, angle=angle, size=(1000, 800))
+    assert read(photo) == [text if kind == "ITF14" else TEA]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "elements"),
+    [
+        ("https://tea.example/01/", "QRCode", False),
+        ("https://tea.example/", "DataMatrix", False),
+        ("96385074", "QRCode", False),
+        ("4006381333931", "Code128", False),
+        ("(00)340063813339310009", "Code128", True),
+        ("(10)AB", "DataMatrix", True),
+        ("\u8336", "QRCode", False),
+    ],
+)
+def test_codes_that_name_no_product(text: str, kind: str, elements: bool) -> None:
+    code = symbol(text, kind, **({"gs1": True} if elements else {}))
+    assert zxingcpp.read_barcodes(np.asarray(pack(11, code))), "these photos are no trial"
+    assert read(pack(11, code)) == []
+
+
+def test_the_same_product_in_two_symbols_is_one() -> None:
+    assert read(pack(12, bars(EAN13), symbol(LINK, "QRCode", 200))) == [TEA]
+    assert read(pack(12, bars(OTHER), symbol(LINK, "QRCode", 250))) == [TEA, "0" + OTHER]
+
+
+def test_a_short_number_that_looks_like_a_upce() -> None:
+    """As typed it would be asked about; the bars say which it is."""
+    assert read(pack(13, bars("01234565", "EAN-8"))) == ["00000001234565"]
 
 
 @pytest.mark.parametrize("angle", [*range(0, 360, 30), 45, 7])
@@ -116,7 +172,8 @@ def test_nothing_is_read_that_is_not_there() -> None:
         angle = (37 * seed) % 360
         photo = pack(seed, bars(number, width=150 + 3 * seed), angle=angle, size=(700, 500))
         photo = photo.filter(ImageFilter.GaussianBlur(0.7))
-        alone = {found for found, _ in reader._scan(np.asarray(photo.convert("L")))}
+        seen = reader._decode(np.asarray(photo.convert("L")), reader.BARS)
+        alone = {found.number for each in seen for found in reader._taken(each)}
         found = set(read(photo))
         alone_wrong += bool(alone - {"0" + number})
         wrong += bool(found - {"0" + number})
