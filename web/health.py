@@ -6,19 +6,21 @@ from flask import Blueprint, Response, jsonify
 
 from catalog import products
 from catalog.errors import CatalogError
-from web import errors
+from web import errors, routes
 from web.context import catalog
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health")
+@routes.in_lane("express")
 def alive() -> Response:
     """Liveness: the process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/health/ready")
+@routes.in_lane("ready")
 def ready() -> Response:
     """Readiness: database, model and gallery answer; else 503, naming the one that does not."""
     try:
