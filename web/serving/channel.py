@@ -10,6 +10,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 
 from web.serving import verdicts
+from web.serving.lanes import Slot
 from web.serving.parser import Parser
 from web.serving.tasks import Answer, Refusal
 
@@ -29,6 +30,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     close_when_flushed: bool
     will_close: bool
     request: Any
+    slot: Slot
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         #: A request was refused: whatever comes is thrown away.
@@ -85,7 +87,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def service(self) -> None:
         """Answer the first request; called by a thread of its lane."""
         self._asked = True
-        super().service()
+        slot = self.slot  # super().service() may have the next request take another
+        try:
+            super().service()
+        finally:
+            slot.release()
 
     def check_time(self) -> None:
         """Close or cut off a connection that took too long. Called every second by the thread that reads."""

@@ -14,36 +14,61 @@ from web.serving import verdicts
 #: Threads of a lane, and requests that wait for one; more are refused. `express`: liveness and refusals, which wait for
 #: nothing. `ready`: readiness, which may wait for a silent part. `pages`: what shows or changes rows. `adding`: photos
 #: that are added; a request may hold fifty, and a till must not wait for them. `tills`: see Lanes.
-LANES = {"express": (1, 10_000), "ready": (2, 20), "pages": (4, 100), "adding": (2, 20)}
+LANES = {"express": (1, 100_000), "ready": (2, 20), "pages": (4, 100), "adding": (2, 20)}
+
+
+class Slot:
+    """The place that a request takes in a lane, until its answer begins to be sent."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane: Lane | None = lane
+
+    def release(self) -> None:
+        """Make the place free; again does nothing."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.leave()
 
 
 class Lane(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """waitress' threads, with a bound on what waits for them."""
+    """waitress' threads, with a bound on the requests in hand: those being answered and those that wait."""
 
     queue: deque[Any]
 
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         super().__init__()
-        self._name, self._waiting = name, waiting
+        self._name = name
+        self._room = threads + waiting
         self.set_thread_count(threads)
 
     def start_new_thread(self, target: Callable[[int], None], number: int) -> None:
         """Start a thread that is named after its lane."""
         threading.Thread(target=target, name=f"{self._name}-{number}", args=(number,), daemon=True).start()
 
-    def offer(self, channel: Any) -> tuple[bool, list[Any]]:
-        """Whether there is room for a channel's request; and the channels that left the queue, their client gone."""
+    def offer(self, channel: Any) -> bool:
+        """Take a channel's request; False if there is no room."""
         with self.lock:
-            idle = len(self.threads) - self.stop_count - self.active_count
-            gone: list[Any] = []
-            if len(self.queue) - idle >= self._waiting:
-                gone = [waiting for waiting in self.queue if not waiting.connected]
-                self.queue = deque(waiting for waiting in self.queue if waiting.connected)
-            if len(self.queue) - idle >= self._waiting:
-                return False, gone
+            if self._room <= 0:
+                return False
+            self._room -= 1
+            channel.slot = Slot(self)
             self.queue.append(channel)
             self.queue_cv.notify()
-            return True, gone
+            return True
+
+    def leave(self) -> None:
+        """One request less in hand. A till that has its answer may ask again at once: there is room."""
+        with self.lock:
+            self._room += 1
+
+    def drop_gone(self) -> list[Any]:
+        """Take the channels whose client has gone out of the queue."""
+        with self.lock:
+            gone = [channel for channel in self.queue if not channel.connected]
+            self.queue = deque(channel for channel in self.queue if channel.connected)
+        for channel in gone:
+            channel.slot.release()
+        return gone
 
 
 class Lanes:
@@ -54,16 +79,15 @@ class Lanes:
 
     def add_task(self, channel: Any) -> None:
         """Have a channel's first request answered in its lane; refuse it at once if that is full."""
-        request = channel.requests[0]
-        if request.error:
-            self._lanes["express"].offer(channel)
+        express, request = self._lanes["express"], channel.requests[0]
+        lane = express if request.error else self._lanes[request.verdict.lane]
+        if lane.offer(channel):
             return
-        has_room, gone = self._lanes[request.verdict.lane].offer(channel)
-        if not has_room:
+        for gone in lane.drop_gone():
+            express.offer(gone)  # to be closed, not answered: quick enough
+        if not lane.offer(channel):
             request.error = verdicts.BUSY
-        # Without a client, a request is closed and not answered: quick enough for the express lane.
-        for left in gone if has_room else [*gone, channel]:
-            self._lanes["express"].offer(left)
+            express.offer(channel)
 
     def shutdown(self) -> None:
         """End the threads that have nothing to do; a request that is still being answered is left alone."""

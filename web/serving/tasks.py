@@ -16,8 +16,13 @@ from web.serving.verdicts import Refused
 class Answer(WSGITask):  # type: ignore[misc]
     """The application's answer. The last one of its connection while the server stops."""
 
+    def __init__(self, channel: Any, request: Any) -> None:
+        super().__init__(channel, request)
+        self._slot = channel.slot
+
     def build_response_header(self) -> bytes:
-        """Status line and header."""
+        """Status line and header. The client may read them at once, and ask again: its place must be free by then."""
+        self._slot.release()
         if self.channel.server.site.draining:
             self.set_close_on_finish()
         header: bytes = super().build_response_header()

@@ -78,6 +78,25 @@ def test_beyond_the_queue_a_request_is_refused_at_once_and_the_others_are_answer
     assert slow.begun == 3
 
 
+def test_as_many_tills_as_there_is_room_for_are_never_refused(serve, connected, slow: Slow) -> None:
+    """Each asks again the moment it has its answer, when the thread that sent it has not yet come back."""
+    slow.go.set()
+    statuses: list[int] = []
+
+    def till(connection) -> None:
+        for _ in range(200):
+            connection.sendall(ASK)
+            statuses.append(read_reply(connection).status)
+
+    with serve(slow, judge, threads=2, waiting=2) as server:
+        tills = [threading.Thread(target=till, args=(connected(server.port),)) for _ in range(4)]
+        for thread in tills:
+            thread.start()
+        for thread in tills:
+            thread.join(60)
+    assert statuses == [200] * 800
+
+
 def test_what_waits_for_a_client_that_has_gone_is_not_begun_and_leaves_room(serve, send, slow: Slow) -> None:
     with serve(slow, judge, threads=1, waiting=2) as server:
         first = send(server.port)
