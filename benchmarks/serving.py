@@ -1,11 +1,14 @@
-"""Serving, end to end: start, memory, adding four photos, recognition. Writes docs/measurements-serving.json.
+"""Serving, end to end: start, memory, adding, recognition, overload, connections.
 
-`make bench`. The server is the real one in its own process; the till is this process, over HTTP on the loopback.
-Everything is measured with the second look, and with the first look alone.
+`make bench` writes docs/measurements-serving.json; `--load`: overload and connections alone, the other figures are kept.
+The server is the real one in its own process; the till is this process, over HTTP on the loopback. Start, adding and
+recognition are measured with the second look, and with the first look alone.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 import os
 import platform
@@ -16,11 +19,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from common import load
+
 from catalog.demo import camera
 from catalog.demo.products import products
-from catalog.demo.server import serve_catalog
+from catalog.demo.server import add_product, serve_catalog
 
 ROUNDS = 300
+#: How much more is asked than can be answered, and for how many seconds.
+TIMES, SECONDS = 4, 15
+#: Silent connections, and tills that keep theirs.
+IDLE, TILLS = 500, 500
 
 
 def resident_mb(pid: int) -> float:
@@ -74,12 +83,62 @@ def measure(second_look: str) -> dict[str, Any]:
             }
 
 
-def main() -> None:
-    figures = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "second_look": {name: measure(name) for name in ("auto", "off")},
+def told(replies: list[load.Reply]) -> dict[str, Any]:
+    """Times of what was answered and of what was refused, and how many got neither."""
+    answered = [reply.milliseconds for reply in replies if reply.status == 200]
+    refused = [reply for reply in replies if reply.status == 503]
+    return {
+        "asked": len(replies),
+        "answered": len(answered),
+        "answered_ms": quantiles(answered) if answered else None,
+        "refused": len(refused),
+        "refused_ms": quantiles([reply.milliseconds for reply in refused]) if refused else None,
+        "refused_without_retry_after": sum(not reply.retry_after for reply in refused),
+        "neither": len(replies) - len(answered) - len(refused),
     }
+
+
+def measure_load() -> dict[str, Any]:
+    """One till, as many as can be answered, TIMES as many, one till afterwards; then many connections."""
+    os.environ["CATALOG_SECOND_LOOK"] = "auto"
+    drawn = [product for product in products() if product.known]
+    with tempfile.TemporaryDirectory() as folder, serve_catalog(Path(folder)) as server:
+        with server.till() as till:
+            for product in drawn:
+                add_product(till, product, 0)
+        photos = [camera.encode(camera.query(product, 0)) for product in drawn]
+        target = load.Target(server.url, server.key)
+        asyncio.run(load.one_after_another(target, photos, 1, 20))  # warms up
+        alone = asyncio.run(load.one_after_another(target, photos, 1, 100))
+        cores = max(2, len(os.sched_getaffinity(0)))
+        began = time.perf_counter()
+        busy = asyncio.run(load.one_after_another(target, photos, cores, 50))
+        rate = len(busy) / (time.perf_counter() - began)
+        asked, health = asyncio.run(load.at_rate(target, photos, TIMES * rate, SECONDS))
+        after = asyncio.run(load.one_after_another(target, photos, 1, 1))
+        return {
+            "load_average": round(os.getloadavg()[0], 1),
+            "one_till": told(alone),
+            "answered_a_second": round(rate, 1),
+            f"asked_{TIMES}_times_as_many": told(asked),
+            "health_meanwhile": told(health),
+            "one_till_afterwards": told(after),
+            f"{TILLS}_tills_beside_{IDLE}_idle": told(asyncio.run(load.beside_idle(target, photos, IDLE, TILLS))),
+            "memory_mb": round(resident_mb(server.pid)),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--load", action="store_true", help="overload and connections alone")
     path = Path(__file__).parents[1] / "docs" / "measurements-serving.json"
+    figures = json.loads(path.read_text())
+    if not parser.parse_args().load:
+        figures = {
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "second_look": {name: measure(name) for name in ("auto", "off")},
+        }
+    figures["load"] = measure_load()
     path.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 

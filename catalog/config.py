@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ LOG_DAYS = 90
 
 
 Number = TypeVar("Number", int, None)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Settings:
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
     secret_key: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
+    """Proxies whose forwarded address and scheme are believed."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -83,6 +87,7 @@ class Settings:
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
+            trusted_proxies=_networks(env, "CATALOG_TRUSTED_PROXIES"),
         )
         settings.check()
         return settings
@@ -144,6 +149,19 @@ def _share(env: Mapping[str, str], name: str, most: float, default: float) -> fl
     if not re.fullmatch(r"[0-9]{0,3}\.?[0-9]{1,9}", value) or not 0 < float(value) <= most:
         raise ConfigError(f"{name}={value!r} is not understood: it is a share above 0, at most {most} (0.01 is 1 %).")
     return float(value)
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    """Addresses and networks, with commas or spaces between them."""
+    found = []
+    for text in re.split(r"[,\s]+", (env.get(name) or "").strip(", ")):
+        try:
+            found += [ipaddress.ip_network(text, strict=False)] if text else []
+        except ValueError as error:
+            raise ConfigError(
+                f"{name} is not understood: {text!r} is no address (10.0.0.2) and no network (10.0.0.0/8)."
+            ) from error
+    return tuple(found)
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 #: These take no options: started, they would measure.
-NO_OPTIONS = {"screenshots.py", "serving.py"}
+NO_OPTIONS = {"screenshots.py"}
 NEEDS = {"embedding.py": "tensorflow", "screenshots.py": "playwright"}
 
 

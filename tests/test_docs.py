@@ -13,7 +13,9 @@ import catalog.cli
 import embedder.cli
 from catalog import errors
 from catalog.maintenance import Kind
+from web import gate
 from web.errors import PHOTO_STATUS, STATUS
+from web.serving import verdicts
 
 ROOT = Path(__file__).parents[1]
 DOCS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -50,6 +52,12 @@ def test_every_error_code_of_the_api_is_documented() -> None:
     assert all(f"`{code}`" in page for code in PHOTO_STATUS)
     for status in {status for _, status in STATUS} | set(PHOTO_STATUS.values()):
         assert f"| {status} |" in page
+
+
+def test_every_error_code_of_the_server_is_documented() -> None:
+    refused = [verdicts.BUSY, verdicts.TOO_SLOW, verdicts.too_large(1), gate.NOT_SIGNED_IN]
+    of_waitress = {"bad_request", "request_header_fields_too_large", "not_implemented"}  # see tests/web/serving
+    assert all(f"`{code}`" in DOCS["docs/api.md"] for code in {each.code for each in refused} | of_waitress)
 
 
 def test_every_finding_of_the_doctor_is_documented() -> None:

@@ -1,26 +1,31 @@
-"""`python -m web` (and so `catalog serve`): one process with waitress and the outbox's thread."""
+"""`python -m web` (and so `catalog serve`): one process with the server and the outbox's thread."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import threading
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
-from waitress import create_server
+from web.stopping import Stop
 
-from catalog import accounts
-from catalog.catalog import Catalog
-from catalog.config import Settings
-from catalog.enrollment import Worker
-from catalog.errors import CatalogError, GalleryUnavailableError
-from web import create_app
-from web.secret_key import is_loopback, secret_key
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
 
 log = logging.getLogger("web")
 
+#: Seconds that a stopping process may take after its last answer; a container is killed 10 seconds after its SIGTERM.
+ENDING = 3.0
+
 
 def main() -> None:
-    """Open the catalog and serve it until interrupted."""
+    """Open the catalog and serve it until told to stop."""
+    stop = Stop()
+    stop.listen()
+    cores = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
         prog="catalog serve",
         description="Serve the admin pages and the POS API.",
@@ -28,42 +33,81 @@ def main() -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any that is free")
-    parser.add_argument("--threads", type=int, default=8, help="requests that are answered at once")
+    parser.add_argument("--threads", type=_whole, default=max(2, cores), help="photos that are recognized at once")
+    parser.add_argument("--waiting", type=_whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+    from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled
+
     try:
-        serve(options.host, options.port, options.threads)
+        serve(options.host, options.port, options.threads, options.waiting or options.threads, stop)
     except CatalogError as error:
         sys.exit(f"catalog: {error}")
     except OSError as error:
         sys.exit(f"catalog: can't listen on {options.host}:{options.port}: {error.strerror}")
 
 
-def serve(host: str, port: int, threads: int) -> None:
-    """Serve until interrupted. Raises CatalogError or OSError when it can't start."""
+def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
+    """Serve until told to stop. Raises CatalogError or OSError when it can't start."""
+    from catalog.catalog import Catalog
+    from catalog.config import Settings
+    from catalog.enrollment import Worker
+    from catalog.errors import CatalogError, GalleryUnavailableError
+    from web.app import create_app
+    from web.gate import Gate
+    from web.routes import MAX_REQUEST
+    from web.secret_key import secret_key
+    from web.serving import Server
+
     settings = Settings.from_env()
     key = secret_key(settings, host)
-    catalog = Catalog.open(settings)
-    try:
+    with ExitStack() as opened:
+        stop.close_first()
+        catalog = Catalog.open(settings)
+        opened.callback(catalog.close)
         try:
             catalog.generations.ready()  # loaded now, so that the first till does not wait for it
         except GalleryUnavailableError as error:
             log.warning("%s Serving all the same; photos wait until it is back.", error)
-        server = create_server(create_app(catalog, key), host=host, port=port, threads=threads, ident="catalog")
-        _greet(catalog, host, int(server.effective_port))
+        app = create_app(catalog, key)
+        server = Server(app, Gate(app), host=host, port=port, threads=threads, waiting=waiting, max_body=MAX_REQUEST)
+        opened.callback(server.close)
+        stop.wake(server.wake)
+        _greet(catalog, host, server.port)
         worker = Worker(catalog)
         worker.start()
-        try:
-            server.run()
-        finally:
-            worker.stop()
-            server.close()
-    finally:
-        catalog.close()
+        opened.callback(worker.stop)
+        server.run(stop)
+        _end_within(ENDING)
+        with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery
+            catalog.answers.flush()
+
+
+def _end_within(seconds: float) -> None:
+    """End the process, with status 0, if closing takes longer: nothing acknowledged depends on its end."""
+
+    def end() -> None:
+        log.warning("ended before everything was closed")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError("a whole number from 1 to 1000")
+    return number
 
 
 def _greet(catalog: Catalog, host: str, port: int) -> None:
+    from catalog import accounts
+    from web.secret_key import is_loopback
+
     first = accounts.first_user(catalog.database)
     if first:
         print(f"First start: sign in as {first[0]} with the password {first[1]} (shown this once).")

@@ -7,10 +7,8 @@ from flask import Flask, Response, redirect, url_for
 from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
-from web import admin, api, errors, health, login, multipart, pictures, security
-
-#: Bytes of one request, at most: fifty photos of a phone.
-MAX_REQUEST = 256 * 1024 * 1024
+from web import admin, api, errors, health, login, multipart, pictures, routes, security
+from web.proxies import TrustedProxies
 
 
 def create_app(catalog: Catalog, secret_key: str) -> Flask:
@@ -18,7 +16,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=secret_key,
-        MAX_CONTENT_LENGTH=MAX_REQUEST,
+        MAX_CONTENT_LENGTH=routes.MAX_FORM_REQUEST,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch still works; the token expires with the session
@@ -28,7 +26,9 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     multipart.init_app(app)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, catalog.settings.trusted_proxies)  # type: ignore[method-assign]
     errors.init_app(app)
+    routes.init_app(app)
     security.init_app(app)
     login.init_app(app)
     health.init_app(app, catalog)

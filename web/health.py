@@ -7,18 +7,20 @@ from flask import Blueprint, Flask, Response, current_app, jsonify
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError
 from catalog.maintenance import Readiness
-from web import errors
+from web import errors, routes
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health")
+@routes.in_lane("express")
 def alive() -> Response:
     """Liveness: the process answers."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/health/ready")
+@routes.in_lane("ready")
 def ready() -> Response:
     """Readiness: database, model and gallery answer; else 503, naming the one that does not. Quick in any case."""
     readiness: Readiness = current_app.extensions["readiness"]

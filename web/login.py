@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from catalog import accounts
 from web.context import catalog
-from web.security import limiter
+from web.security import limit_sign_in
 
 blueprint = Blueprint("login", __name__)
 manager = LoginManager()
@@ -38,7 +38,7 @@ def init_app(app: Flask) -> None:
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
-@limiter.limit("10/minute", methods=["POST"], error_message="Too many tries: wait a minute.")
+@limit_sign_in
 def sign_in() -> str | Response | tuple[str, int]:
     """Show the form, or sign in."""
     if current_user.is_authenticated:

@@ -2,24 +2,65 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
+import time
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from flask import Flask, Response, g, request
+from flask.sessions import SecureCookieSessionInterface
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
 
 from catalog import accounts
-from web import errors
+from web import errors, routes
 from web.context import catalog
 
 P = ParamSpec("P")
 
+#: Tries to sign in: with one name from one address, and from one address with whatever names (wrong ones alone count).
+TRIES, WRONG_TRIES = "10/minute", "100/minute"
+TOO_MANY = "Too many tries: wait a minute."
+#: Title and detail of the problem `key_missing`.
+KEY_MISSING = ("No key", "Send the header Authorization: Bearer KEY; staff make keys under Keys.")
+
+
+def client_address() -> str:
+    """Who asks: an IPv4 address, or the network that one customer of a provider has in IPv6."""
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return request.remote_addr or ""
+    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+
+
+def _who_tries() -> str:
+    # By both: ten wrong passwords keep nobody out but who tries them, not the name's owner and not the whole shop.
+    return f"{client_address()} {request.form.get('name', '').strip().casefold()[:100]}"
+
+
 csrf = CSRFProtect()
 #: In memory: each process counts for itself, which is enough to make guessing passwords hopeless.
-limiter = Limiter(get_remote_address, storage_uri="memory://")
+limiter = Limiter(client_address, storage_uri="memory://")
+
+
+def limit_sign_in(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Limit the tries to sign in by this view, which answers 401 to a wrong one."""
+    limited = limiter.limit(TRIES, key_func=_who_tries, methods=["POST"], error_message=TOO_MANY)(view)
+    return limiter.limit(
+        WRONG_TRIES, methods=["POST"], error_message=TOO_MANY, deduct_when=lambda reply: reply.status_code == 401
+    )(limited)
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's sessions in a signed cookie, which a browser keeps to https where it came by https."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether the cookie is marked Secure."""
+        return request.is_secure or super().get_cookie_secure(app)
+
 
 # No inline scripts or styles; images only of our own and previews of chosen files.
 POLICY = (
@@ -30,6 +71,7 @@ POLICY = (
 
 def init_app(app: Flask) -> None:
     """CSRF protection for every form, rate limits for signing in, and headers on every response."""
+    app.session_interface = Sessions()
     csrf.init_app(app)
     limiter.init_app(app)
 
@@ -38,20 +80,28 @@ def init_app(app: Flask) -> None:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
+        if response.status_code == 429 and limiter.current_limit:
+            seconds = math.ceil(limiter.current_limit.reset_at - time.time())
+            response.headers.setdefault("Retry-After", str(max(1, seconds)))
         return response
+
+
+def bearer_key(authorization: str) -> str:
+    """The key in an Authorization header; "" if there is none."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
     """Require `Authorization: Bearer KEY`; the key's name is then `g.key_name`."""
 
+    @routes.mark_needs_key
     @wraps(view)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            return errors.problem(
-                401, "key_missing", "No key", "Send the header Authorization: Bearer KEY; staff make keys under Keys."
-            )
-        row = accounts.check_key(catalog().database, key.strip())
+        key = bearer_key(request.headers.get("Authorization", ""))
+        if not key:
+            return errors.problem(401, "key_missing", *KEY_MISSING)
+        row = accounts.check_key(catalog().database, key)
         if row is None:
             return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
         g.key_name = row.name

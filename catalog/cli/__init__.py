@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from catalog.cli.main import main
+try:
+    from catalog.cli.main import main
+except KeyboardInterrupt:  # while it loads; later, click handles it
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

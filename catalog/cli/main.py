@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -153,6 +154,8 @@ def serve(arguments: tuple[str, ...]) -> None:
     # Replaces this process by the web package's program, which parses the options: catalog/ does not know Flask.
     for name, value in openblas.environment().items():
         os.environ.setdefault(name, value)
+    # A signal that comes before web/__main__.py handles it waits until then, also for PID 1.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
 
 

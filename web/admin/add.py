@@ -8,7 +8,7 @@ from flask_admin import expose
 from catalog import products
 from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import Facts
-from web import errors
+from web import errors, routes
 from web.admin.base import StaffView
 from web.context import by_staff, catalog, facts, uploads
 
@@ -24,6 +24,7 @@ class AddView(StaffView):
         return str(self.render("pages/add.html", facts=Facts(""), problem=None))
 
     @expose("/", methods=["POST"])
+    @routes.takes_photos(routes.MAX_REQUEST, "adding")
     def add(self) -> Page:
         """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
         given = facts(request.form.get("sku", ""))

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from catalog import margins, products
 from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import barcode_owners
-from web import errors
+from web import errors, routes
 from web.admin.base import SignedInOnly
 from web.context import actor, by_staff, catalog, facts, uploads
 
@@ -58,6 +58,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         )
 
     @expose("/<sku>/photos", methods=["POST"])
+    @routes.takes_photos(routes.MAX_REQUEST, "adding")
     def add_photos(self, sku: str) -> Response | tuple[str, int]:
         """Add photos; the page's script first gets the warnings about them, if any."""
         strict = errors.wants_problem() and "anyway" not in request.form

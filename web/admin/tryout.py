@@ -11,7 +11,7 @@ from catalog import recognition
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.recognition import Recognition, recognize
 from embedder.matching import to_jpeg
-from web import errors
+from web import errors, routes
 from web.admin.base import StaffView
 from web.context import catalog, uploads
 
@@ -27,6 +27,7 @@ class TryView(StaffView):
         return str(self.render("pages/try.html", answer=None, problem=None))
 
     @expose("/", methods=["POST"])
+    @routes.takes_photos(routes.MAX_PHOTO_REQUEST, "tills")
     def ask(self) -> Page:
         """The answer: a fragment for the page's script, else a whole page."""
         try:

@@ -13,23 +13,21 @@ from catalog.products import AddResult as AddedProduct
 from catalog.products import Intake
 from catalog.recognition import Scope
 from catalog.recognition import recognize as recognize_photo
+from web import routes
 from web.context import catalog, facts, flag, uploads
 from web.security import needs_key
-
-#: Bytes of a request with one photo, at most.
-MAX_PHOTO_REQUEST = 26 * 1024 * 1024
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/recognize")
 @needs_key
+@routes.takes_photos(routes.MAX_PHOTO_REQUEST, "tills")
 def recognize() -> Response:
     """Which product a photo shows: multipart field `photo`, or the image as the body.
 
     Fields `label` and `sku`, any number of each, narrow it to those products; beside a body they are in the address.
     """
-    request.max_content_length = MAX_PHOTO_REQUEST
     if request.mimetype == "multipart/form-data":
         photos = uploads("photo")
         if len(photos) != 1:
@@ -65,6 +63,7 @@ def add_feedback(answer: uuid.UUID) -> Response:
 
 @blueprint.post("/products")
 @needs_key
+@routes.takes_photos(routes.MAX_REQUEST, "adding")
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.
 
