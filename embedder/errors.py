@@ -11,7 +11,7 @@ class ImageError(EmbedderError):
     """A photo that can't be used; the message tells a user why.
 
     `code` is a stable, machine-readable reason: ``empty``, ``not_an_image``, ``truncated``, ``too_large``,
-    ``too_many_pixels``, ``too_small``.
+    ``too_many_pixels``, ``too_small``, ``too_complex``.
     """
 
     def __init__(self, code: str, message: str) -> None:

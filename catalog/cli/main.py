@@ -121,9 +121,16 @@ def recognize(
             else:
                 best = ", ".join(f"{m['sku']} {m['score']:.3f}" for m in found["matches"][:3])
                 by = f"by {found['decided_by']} in {found['milliseconds']:.0f} ms"
+                by += ", mirrored" * answer.mirrored + _cut_short(answer)
                 click.echo(f"{path}: {found['decision']} ({best or 'nothing near'}) {by}")
     if failed:
         sys.exit(1)
+
+
+def _cut_short(answer: Recognition) -> str:
+    if answer.complete or answer.extent is None:
+        return ""
+    return f", cut short after {answer.extent.photos} of {answer.extent.candidates} photos (CATALOG_SECOND_LOOK_MS)"
 
 
 def _draw(photos: PhotoStore, data: bytes, answer: Recognition, out: Path) -> None:

@@ -36,8 +36,8 @@ def import_(source: Path, mapping: tuple[str, ...], skip_errors: bool | None, qu
     active, attribute:NAME. Photos are paths from the CSV's own folder, separated by |.
 
     A CSV is checked first, and when anything is wrong nothing is imported. Of folders, what can't be used is reported
-    and left out. The exit status is then 1, as when photos are pending at the end: stored, but not in the gallery. Files
-    that are no photos, and folders of one name that make up one product, are reported, too, and are errors with
+    and left out. The exit status is then 1, as when photos are pending at the end: stored, but not in the gallery.
+    Files that are no photos, and folders of one name that make up one product, are reported, too, and are errors with
     --strict only. A re-run adds nothing twice, and goes on where a killed one ended.
     """
     openblas.restart_with_environment()

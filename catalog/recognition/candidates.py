@@ -28,19 +28,26 @@ HAS_PHOTOS = Product.active & exists().where(Photo.product_id == Product.id)
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What re-ranking found in a reference photo (SHA-256): `agreement` of its local features with the query's."""
+    """What re-ranking found in a reference photo (SHA-256): `agreement` of its local features with the query's.
+
+    `mirrored`: with those of the mirrored query, as a front camera gives it.
+    """
 
     photo: str
     agreement: Agreement
     details: LocalFeatures
+    mirrored: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the photo, the number of inliers, and the product's corners in the query photo.
 
-        Corners are x and y in fractions of its width and height, clockwise from the reference's top left.
+        Corners are x and y in fractions of its width and height, clockwise from the reference's top left; in a mirrored
+        photo counterclockwise.
         """
-        outline = self.agreement.outline
-        corners = [] if outline is None else [[round(float(share), 4) for share in corner] for corner in outline]
+        corners: list[list[float]] = []
+        if self.agreement.outline is not None:
+            places = self.agreement.outline.tolist()
+            corners = [[round(1 - x if self.mirrored else x, 4), round(y, 4)] for x, y in places]
         return {"photo": self.photo, "points": self.agreement.inliers, "outline": corners}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from catalog.recognition.candidates import Match
 from catalog.recognition.recognizing import Recognition
@@ -22,12 +22,15 @@ def first_shown(answer: Recognition) -> Match | None:
 def answer_picture(photos: PhotoStore, data: bytes, answer: Recognition) -> Image.Image | None:
     """The query photo (bytes of its file) beside the reference photo of `first_shown`; None without such a match.
 
-    Raises NotFoundError or StorageError when the reference photo can't be read.
+    A mirrored photo is shown as it was matched. Raises NotFoundError or StorageError when the reference photo
+    can't be read.
     """
     shown = first_shown(answer)
     if shown is None or shown.evidence is None or answer.details is None:
         return None
     query = images.decode(data, want=SIDE)
+    if shown.evidence.mirrored:
+        query = ImageOps.mirror(query)
     reference = images.decode(photos.get(shown.evidence.photo), want=SIDE)
     return matching.draw_agreement(query, reference, answer.details, shown.evidence.details, shown.evidence.agreement)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from catalog.catalog import Catalog
 from catalog.errors import PhotoRejectedError
@@ -16,6 +16,7 @@ from catalog.generations import LiveModel
 from catalog.recognition import barcode_lookup, reranking
 from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
+from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 from catalog.storage import AnswerEntry
 from catalog.storage.tables import now
@@ -25,6 +26,9 @@ from embedder.errors import ImageError
 from embedder.inference import Vectors
 from embedder.matching import LocalFeatures
 
+#: Probability from which on a mirrored photo is a match: asking twice must not let in more unknown products.
+MIRRORED_CONFIDENCE = 0.9
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -33,6 +37,9 @@ class Recognition:
     `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
     embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's
     local features, where it was re-ranked. `id` names the answer in the log.
+
+    `extent`: how far the second look came, None without one; the answer might be another one with more time if it is
+    not complete. `mirrored`: the photo is a mirror image, and was matched as one.
     """
 
     decision: Decision
@@ -44,6 +51,13 @@ class Recognition:
     confidence: float | None = None
     barcodes: tuple[str, ...] = ()
     details: LocalFeatures | None = field(default=None, compare=False, repr=False)
+    extent: Extent | None = None
+    mirrored: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether no time was missing: the second look was not cut short, or there was none."""
+        return self.extent is None or self.extent.complete
 
     def as_dict(self) -> dict[str, Any]:
         """The contract's form, for JSON."""
@@ -53,6 +67,9 @@ class Recognition:
             "decided_by": self.decided_by,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "barcodes": list(self.barcodes),
+            "mirrored": self.mirrored,
+            "complete": self.complete,
+            "looked_at": self.extent and {"photos": self.extent.photos, "of": self.extent.candidates},
             "bundle": self.bundle,
             "milliseconds": round(self.milliseconds, 2),
             "id": str(self.id),
@@ -96,7 +113,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
     """Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
     (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
     """
-    began = time.perf_counter()
+    began, budget = time.perf_counter(), Budget(catalog.settings.second_look_ms / 1000)
     live = catalog.generations.ready()
     bundle, settings = live.embedder.bundle, catalog.settings
     products = among.products(catalog.database)
@@ -125,14 +142,35 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
     if settings.second_look == "auto" and _lacks_print(live, weights, vector, matches):
         return answer(alone, matches)
     small = images.shrink(picture, matching.QUERY.side)
-    details, words = live.embedder.extract_query_picture(small)
-    deadline = began + settings.second_look_ms / 1000
-    query = reranking.Query(np.asarray(small), vector, details, words, products, deadline)
     matched = matches[0].sku if alone == "match" else ""
-    looked = reranking.rerank(catalog, live, weights, matches, query, matched=matched)
+
+    def look(small: Image.Image, matched: str, *, mirrored: bool) -> tuple[Reranked | None, Extent, LocalFeatures]:
+        details, words = live.embedder.extract_query_picture(small)
+        query = reranking.Query(np.asarray(small), vector, details, words, products, budget, mirrored)
+        return *reranking.rerank(catalog, live, weights, matches, query, matched=matched), details
+
+    looked, extent, details = look(small, matched, mirrored=False)
+    mirrored = False
+    if (alone if looked is None else looked.decision) != "match" and len(details) > matching.reranker.CHANCE:
+        if budget.is_spent():
+            extent = replace(extent, complete=False)
+        else:
+            other, more, others = look(ImageOps.mirror(small), "", mirrored=True)
+            extent = replace(extent, complete=extent.complete and more.complete)
+            mirrored = other is not None and other.decision == "match" and other.confidence >= MIRRORED_CONFIDENCE
+            if mirrored:
+                looked, extent, details = other, more, others
     if looked is None:
-        return answer(alone, matches)
-    return answer(looked.decision, looked.matches, decided_by="details", confidence=looked.confidence, details=details)
+        return answer(alone, matches, extent=extent)
+    return answer(
+        looked.decision,
+        looked.matches,
+        decided_by="details",
+        confidence=looked.confidence,
+        details=details,
+        extent=extent,
+        mirrored=mirrored,
+    )
 
 
 def _decode(data: bytes, size: int, *, coded: bool, looked_twice: bool) -> Image.Image:

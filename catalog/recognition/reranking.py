@@ -32,6 +32,37 @@ from embedder.ranking import Answer
 log = logging.getLogger(__name__)
 
 
+#: The longest that a look takes by the clock, in multiples of its processor time: of a machine that others use, too.
+WALL = 4
+#: Photos that a mirrored query is compared with, at most: print that is ours is among the first, and most have none.
+MIRRORED = 20
+
+
+class Budget:
+    """How long the looks at one photo may take: `seconds` of this thread's processor time, and WALL times that by the
+    clock, in case the photo store or the machine does not get on.
+
+    By the clock alone, looks side by side would take the time from one another, and all of them be cut short.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._busy_until = time.thread_time() + seconds
+        self._until = time.perf_counter() + WALL * seconds
+
+    def is_spent(self) -> bool:
+        """To be asked on the thread that made it."""
+        return time.thread_time() >= self._busy_until or time.perf_counter() >= self._until
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a look came: it verified `photos` of the `candidates`. `complete`: no time was missing to go on."""
+
+    photos: int
+    candidates: int
+    complete: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Reranked:
     """Result of re-ranking: matches, the most probable first, and the probability of the first."""
@@ -46,8 +77,8 @@ class Query:
     """A photo that is asked about: its small `picture` uint8 [h, w, 3], of which the local features are, its vector
     float32 [dim], the features, and their visual words.
 
-    `products`: only these ids (None: all). `deadline` is a time of time.perf_counter: photos that are not verified by
-    then are not considered.
+    `products`: only these ids (None: all). When the `budget` is spent, what is not verified is not considered.
+    `mirrored`: the picture is the photo's mirror image (the vector is the photo's own).
     """
 
     picture: Pixels
@@ -55,15 +86,17 @@ class Query:
     features: LocalFeatures
     words: VisualWords
     products: frozenset[str] | None
-    deadline: float
+    budget: Budget
+    mirrored: bool = False
 
 
 def rerank(
     catalog: Catalog, live: LiveModel, weights: RerankerWeights, first: Sequence[Match], query: Query, *, matched: str
-) -> Reranked | None:
+) -> tuple[Reranked | None, Extent]:
     """Decide by local features among what the vector found (`first`) and what shares print with the photo.
 
-    `matched` is the SKU that the vector alone would match, or "". None: no features agree. Raises a GalleryError.
+    `matched` is the SKU that the vector alone would match, or "". None: no features agree. Of a mirrored query the
+    first MIRRORED photos are candidates, and only the first of them unless something agrees. Raises a GalleryError.
     """
     try:
         hits = catalog.gallery.shortlist(
@@ -74,12 +107,14 @@ def rerank(
         raise
     facts = facts_of(catalog.database, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
-    photos = _in_turn(first, listed)
+    photos = _in_turn(first, listed)[: MIRRORED if query.mirrored else None]
     seen: dict[Candidate, Match] = {}
     weighed: list[RankedSku] = []
+    complete = True
     while len(seen) < len(photos):
-        if seen and time.perf_counter() >= query.deadline:
+        if seen and query.budget.is_spent():
             log.info("the second look ended after %d of %d photos: its time was over", len(seen), len(photos))
+            complete = False
             break
         batch = photos[len(seen) : len(seen) + (reranker.BATCH if len(seen) >= reranker.BATCH else reranker.FIRST)]
         references = [_read(catalog.photos, photo.photo) for photo in batch]
@@ -89,17 +124,19 @@ def rerank(
         weighed = reranker.rank(weights, list(seen))
         if reranker.is_settled(weights, weighed, len(seen)):
             break
-        if matched and len(seen) >= reranker.BATCH and not reranker.agrees(list(seen)):
+        if (matched or query.mirrored) and len(seen) >= reranker.BATCH and not reranker.agrees(list(seen)):
             break  # the vector is at home, and there is no print that could tell more: fruit, mostly
+    extent = Extent(len(seen), len(photos), complete)
     if not reranker.agrees(list(seen)):
-        return None
+        return None, extent
     # Weights of an older version know nothing of appearance.
     if weights.floor is not None:
         seen, weighed = _compared(catalog.photos, weights, query.picture, seen, weighed)
-    answers = [_answer(ranked, seen) for ranked in weighed]
+    answers = [_answer(ranked, seen, query.mirrored) for ranked in weighed]
     if reranker.keeps_older_order(weights, weighed):
         answers.sort(key=lambda match: -match.score)
-    return Reranked(reranker.decide(weights, weighed, matched), answers[:MAX_MATCHES], weighed[0].probability)
+    decision = reranker.decide(weights, weighed, matched)
+    return Reranked(decision, answers[:MAX_MATCHES], weighed[0].probability), extent
 
 
 def _in_turn(first: Sequence[Match], listed: Sequence[Match]) -> list[Match]:
@@ -153,9 +190,9 @@ def _compared(
     return dict(zip(candidates, matches, strict=True)), weighed
 
 
-def _answer(one: RankedSku, seen: Mapping[Candidate, Match]) -> Match:
+def _answer(one: RankedSku, seen: Mapping[Candidate, Match], mirrored: bool) -> Match:
     """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
     photo, agreement = seen[one.best], one.best.match
     score = max(match.score for match in seen.values() if match.sku == one.sku)
-    evidence = Evidence(photo.photo, agreement, one.best.reference) if agreement.inliers else None
+    evidence = Evidence(photo.photo, agreement, one.best.reference, mirrored) if agreement.inliers else None
     return replace(photo, score=score, evidence=evidence)

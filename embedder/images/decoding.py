@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,11 @@ from PIL import (
 )
 
 from embedder.errors import ImageError
-from embedder.images.file_kinds import HEAD, other_format
+from embedder.images.color_profiles import to_srgb
+from embedder.images.file_kinds import HEAD
+from embedder.images.memory import decoding_budget
+from embedder.images.reader import Reader
+from embedder.images.structure import Kind, Structure, orientation, read_structure, unreadable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,12 +33,25 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_BYTES = 25 * 1024 * 1024
 #: A phone's 50 megapixels pass. Checked in the header, before decoding, so a decompression bomb costs nothing.
 MAX_PIXELS = 64_000_000
+#: Of the other kinds all pixels are held at once, however small the picture is needed.
+MAX_WHOLE_PIXELS = 32_000_000
+#: WebP's decoder holds them four times.
+MAX_WEBP_PIXELS = 16_000_000
+#: What decoding holds for each pixel, in bytes (measured: Pillow 13, its buffers and the decoder's). Of a JPEG it is of
+#: each pixel at the scale at which it is decoded.
+BYTES_OF_PIXEL: dict[Kind, float] = {
+    "jpeg": 4.5, "progressive": 4.5, "png": 4.5, "webp": 17.0, "gif": 5.0, "bmp": 4.5, "tiff": 8.5,
+}  # fmt: skip
+#: Pixels that a picture has at most after decoding when a side is wanted: long, thin ones are reduced further.
+MAX_WANTED_PIXELS = 8_000_000
+#: And when it is wanted as large as it is.
+MAX_FULL_PIXELS = 16_000_000
+#: Pixels that are converted at once.
+BAND = 1_000_000
 #: Pixels of the shorter side.
 MIN_SIDE = 8
 #: Smallest DCT scale at which a JPEG is decoded: 1/8.
 MAX_REDUCTION = 8
-#: EXIF tag of the camera's orientation.
-ORIENTATION_TAG = 0x0112
 #: EXIF orientation -> the transposition that makes the picture upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,22 +68,34 @@ SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a photo: file size in bytes, pixels when decoded, and pixels of the shorter side."""
+    """Limits of a photo: file size in bytes, pixels, and pixels of the shorter side.
+
+    `max_whole_pixels`, `max_webp_pixels`: of kinds that are not decoded at a reduced size (all but ordinary JPEGs).
+    """
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
+    max_whole_pixels: int = MAX_WHOLE_PIXELS
+    max_webp_pixels: int = MAX_WEBP_PIXELS
     min_side: int = MIN_SIDE
+
+    def pixels_of(self, kind: Kind) -> int:
+        """Pixels that a picture of this kind may have."""
+        most = {"jpeg": self.max_pixels, "webp": min(self.max_webp_pixels, self.max_whole_pixels)}
+        return min(self.max_pixels, most.get(kind, self.max_whole_pixels))
 
 
 DEFAULT_LIMITS = Limits()
 
 
 def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
-    """Bytes of an image file -> an upright RGB picture.
+    """Bytes of an image file -> an upright RGB picture, in sRGB.
 
-    `want` is the side in pixels that the caller needs: a JPEG is then decoded at the smallest DCT scale (1/2, 1/4,
-    1/8) that is at least twice that, which is several times faster for a phone's photo and, after the resize, gives
-    the same picture. Animations give their first frame; transparency is composited on white; 16-bit greys are scaled.
+    `want` is the side in pixels that the caller needs: the picture is then reduced to the smallest scale (1/2, 1/4,
+    1/8) that is at least twice that, a JPEG while it is decoded, which is several times faster for a phone's photo and,
+    after the resize, gives the same picture. Long, thin pictures are reduced to MAX_WANTED_PIXELS, and without `want`
+    all to MAX_FULL_PIXELS. Animations give their first frame; transparency is composited on white; 16-bit greys are
+    scaled. Waits while other threads decode large pictures (memory.py).
 
     Raises ImageError for anything that is not a usable photo, including a truncated file.
     """
@@ -76,75 +106,136 @@ def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIM
             "too_large",
             f"The file has {len(data) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} MB are accepted.",
         )
-    with _open(data, limits) as picture:
-        return _to_rgb(picture, want)
+    with _open(data, limits) as (picture, structure):
+        reduction = _reduction(picture.size, want)
+        with decoding_budget.hold(_memory(picture, structure, reduction)):
+            return _to_rgb(picture, structure, reduction)
 
 
 @contextmanager
-def _open(data: bytes, limits: Limits) -> Iterator[Image.Image]:
+def _open(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Structure]]:
     """The picture of a file: header read, size checked, no pixel decoded yet. Raises ImageError."""
+    structure = read_structure(data)
+    most = limits.pixels_of(structure.kind)
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = Image.open(Reader(structure.parts), formats=FORMATS)  # type: ignore[arg-type]  # all that it calls
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a warning where warnings are errors
-        raise ImageError(
-            "too_many_pixels", f"The picture has more than {limits.max_pixels / 1e6:.0f} megapixels."
-        ) from None
+        raise ImageError("too_many_pixels", f"The picture has more than {most / 1e6:.0f} megapixels.") from None
+    except ImageError:
+        raise
     except Exception:  # decoders raise errors of any kind on damaged headers
-        other = other_format(data[:HEAD])
-        found = f": it is {other}" if other else ""
-        raise ImageError(
-            "not_an_image", f"The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF){found}."
-        ) from None
+        raise unreadable(head=data[:HEAD]) from None
     with picture:
-        _check_size(picture.size, limits)
-        yield picture
+        _check_size(picture.size, structure, most, limits.min_side)
+        yield picture, structure
 
 
-def _check_size(size: tuple[int, int], limits: Limits) -> None:
+def _check_size(size: tuple[int, int], structure: Structure, most: int, least: int) -> None:
     width, height = size
-    if width * height > limits.max_pixels:
+    if width * height > most:
+        kind = "a JPEG of several scans" if structure.kind == "progressive" else structure.kind.upper()
         raise ImageError(
             "too_many_pixels",
             f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); "
-            f"at most {limits.max_pixels / 1e6:.0f} are accepted.",
+            f"at most {most / 1e6:.0f} are accepted of {kind}.",
         )
-    if min(width, height) < limits.min_side:
-        raise ImageError(
-            "too_small", f"The picture has {width} x {height} pixels; each side needs at least {limits.min_side}."
-        )
+    if structure.kind == "tiff" and structure.tile > most:
+        raise ImageError("too_many_pixels", f"The tiles of the TIFF have more than {most / 1e6:.0f} megapixels.")
+    if min(width, height) < least:
+        raise ImageError("too_small", f"The picture has {width} x {height} pixels; each side needs at least {least}.")
 
 
-def _to_rgb(picture: Image.Image, want: int | None) -> Image.Image:
+def _reduction(size: tuple[int, int], want: int | None) -> int:
+    """By what a picture of this size is divided: 1, 2, 4 or 8."""
+    pixels, most = math.prod(size), MAX_FULL_PIXELS if want is None else MAX_WANTED_PIXELS
+    factors = (1, 2, 4, 8)
+    wanted = 1 if want is None else max(one for one in factors if one == 1 or min(size) // one >= 2 * want)
+    return next((one for one in factors if one >= wanted and pixels / one**2 <= most), MAX_REDUCTION)
+
+
+def _memory(picture: Image.Image, structure: Structure, reduction: int) -> int:
+    """Bytes that are held at once while the picture is decoded."""
+    pixels, reduced = math.prod(picture.size), math.prod(picture.size) / reduction**2
+    if structure.kind in ("jpeg", "progressive"):
+        return round(pixels * structure.whole + reduced * (BYTES_OF_PIXEL[structure.kind] + 4))
+    if structure.kind == "tiff":
+        pixels = max(pixels, structure.tile)
+    return round(pixels * BYTES_OF_PIXEL[structure.kind] + reduced * 4)
+
+
+def _to_rgb(picture: Image.Image, structure: Structure, reduction: int) -> Image.Image:
     try:
-        if want is not None:
-            picture.draft("RGB", (2 * want, 2 * want))
+        if structure.kind in ("jpeg", "progressive"):
+            width, height = picture.size
+            picture.draft("RGB", (width // reduction, height // reduction))
+            reduction = 1
         picture.load()
-        turn = TURNS.get(_orientation(picture))
-        upright: Image.Image = picture if turn is None else picture.transpose(turn)
-        if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
-            return _from_deep(upright)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            rgba = upright.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            return Image.alpha_composite(white, rgba).convert("RGB")
-        return upright.convert("RGB")
+        # Pillow turns the pixels of a TIFF itself.
+        turn = None if structure.kind == "tiff" else TURNS.get(_orientation(picture, structure))
+        profile = structure.profile or picture.info.get("icc_profile") or b""
+        rgb = to_srgb(_converted(picture, reduction), profile)
+        return rgb if turn is None else rgb.transpose(turn)
+    except ImageError:
+        raise
     except Exception as error:  # decoders raise errors of any kind on damaged pixels
         raise ImageError("truncated", f"The picture is damaged or incomplete ({error}).") from None
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(picture: Image.Image, structure: Structure) -> int:
     """EXIF orientation (1: upright). Damaged EXIF does not reject a photo: it counts as upright."""
-    try:
-        return int(picture.getexif().get(ORIENTATION_TAG, 1))
-    except Exception:  # as above
-        return 1
+    if structure.kind == "webp":
+        return orientation(picture.info.get("exif") or b"")
+    return structure.orientation
 
 
-def _from_deep(picture: Image.Image) -> Image.Image:
+def _converted(picture: Image.Image, reduction: int) -> Image.Image:
+    """A decoded picture of any mode -> RGB, its sides divided by `reduction`; by bands, so that little is copied."""
+    if picture.mode == "RGB" and reduction == 1 and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    width, height = picture.size
+    rows = max(1, BAND // (width * reduction)) * reduction
+    to_rgb = _conversion(picture)
+    rgb = Image.new("RGB", (-(-width // reduction), -(-height // reduction)))
+    for top in range(0, height, rows):
+        band = to_rgb(picture.crop((0, top, width, min(height, top + rows))))
+        rgb.paste(band.reduce(reduction) if reduction > 1 else band, (0, top // reduction))
+    return rgb
+
+
+def _conversion(picture: Image.Image) -> Any:
+    """How a part of this picture is made RGB."""
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        usual = 1.0 if picture.mode == "F" else 65535.0
+        highest = max(usual, _highest(picture))
+        return lambda part: _from_deep(part, highest)
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        return _on_white
+    return lambda part: part.convert("RGB")
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    rgba = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def _highest(picture: Image.Image) -> float:
+    """The highest finite value of a picture of more than 8 bits."""
+    if picture.mode != "F":
+        return float(picture.getextrema()[1])  # type: ignore[arg-type]  # one channel
+    rows = max(1, BAND // picture.width)
+    bands = (
+        picture.crop((0, top, picture.width, min(picture.height, top + rows))) for top in range(0, picture.height, rows)
+    )
+    return max(float(_finite(band).max()) for band in bands)
+
+
+def _finite(picture: Image.Image) -> npt.NDArray[np.float32]:
+    return np.nan_to_num(np.asarray(picture).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _from_deep(picture: Image.Image, highest: float) -> Image.Image:
     """Greyscale of more than 8 bits -> RGB, scaled. Pillow's own conversion would clip at 255."""
-    values = np.nan_to_num(np.asarray(picture).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    usual = 1.0 if picture.mode == "F" else 65535.0
-    grey = np.clip(values * (255.0 / max(usual, float(values.max()))), 0, 255).astype(np.uint8)
+    grey = np.clip(_finite(picture) * (255.0 / highest), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 
@@ -153,8 +244,8 @@ def dimensions(data: bytes) -> tuple[int, int]:
 
     Raises ImageError.
     """
-    with _open(data, DEFAULT_LIMITS) as picture:
+    with _open(data, DEFAULT_LIMITS) as (picture, structure):
         width, height = picture.size
         # Of a TIFF, Pillow reports the upright size, and turns the pixels itself.
-        sideways = picture.format != "TIFF" and _orientation(picture) in SIDEWAYS
+        sideways = structure.kind != "tiff" and _orientation(picture, structure) in SIDEWAYS
         return (height, width) if sideways else (width, height)

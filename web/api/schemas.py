@@ -17,7 +17,7 @@ class Evidence(BaseModel):
     points: int = Field(description="How many of its details agree.")
     outline: list[tuple[float, float]] = Field(
         description="The reference's corners in the photo, x and y in shares of its width and height (beyond 0 to 1: "
-        "outside), from its top left clockwise; empty when no place can be said."
+        "outside), from its top left clockwise (in a mirrored photo counterclockwise); empty when no place can be said."
     )
 
 
@@ -28,6 +28,13 @@ class Match(BaseModel):
     name: str
     score: float = Field(description="Cosine of the photo to the product's best reference photo, at most 1.")
     evidence: Evidence | None = Field(description="Of the second look, where it found details that agree.")
+
+
+class LookedAt(BaseModel):
+    """How far the second look came."""
+
+    photos: int = Field(description="Reference photos that were compared with the photo, the most promising first.")
+    of: int = Field(description="Reference photos that came into question. It may end before when it is sure.")
 
 
 class Recognition(BaseModel):
@@ -44,6 +51,11 @@ class Recognition(BaseModel):
     )
     confidence: float | None = Field(description="By details: the probability that the first match is right.")
     barcodes: list[str] = Field(description="Barcodes of our products that the photo shows, 14 digits each.")
+    mirrored: bool = Field(description="The photo is a mirror image, as of a front camera, and was matched as one.")
+    complete: bool = Field(
+        description="false: the second look was cut short (CATALOG_SECOND_LOOK_MS), and might have answered otherwise."
+    )
+    looked_at: LookedAt | None = Field(description="Of the second look; null: the answer needed none.")
     bundle: str = Field(description="Which model answered.")
     milliseconds: float
 

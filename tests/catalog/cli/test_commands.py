@@ -85,10 +85,14 @@ def test_add_and_recognize(run: Run) -> None:
         "decided_by",
         "confidence",
         "barcodes",
+        "mirrored",
+        "complete",
+        "looked_at",
         "bundle",
         "milliseconds",
         "id",
     ]
+    assert (answer["mirrored"], answer["complete"], answer["looked_at"]) == (False, True, {"photos": 3, "of": 3})
     assert (answer["photo"], answer["decision"], answer["bundle"]) == ("2.jpg", "match", load_bundle(RELEASED).id)
     score = pytest.approx(1, abs=1e-3)
     assert answer["matches"][0] == {"sku": "tea", "name": "Green tea", "score": score, "evidence": None}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from catalog import products
 from catalog.catalog import Catalog
@@ -20,7 +22,7 @@ from catalog.demo.products import products as drawn_products
 from catalog.enrollment import NewPhoto
 from catalog.errors import StorageError
 from catalog.products import Facts, Intake, barcode_owners
-from catalog.recognition import Recognition, recognize, reranking
+from catalog.recognition import Recognition, answer_picture, recognize, reranking
 from catalog.storage import feature_store
 from embedder import images, matching
 from embedder.barcodes import WANT
@@ -189,13 +191,16 @@ def test_a_budget_that_is_used_up_cuts_the_shortlist_and_not_the_answer(
     monkeypatch.setattr(reranker, "FIRST", 2)
     monkeypatch.setattr(reranker, "BATCH", 2)
     monkeypatch.setattr(reranker, "SETTLED", 2.0)  # no early end
-    recognize(filled, query(6))
+    whole = recognize(filled, query(6)).as_dict()
     assert looked == [2, 2, 2, 2]
+    assert whole["complete"] is True and whole["looked_at"] == {"photos": 8, "of": 8}
     looked.clear()
     filled = with_settings(filled, second_look_ms=1)
     answer = recognize(filled, query(6))
     assert looked == [2]
     assert answer.matches
+    assert not answer.complete
+    assert answer.as_dict()["complete"] is False and answer.as_dict()["looked_at"] == {"photos": 2, "of": 8}
     assert answer.decision != "match" or answer.matches[0].sku == DRAWN[6].sku
 
 
@@ -322,16 +327,86 @@ def test_what_surely_has_no_print_is_not_looked_at_again_where_the_vector_is_at_
 
 def test_of_what_is_beyond_doubt_one_reference_is_compared(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[object] = []
-    real = reranking.compare
 
-    def counted(*seen: Any) -> Any:
-        compared.append(seen)
-        return real(*seen)
+    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*seen: Any) -> Any:
+            compared.append(seen)
+            return real(*seen)
 
-    monkeypatch.setattr(reranking, "compare", counted)
+        return counted
+
+    for name in ("compare", "compare_coarse"):  # either, by the weights of the bundle
+        monkeypatch.setattr(reranking, name, counting(getattr(reranking, name)))
     answer = recognize(with_settings(filled, second_look="always"), query(3))
     assert first(answer) == ("match", DRAWN[3].sku, "details")
     assert len(compared) == 1
     compared.clear()
     assert recognize(filled, side_by_side(DRAWN[1], DRAWN[4])).decision == "ambiguous"
     assert len(compared) >= 2, "each of two products might be the answer"
+
+
+def mirrored(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data)) as photo:
+        return encode(ImageOps.mirror(photo), quality=88)
+
+
+def test_mirrored_frames_of_a_front_camera_are_matched_and_said_to_be_mirrored(filled: Catalog) -> None:
+    said = 0
+    for place in range(8):
+        answer = recognize(filled, mirrored(query(place)))
+        assert first(answer)[:2] == ("match", DRAWN[place].sku), place
+        assert answer.complete
+        if answer.mirrored:
+            said += 1
+            found = answer.as_dict()
+            assert found["mirrored"] is True and found["decided_by"] == "details"
+            corners = np.array(found["matches"][0]["evidence"]["outline"])
+            assert corners.mean(axis=0) == pytest.approx([1 - 0.68, 0.48], abs=0.1)
+            assert answer_picture(filled.photos, mirrored(query(place)), answer) is not None
+        assert not recognize(filled, query(place)).mirrored
+    assert said >= 5
+
+
+def test_what_is_none_of_ours_is_unknown_mirrored_too(filled: Catalog) -> None:
+    for place in (8, 9, 10, 11):
+        answer = recognize(filled, mirrored(query(place)))
+        assert (answer.decision, answer.mirrored, answer.complete) == ("unknown", False, True), DRAWN[place].sku
+
+
+def test_without_time_for_the_mirrored_photo_the_answer_is_not_complete(filled: Catalog) -> None:
+    photo = next(photo for place in range(8) if recognize(filled, photo := mirrored(query(place))).mirrored)
+    answer = recognize(with_settings(filled, second_look_ms=1), photo)
+    assert (answer.complete, answer.mirrored) == (False, False)
+    assert answer.matches
+
+
+def test_no_look_is_complete_and_says_nothing_of_photos(filled: Catalog) -> None:
+    found = recognize(with_settings(filled, second_look="off"), query(3)).as_dict()
+    assert (found["complete"], found["looked_at"], found["mirrored"]) == (True, None, False)
+
+
+def test_the_budget_is_of_the_own_thread_and_ends_by_the_clock_all_the_same() -> None:
+    budget = reranking.Budget(0.1)
+    time.sleep(0.15)  # others had the processor
+    assert not budget.is_spent()
+    time.sleep(0.1 * reranking.WALL)
+    assert budget.is_spent()
+    budget = reranking.Budget(0.02)
+    until = time.thread_time() + 0.03
+    while time.thread_time() < until:
+        pass
+    assert budget.is_spent()
+
+
+@pytest.mark.slow
+def test_eight_tills_at_once_get_the_answers_that_one_gets(filled: Catalog) -> None:
+    photos = [query(place) for place in range(12)] + [mirrored(query(place)) for place in range(12)]
+    alone = [recognize(filled, photo) for photo in photos]
+    # On any machine the most that one look took alone: of time shared by the clock, eight would each have a part.
+    longest = max(answer.milliseconds for answer in alone)
+    busy = with_settings(filled, second_look_ms=round(2 * longest) + 50)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda photo: recognize(busy, photo), photos))
+    for one, other in zip(alone, answers, strict=True):
+        assert first(one) == first(other)
+        assert other.complete
