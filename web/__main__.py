@@ -13,6 +13,7 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import Worker
 from catalog.errors import CatalogError, GalleryUnavailableError
+from embedder import console
 from web import create_app
 from web.secret_key import is_loopback, secret_key
 
@@ -21,6 +22,7 @@ log = logging.getLogger("web")
 
 def main() -> None:
     """Open the catalog and serve it until interrupted."""
+    console.escape_what_can_not_be_shown()
     parser = argparse.ArgumentParser(
         prog="catalog serve",
         description="Serve the admin pages and the POS API.",
