@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import ApiKey, User, now
+from catalog.storage.tables import ApiKey, SignIn, User, now
 
 #: Characters. The upper bound keeps a request from making the server hash megabytes.
 MIN_PASSWORD, MAX_PASSWORD = 10, 1000
+#: The highest id that a database has: of an INTEGER in PostgreSQL.
+MAX_ID = 2**31 - 1
+#: A session ends by itself after so long.
+SESSION = timedelta(days=31)
 _hasher = PasswordHasher()
 
 
@@ -40,14 +46,22 @@ def add_user(database: Database, name: str, password: str, *, actor: str) -> Non
 
 
 def set_password(database: Database, name: str, password: str, *, actor: str) -> None:
-    """Raises NotFoundError, or InvalidInputError for a short password."""
+    """Set a new password and end the user's sessions. Raises NotFoundError, or InvalidInputError for a short one."""
     password_hash = _hashed(password)
     with database.write() as session:
-        user = session.scalar(select(User).where(User.name == name.strip())) if name.isprintable() else None
-        if user is None:
-            raise NotFoundError(f"There is no user {name!r}.")
+        user = _named(session, name)
         user.password_hash = password_hash
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
         audit_log.record(session, actor, "user.password", user.name)
+
+
+def set_active(database: Database, name: str, active: bool, *, actor: str) -> None:
+    """Switch a user off, which ends all sessions, or on again. Raises NotFoundError."""
+    with database.write() as session:
+        user = _named(session, name)
+        user.active = active
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+        audit_log.record(session, actor, "user.enable" if active else "user.disable", user.name)
 
 
 def first_user(database: Database) -> tuple[str, str] | None:
@@ -77,11 +91,32 @@ def check_password(database: Database, name: str, password: str) -> User | None:
     return user if user and user.active else None
 
 
-def find_user(database: Database, user_id: int) -> User | None:
-    """An active user by id."""
+def start_session(database: Database, user: User) -> str | None:
+    """The token of a new session for a user who has just proved the password; None if that is no longer the password,
+    or the user was switched off meanwhile.
+    """
+    token = secrets.token_urlsafe(32)
+    with database.write() as session:
+        # Locked, so that a new password at the same moment ends this session, or keeps it from starting.
+        fresh = session.scalar(select(User).where(User.id == user.id).with_for_update())
+        if fresh is None or not fresh.active or fresh.password_hash != user.password_hash:
+            return None
+        session.execute(delete(SignIn).where(SignIn.created_at < now() - SESSION))
+        session.add(SignIn(sha256=_hash(token), user_id=user.id))
+    return token
+
+
+def session_user(database: Database, token: str) -> User | None:
+    """The user of a session, or None when it has ended or the user was switched off."""
+    begun = select(User).join(SignIn).where(SignIn.sha256 == _hash(token), SignIn.created_at > now() - SESSION)
     with database.read() as session:
-        user = session.get(User, user_id)
-        return user if user and user.active else None
+        return session.scalar(begun.where(User.active))
+
+
+def end_session(database: Database, token: str) -> None:
+    """End a session: its token is worthless from now on, wherever it was copied to."""
+    with database.write() as session:
+        session.execute(delete(SignIn).where(SignIn.sha256 == _hash(token)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +144,7 @@ def add_key(database: Database, name: str, *, actor: str) -> NewKey:
 def revoke_key(database: Database, key_id: int, *, actor: str) -> None:
     """Revoke an API key, effective at once. Raises NotFoundError."""
     with database.write() as session:
-        row = session.get(ApiKey, key_id)
+        row = session.get(ApiKey, key_id) if 0 <= key_id <= MAX_ID else None
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
         row.revoked_at = row.revoked_at or now()
@@ -126,6 +161,15 @@ def check_key(database: Database, key: str) -> ApiKey | None:
     """The key's row, or None when it is unknown or revoked."""
     with database.read() as session:
         return session.scalar(select(ApiKey).where(ApiKey.sha256 == _hash(key), ApiKey.revoked_at.is_(None)))
+
+
+def _named(session: Session, name: str) -> User:
+    user = None
+    if name.isprintable():
+        user = session.scalar(select(User).where(User.name == name.strip()).with_for_update())
+    if user is None:
+        raise NotFoundError(f"There is no user {name!r}.")
+    return user
 
 
 def _hash(key: str) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from catalog.errors import ConfigError
+from catalog.normalization import plain
 from embedder.bundle import RELEASED
 
 #: Time limit of re-ranking ("second look"): milliseconds of a recognition after which no further photo is verified.
@@ -69,13 +71,13 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read CATALOG_* variables. Raises ConfigError for an invalid value."""
         env = os.environ if env is None else env
+        data = _data_folder(env)
         for name, value in env.items():
             if name.startswith("CATALOG_") and any("\ud800" <= character <= "\udfff" for character in value):
                 raise ConfigError(f"{name} is not in UTF-8, so no database or gallery can be opened by it.")
-        data = Path(env.get("CATALOG_DATA") or "catalog-data").absolute()
         settings = cls(
             data=data,
-            database=env.get("CATALOG_DATABASE") or f"sqlite:///{data / 'catalog.db'}",
+            database=env.get("CATALOG_DATABASE") or _sqlite_url(data / "catalog.db"),
             gallery=env.get("CATALOG_GALLERY") or f"edge:{data / 'gallery'}",
             photos=env.get("CATALOG_PHOTOS") or f"file:{data / 'photos'}",
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
@@ -106,7 +108,7 @@ class Settings:
             "CATALOG_SECOND_LOOK": (self.second_look, "auto|always|off", "auto, always or off"),
         }
         for name, (value, pattern, form) in forms.items():
-            if not re.fullmatch(pattern, value) or value.startswith("sqlite:///:memory:"):
+            if not re.fullmatch(pattern, value) or not plain(value) or value.startswith("sqlite:///:memory:"):
                 shown = re.sub(r"//[^/]*@", "//***@", value)  # a user and a password stay out of messages and logs
                 raise ConfigError(f"{name}={shown!r} is not understood: it is {form}.")
 
@@ -114,6 +116,19 @@ class Settings:
     def bundles(self) -> Path:
         """Folder with a copy of every bundle in use, by id."""
         return self.data / "bundles"
+
+
+def _data_folder(env: Mapping[str, str]) -> Path:
+    data = Path(env.get("CATALOG_DATA") or "catalog-data").absolute()
+    if not plain(str(data)):
+        # Not every part can open it: the gallery's engine takes UTF-8 alone, and a message would be torn apart.
+        raise ConfigError(f"CATALOG_DATA={str(data)!a} has a character that can't be shown: give another folder.")
+    return data
+
+
+def _sqlite_url(path: Path) -> str:
+    """A URL, so what means something in one is quoted: else two folders, A?B and A?C, would share a database."""
+    return f"sqlite:///{quote(str(path), safe=' +/')}"
 
 
 def _server_options(env: Mapping[str, str]) -> ServerOptions:

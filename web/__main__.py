@@ -10,6 +10,7 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from embedder import console
 from web.stopping import Stop
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def main() -> None:
     stop = Stop()
     stop.listen()
     cores = len(os.sched_getaffinity(0))
+    console.escape_what_can_not_be_shown()
     parser = argparse.ArgumentParser(
         prog="catalog serve",
         description="Serve the admin pages and the POS API.",

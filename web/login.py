@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from catalog import accounts
+from catalog.normalization import plain
 from web.context import catalog
 from web.security import limit_sign_in
 
@@ -19,16 +20,16 @@ manager.login_message = None
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
-    """The user of a session."""
+    """The user of a session. Its id, which the cookie holds, is the session's token."""
 
-    def __init__(self, user_id: int, name: str) -> None:
-        self.id, self.name = user_id, name
+    def __init__(self, token: str, name: str) -> None:
+        self.id, self.name = token, name
 
 
 @manager.user_loader  # type: ignore[untyped-decorator]
-def _load(user_id: str) -> SignedIn | None:
-    user = accounts.find_user(catalog().database, int(user_id)) if user_id.isdigit() else None
-    return SignedIn(user.id, user.name) if user else None
+def _load(token: str) -> SignedIn | None:
+    user = accounts.session_user(catalog().database, token)
+    return SignedIn(token, user.name) if user else None
 
 
 def init_app(app: Flask) -> None:
@@ -47,21 +48,25 @@ def sign_in() -> str | Response | tuple[str, int]:
         return render_template("pages/login.html", name="", error="")
     name = request.form.get("name", "")
     user = accounts.check_password(catalog().database, name, request.form.get("password", ""))
-    if user is None:
+    token = accounts.start_session(catalog().database, user) if user else None
+    if user is None or token is None:
         return render_template("pages/login.html", name=name, error="Name or password is wrong."), 401
-    login_user(SignedIn(user.id, user.name))
+    login_user(SignedIn(token, user.name))
     return redirect(_safe(request.args.get("next", "")) or url_for("products.index"))
 
 
 @blueprint.post("/logout")
 def sign_out() -> Response:
-    """End the session."""
+    """End the session, here and for whoever copied the cookie."""
+    if current_user.is_authenticated:
+        accounts.end_session(catalog().database, current_user.id)
     logout_user()
+    session.clear()
     return redirect(url_for("login.sign_in"))
 
 
 def _safe(target: str) -> str:
     """The target if it is a path of this site, else "": no open redirect after signing in."""
-    parts = urlsplit(target)
-    safe = not parts.scheme and not parts.netloc and target.startswith("/") and not target.startswith(("//", "/\\"))
-    return target if safe else ""
+    # One slash alone at the start names no host. Browsers drop tabs and line ends from an address, and a header can't
+    # hold them.
+    return target if re.match(r"/(?![/\\])", target) and plain(target) else ""

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, UtcDateTime
+from catalog.storage.tables import Base, SignIn, UtcDateTime
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
@@ -34,8 +34,8 @@ Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 def tables() -> list[Table]:
-    """All tables, each after those that its foreign keys refer to."""
-    return list(Base.metadata.sorted_tables)
+    """All tables, each after those that its foreign keys refer to, but sessions: they would come alive again."""
+    return [table for table in Base.metadata.sorted_tables if table.name != SignIn.__tablename__]
 
 
 def parts(connection: Connection, table: Table) -> Iterator[tuple[bytes, int]]:

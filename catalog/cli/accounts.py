@@ -27,11 +27,31 @@ def user_add(name: str, password: str) -> None:
 @click.argument("name")
 @click.password_option(help="Asked for when not given.")
 def user_password(name: str, password: str) -> None:
-    """Set a new password."""
+    """Set a new password; the user's sessions end."""
     from catalog import accounts
 
     with opened() as catalog:
         accounts.set_password(catalog.database, name, password, actor=ACTOR)
+
+
+@user.command("disable")
+@click.argument("name")
+def user_disable(name: str) -> None:
+    """Switch a member of the staff off: sessions end, and nobody signs in by this name."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.set_active(catalog.database, name, False, actor=ACTOR)
+
+
+@user.command("enable")
+@click.argument("name")
+def user_enable(name: str) -> None:
+    """Switch a member of the staff on again."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.set_active(catalog.database, name, True, actor=ACTOR)
 
 
 @click.group()

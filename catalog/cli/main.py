@@ -21,7 +21,7 @@ from catalog.cli import accounts, coverage, maintenance, products, transfer
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
-from embedder import openblas
+from embedder import console, openblas
 from embedder.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ PhotoPath = click.Path(path_type=Path)
 
 class _Group(click.Group):
     """Turns this project's errors into one line and exit status 1, never a traceback."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        console.escape_what_can_not_be_shown()  # before the options are read: --help and errors print, too
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

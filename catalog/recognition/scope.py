@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from catalog.errors import InvalidInputError
+from catalog.normalization import plain
 from catalog.storage import Database
 from catalog.storage.tables import Label, Product
 
@@ -27,9 +28,10 @@ class Scope:
         if not self.labels and not self.skus:
             return None
         with database.read() as session:
+            # A name that can't be stored is one that no product has, and PostgreSQL takes no such text.
             labelled = select(Label.name, Label.product_id, Product.active).join(Product)
-            by_label = session.execute(labelled.where(Label.name.in_(self.labels))).all()
-            named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(self.skus))
+            by_label = session.execute(labelled.where(Label.name.in_(filter(plain, self.labels)))).all()
+            named = select(Product.sku, Product.id, Product.active).where(Product.sku.in_(filter(plain, self.skus)))
             by_sku = session.execute(named).all()
         for field, wanted, found in (("label", self.labels, by_label), ("sku", self.skus, by_sku)):
             for name in sorted(set(wanted) - {row[0] for row in found}):

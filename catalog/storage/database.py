@@ -41,6 +41,8 @@ class Database:
         # The URL may contain a password, so no message repeats it.
         try:
             if self.is_sqlite:
+                if "?" in self.url:  # most likely in the name of a folder, the rest of which would be lost
+                    raise ConfigError("CATALOG_DATABASE=sqlite:///PATH has no options: write %3F for a ? in the path.")
                 self.engine = create_engine(self.url, connect_args={"timeout": SQLITE_WAIT})
                 Path(self.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
                 _set_up_sqlite(self.engine)

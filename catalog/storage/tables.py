@@ -313,6 +313,16 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class SignIn(Base):
+    """A session of a staff member: it ends when the row is gone. Only a hash of the token in the cookie is stored."""
+
+    __tablename__ = "sign_in"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class ApiKey(Base):
     """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart."""
 

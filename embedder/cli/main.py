@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from embedder import bundle as bundles
+from embedder import console
 from embedder.cli.adaptation import adapt
 from embedder.cli.evaluation import calibrate, evaluate, till_views, words
 from embedder.cli.training import Folder, compare, export, train
@@ -22,6 +23,10 @@ from embedder.errors import EmbedderError
 
 class _Group(click.Group):
     """Reports this package's errors as one line with exit status 1, never a traceback."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        console.escape_what_can_not_be_shown()  # before the options are read: --help and errors print, too
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
-from catalog.storage.tables import ApiKey, AuditEntry, User
+from catalog.storage.tables import ApiKey, AuditEntry, SignIn, User, now
 
 GOOD = "correct horse battery"
 
@@ -20,7 +20,9 @@ def test_a_user_signs_in(catalog: Catalog) -> None:
     assert user.name == "anna"
     assert GOOD not in user.password_hash
     assert user.password_hash.startswith("$argon2id$")
-    found = accounts.find_user(catalog.database, user.id)
+    token = accounts.start_session(catalog.database, user)
+    assert token is not None
+    found = accounts.session_user(catalog.database, token)
     assert found is not None
     assert found.name == "anna"
 
@@ -37,15 +39,93 @@ def test_nobody_else_does(catalog: Catalog, name: str, password: str) -> None:
     assert accounts.check_password(catalog.database, name, password) is None
 
 
-def test_a_user_that_was_switched_off(catalog: Catalog) -> None:
-    accounts.add_user(catalog.database, "anna", GOOD, actor="cli")
-    user = accounts.check_password(catalog.database, "anna", GOOD)
+def signed_in(catalog: Catalog, name: str = "anna", password: str = GOOD) -> str:
+    """The token of a new session."""
+    user = accounts.check_password(catalog.database, name, password)
     assert user is not None
-    with catalog.database.write() as session:
+    token = accounts.start_session(catalog.database, user)
+    assert token is not None
+    return token
+
+
+def user_of(catalog: Catalog, token: str) -> str | None:
+    user = accounts.session_user(catalog.database, token)
+    return user.name if user else None
+
+
+@pytest.fixture
+def two(catalog: Catalog) -> Catalog:
+    """A catalog of two users."""
+    for name in ("anna", "ben"):
+        accounts.add_user(catalog.database, name, GOOD, actor="cli")
+    return catalog
+
+
+def test_signing_out_ends_this_session_alone(two: Catalog) -> None:
+    laptop, phone, other = signed_in(two), signed_in(two), signed_in(two, "ben")
+    accounts.end_session(two.database, laptop)
+    accounts.end_session(two.database, laptop)  # of two windows
+    assert [user_of(two, token) for token in (laptop, phone, other)] == [None, "anna", "ben"]
+
+
+def test_a_new_password_ends_all_sessions_of_the_user(two: Catalog) -> None:
+    tokens = [signed_in(two), signed_in(two), signed_in(two, "ben")]
+    accounts.set_password(two.database, "anna", "another battery", actor="cli")
+    assert [user_of(two, token) for token in tokens] == [None, None, "ben"]
+    assert user_of(two, signed_in(two, password="another battery")) == "anna"
+
+
+def test_a_password_that_changes_while_its_user_signs_in(two: Catalog) -> None:
+    proved = accounts.check_password(two.database, "anna", GOOD)
+    assert proved is not None
+    accounts.set_password(two.database, "anna", "another battery", actor="cli")
+    assert accounts.start_session(two.database, proved) is None
+
+
+def test_a_user_that_was_switched_off(two: Catalog) -> None:
+    tokens = [signed_in(two), signed_in(two, "ben")]
+    proved = accounts.check_password(two.database, "anna", GOOD)
+    assert proved is not None
+    accounts.set_active(two.database, "anna", False, actor="cli")
+    assert [user_of(two, token) for token in tokens] == [None, "ben"]
+    assert accounts.check_password(two.database, "anna", GOOD) is None
+    assert accounts.start_session(two.database, proved) is None
+    accounts.set_active(two.database, "anna", True, actor="cli")
+    assert user_of(two, tokens[0]) is None, "a session of before does not come back"
+    assert user_of(two, signed_in(two)) == "anna"
+    with pytest.raises(NotFoundError):
+        accounts.set_active(two.database, "nobody", False, actor="cli")
+
+
+def test_a_user_switched_off_by_another_hand(two: Catalog) -> None:
+    """In the table alone: the row of the session is still there, and worth nothing."""
+    token = signed_in(two)
+    with two.database.write() as session:
         session.execute(update(User).values(active=False))
-    assert accounts.check_password(catalog.database, "anna", GOOD) is None
-    assert accounts.find_user(catalog.database, user.id) is None
-    assert accounts.find_user(catalog.database, user.id + 1) is None
+    assert user_of(two, token) is None
+
+
+def test_old_sessions_end_by_themselves(two: Catalog) -> None:
+    token = signed_in(two)
+    with two.database.write() as session:
+        session.execute(update(SignIn).values(created_at=now() - accounts.SESSION))
+    assert user_of(two, token) is None
+    signed_in(two)
+    with two.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(SignIn)) == 1
+
+
+@pytest.mark.parametrize("token", ["", "1", "x" * 10_000, "\x00", "\ud800"])
+def test_what_is_no_session(two: Catalog, token: str) -> None:
+    signed_in(two)
+    assert user_of(two, token) is None
+    accounts.end_session(two.database, token)
+
+
+def test_no_token_is_stored(two: Catalog) -> None:
+    token = signed_in(two)
+    with two.database.read() as session:
+        assert token not in session.scalars(select(SignIn.sha256)).one()
 
 
 def test_a_name_is_taken_once(catalog: Catalog) -> None:
@@ -110,8 +190,9 @@ def test_a_key_opens_until_it_is_revoked(catalog: Catalog) -> None:
     accounts.revoke_key(catalog.database, first.id, actor="cli")
     assert accounts.check_key(catalog.database, first.key) is None
     assert accounts.check_key(catalog.database, second.key) is not None
-    with pytest.raises(NotFoundError):
-        accounts.revoke_key(catalog.database, 99, actor="cli")
+    for number in (99, 0, -1, 2**31, 2**63, 10**30):
+        with pytest.raises(NotFoundError):
+            accounts.revoke_key(catalog.database, number, actor="cli")
     assert [(key.name, key.revoked_at is None) for key in accounts.list_keys(catalog.database)] == [
         ("till 2", True),
         ("till 1", False),

@@ -4,13 +4,16 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from catalog import accounts
 from catalog.catalog import Catalog
+from catalog.config import Settings
 from catalog.errors import ConfigError, GalleryLockedError
 from catalog.gallery.edge import EdgeGallery
 from catalog.generations import Generations, keep_bundle
@@ -131,3 +134,33 @@ def test_what_is_not_live_is_let_go_of(open_catalog: Callable[[], Catalog], othe
     first.generations.release_old()
     second.generations.ensure_collection(second.generations.load(second.generations.add(other_bundle)))
     first.generations.ready()
+
+
+#: Beside each a folder whose database it would share if the name were taken for a part of a URL.
+FOLDERS = [*("a?b", "a?c", "a", "a#b", "a#c", "a%20b", "a b", "a%3Fb", "%41", "A", "%"), *("50% off", "ä?ö", "a'b;c", "a+b", "a:b@c")]
+    "a?b",
+    "a?c",
+    "a",
+    "a#b",
+    "a#c",
+    "a%20b",
+    "a b",
+    "a%3Fb",
+    "%41",
+    "A",
+    "%",
+    "50% off",
+    "ä?ö",
+    "a'b;c",
+    "a+b",
+    "a:b@c",
+]
+
+
+def test_two_folders_never_share_a_database(tmp_path: Path) -> None:
+    for name in FOLDERS:
+        with closing(Catalog.open(Settings.from_env({"CATALOG_DATA": str(tmp_path / name)}))) as catalog:
+            assert accounts.first_user(catalog.database) is not None, f"{name} has users already"
+    assert {path.name for path in tmp_path.iterdir()} == set(FOLDERS)
+    for name in FOLDERS:
+        assert (tmp_path / name / "catalog.db").is_file()

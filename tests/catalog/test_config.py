@@ -203,3 +203,17 @@ def test_a_key_that_can_not_be_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't be kept"):
         secret_key(settings(tmp_path / "file"), "127.0.0.1")
+
+
+@pytest.mark.parametrize("folder", ["a\nb", "a\x00b", "a\udcffb", "\x1b[2J"])
+def test_a_data_folder_that_no_message_could_show(folder: str) -> None:
+    with pytest.raises(ConfigError, match="CATALOG_DATA="):
+        Settings.from_env({"CATALOG_DATA": folder})
+
+
+@pytest.mark.parametrize("name", ["CATALOG_DATABASE", "CATALOG_GALLERY", "CATALOG_PHOTOS"])
+@pytest.mark.parametrize("bad", ["\x00", "\udcff", "\n"])
+def test_a_setting_that_no_message_could_show(name: str, bad: str) -> None:
+    start = {"CATALOG_DATABASE": "sqlite:///", "CATALOG_GALLERY": "edge:", "CATALOG_PHOTOS": "file:"}[name]
+    with pytest.raises(ConfigError, match=f"{name}="):
+        Settings.from_env({name: f"{start}/srv/a{bad}b"})

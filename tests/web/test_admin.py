@@ -59,12 +59,28 @@ def test_wrong_password_and_too_many_tries(anybody: FlaskClient) -> None:
     limiter.reset()
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "\t//evil.example"),
+        *("/products/\r\nX-Evil: 1", "/\r\n/evil.example", "//[", "http://[", "/\x00", "javascript:alert(1)", "keys"),
+    ],
+)
 def test_signing_in_never_leads_elsewhere(app, target: str) -> None:
     limiter.reset()
     client = app.test_client()
     form = {"name": NAME, "password": PASSWORD, "csrf_token": csrf_of(client, "/login")}
-    assert client.post("/login", query_string={"next": target}, data=form).location == "/products/"
+    reply = client.post("/login", query_string={"next": target}, data=form)
+    assert (reply.status_code, reply.location) == (302, "/products/")
+
+
+@pytest.mark.parametrize("target", ["/keys/", "/audit/?search=a", "/products/T%C3%A9", "/products/Tè"])
+def test_signing_in_leads_back(app, target: str) -> None:
+    limiter.reset()
+    client = app.test_client()
+    form = {"name": NAME, "password": PASSWORD, "csrf_token": csrf_of(client, "/login")}
+    location = client.post("/login", query_string={"next": target}, data=form).location
+    assert location == target.replace("è", "%C3%A8")
 
 
 def test_add_shows_each_photo_searchable(staff, catalog: Catalog) -> None:

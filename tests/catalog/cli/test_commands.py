@@ -389,6 +389,15 @@ def test_users(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     assert accounts.check_password(catalog.database, "ben", "another battery") is not None
 
 
+def test_a_user_is_switched_off_and_on(run: Run, open_catalog: Callable[[], Catalog]) -> None:
+    run("user", "add", "anna", "--password", "correct horse")
+    catalog = open_catalog()
+    for command, knows in (("disable", False), ("disable", False), ("enable", True)):
+        run("user", command, "anna")
+        assert (accounts.check_password(catalog.database, "anna", "correct horse") is not None) == knows
+    assert "no user 'ben'" in one_line(run("user", "disable", "ben", status=1))
+
+
 def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     key = run("key", "create", "till 1").stdout.strip()
     assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive\n"

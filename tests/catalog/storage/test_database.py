@@ -278,3 +278,11 @@ def test_folders_of_any_name(tmp_path: Path, folder: str) -> None:
     db.migrate()
     db.close()
     assert path.is_file()
+
+
+def test_a_url_of_sqlite_has_no_options(tmp_path: Path) -> None:
+    """SQLAlchemy would drop all from the ? on: two folders that are named so would share one database."""
+    for path in ("a?b/catalog.db", "a/catalog.db?", "a/catalog.db?mode=ro"):
+        with pytest.raises(ConfigError, match="%3F"):
+            Database(f"sqlite:///{tmp_path / path}")
+    assert list(tmp_path.iterdir()) == []
