@@ -15,7 +15,7 @@ from embedder.errors import EmbedderError
 from embedder.training.recipe import BACKBONES, DISTANCES, LOSSES, PRECISIONS, TrainConfig, read_toml
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
-#: Files that are no photos, or are of a system, that are named of each folder, at most.
+#: Files that are no photos or are of a system, and SKUs of several folders, that are named of a folder, at most.
 NAMED = 3
 
 
@@ -36,7 +36,10 @@ class PhotosPath(click.Path):
 def what_is_left_out(root: Path) -> list[str]:
     """A line for each thing below a photo folder that gives no photo. Raises like datasets.scan_photos."""
     found = datasets.scan_photos(root)
-    lines = [f"left out  {left}" for left in found.left_out] + [f"note      {line}" for line in found.joined]
+    lines = [f"left out  {left}" for left in found.left_out]
+    lines += [f"note      {line}" for line in found.joined[:NAMED]]
+    if (more_skus := len(found.joined) - NAMED) > 0:
+        lines.append(f"note      {root}: {more_skus:,} more SKUs come from several folders")
     no_photos = [left.place for left in found.no_photos]
     for places, what in (
         (no_photos, "files that are no photos"),

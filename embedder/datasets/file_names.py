@@ -51,7 +51,7 @@ def name_parts(name: str) -> tuple[str, ...]:
 
 def is_told(name: str) -> bool:
     """Whether a name is text: bytes that are no UTF-8 stand as lone surrogates in it."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def in_code_pages(name: str) -> Iterator[bytes]:

@@ -78,21 +78,22 @@ class _FolderScan:
         self._sorter.add_folder(folder.parts)
         try:
             with os.scandir(folder.path) as entries:
-                names = sorted((entry.name, entry.is_symlink()) for entry in entries)
+                found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             self._sorter.leave_out(folder.parts, error.strerror or str(error))
             return
-        for name, linked in names:
-            path, parts = folder.path / name, folder.parts + name_parts(name)
-            if any(is_system_name(part) for part in name_parts(name)):
+        for entry in found:
+            name, linked, own = entry.name, entry.is_symlink(), name_parts(entry.name)
+            path, parts = folder.path / name, folder.parts + own
+            if any(map(is_system_name, own)):
                 self._sorter.pass_over(parts)
                 continue
             real = os.path.realpath(path) if linked else os.path.join(folder.real, name)
             if linked and (why := self._why_not_followed(path, real, folder)):
                 self._sorter.leave_out(parts, why)
-            elif os.path.isdir(path):
+            elif entry.is_dir():
                 yield _Folder(path, real, parts, folder.above | {folder.real})
-            elif os.path.isfile(path):
+            elif entry.is_file():
                 self._sorter.add_file(parts, path, lambda path=path: _head(path), real)  # type: ignore[misc]
             else:
                 self._sorter.leave_out(parts, "it is neither a file nor a folder")

@@ -74,7 +74,8 @@ class Sorter(Generic[FileT]):
 
     def add_folder(self, parts: tuple[str, ...]) -> None:
         """A folder."""
-        self._folders.update(parts[:depth] for depth in range(1, len(parts) + 1))
+        if parts not in self._folders:
+            self._folders.update(parts[:depth] for depth in range(1, len(parts) + 1))
 
     def pass_over(self, parts: tuple[str, ...]) -> None:
         """A file or folder that is hidden or made by a system; the same one may be named again."""
@@ -146,4 +147,8 @@ class Sorter(Generic[FileT]):
 
     def note(self, parts: tuple[str, ...]) -> None:
         """A folder or file of which nothing more is to be said."""
-        self._told.update(parts[:depth] for depth in range(1, len(parts) + 1))
+        # From below: what is above a folder that was noted before was noted with it.
+        for depth in range(len(parts), 0, -1):
+            if parts[:depth] in self._told:
+                break
+            self._told.add(parts[:depth])
