@@ -1,6 +1,6 @@
 """Serving, end to end: start, memory, adding, recognition, overload, connections.
 
-`make bench` writes docs/measurements-serving.json; `--load`: overload and connections alone, other figures are kept.
+`make bench` writes docs/measurements-serving.json; `--load`: overload and connections alone, the others are kept.
 The server is the real one in its own process; the till is this process, over HTTP on the loopback. Start, adding and
 recognition are measured with the second look, and with the first look alone.
 """

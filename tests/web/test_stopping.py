@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from catalog.config import Settings
 from catalog.storage import Database
 from catalog.storage.tables import RecognitionEntry
 from tests.support import pictures
-from tests.support.connections import ask, head
+from tests.support.connections import ask, connect, head
 from tests.support.served import environment, run, served
 
 pytestmark = pytest.mark.slow
@@ -107,6 +108,22 @@ def test_while_loading_it_ends_without_a_word(tmp_path: Path, number: signal.Sig
     _, said = starting.communicate(timeout=SOON)
     assert "Traceback" not in said and "Exception" not in said
     assert starting.returncode in (0, 1, 130, -signal.SIGTERM)  # beside 0: the command line, before it is the server
+
+
+def test_a_silent_gallery_does_not_hold_it(tmp_path: Path) -> None:
+    env = environment(CATALOG_DATA=str(tmp_path / "data"), CATALOG_GALLERY_TRIES="1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(100)  # takes connections, and says nothing
+        env["CATALOG_GALLERY"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with served(tmp_path / "log", env) as server:
+            port = int(server.url.rpartition(":")[2])
+            with connect(port) as waiting:
+                waiting.sendall(head("GET /health/ready"))
+                time.sleep(1)
+                server.process.send_signal(signal.SIGTERM)
+                assert server.process.wait(SOON) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> None:
