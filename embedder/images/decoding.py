@@ -33,10 +33,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_BYTES = 25 * 1024 * 1024
 #: A phone's 50 megapixels pass. Checked in the header, before decoding, so a decompression bomb costs nothing.
 MAX_PIXELS = 64_000_000
-#: Of the other kinds all pixels are held at once, however small the picture is needed.
-MAX_WHOLE_PIXELS = 32_000_000
-#: WebP's decoder holds them four times.
-MAX_WEBP_PIXELS = 16_000_000
+#: Of the other kinds all pixels are held at once, however small the picture is needed: of a TIFF twice, since Pillow
+#: turns it, of a WebP four times. So the largest of each fits into memory.BUDGET.
+PIXELS_OF_KIND: dict[Kind, int] = {
+    "jpeg": MAX_PIXELS, "progressive": 32_000_000, "png": 32_000_000, "gif": 32_000_000, "bmp": 32_000_000,
+    "tiff": 24_000_000, "webp": 13_000_000,
+}  # fmt: skip
 #: What decoding holds for each pixel, in bytes (measured: Pillow 13, its buffers and the decoder's). Of a JPEG it is of
 #: each pixel at the scale at which it is decoded.
 BYTES_OF_PIXEL: dict[Kind, float] = {
@@ -68,21 +70,11 @@ SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a photo: file size in bytes, pixels, and pixels of the shorter side.
-
-    `max_whole_pixels`, `max_webp_pixels`: of kinds that are not decoded at a reduced size (all but ordinary JPEGs).
-    """
+    """Limits of a photo: file size in bytes, pixels (and no more than PIXELS_OF_KIND), pixels of the shorter side."""
 
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
-    max_whole_pixels: int = MAX_WHOLE_PIXELS
-    max_webp_pixels: int = MAX_WEBP_PIXELS
     min_side: int = MIN_SIDE
-
-    def pixels_of(self, kind: Kind) -> int:
-        """Pixels that a picture of this kind may have."""
-        most = {"jpeg": self.max_pixels, "webp": min(self.max_webp_pixels, self.max_whole_pixels)}
-        return min(self.max_pixels, most.get(kind, self.max_whole_pixels))
 
 
 DEFAULT_LIMITS = Limits()
@@ -106,17 +98,29 @@ def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIM
             "too_large",
             f"The file has {len(data) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} MB are accepted.",
         )
-    with _open(data, limits) as (picture, structure):
+    with _open(data, limits, decoding=True) as (picture, structure):
         reduction = _reduction(picture.size, want)
-        with decoding_budget.hold(_memory(picture, structure, reduction)):
+        with decoding_budget.hold(0 if structure.kind == "webp" else _memory(picture, structure, reduction)):
             return _to_rgb(picture, structure, reduction)
 
 
 @contextmanager
-def _open(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Structure]]:
-    """The picture of a file: header read, size checked, no pixel decoded yet. Raises ImageError."""
+def _open(data: bytes, limits: Limits, *, decoding: bool = False) -> Iterator[tuple[Image.Image, Structure]]:
+    """The picture of a file: header read, size checked, no pixel decoded yet. Raises ImageError.
+
+    A WebP takes its memory at once, and holds it of the budget meanwhile; with `decoding`, for its pixels, too.
+    """
     structure = read_structure(data)
-    most = limits.pixels_of(structure.kind)
+    most = min(limits.max_pixels, PIXELS_OF_KIND[structure.kind])
+    held = 0.0
+    if structure.kind == "webp":
+        _check_pixels(structure.tile, "", structure, most)
+        held = len(data) + decoding * structure.tile * BYTES_OF_PIXEL["webp"]
+    with decoding_budget.hold(round(held)):
+        yield from _opened(structure, most, limits.min_side)
+
+
+def _opened(structure: Structure, most: int, least: int) -> Iterator[tuple[Image.Image, Structure]]:
     try:
         picture = Image.open(Reader(structure.parts), formats=FORMATS)  # type: ignore[arg-type]  # all that it calls
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a warning where warnings are errors
@@ -126,19 +130,22 @@ def _open(data: bytes, limits: Limits) -> Iterator[tuple[Image.Image, Structure]
     except Exception:  # decoders raise errors of any kind on damaged headers
         raise unreadable(head=data[:HEAD]) from None
     with picture:
-        _check_size(picture.size, structure, most, limits.min_side)
+        _check_size(picture.size, structure, most, least)
         yield picture, structure
+
+
+def _check_pixels(pixels: int, sides: str, structure: Structure, most: int) -> None:
+    if pixels > most:
+        kind = "a JPEG of several scans" if structure.kind == "progressive" else structure.kind.upper()
+        raise ImageError(
+            "too_many_pixels",
+            f"The picture has {pixels / 1e6:.0f} megapixels{sides}; at most {most / 1e6:.0f} are accepted of {kind}.",
+        )
 
 
 def _check_size(size: tuple[int, int], structure: Structure, most: int, least: int) -> None:
     width, height = size
-    if width * height > most:
-        kind = "a JPEG of several scans" if structure.kind == "progressive" else structure.kind.upper()
-        raise ImageError(
-            "too_many_pixels",
-            f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); "
-            f"at most {most / 1e6:.0f} are accepted of {kind}.",
-        )
+    _check_pixels(width * height, f" ({width} x {height})", structure, most)
     if structure.kind == "tiff" and structure.tile > most:
         raise ImageError("too_many_pixels", f"The tiles of the TIFF have more than {most / 1e6:.0f} megapixels.")
     if min(width, height) < least:

@@ -47,7 +47,7 @@ class Structure:
 
     `orientation` (EXIF, 1: upright; of TIFF the decoder's concern) and `profile` (ICC) are of JPEG and PNG; WebP's are
     read by its decoder. `whole` is what decoding holds beside the picture, in bytes for each of its pixels. `tile`:
-    pixels of a TIFF's tile, which is decoded as a whole however small the picture is; 0 without tiles.
+    pixels of a WebP; of a TIFF's tile, which is decoded as a whole however small the picture is; 0 without tiles.
     """
 
     kind: Kind
@@ -65,7 +65,7 @@ def read_structure(data: bytes) -> Structure:
     if data.startswith(_PNG):
         return _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Structure("webp", (data,))
+        return Structure("webp", (data,), tile=_webp_pixels(data))
     if data.startswith(b"GIF8"):
         return Structure("gif", (data,))
     if data.startswith(b"BM"):
@@ -153,6 +153,19 @@ def _count_scans(data: bytes, place: int) -> None:
         if scans > MAX_SCANS or parts > MAX_PARTS:
             raise _too_complex(f"more than {MAX_SCANS} scans")
         place = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+
+
+def _webp_pixels(data: bytes) -> int:
+    """Pixels by the header: Pillow copies the file, and its decoder takes memory for them as soon as it is opened."""
+    if len(data) < 30:
+        return 0
+    if data[12:16] == b"VP8X":
+        return (1 + int.from_bytes(data[24:27], "little")) * (1 + int.from_bytes(data[27:30], "little"))
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (1 + (bits & 0x3FFF)) * (1 + (bits >> 14 & 0x3FFF))
+    width, height = struct.unpack_from("<HH", data, 26)
+    return int(width & 0x3FFF) * int(height & 0x3FFF)
 
 
 def _png(data: bytes) -> Structure:

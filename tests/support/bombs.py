@@ -116,6 +116,9 @@ def bmp_of_runs() -> bytes:
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + b"\0\2\xff\xff" * 100
 
 
+#: The camera was held upright.
+SIDEWAYS = Image.Exif()
+SIDEWAYS[0x0112] = 6
 #: Name -> how it is made, and the code with which it is refused.
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "webp of 64 megapixels": (lambda: flat_webp(7_990), "too_many_pixels"),
@@ -134,7 +137,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 #: Name -> how it is made: within the limits.
 ACCEPTED: dict[str, Callable[[], bytes]] = {
-    "webp": lambda: flat_webp(3_990),
+    "webp": lambda: flat_webp(3_600),
     "png": lambda: flat_png(5_650, 5_650),
     "png with alpha": lambda: flat_png(5_650, 5_650, color=6),
     "interlaced png": lambda: flat_png(5_650, 5_650, color=6, interlaced=True),
@@ -147,8 +150,8 @@ ACCEPTED: dict[str, Callable[[], bytes]] = {
     "gif": lambda: _saved(Image.new("P", (5_650, 5_650)), "GIF"),
     "gif with a comment of 25 MB": commented_gif,
     "bmp of one bit": lambda: _saved(Image.new("1", (5_650, 5_650)), "BMP"),
-    "tiff": lambda: _saved(Image.new("RGB", (5_650, 5_650)), "TIFF", compression="tiff_lzw"),
-    "cmyk tiff": lambda: _saved(Image.new("CMYK", (5_650, 5_650)), "TIFF", compression="tiff_adobe_deflate"),
+    "tiff": lambda: _saved(Image.new("RGB", (4_890, 4_890)), "TIFF", compression="tiff_lzw", exif=SIDEWAYS),
+    "cmyk tiff": lambda: _saved(Image.new("CMYK", (4_890, 4_890)), "TIFF", compression="tiff_adobe_deflate"),
     "cmyk jpeg": lambda: _saved(Image.new("CMYK", (5_650, 5_650)), "JPEG"),
     "jpeg with overlapping tags": lambda: overlapping_exif(100),
 }
