@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from embedder import cli, model_card
-from embedder.bundle import RELEASED, load_bundle
+from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.training import recipe
 
 
@@ -303,3 +303,11 @@ def test_train_errors_are_one_line(shapes: Path, shape_queries: Path, tmp_path: 
     (empty / "mine.txt").touch()
     assert "left alone" in failed("train", shapes, "--out", empty)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_whose_vectors_are_not_finite_is_refused(shapes: Path, numberless_bundle: Bundle) -> None:
+    bad = numberless_bundle.path
+    assert "not finite" in failed("evaluate", bad, "--gallery", shapes, "--queries", shapes)
+    assert "not finite" in failed("evaluate", bad, "--photos", shapes, "--json")
+    assert "not finite" in failed("calibrate", bad, "--alone", shapes)
+    assert load_bundle(bad).id == numberless_bundle.id, "it is as it was"
