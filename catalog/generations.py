@@ -23,7 +23,7 @@ from catalog.storage import Database
 from catalog.storage.tables import LOST, Enrollment, Generation
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError
-from embedder.inference import Embedder
+from embedder.inference import Embedder, check_model
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,10 @@ class Generations:
             )
 
     def add(self, bundle: Bundle) -> Generation:
-        """Store a copy of the bundle and a row for its generation. Idempotent: returns the row if it exists."""
+        """Store a copy of the bundle and a row for its generation. Idempotent: returns the row if it exists.
+
+        Raises ConfigError for a bundle that can't be loaded, or whose vectors are not finite.
+        """
 
         def mine(session: Session) -> Generation | None:
             return session.scalar(select(Generation).where(Generation.bundle_id == bundle.id))
@@ -130,6 +133,10 @@ class Generations:
     def _found_or_added(
         self, find: Callable[[Session], Generation | None], bundle: Bundle, *, live: bool
     ) -> Generation:
+        try:
+            check_model(bundle)  # before there is a row for it: a catalog could not go on without its first model
+        except BundleError as error:
+            raise ConfigError(f"This model can't be used: {error}") from error
         keep_bundle(bundle, self._settings.bundles)
         with (
             suppress(IntegrityError),

@@ -27,6 +27,10 @@ class DataError(EmbedderError):
     """Training or evaluation data that can't be used (no photos, too few SKUs for a batch)."""
 
 
+class DivergedError(EmbedderError):
+    """A training whose loss or weights are not finite any more: nothing that follows could be of use."""
+
+
 class WeightsError(EmbedderError):
     """Initial weights that can't be loaded or do not fit the backbone."""
 

@@ -25,7 +25,7 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import GalleryUnavailableError
 from catalog.gallery import Gallery, open_gallery
-from embedder.bundle import RELEASED, Bundle, load_bundle
+from embedder.bundle import RELEASED, Bundle, BundleParts, load_bundle, write_bundle
 from tests.support import catalogs
 
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
@@ -151,6 +151,18 @@ def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
 def other_bundle() -> Bundle:
     """The other bundle that ships: of another id, and of the same dimension."""
     return load_bundle(RELEASED.with_name("released-mobilenetv3large"))
+
+
+@pytest.fixture(scope="session")
+def numberless_bundle(tmp_path_factory: pytest.TempPathFactory, other_bundle: Bundle) -> Bundle:
+    """A whole and valid bundle, some of whose weights are NaN, as of a training that diverged."""
+    model = bytearray(other_bundle.model_path.read_bytes())
+    middle = len(model) // 2 // 16 * 16
+    model[middle : middle + 4096] = b"\x00\x7e" * 2048  # float16 NaN
+    parts = BundleParts(
+        bytes(model), name="diverged", version="1", dim=other_bundle.dim, size=other_bundle.size, training={}
+    )
+    return write_bundle(tmp_path_factory.mktemp("diverged") / "bundle", parts)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from embedder.adaptation.activation_cache import Activations
 from embedder.adaptation.principal_head import principal_head
-from embedder.errors import DataError, WeightsError
+from embedder.errors import DataError, DivergedError, WeightsError
 from embedder.training import losses
 
 Keras = Any  # TensorFlow 2.15 ships no types
@@ -130,7 +130,8 @@ def train_upper(
 ) -> list[tuple[float, float]]:
     """Train the upper blocks in place, to the moving average of their weights in the end.
 
-    Gives the contrastive loss and the distance from the start (1 - cosine), a pair a step.
+    Gives the contrastive loss and the distance from the start (1 - cosine), a pair a step. Raises DivergedError when
+    one of them or a weight is not finite.
     """
     sampler = PairSampler(examples, config.views, config.p, config.seed)
     variables = list(upper.trainable_variables)
@@ -160,11 +161,19 @@ def train_upper(
             for average, variable in zip(averages, variables, strict=True):
                 average.assign(keep * average + (1 - keep) * variable)
             history.append((float(contrast), float(moved)))
+            if not all(map(math.isfinite, history[-1])):
+                raise _diverged(f"step {step + 1}: the loss")
             bar.update()
             bar.set_postfix_str(f"contrastive {history[-1][0]:.3f}, from the start {history[-1][1]:.3f}", refresh=False)
+    if not all(bool(tf.reduce_all(tf.math.is_finite(average))) for average in averages):
+        raise _diverged("a weight")  # of the last step, whose loss came before
     for average, variable in zip(averages, variables, strict=True):
         variable.assign(average)
     return history
+
+
+def _diverged(what: str) -> DivergedError:
+    return DivergedError(f"The adaptation has diverged and ends here: {what} is not finite. Try a lower --lr.")
 
 
 def pooled(upper: Keras, activations: Activations) -> Floats:

@@ -21,7 +21,6 @@ from PIL import (
 
 from embedder.errors import ImageError
 from embedder.images.color_profiles import to_srgb
-from embedder.images.file_kinds import HEAD
 from embedder.images.memory import decoding_budget
 from embedder.images.reader import Reader
 from embedder.images.structure import Kind, Structure, orientation, read_structure, unreadable
@@ -128,7 +127,7 @@ def _opened(structure: Structure, most: int, least: int) -> Iterator[tuple[Image
     except ImageError:
         raise
     except Exception:  # decoders raise errors of any kind on damaged headers
-        raise unreadable(head=data[:HEAD]) from None
+        raise unreadable() from None
     with picture:
         _check_size(picture.size, structure, most, least)
         yield picture, structure

@@ -20,7 +20,7 @@ from embedder import images, matching
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, ImageError
 from embedder.inference import print_probe
-from embedder.inference.litert import open_interpreter
+from embedder.inference.litert import check_vectors, is_usable, open_interpreter
 from embedder.matching import LocalFeatures, VisualWords, Vocabulary, reranker
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Embedder:
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(self.workers):
             self._free.put(open_interpreter(bundle))
+        check_vectors(bundle, self._free.queue[0])
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
         # A separate pool: photos on `_pool` wait for their views, which would deadlock on the same pool.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
@@ -77,7 +78,7 @@ class Embedder:
         return cls(load_bundle(path), workers)
 
     def embed_one(self, pixels: images.Pixels) -> Vectors:
-        """uint8 [size, size, 3] -> float32 [dim], unit length."""
+        """uint8 [size, size, 3] -> float32 [dim], unit length. Raises BundleError when the model gives no numbers."""
         interpreter = self._free.get()
         try:
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
@@ -85,6 +86,8 @@ class Embedder:
             vector: Vectors = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
         finally:
             self._free.put(interpreter)
+        if not is_usable(vector):
+            raise BundleError(f"The bundle {self.bundle.id} gives a vector that is not finite.")
         return vector / np.linalg.norm(vector)
 
     def embed(self, photos: Sequence[images.Pixels]) -> Vectors:

@@ -73,3 +73,30 @@ def open_interpreter(bundle: Bundle) -> Any:
         raise BundleError(f"{bundle.model_path} takes {photo['shape']} and gives {vector['shape']}, not {expected}.")
     logging.getLogger(__name__).debug("opened an interpreter of %s", bundle.id)
     return interpreter
+
+
+def check_model(bundle: Bundle) -> None:
+    """Raises BundleError when the bundle's model can't be loaded, or gives vectors that are not finite."""
+    check_vectors(bundle, open_interpreter(bundle))
+
+
+def check_vectors(bundle: Bundle, interpreter: Any) -> None:
+    """Raises BundleError when a photo's vector is not finite, or 0: then the weights are not, and no photo's is."""
+    if not is_usable(probe(interpreter)):
+        raise BundleError(
+            f"The bundle {bundle.id} gives vectors that are not finite: its training diverged, or it is damaged."
+        )
+
+
+def probe(interpreter: Any) -> Any:
+    """The vector of a drawn photo, float32 [dim], not yet of unit length."""
+    photo = interpreter.get_input_details()[0]
+    drawn = np.random.default_rng(0).integers(0, 256, photo["shape"], np.uint8)
+    interpreter.set_tensor(photo["index"], drawn)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+
+
+def is_usable(vector: Any) -> bool:
+    """Whether a vector [dim] has a direction: finite, and not 0."""
+    return bool(np.isfinite(vector).all() and np.any(vector))

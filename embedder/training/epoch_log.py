@@ -94,7 +94,7 @@ def write_line(work: Path, line: EpochLog) -> None:
             # A last line truncated by a kill or a full disk must not corrupt this one.
             if log.read(1) != b"\n":
                 log.write(b"\n")
-        log.write(json.dumps(asdict(line)).encode() + b"\n")
+        log.write(json.dumps(asdict(line), allow_nan=False).encode() + b"\n")
 
 
 def read_log(work: Path) -> list[dict[str, Any]]:

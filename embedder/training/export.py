@@ -12,14 +12,18 @@ import tensorflow as tf
 
 from embedder import bundle, datasets, model_card
 from embedder.datasets import set_name
-from embedder.errors import DataError
+from embedder.errors import DataError, DivergedError
+from embedder.inference import litert
 from embedder.networks import weights
 from embedder.training import epoch_log, trainer, work_folder
 from embedder.training.recipe import read_config
 
 
 def to_litert(network: Any, size: int) -> bytes:
-    """Keras network (RGB 0..255 -> unit vectors) -> .tflite with float16 weights, uint8 [1, size, size, 3] input."""
+    """Keras network (RGB 0..255 -> unit vectors) -> .tflite with float16 weights, uint8 [1, size, size, 3] input.
+
+    Raises DivergedError when it does not give finite vectors.
+    """
 
     @tf.function(input_signature=[tf.TensorSpec((1, size, size, 3), tf.uint8, name="photo")])  # type: ignore[untyped-decorator]
     def embed(photo: Any) -> Any:
@@ -33,6 +37,12 @@ def to_litert(network: Any, size: int) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     model: bytes = converter.convert()
+    interpreter = tf.lite.Interpreter(model_content=model)
+    interpreter.allocate_tensors()
+    if not litert.is_usable(litert.probe(interpreter)):
+        raise DivergedError(
+            "The network gives vectors that are not finite (in float16, as it is served), so no bundle is written."
+        )
     return model
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ class TrainConfig:
         return self.serve_size or self.schedule[-1][0]
 
     def check(self) -> None:
-        """Raises DataError for settings that exclude each other."""
+        """Raises DataError for settings that exclude each other, and for one that is no number."""
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise DataError(f"--{name} {value:g}: it is a finite number.")
         for name, value, known in (("loss", self.loss, LOSSES), ("distance", self.distance, DISTANCES)):
             if value not in known:
                 raise DataError(f"--{name} {value}: it is one of {', '.join(known)}.")

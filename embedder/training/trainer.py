@@ -20,7 +20,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from embedder import datasets
-from embedder.errors import EmbedderError
+from embedder.errors import DivergedError, EmbedderError
 from embedder.networks import backbones, embedding_network, weights
 from embedder.training import augmentation, batches, mining
 from embedder.training.distillation import open_teacher
@@ -223,7 +223,8 @@ class Trainer:
 
         `validate` evaluates the averaged network every `validate_every` epochs and at the end; its figures are logged.
         The log is also written to the folder `board`, for TensorBoard. Raises EmbedderError when a checkpoint can't be
-        written: the previous one is intact, and `resume` continues from there.
+        written: the previous one is intact, and `resume` continues from there; DivergedError when loss or network are
+        not finite: log and checkpoints are those of the epochs before.
         """
         self.work.mkdir(parents=True, exist_ok=True)
         show = tensorboard(board) if board else None
@@ -232,7 +233,10 @@ class Trainer:
         with tqdm(total=len(self._plan), initial=start, unit="step", disable=quiet, mininterval=1) as bar:
             for step, batch in zip(range(start, len(self._plan)), self._stream(start), strict=True):
                 size, epoch = self._plan[step]
-                done.add(*self._feed(step, batch), len(batch.labels))
+                parts, shares = self._feed(step, batch)
+                if not np.isfinite(parts).all():
+                    raise self._diverged(step, "the loss")
+                done.add(parts, shares, len(batch.labels))
                 bar.update()
                 if step % 10 == 0:
                     loss, speed = self._total(done.parts), done.images_per_second
@@ -240,6 +244,8 @@ class Trainer:
                     bar.set_postfix_str(f"epoch {epoch + 1}, {state}, loss {loss:.3f}, {speed:.0f} images/s")
                 last = step + 1 == len(self._plan)
                 if last or self._plan[step + 1][1] != epoch:
+                    if not self._is_finite(batch.pixels[:2]):  # the loss is of before the step
+                        raise self._diverged(step, "the network")
                     line = EpochLog(
                         epoch=epoch + 1,
                         step=step + 1,
@@ -264,6 +270,21 @@ class Trainer:
                     history.append(line)
                     done = EpochSums()
         return history
+
+    def _is_finite(self, pixels: Any) -> bool:
+        """Whether all weights are finite, and what the network makes of some photos: weights may be merely huge."""
+        held = [*self._objective.everything(), *self.network.weights, *self._average]
+        if not all(bool(tf.reduce_all(tf.math.is_finite(weight))) for weight in held if weight.dtype.is_floating):
+            return False
+        return bool(np.isfinite(self._look(tf.constant(pixels, tf.float32)).numpy()).all())
+
+    def _diverged(self, step: int, what: str) -> DivergedError:
+        kept = self._manager.latest_checkpoint
+        left = f"The checkpoint {Path(kept).name} is of the last good epoch" if kept else "There is no checkpoint yet"
+        return DivergedError(
+            f"Step {step + 1}: {what} is not finite, so the training has diverged and ends here. {left}. "
+            "A lower --lr, or --precision float32, may help."
+        )
 
     def _total(self, parts: Any) -> float:
         """The parts of the loss [4] -> their weighted sum, the loss."""

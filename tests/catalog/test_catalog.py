@@ -137,30 +137,16 @@ def test_what_is_not_live_is_let_go_of(open_catalog: Callable[[], Catalog], othe
 
 
 #: Beside each a folder whose database it would share if the name were taken for a part of a URL.
-FOLDERS = [*("a?b", "a?c", "a", "a#b", "a#c", "a%20b", "a b", "a%3Fb", "%41", "A", "%"), *("50% off", "ä?ö", "a'b;c", "a+b", "a:b@c")]
-    "a?b",
-    "a?c",
-    "a",
-    "a#b",
-    "a#c",
-    "a%20b",
-    "a b",
-    "a%3Fb",
-    "%41",
-    "A",
-    "%",
-    "50% off",
-    "ä?ö",
-    "a'b;c",
-    "a+b",
-    "a:b@c",
-]
+NAMES = (
+    *("a?b", "a?c", "a", "a#b", "a#c", "a%20b", "a b", "a%3Fb", "%41", "A", "%"),
+    *("50% off", "ä?ö", "a'b;c", "a+b", "a:b@c"),
+)
 
 
 def test_two_folders_never_share_a_database(tmp_path: Path) -> None:
-    for name in FOLDERS:
+    for name in NAMES:
         with closing(Catalog.open(Settings.from_env({"CATALOG_DATA": str(tmp_path / name)}))) as catalog:
             assert accounts.first_user(catalog.database) is not None, f"{name} has users already"
-    assert {path.name for path in tmp_path.iterdir()} == set(FOLDERS)
-    for name in FOLDERS:
+    assert {path.name for path in tmp_path.iterdir()} == set(NAMES)
+    for name in NAMES:
         assert (tmp_path / name / "catalog.db").is_file()

@@ -12,12 +12,14 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.cli import main
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
+from catalog.storage.tables import Generation
 from catalog.transfer import importing
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
@@ -376,6 +378,25 @@ def test_reembed(run: Run, other_bundle: Bundle) -> None:
     back = f"{other} -> {first}: 0 photos embedded, 2 searchable\n"
     assert run("reembed", "--quiet", "--rollback").stdout == back
     assert "no --bundle" in run("reembed", "--rollback", "--bundle", str(other_bundle.path), status=2).stderr
+
+
+def test_a_model_whose_vectors_are_not_finite_is_refused(
+    run: Run, env: dict[str, str], numberless_bundle: Bundle, open_catalog: Callable[[], Catalog]
+) -> None:
+    """And nothing of it stays: the catalog begins, or goes on, with another."""
+    bad = str(numberless_bundle.path)
+    env["CATALOG_MODEL"] = bad
+    for command in (("init",), ("add", "tea", "1.jpg"), ("recognize", "1.jpg")):
+        assert "not finite" in one_line(run(*command, status=1))
+    assert run("list").stdout == ""
+    env["CATALOG_MODEL"] = str(RELEASED)
+    assert load_bundle(RELEASED).id in run("init").stdout
+    run("add", "tea", "1.jpg")
+    assert "not finite" in one_line(run("reembed", "--quiet", "--bundle", bad, status=1))
+    assert "match (tea" in run("recognize", "1.jpg").stdout
+    with open_catalog().database.read() as session:
+        assert session.scalars(select(Generation.bundle_id)).all() == [load_bundle(RELEASED).id]
+    assert not (Path(env["CATALOG_DATA"]) / "bundles" / numberless_bundle.id).exists()
 
 
 def test_users(run: Run, open_catalog: Callable[[], Catalog]) -> None:

@@ -19,9 +19,16 @@ from embedder.adaptation import activation_cache
 from embedder.adaptation.activation_cache import cached_activations
 from embedder.adaptation.adapting import Adaptation
 from embedder.adaptation.domain_evaluation import ask
-from embedder.adaptation.upper_blocks import AdaptationConfig, Example, PairSampler, split_network
+from embedder.adaptation.upper_blocks import (
+    AdaptationConfig,
+    Example,
+    PairSampler,
+    fit_head,
+    split_network,
+    train_upper,
+)
 from embedder.bundle import load_bundle
-from embedder.errors import DataError, WeightsError
+from embedder.errors import DataError, DivergedError, WeightsError
 from embedder.inference import Embedder
 from embedder.training import losses
 
@@ -207,3 +214,25 @@ def test_after_the_training_it_goes_back(sets: tuple[Path, Path], tmp_path: Path
     for layer, (kernel, bias) in folded_weights.fold(adaptation.backbone).items():
         np.testing.assert_allclose(kernel, wanted[layer][0], rtol=2e-3, atol=2e-3)
         np.testing.assert_allclose(bias, wanted[layer][1], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [1e30, 1e38])
+def test_an_adaptation_that_diverges(adaptation: Adaptation, rate: float) -> None:
+    """In its loss, or in the features that a last step leaves; the network's start is not touched by either."""
+    start = adaptation.upper.get_weights()
+    try:
+        config = replace(CONFIG, lr=rate)
+        with pytest.raises(DivergedError, match="finite"):
+            train_upper(adaptation.upper, adaptation.activations, adaptation.examples, config)
+            fit_head(adaptation.upper, adaptation.activations, config)
+    finally:
+        adaptation.upper.set_weights(start)
+
+
+def test_the_command_of_an_adaptation_that_diverges(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ["--weights", "none", "--views", "2", "--size", "32", "--serve-size", "32"]
+    words += ["--p", "3", "--steps", "3", "--dim", "12", "--lr", "1e30"]
+    result = CliRunner().invoke(cli.main, ["adapt", *map(str, sets), *words, "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, SystemExit) and result.exit_code == 1, result.output
+    assert [line for line in result.stderr.splitlines() if "finite" in line] == result.stderr.splitlines()[-1:]
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from embedder import cli, model_card
-from embedder.bundle import RELEASED, load_bundle
+from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.training import recipe
 
 
@@ -351,3 +351,11 @@ def test_what_a_folder_leaves_out_is_told_before_the_command_runs(shapes: Path, 
     assert "TEA-1: it is a link that leads out of" in said
     assert "note      the SKU 'back' comes from 2 folders" in said
     assert f"1 files that are no photos: {tmp_path}/in/list.txt" in said
+
+
+def test_a_bundle_whose_vectors_are_not_finite_is_refused(shapes: Path, numberless_bundle: Bundle) -> None:
+    bad = numberless_bundle.path
+    assert "not finite" in failed("evaluate", bad, "--gallery", shapes, "--queries", shapes)
+    assert "not finite" in failed("evaluate", bad, "--photos", shapes, "--json")
+    assert "not finite" in failed("calibrate", bad, "--alone", shapes)
+    assert load_bundle(bad).id == numberless_bundle.id, "it is as it was"
