@@ -157,7 +157,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         else:
             other, more, others = look(ImageOps.mirror(small), "", mirrored=True)
             extent = replace(extent, complete=extent.complete and more.complete)
-            mirrored = other is not None and other.decision == "match" and other.confidence >= MIRRORED_CONFIDENCE
+            mirrored = _is_better(other, looked)
             if mirrored:
                 looked, extent, details = other, more, others
     if looked is None:
@@ -171,6 +171,20 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         extent=extent,
         mirrored=mirrored,
     )
+
+
+def _is_better(mirrored: Reranked | None, straight: Reranked | None) -> bool:
+    """Whether a photo is a mirror image: its mirrored print is clearly a product's, and clearer than as it is.
+
+    An unknown product of the demo, of a family that the catalog knows, agreed by 8 points mirrored, and 30 as it is.
+    """
+    if mirrored is None or mirrored.decision != "match" or mirrored.confidence < MIRRORED_CONFIDENCE:
+        return False
+    points, others = (
+        max((match.evidence.agreement.inliers for match in look.matches if match.evidence), default=0) if look else 0
+        for look in (mirrored, straight)
+    )
+    return points >= matching.reranker.COMPARABLE and points > others
 
 
 def _decode(data: bytes, size: int, *, coded: bool, looked_twice: bool) -> Image.Image:

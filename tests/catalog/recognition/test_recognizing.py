@@ -130,8 +130,8 @@ def test_a_photo_that_can_not_be_used(catalog: Catalog, name: str) -> None:
 def test_the_contracts_form(catalog: Catalog) -> None:
     products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
     answer = recognize(catalog, jpeg(1)).as_dict()
-    said = ["decision", "matches", "decided_by", "confidence", "barcodes", "bundle", "milliseconds", "id"]
-    assert list(answer) == said
+    said = ["decision", "matches", "decided_by", "confidence", "barcodes", "mirrored", "complete", "looked_at"]
+    assert list(answer) == [*said, "bundle", "milliseconds", "id"]
     assert answer["decision"] == "match"
     assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
     assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)
