@@ -22,7 +22,7 @@ M_MMAP_THRESHOLD = -3
 @cache
 def give_back_large_blocks() -> None:
     """Have glibc give back freed pictures at once. By itself it raises that size to 32 MB as soon as one block so large
-    was freed, and then each thread keeps those of the pictures that it decoded: 400 MB with 8 threads.
+    was freed, and then each thread keeps those of the pictures that it decoded: hundreds of megabytes with 8 threads.
     """
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

@@ -18,13 +18,13 @@ from embedder.images.file_kinds import HEAD, other_format
 
 #: Kinds that differ in what decoding takes. `progressive`: a JPEG of several scans.
 Kind = Literal["jpeg", "progressive", "png", "webp", "gif", "bmp", "tiff"]
-#: Scans of a JPEG: cameras and encoders write 14 at most, and each goes over all of the picture.
+#: Scans of a JPEG: encoders usually write about ten, and each goes over all of the picture.
 MAX_SCANS = 64
 #: Parts of a file (PNG chunks, JPEG segments). A photo of 25 MB has some thousands.
 MAX_PARTS = 50_000
 #: Numbers in one tag of a TIFF. The strips of a photo are some thousands.
 MAX_NUMBERS = 65_536
-#: Bytes of a color profile that is applied: the largest of RGB in use have half of it.
+#: Bytes of a color profile that is applied.
 MAX_PROFILE = 1024 * 1024
 #: EXIF and TIFF tags.
 ORIENTATION, COMPRESSION, TILE_WIDTH, TILE_HEIGHT, STRIPS, TILES = 0x0112, 259, 322, 323, 273, 324
