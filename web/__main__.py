@@ -8,7 +8,7 @@ import sys
 
 from waitress import create_server
 
-from catalog import accounts
+from catalog import accounts, data_folder
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import Worker
@@ -45,6 +45,7 @@ def main() -> None:
 def serve(host: str, port: int, threads: int) -> None:
     """Serve until interrupted. Raises CatalogError or OSError when it can't start."""
     settings = Settings.from_env()
+    data_folder.prepare(settings)  # before the key, which is kept there
     key = secret_key(settings, host)
     catalog = Catalog.open(settings)
     try:

@@ -38,6 +38,9 @@ def init_app(app: Flask) -> None:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
+        # A new key, names and photos: no cache keeps a page, and no browser shows it after signing out. What may be
+        # kept says so itself: static files, and photos by their content.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 
