@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog import data_folder
 from catalog.config import Settings
-from catalog.errors import ConfigError, DatabaseUnavailableError
+from catalog.errors import DatabaseUnavailableError
 from catalog.gallery import Gallery, open_gallery
 from catalog.generations import Generations
 from catalog.storage import AnswerLog, Database, PhotoStore, open_store
@@ -39,13 +40,12 @@ class Catalog:
     ) -> Catalog:
         """Open all parts and migrate the schema; models and collections are loaded when a request needs them.
 
+        What this process writes from now on is its user's alone (data_folder.py).
+
         `gallery` replaces the one that the settings name; `open_embedder`: see Generations. Raises ConfigError,
         DatabaseUnavailableError or a GalleryError.
         """
-        try:
-            settings.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"CATALOG_DATA={settings.data} can't be made: {error.strerror}.") from error
+        data_folder.prepare(settings)
         database = Database(settings.database)
         try:
             database.migrate()

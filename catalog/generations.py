@@ -233,7 +233,9 @@ def keep_bundle(bundle: Bundle, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder, ignore_cleanup_errors=True) as fresh:
-            copy = shutil.copytree(bundle.path, Path(fresh) / bundle.id)
+            # The content alone: the rights are those of the data folder, not of where the bundle was.
+            copy = shutil.copytree(bundle.path, Path(fresh) / bundle.id, copy_function=shutil.copyfile)
+            copy.chmod(0o700)
             try:
                 os.rename(copy, target)
             except OSError:

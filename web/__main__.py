@@ -53,6 +53,7 @@ def main() -> None:
 
 def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     """Serve until told to stop. Raises CatalogError or OSError when it can't start."""
+    from catalog import data_folder
     from catalog.catalog import Catalog
     from catalog.config import Settings
     from catalog.enrollment import Worker
@@ -64,6 +65,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from web.serving import Server
 
     settings = Settings.from_env()
+    data_folder.prepare(settings)  # before the key, which is kept there
     key = secret_key(settings, host)
     with ExitStack() as opened:
         stop.close_first()

@@ -83,6 +83,9 @@ def init_app(app: Flask) -> None:
         if response.status_code == 429 and limiter.current_limit:
             seconds = math.ceil(limiter.current_limit.reset_at - time.time())
             response.headers.setdefault("Retry-After", str(max(1, seconds)))
+        # A new key, names and photos: no cache keeps a page, and no browser shows it after signing out. What may be
+        # kept says so itself: static files, and photos by their content.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 

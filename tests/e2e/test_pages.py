@@ -46,6 +46,11 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def session(browser: Any, server: Served) -> dict[str, Any]:
     """The cookies of a person who signed in."""
+    return signed_in(browser, server)
+
+
+def signed_in(browser: Any, server: Served) -> dict[str, Any]:
+    """The cookies of a new session."""
     context = browser.new_context(base_url=server.url)
     page = context.new_page()
     page.goto("/")
@@ -235,7 +240,16 @@ def test_every_page_fits(page: Any) -> None:
         fits(page)
 
 
-def test_signing_out(page: Any) -> None:
+def test_the_example_of_a_new_key_names_this_server(page: Any, server: Served) -> None:
+    page.goto("/keys/")
+    page.fill("#name", f"till {page.size}")
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_text(f"photo=@photo.jpg {server.url}/api/v1/recognize").wait_for()
+
+
+def test_signing_out(page: Any, browser: Any, server: Served) -> None:
+    page.context.clear_cookies()
+    page.context.add_cookies(signed_in(browser, server)["cookies"])  # its own session, which then ends
     page.goto("/products/")
     if page.size == "phone":
         page.click(".navbar-toggler")

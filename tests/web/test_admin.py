@@ -221,3 +221,25 @@ def test_keys_page(staff, anybody: FlaskClient) -> None:
 def test_unknown_product(staff) -> None:
     reply = staff.get("/products/NO-SUCH")
     assert reply.status_code == 404 and "no product" in text(reply)
+
+
+def test_no_cache_keeps_what_is_secret(staff, anybody: FlaskClient, till: FlaskClient) -> None:
+    for page in PAGES:
+        assert staff.get(page).headers["Cache-Control"] == "no-store"
+    assert staff.send("/keys/", {"name": "till 10"}).headers["Cache-Control"] == "no-store"
+    assert anybody.get("/login").headers["Cache-Control"] == "no-store"
+    assert till.post("/api/v1/recognize", data=pictures.jpeg(1)).headers["Cache-Control"] == "no-store"
+    with anybody.get("/static/app.css") as kept:
+        assert kept.headers["Cache-Control"] != "no-store"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example"])
+def test_the_example_names_no_host_of_a_request(staff, host: str) -> None:
+    form = {"name": "till 11", "csrf_token": csrf_of(staff.client, "/keys/")}
+    session = staff.client.get_cookie("session")
+    assert session is not None
+    staff.client.set_cookie("session", session.value, domain=host.partition(":")[0])
+    reply = staff.client.post("/keys/", data=form, base_url=f"http://{host}", headers={"X-Forwarded-Host": host})
+    html = reply.get_data(as_text=True)
+    assert reply.status_code == 200 and "data-key" in html and "evil" not in html
+    assert "/api/v1/recognize" in text(reply)
