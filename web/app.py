@@ -8,6 +8,7 @@ from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
 from web import admin, api, errors, health, login, pictures, security
+from web.skus import SkuConverter
 
 #: Bytes of one request, at most: fifty photos of a phone.
 MAX_REQUEST = 256 * 1024 * 1024
@@ -27,6 +28,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin
     app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
+    app.url_map.converters["sku"] = SkuConverter
     errors.init_app(app)
     security.init_app(app)
     login.init_app(app)

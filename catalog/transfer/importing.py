@@ -17,6 +17,7 @@ from catalog.errors import (
     InvalidInputError,
     NotFoundError,
     PhotoRejectedError,
+    SkuAlikeError,
     SkuExistsError,
 )
 from catalog.generations import LiveModel
@@ -78,7 +79,7 @@ def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progres
             if part.item is not refused:
                 try:
                     _import_part(catalog, part, looked, report, actor)
-                except (InvalidInputError, BarcodeTakenError) as error:
+                except (InvalidInputError, BarcodeTakenError, SkuAlikeError) as error:
                     refused = part.item
                     report.errors.append(f"{part.item.source}: {error}")
             steps.advance(len(part.photos))
