@@ -107,6 +107,19 @@ class BarcodeTakenError(ConflictError):
         self.sku = sku
 
 
+class SkuAlikeError(ConflictError):
+    """The SKU differs from `other`, which is in the catalog, in capitals, width or blanks only."""
+
+    code = "sku_alike"
+
+    def __init__(self, sku: str, other: str) -> None:
+        super().__init__(
+            f"The SKU {sku!r} differs from {other!r} only in capitals, width, blanks or characters that nobody sees; "
+            f"use {other!r}, which is in the catalog already, or another SKU."
+        )
+        self.other = other
+
+
 class StorageError(CatalogError):
     """The photo store can't write or read the bytes (full disk, no permission, damaged content)."""
 

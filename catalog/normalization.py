@@ -24,27 +24,64 @@ def plain(value: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
-#: Letters and digits of any script, and the marks that SKUs use; no slash, so that none can be taken for a path.
-SKU_PATTERN = re.compile(r"\w(?:[\w .+\-]{0,62}[\w+\-])?")
+#: Most characters of a SKU, and of its key: a character may be folded to several.
+SKU_LENGTH = 64
+KEY_LENGTH = 256
+#: Characters without a width of their own that scripts need between letters (Persian, Malayalam); kept as they are.
+_JOINERS = "\u200c\u200d"
+#: Categories of characters that no SKU holds: control, surrogate, private, unassigned, separators of lines.
+_UNUSABLE = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def check_sku(sku: str) -> str:
-    """The SKU in its stored form: NFC (names of folders on macOS are NFD), stripped.
+    """The SKU in its stored form: NFC (names of folders on macOS are NFD), any blank a plain one, stripped.
 
-    Raises InvalidInputError for an invalid SKU.
+    Characters that nobody sees are left out: they come along when a SKU is copied from a page or a document. Raises
+    InvalidInputError for an invalid SKU.
     """
-    sku = unicodedata.normalize("NFC", sku.strip())
+    sku = "".join(filter(None, map(_typed, unicodedata.normalize("NFC", sku)))).strip()
     if not sku:
         raise InvalidInputError("sku", "The SKU is missing.")
-    if len(sku) > 64:
-        raise InvalidInputError("sku", f"The SKU has {len(sku)} characters; at most 64 are possible.")
-    if not SKU_PATTERN.fullmatch(sku) or ".." in sku:
-        raise InvalidInputError(
-            "sku",
-            "A SKU is made of letters, digits, blanks and . _ + - and starts with a letter or digit; slashes are not "
-            "possible.",
-        )
+    if len(sku) > SKU_LENGTH:
+        raise InvalidInputError("sku", f"The SKU has {len(sku)} characters; at most {SKU_LENGTH} are possible.")
+    for character in sku:
+        if unicodedata.category(character) in _UNUSABLE:
+            said = f"U+{ord(character):04X}"
+            raise InvalidInputError("sku", f"The SKU holds the character {said}, which can't be stored or shown.")
+    if {".", ".."} & set(re.split(r"[/\\]", sku)):
+        raise InvalidInputError("sku", "A SKU has no part . or .. between slashes, and is not one of them.")
     return sku
+
+
+def _typed(character: str) -> str:
+    """A character as it is stored; "" for an invisible one."""
+    category = unicodedata.category(character)
+    if category == "Zs":
+        return " "
+    return "" if category == "Cf" and character not in _JOINERS else character
+
+
+def sku_key(sku: str) -> str:
+    """What SKUs have in common that differ in capitals, width, invisible characters or the number of blanks only.
+
+    Two products can't have such SKUs: people, spreadsheets and the file systems of Windows and macOS take them for one.
+    `sku` is in its stored form.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", sku).casefold())
+    seen = "".join(character for character in folded if not _is_ignorable(character))
+    return (" ".join(seen.split()) or folded)[:KEY_LENGTH]
+
+
+def _is_ignorable(character: str) -> bool:
+    """Whether a character shows nothing by itself: joiners, variation selectors, fillers (Unicode's
+    Default_Ignorable_Code_Point)."""
+    return (
+        unicodedata.category(character) == "Cf"
+        or character in "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+        or "\u180b" <= character <= "\u180f"
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
 
 
 def normalized_sku(sku: str) -> str:

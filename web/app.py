@@ -9,6 +9,7 @@ from catalog.catalog import Catalog
 from embedder.barcodes import gtin
 from web import admin, api, errors, health, login, multipart, pictures, routes, security
 from web.proxies import TrustedProxies
+from web.skus import SkuConverter
 
 
 def create_app(catalog: Catalog, secret_key: str) -> Flask:
@@ -25,6 +26,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin
     app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
+    app.url_map.converters["sku"] = SkuConverter
     multipart.init_app(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, catalog.settings.trusted_proxies)  # type: ignore[method-assign]
     errors.init_app(app)

@@ -21,7 +21,7 @@ from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.facts import Facts, check_facts, describe
 from catalog.products.intake import Batch, Intake, PhotoResult, enroll_photos, photo_result, read_batch
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import lock_product
+from catalog.storage.product_rows import lock_product, refuse_alike
 from catalog.storage.tables import Product
 
 MAX_PHOTOS = 50  # in one request
@@ -68,8 +68,8 @@ _Open = Callable[[Session, Facts], tuple[Product, dict[str, Any] | None]]
 def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Intake) -> AddResult:
     """Add a product with its photos, searchable when this returns (or pending, and why).
 
-    Raises InvalidInputError, PhotoRejectedError, SkuExistsError or BarcodeTakenError before anything is written,
-    StorageError when the photos can't be stored.
+    Raises InvalidInputError, PhotoRejectedError, SkuExistsError, SkuAlikeError or BarcodeTakenError before anything is
+    written, StorageError when the photos can't be stored.
     """
     began = time.perf_counter()
     facts = check_facts(facts)
@@ -79,6 +79,7 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Int
     if _exists(catalog.database, facts.sku):  # checked now for a quick answer, and again by the unique constraint
         raise SkuExistsError(taken)
     with catalog.database.read() as session:
+        refuse_alike(session, facts.sku)
         barcode_owners.refuse_taken(session, facts.barcodes, facts.sku)
     batch = _read(catalog, facts, photos, intake)
     try:
@@ -116,6 +117,7 @@ def _read(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Inta
 
 
 def _new_product(session: Session, facts: Facts) -> tuple[Product, None]:
+    refuse_alike(session, facts.sku)
     product = Product(id=uuid.uuid4(), sku=facts.sku, photos=[], barcodes=[], labels=[])
     describe(product, facts)
     session.add(product)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 
@@ -104,7 +105,8 @@ def labels(database: Database) -> dict[str, int]:
 
 def _known(text: str) -> str:
     """A search text, normalized as stored texts are."""
-    return "".join(filter(plain, unicodedata.normalize("NFC", text))).strip()
+    blanks = re.sub(r"[^\S ]", " ", unicodedata.normalize("NFC", text))
+    return "".join(filter(plain, blanks)).strip()
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
-from catalog.normalization import check_sku
+from catalog.normalization import check_sku, sku_key
 from catalog.products.facts import MAX_LABELS, replace_labels, search_text
 from catalog.storage import audit_log
-from catalog.storage.product_rows import lock_product, lock_products
+from catalog.storage.product_rows import lock_product, lock_products, refuse_alike
 from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
 
@@ -22,7 +22,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     """Give a product another SKU; it keeps all that it has, and the next answer names the new SKU.
 
     `version` is the one that the person saw (optimistic locking). Raises InvalidInputError, NotFoundError,
-    SkuExistsError, or ConflictError when the version is no longer the newest.
+    SkuExistsError, SkuAlikeError, or ConflictError when the version is no longer the newest.
     """
     new = check_sku(new)
     try:
@@ -33,7 +33,8 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
             if product.sku == new:
                 return
             before = audit_log.product_snapshot(product)
-            product.sku = new
+            refuse_alike(session, new, but=product.id)
+            product.sku, product.sku_key = new, sku_key(new)
             product.search = search_text(product)
             session.flush()
             ids = [photo.id for photo in product.photos]

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from catalog.errors import InvalidInputError
-from catalog.normalization import no_product, normalized_sku
+from catalog.errors import InvalidInputError, SkuAlikeError
+from catalog.normalization import no_product, normalized_sku, sku_key
 from catalog.storage.tables import Barcode, Product
 from embedder.barcodes import gtin
 
@@ -35,6 +35,21 @@ def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Prod
         if wanted not in found:
             raise no_product(wanted)
     return found[first], found[second]
+
+
+def refuse_alike(session: Session, sku: str, *, but: uuid.UUID | None = None) -> None:
+    """Raises SkuAlikeError when a product other than `but` has a SKU that differs in capitals, width or blanks only.
+
+    In a write transaction no other one can add such a SKU until this one ends.
+    """
+    key = sku_key(sku)
+    if session.get_bind().dialect.name == "postgresql":  # on SQLite there is one writer at a time
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtext(key))))
+    query = select(Product.sku).where(Product.sku_key == key, Product.sku != sku)
+    query = query if but is None else query.where(Product.id != but)
+    other = session.scalar(query.order_by(Product.sku).limit(1))
+    if other is not None:
+        raise SkuAlikeError(sku, other)
 
 
 class Owner(NamedTuple):

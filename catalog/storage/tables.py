@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from catalog.normalization import KEY_LENGTH, sku_key
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A UTC timestamp, timezone-aware in Python on every database (SQLite stores no time zone)."""
@@ -60,9 +62,15 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, uuid.UUID: Uuid, dict[str, Any]: JSON}
 
 
+def _key_of_row(context: Any) -> str:
+    """The key of a row that is inserted without one, as by a restore of an older backup."""
+    return sku_key(context.get_current_parameters()["sku"])
+
+
 class Product(Base):
     """What is sold under one SKU. A retired product (`active` false) stays, is not recognized, and can be restored.
 
+    `sku_key` is what its SKU has in common with those that differ in capitals only (see normalization.py).
     `search` is the text that the list searches: SKU, name, brand and category, casefolded (see products/facts.py).
     """
 
@@ -70,6 +78,7 @@ class Product(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     sku: Mapped[str] = mapped_column(String(64), unique=True)
+    sku_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=_key_of_row, server_default="", index=True)
     name: Mapped[str] = mapped_column(String(200))
     brand: Mapped[str] = mapped_column(String(100), default="")
     category: Mapped[str] = mapped_column(String(100), default="")

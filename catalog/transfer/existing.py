@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from catalog.enrollment.outbox import PENDING
 from catalog.errors import InvalidInputError
-from catalog.normalization import check_sku
+from catalog.normalization import check_sku, sku_key
 from catalog.products import barcode_owners
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
@@ -25,11 +25,13 @@ BATCH = 200
 class Existing:
     """`photos`: for each SKU that exists, the SHA-256 of its photos, and whether each is still pending.
 
+    `alike`: for each SKU that does not, one of the catalog that differs in capitals, width or blanks only.
     `owners`: barcode (14 digits) -> the SKU that has it.
     """
 
     photos: dict[str, dict[str, bool]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)
 
 
 def with_existing(database: Database, items: Iterable[Item]) -> Iterator[tuple[Item, Existing]]:
@@ -54,6 +56,10 @@ def look_up(database: Database, items: Sequence[Item]) -> Existing:
         mine = Product.sku.in_(skus)
         for sku in session.scalars(select(Product.sku).where(mine)):
             known.photos[sku] = {}
+        new = {sku_key(sku) for sku in skus - known.photos.keys()}
+        near = select(Product.sku_key, Product.sku).where(Product.sku_key.in_(new)).order_by(Product.sku.desc())
+        taken = dict(session.execute(near).all())
+        known.alike = {sku: taken[key] for sku in skus - known.photos.keys() if (key := sku_key(sku)) in taken}
         pending = (
             select(Enrollment.photo_id)
             .join(Generation, Generation.id == Enrollment.generation_id)

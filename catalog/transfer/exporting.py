@@ -19,6 +19,7 @@ from sqlalchemy.orm import selectinload
 
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
+from catalog.normalization import sku_key
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
@@ -31,6 +32,10 @@ from embedder.barcodes import gtin
 BATCH = 200
 #: Characters that some file system does not allow in a name, and the separator of paths in the CSV.
 _UNFIT = re.compile(r'[<>:"/\\|?*]')
+#: Names that are devices on Windows, whatever follows their first dot.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])[ ]*(?:\.|$)", re.IGNORECASE)
+#: Bytes of a folder's name, or of a file's without its suffix; 255 are possible, and a number may be added.
+_LONGEST = 200
 
 
 @dataclass
@@ -53,9 +58,10 @@ def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Pro
     attributes = _attributes(catalog.database)
     header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
     lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
+    folders: set[str] = set()
     with _writer(target) as out:
         for product in _products(catalog.database):
-            names = list(_photos(catalog.photos, product, out, done)) if photos else []
+            names = list(_photos(catalog.photos, product, out, done, folders)) if photos else []
             cells = {
                 "sku": product.sku,
                 "name": product.name,
@@ -100,15 +106,17 @@ def _attributes(database: Database) -> list[str]:
         return sorted({name for own in session.scalars(select(Product.attributes)) for name in own})
 
 
-def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported) -> Iterator[str]:
+def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported, folders: set[str]) -> Iterator[str]:
+    """Write the photos of a product to a folder of its own; yields their names. `folders`: those of other products."""
     used: set[str] = set()
+    folder = _unused(_fit(product.sku) or "_", folders) if product.photos else ""
     for photo in product.photos:
         try:
             data = photos.get(photo.sha256)
         except (NotFoundError, StorageError) as error:
             done.errors.append(f"{product.sku}: {photo.filename}: {error}")
             continue
-        name = f"photos/{product.sku}/{_unused(_file_name(photo), used)}"
+        name = f"photos/{folder}/{_unused(_file_name(photo), used)}"
         out.write(name, data)
         done.photos += 1
         yield name
@@ -116,22 +124,27 @@ def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported) 
 
 def _file_name(photo: Photo) -> str:
     """The photo's original file name, as far as every file system allows it."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", photo.filename)[-1])
-    stem, dot, suffix = _UNFIT.sub("_", name).strip(" .").rpartition(".")
+    stem, dot, suffix = _fit(re.split(r"[/\\]", photo.filename)[-1], None).rpartition(".")
     suffix = dot + suffix
     if suffix.lower() not in datasets.SUFFIXES:
         stem, suffix = stem + suffix, ".jpg"  # by which people and programs know it
-    stem = stem.encode()[:200].decode(errors="ignore").strip(" .")  # a name has 255 bytes at most
-    return (stem or photo.sha256[:12]) + suffix
+    return (_fit(stem) or photo.sha256[:12]) + suffix
+
+
+def _fit(name: str, longest: int | None = _LONGEST) -> str:
+    """A name as far as every file system allows it, of at most `longest` bytes; "" when nothing is left."""
+    seen = "".join(one for one in unicodedata.normalize("NFC", name) if unicodedata.category(one)[0] != "C")
+    fit = _UNFIT.sub("_", seen).strip(" .").encode()[:longest].decode(errors="ignore").strip(" .")
+    return f"_{fit}" if _DEVICE.match(fit) else fit
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """The name, numbered if another photo has it, case-insensitively as on some file systems."""
+    """The name, numbered if it is used, without regard to capitals and width as on some file systems."""
     path, number = Path(name), 1
-    while name.casefold() in used:
+    while sku_key(name) in used:
         number += 1
         name = f"{path.stem}-{number}{path.suffix}"
-    used.add(name.casefold())
+    used.add(sku_key(name))
     return name
 
 

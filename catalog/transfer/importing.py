@@ -20,6 +20,7 @@ from catalog.errors import (
     InvalidInputError,
     NotFoundError,
     PhotoRejectedError,
+    SkuAlikeError,
     SkuExistsError,
 )
 from catalog.generations import LiveModel
@@ -92,7 +93,7 @@ def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progres
                 try:
                     if _import_part(catalog, part, looked, report, actor):
                         waiting.add(check_sku(part.item.facts.sku))
-                except (InvalidInputError, BarcodeTakenError) as error:
+                except (InvalidInputError, BarcodeTakenError, SkuAlikeError) as error:
                     refused = part.item
                     report.errors.append(f"{part.item.source}: {error}")
             steps.advance(len(part.photos))

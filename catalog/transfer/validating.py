@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from catalog.errors import InvalidInputError
-from catalog.normalization import check_sku
+from catalog.errors import InvalidInputError, SkuAlikeError
+from catalog.normalization import check_sku, sku_key
 from catalog.products import Facts, check_facts
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, content_hash
@@ -91,11 +91,18 @@ class _Across:
     def __init__(self) -> None:
         self._barcodes: dict[str, tuple[str, str]] = {}  # 14 digits -> SKU, line
         self._facts: dict[tuple[str, str], tuple[str, str]] = {}  # SKU, fact -> value, line
+        self._skus: dict[str, tuple[str, str]] = {}  # key -> SKU, line
         self._active: dict[str, tuple[bool, str]] = {}
 
     def contradictions(self, item: Item, there: Existing) -> Iterator[str]:
         """How this line contradicts an earlier one, or the catalog."""
         facts = check_facts(item.facts)
+        if facts.sku not in there.photos:  # an older catalog may have two such SKUs
+            sku, line = self._skus.setdefault(sku_key(facts.sku), (facts.sku, item.source))
+            if facts.sku in there.alike:
+                yield str(SkuAlikeError(facts.sku, there.alike[facts.sku]))
+            elif sku != facts.sku:
+                yield f"The SKU {facts.sku!r} differs from {sku!r} only in capitals, width or blanks: {line}."
         for number in facts.barcodes:
             owner = there.owners.get(number, facts.sku)
             sku, line = self._barcodes.setdefault(number, (facts.sku, item.source))

@@ -15,8 +15,8 @@ BAD_SKUS = {
     "blank": "   ",
     "10,000 characters": "A" * 10_000,
     "a path": "../../etc/passwd",
-    "a slash": "a/b",
-    "a backslash": "a\\b",
+    "a part of a path": "a/../b",
+    "a part of a path of Windows": "a\\..\\b",
     "dots": "..",
     "a control character": "A\x00B",
 }

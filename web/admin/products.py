@@ -40,7 +40,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
             )
         )
 
-    @expose("/<sku>")
+    @expose("/<sku:sku>")
     def show(self, sku: str) -> str:
         """A product, its photos, which are pending, the margin it needs; offers barcodes just read from its photos."""
         product = products.get(catalog().database, sku)
@@ -49,7 +49,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         needed = margins.needed_margin(catalog().database, product.id)
         return str(self.render("pages/product.html", product=product, pending=pending, found=found, needed=needed))
 
-    @expose("/<sku>/facts", methods=["POST"])
+    @expose("/<sku:sku>/facts", methods=["POST"])
     def change(self, sku: str) -> Response:
         """New name, brand, category."""
         version = request.form.get("version", type=int)
@@ -57,7 +57,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
             sku, "Saved.", lambda: products.change(catalog().database, facts(sku), version=version, actor=actor())
         )
 
-    @expose("/<sku>/photos", methods=["POST"])
+    @expose("/<sku:sku>/photos", methods=["POST"])
     @routes.takes_photos(routes.MAX_REQUEST, "adding")
     def add_photos(self, sku: str) -> Response | tuple[str, int]:
         """Add photos; the page's script first gets the warnings about them, if any."""
@@ -78,7 +78,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
         except PhotoQuestionableError as error:
             return render_template("parts/questions.html", problem=error), errors.status_of(error)
 
-    @expose("/<sku>/photos/<photo>/delete", methods=["POST"])
+    @expose("/<sku:sku>/photos/<photo>/delete", methods=["POST"])
     def delete_photo(self, sku: str, photo: str) -> Response:
         """Delete a photo."""
         try:
@@ -91,7 +91,7 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
             lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
         )
 
-    @expose("/<sku>/barcodes", methods=["POST"])
+    @expose("/<sku:sku>/barcodes", methods=["POST"])
     def add_barcode(self, sku: str) -> Response:
         """Add a barcode, typed or read from a photo; the others that were read are still offered."""
         form = request.form
@@ -102,13 +102,13 @@ class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
             form.getlist("read"),
         )
 
-    @expose("/<sku>/barcodes/<number>/remove", methods=["POST"])
+    @expose("/<sku:sku>/barcodes/<number>/remove", methods=["POST"])
     def remove_barcode(self, sku: str, number: str) -> Response:
         """Remove a barcode."""
         done = "The barcode is removed."
         return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
 
-    @expose("/<sku>/active", methods=["POST"])
+    @expose("/<sku:sku>/active", methods=["POST"])
     def set_active(self, sku: str) -> Response:
         """Retire or restore."""
         active = request.form.get("active") == "1"

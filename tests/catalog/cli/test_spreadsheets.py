@@ -58,6 +58,7 @@ TEA = "04076012229070"
         ),
         ("sep=;\r\nsku;photos;name\r\nTEA-1;pics/front.jpg;Tea\r\n", {"TEA-1": ("Tea", [])}),
         ('sku,photos,name\r\nTEA-1,pics/front.jpg,"Tea\nloose leaf"\r\n', {"TEA-1": ("Tea loose leaf", [])}),
+        ("sku,photos\r\nTEA\u00a01,pics/front.jpg\r\n", {"TEA 1": ("TEA 1", [])}),
         (f"sku,photos,text\nTEA-1,pics/front.jpg,{'x' * 200_000}\n", {"TEA-1": ("TEA-1", [])}),
     ],
 )

@@ -58,7 +58,7 @@ def test_renamed_while_the_gallery_is_away(catalog: Catalog) -> None:
 def test_a_sku_that_is_taken_or_can_not_be(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     create(catalog, "B", 2)
-    for new, error in (("B", SkuExistsError), ("a/b", InvalidInputError), ("", InvalidInputError)):
+    for new, error in (("B", SkuExistsError), ("a/../b", InvalidInputError), ("", InvalidInputError)):
         with pytest.raises(error):
             products.rename(catalog, "A", new, actor="anna")
     with pytest.raises(NotFoundError):

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from catalog import products, transfer
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
+from catalog.normalization import sku_key
 from catalog.products import Facts, Intake
+from catalog.storage import content_hash
 from catalog.storage.photo_folder import FolderStore
+from catalog.storage.tables import Product
 from catalog.transfer import sources
 from catalog.transfer.importing import Report
 from tests.support.pictures import jpeg
@@ -100,6 +106,71 @@ def test_names_stay_inside_and_apart(catalog: Catalog, tmp_path: Path) -> None:
     text = (tmp_path / "out" / "catalog.csv").read_text(encoding="utf-8-sig")
     assert "\nA,'=1+1,'@brand,'-x," in text
     assert "\ngone,''=quoted," in text
+
+
+ODD = [
+    "CON",
+    "con.x",
+    "com1",
+    "a.",
+    "a",
+    "A/1",
+    "a:1",
+    "a?1",
+    "-x",
+    "=1+1",
+    "@x",
+    "'y",
+    '="0012"',
+    "4.07E+12",
+    "चाय-1",
+    "|",
+    "\U0001f375" * 64,
+]
+
+
+@pytest.mark.parametrize("target", ["out", "out.zip"])
+def test_any_sku_comes_back_from_names_that_every_system_has(
+    catalog: Catalog, empty: Callable[[], Catalog], tmp_path: Path, target: str
+) -> None:
+    for number, sku in enumerate(ODD):
+        products.create(catalog, Facts(sku), [NewPhoto("aux.jpg", jpeg(number))], Intake("t", check="off"))
+    transfer.export(catalog, tmp_path / target)
+    with transfer.open_source(tmp_path / target) as source:
+        names = [photo for item in source.items for photo in item.photos]
+        parts = [part for photo in names for part in str(photo).removeprefix(str(tmp_path)).split("/") if part]
+        paths = [str(photo) for photo in names]
+        assert len({sku_key(path) for path in paths}) == len(ODD)
+        for part in parts:
+            assert not re.search(r'[<>:"\\|?*]|[. ]$', part)
+            assert not re.match(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", part)
+            assert len(part.encode()) <= 255
+        other = empty()
+        assert transfer.validate(other.database, source.items) == []
+        assert transfer.import_items(other, source.items, actor="t") == Report(products=len(ODD), photos=len(ODD))
+    for number, sku in enumerate(ODD):
+        (photo,) = products.get(other.database, sku).photos
+        assert photo.sha256 == content_hash(jpeg(number))
+    other.close()
+
+
+def test_skus_of_an_older_catalog_that_differ_in_capitals_get_folders_of_their_own(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    for number, sku in enumerate(("TEA-1", "other", "x")):
+        products.create(catalog, Facts(sku), [NewPhoto("front.jpg", jpeg(number))], Intake("t", check="off"))
+    with catalog.database.write() as session:  # as before such SKUs were refused
+        for old, new in (("other", "tea-1"), ("x", "\uff34EA-1")):
+            session.execute(update(Product).where(Product.sku == old).values(sku=new, sku_key="tea-1"))
+    transfer.export(catalog, tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        names = archive.namelist()
+        lines = archive.read("catalog.csv").decode("utf-8-sig").splitlines()[1:]
+        for line in lines:
+            sku, name = line.split(",")[0], line.split(",")[-1]
+            assert content_hash(archive.read(name)) == products.get(catalog.database, sku).photos[0].sha256
+    assert len({name.casefold() for name in names}) == len(names) == 4
+    assert {line.split(",")[0] for line in lines} == {"TEA-1", "tea-1", "\uff34EA-1"}
 
 
 def test_without_photos(catalog: Catalog, tmp_path: Path) -> None:

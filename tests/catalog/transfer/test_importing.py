@@ -67,7 +67,7 @@ def test_more_photos_than_one_request_may_have(catalog: Catalog, tmp_path: Path)
 
 def test_broken_photos_are_reported_and_the_others_imported(catalog: Catalog, tmp_path: Path) -> None:
     root = tmp_path / "in"
-    write(root, ("A/good.jpg", 1), ("other/A/text.jpg", 2), ("-bad sku-/1.jpg", 3), ("B/1.jpg", 4))
+    write(root, ("A/good.jpg", 1), ("other/A/text.jpg", 2), (65 * "x" + "/1.jpg", 3), ("B/1.jpg", 4))
     for name, (data, _, _) in bad_files().items():
         (root / "A" / name).write_bytes(data)
         (root / "only bad").mkdir(exist_ok=True)
@@ -78,7 +78,7 @@ def test_broken_photos_are_reported_and_the_others_imported(catalog: Catalog, tm
     assert len(report.errors) == 2 * len(bad_files()) + 1
     for name in bad_files():
         assert sum(name in error for error in report.errors) == 2
-    assert sum("-bad sku-" in error for error in report.errors) == 1
+    assert sum("at most 64" in error for error in report.errors) == 1
     assert [p.sku for p in products.list_page(catalog.database).products] == ["A", "B"]
 
 
@@ -142,7 +142,7 @@ def test_errors_of_a_csv_name_the_line(catalog: Catalog, tmp_path: Path) -> None
         "C,bad.jpg",
         "D,absent.jpg",
         "E,.",
-        "a/b,1.jpg",
+        "a/../b,1.jpg",
         "F",
         "G,1.jpg|bad.jpg,x",
     ]

@@ -25,7 +25,7 @@ def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> 
     lines = [
         "sku,name,photos,barcode,active",
         "A,Tea,1.jpg,4006381333931,",
-        "a/b," + "x" * 201 + ",absent.jpg|bad.jpg,4006381333932,maybe",
+        "a/../b," + "x" * 201 + ",absent.jpg|bad.jpg,4006381333932,maybe",
         "A,Coffee,2.jpg,,",
         "B,,1.jpg,4006381333931,",
         "C,,1.jpg,96385074,",
