@@ -147,6 +147,8 @@ def load_bundle(path: Path) -> Bundle:
 
 def check_place(path: Path) -> None:
     """Raises BundleError when a bundle can't be written to `path` because something else is there."""
+    if not path.name:
+        raise BundleError(f"{path} is no name for a new folder.")
     if path.exists() and not (path.is_dir() and ((path / META_FILE).is_file() or not any(path.iterdir()))):
         raise BundleError(f"{path} exists and is no model bundle: it is left alone.")
 

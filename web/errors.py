@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 
 from catalog.errors import (
     CatalogError,
@@ -103,6 +103,6 @@ def init_app(app: Flask) -> None:
         detail = error.description or ""
         if isinstance(error, CSRFError):
             detail = "This page is no longer valid: load it again and repeat."
-        if wants_problem():
+        if wants_problem() or isinstance(error, BadHost):  # a page has links, which need the host
             return problem(status, code, error.name, detail)
         return render_template("pages/error.html", title=error.name, detail=detail), status

@@ -124,6 +124,8 @@ def writing(target: Path) -> Iterator[Writer]:
 
     Only its owner may read it: it holds hashes of passwords and keys. Raises BackupFailedError.
     """
+    if target.is_dir() or not target.name:
+        raise BackupFailedError(f"{target} is a folder: name the file that the backup is to be.")
     partial = target.with_name(f".{target.name}.partial")
     try:
         # Not truncated before it is locked: it may be another process's.

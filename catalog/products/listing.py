@@ -17,6 +17,8 @@ from catalog.storage.tables import Enrollment, Generation, Label, Photo, Product
 
 #: Products of a search that are counted, at most.
 COUNTED = 1000
+#: A number that every database takes, and no product's count of photos reaches.
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Filter:
         if self.label:
             parts.append(exists().where(Label.product_id == Product.id, Label.name == _known(self.label)))
         if self.few_photos is not None:
-            enough = select(Photo.product_id).group_by(Photo.product_id).having(func.count() >= self.few_photos)
+            enough = (
+                select(Photo.product_id).group_by(Photo.product_id).having(func.count() >= min(self.few_photos, MOST))
+            )
             parts.append(Product.id.not_in(enough))
         if self.never_recognized:
             parts.append(~exists().where(RecognitionEntry.product_id == Product.id))

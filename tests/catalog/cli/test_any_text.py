@@ -23,7 +23,7 @@ from tests.support.pictures import jpeg
 NAME, SKU = "Żółw 乌龟 café", "茶-1"
 #: No null character: no system passes one to a program. A byte that is no UTF-8 comes as a lone surrogate.
 BAD = (
-    *("", " ", "-", "--", "\n", "\x1b[2J", "\udcff", "a\udc80.jpg", "\ud800", "\U0010ffff", "e\u0301", "İ"),
+    *("", " ", "-", "--", "\n", "\x1b[2J", "\udcff", "a\udc80.jpg", "\U0010ffff", "e\u0301", "İ"),
     *("-1", "0", "2147483648", "99999999999999999999", "nan", "inf", "1e400", "٣", "true", "auto"),
     *("%", "?", "#", "'", '"', "a=b", "sku=a,photos=b", "=", ",", "x" * 5000, "{0}", "1:1", "*"),
 )
@@ -119,6 +119,20 @@ def test_much_more_for_catalog(here: dict[str, str]) -> None:
 @ONCE
 def test_any_text_for_embedder(here: dict[str, str]) -> None:
     run_anything(embedder.cli.main, "embedder", here, 60, derandomize=True)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30])
+def test_a_number_beyond_the_databases(here: dict[str, str], number: int) -> None:
+    assert run(catalog.cli.main, ["list", "--few-photos", str(number)], here) == 0
+    assert run(catalog.cli.main, ["coverage", "--quiet", "--sample", str(number)], here) == 0
+    assert run(catalog.cli.main, ["key", "revoke", str(number)], here) == 1
+
+
+@ONCE
+def test_a_folder_is_no_backup(here: dict[str, str]) -> None:
+    for target in ("", ".", "/", "in"):
+        assert run(catalog.cli.main, ["backup", "--quiet", target], here) in (1, 2)
+    assert run(embedder.cli.main, ["till-views", "in", "--out", ""], here) in (1, 2)
 
 
 @ONCE
