@@ -7,6 +7,9 @@ import unicodedata
 
 from catalog.errors import InvalidInputError, NotFoundError
 
+#: A whole number that every database takes, and no count of products or photos reaches.
+MOST = 2**31 - 1
+
 
 def checked_text(field: str, text: str, limit: int) -> str:
     """A text of a form, in NFC and stripped, of at most `limit` characters. Raises InvalidInputError."""

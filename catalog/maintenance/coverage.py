@@ -22,7 +22,7 @@ from catalog.enrollment import outbox
 from catalog.errors import CatalogError
 from catalog.gallery import Hit
 from catalog.generations import LiveModel
-from catalog.normalization import no_product, normalized_sku
+from catalog.normalization import MOST, no_product, normalized_sku
 from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import Match, candidates, is_sure
 from catalog.storage import Database, PhotoStore, feature_store
@@ -124,7 +124,8 @@ def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]
         query = query.where(Product.sku == normalized_sku(sku))
     with database.read() as session:
         # Ids are random: the first ones are a sample.
-        rows = session.execute(query.order_by(Product.id).limit(sample)).all()
+        most = None if sample is None else min(sample, MOST)
+        rows = session.execute(query.order_by(Product.id).limit(most)).all()
     if sku and not rows:
         raise no_product(sku)
     return [row.id for row in sorted(rows, key=lambda row: row.sku)]

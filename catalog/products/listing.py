@@ -10,15 +10,13 @@ from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from catalog.enrollment.outbox import PENDING
-from catalog.normalization import plain
+from catalog.normalization import MOST, plain
 from catalog.products import barcode_owners
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Label, Photo, Product, RecognitionEntry
 
 #: Products of a search that are counted, at most.
 COUNTED = 1000
-#: A number that every database takes, and no product's count of photos reaches.
-MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
