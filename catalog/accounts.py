@@ -15,13 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError
+from catalog.normalization import MOST
 from catalog.storage import Database, audit_log
 from catalog.storage.tables import ApiKey, SignIn, User, now
 
 #: Characters. The upper bound keeps a request from making the server hash megabytes.
 MIN_PASSWORD, MAX_PASSWORD = 10, 1000
-#: The highest id that a database has: of an INTEGER in PostgreSQL.
-MAX_ID = 2**31 - 1
 #: A session ends by itself after so long.
 SESSION = timedelta(days=31)
 _hasher = PasswordHasher()
@@ -144,7 +143,7 @@ def add_key(database: Database, name: str, *, actor: str) -> NewKey:
 def revoke_key(database: Database, key_id: int, *, actor: str) -> None:
     """Revoke an API key, effective at once. Raises NotFoundError."""
     with database.write() as session:
-        row = session.get(ApiKey, key_id) if 0 <= key_id <= MAX_ID else None
+        row = session.get(ApiKey, key_id) if 0 <= key_id <= MOST else None
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
         row.revoked_at = row.revoked_at or now()

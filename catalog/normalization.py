@@ -7,7 +7,7 @@ import unicodedata
 
 from catalog.errors import InvalidInputError, NotFoundError
 
-#: A whole number that every database takes, and no count of products or photos reaches.
+#: The greatest number that every column and query takes: an INTEGER of PostgreSQL. No id or count comes near.
 MOST = 2**31 - 1
 
 

@@ -169,7 +169,7 @@ def test_any_text_in_any_parameter(site: Site) -> None:
 
 @pytest.mark.slow
 def test_much_more_of_it(site: Site) -> None:
-    ask_anything(site, 3000, derandomize=False)
+    ask_anything(site, 800, derandomize=False)
 
 
 def test_what_databases_take_badly_in_every_route(site: Site) -> None:
