@@ -72,9 +72,6 @@ class Settings:
         """Read CATALOG_* variables. Raises ConfigError for an invalid value."""
         env = os.environ if env is None else env
         data = _data_folder(env)
-        for name, value in env.items():
-            if name.startswith("CATALOG_") and any("\ud800" <= character <= "\udfff" for character in value):
-                raise ConfigError(f"{name} is not in UTF-8, so no database or gallery can be opened by it.")
         settings = cls(
             data=data,
             database=env.get("CATALOG_DATABASE") or _sqlite_url(data / "catalog.db"),

@@ -52,7 +52,7 @@ def margins_refuse_wrong_matches(catalog: Catalog, queries: list[tuple[str, Path
 
 
 def test_grocery_store(groceries: Catalog, record_property: Callable[[str, object], None]) -> None:
-    report = transfer.import_items(groceries, sources.from_folder(PHOTOS / "train"), actor="test")
+    report = transfer.import_items(groceries, sources.from_folder(PHOTOS / "train").items, actor="test")
     assert (report.products, report.photos, report.pending, report.errors) == (81, 2640, 0, [])
     right, unknown, times = 0, 0, []
     queries = [(sku, path) for sku, paths in datasets.find_photos(PHOTOS / "val").items() for path in paths]

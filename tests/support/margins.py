@@ -48,7 +48,7 @@ def put(catalog: Catalog, sku: str, vectors: Sequence[Vector]) -> list[uuid.UUID
         session.flush()
         photo_rows.enqueue_enrollments(session, product, ids)
     features = {identity: PhotoFeatures(vector) for identity, vector in zip(ids, vectors, strict=True)}
-    assert outbox.apply_enrollments(catalog, live, features) == len(ids)
+    outbox.apply_enrollments(catalog, live, features)  # or a worker was first
     return ids
 
 

@@ -69,7 +69,11 @@ def test_sixteen_requests_at_once_leave_the_server_below_a_gigabyte(name: str, t
                 with urllib.request.urlopen(request, timeout=240) as answer:
                     return answer.status, json.load(answer)["decision"]
             except urllib.error.HTTPError as error:
-                return error.code, json.load(error)["code"]
+                code = json.load(error)["code"]
+                if code != "overloaded":
+                    return error.code, code
+            time.sleep(0.2)  # a till asks again
+            return ask(data)
 
         assert ask(front(DRAWN[0])) == (200, "match")
         with ThreadPoolExecutor(17) as pool:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, run_pending
-from catalog.errors import CatalogError, ConflictError, NotFoundError, SkuExistsError
+from catalog.errors import CatalogError, ConflictError, NotFoundError, SkuAlikeError, SkuExistsError
 from catalog.products import AddResult, Facts, Intake, listing
 from catalog.products.facts import describe
 from catalog.recognition import recognize
@@ -75,8 +75,9 @@ def test_a_sku_is_taken_once(catalog: Catalog) -> None:
     for sku in ("A", " A "):
         with pytest.raises(SkuExistsError, match="'A'"):
             create(catalog, sku, 2)
-    assert create(catalog, "a", 2).created  # case counts
-    assert rows(catalog)["product"] == 2
+    with pytest.raises(SkuAlikeError, match="'A'"):
+        create(catalog, "a", 2)
+    assert rows(catalog)["product"] == 1
 
 
 def test_two_create_the_same_sku_at_once(catalog: Catalog) -> None:

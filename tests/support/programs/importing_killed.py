@@ -20,4 +20,4 @@ if __name__ == "__main__":
             os.kill(os.getpid(), signal.SIGKILL)
 
     catalog = Catalog.open(Settings.from_env())
-    transfer.import_items(catalog, sources.from_folder(Path(sys.argv[1])), actor="killed", progress=count)
+    transfer.import_items(catalog, sources.from_folder(Path(sys.argv[1])).items, actor="killed", progress=count)
