@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from catalog.errors import CatalogError
 from catalog.generations import LiveModel
 from catalog.storage import PhotoStore, feature_store
-from embedder.errors import ImageError
+from embedder.errors import EmbedderError
 from embedder.inference import PhotoFeatures
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def extract_stored(
         try:
             known = feature_store.load(store, sha256) if live.embedder.bundle.has_words else None
             extracted = live.embedder.extract_reference(store.get(sha256), known)
-        except (CatalogError, ImageError) as error:
+        except (CatalogError, EmbedderError) as error:
             return error
         if known is None and extracted.local is not None:
             feature_store.save(store, sha256, extracted.local)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from catalog.errors import PhotoRejectedError
+from catalog.errors import ConfigError, PhotoRejectedError
 from catalog.storage import content_hash
 from embedder import images
-from embedder.errors import ImageError
+from embedder.errors import BundleError, ImageError
 from embedder.inference import Embedder, PhotoFeatures
 
 
@@ -42,12 +42,14 @@ class ReadPhoto:
 
 
 def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
-    """Decode an upload and extract its features. Raises PhotoRejectedError."""
+    """Decode an upload and extract its features. Raises PhotoRejectedError, or ConfigError when the model fails."""
     sha256 = content_hash(upload.data)
     try:
         extracted = embedder.extract_reference(upload.data)
     except ImageError as error:
         raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
+    except BundleError as error:  # no vector of this photo
+        raise ConfigError(str(error)) from error
     size = images.dimensions(upload.data)
     return ReadPhoto(upload.filename, upload.data, sha256, *size, extracted, embedder.bundle.id)
 

@@ -22,7 +22,8 @@ def check_margins(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
     aim = margins.aim_of(catalog, catalog.generations.live())
     wrong = margins.wrong_margins(catalog.database, aim)
     if wrong and repair:
-        margins.fit_all(catalog.database, aim)
+        with catalog.database.alone(wait=True):
+            margins.fit_all(catalog.database, aim)
     names = _names(catalog.database, wrong)
     for product_id in wrong:
         message = "The margin that this product needs is not the one that its answers say."

@@ -1,7 +1,7 @@
 """Rows of answers and of margins: which photos have yet to be asked, what was answered, what follows from it.
 
-Only the background and commands write here. Writers take turns (`_turn`), so that two of them never deadlock, and a
-change by a person writes nothing but a note (`note_change`).
+Only the background and commands write here, one process at a time (`Database.alone`): a photo that one asks can't be
+marked stale by another meanwhile, and lose the mark. A change by a person writes nothing but a note (`note_change`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, delete, exists, func, or_, select, text, update
+from sqlalchemy import Select, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from catalog.margins.fitting import Answer, fit_margin
@@ -19,8 +19,6 @@ from catalog.margins.leaving_out import LeftOut
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, LeftOutAnswer, MarginDue, Photo, Product, ProductMargin
 
-#: Key of the writers' turn among PostgreSQL's advisory locks (arbitrary); SQLite has one writer anyway.
-TURN = 7_215_804
 #: Ids per SQL statement.
 PAGE = 500
 
@@ -73,7 +71,6 @@ def settle_changes(database: Database, aim: Aim, limit: int = 100) -> int:
         Enrollment.photo_id == LeftOutAnswer.photo_id, Enrollment.generation_id == LeftOutAnswer.generation_id
     )
     with database.write() as session:
-        _turn(session)
         of_changed = LeftOutAnswer.product_id.in_(changed)
         named = session.execute(
             delete(LeftOutAnswer).where(of_changed, gone).returning(LeftOutAnswer.generation_id, LeftOutAnswer.first_id)
@@ -128,10 +125,9 @@ def keep_answers(
 ) -> None:
     """Store a product's answers, mark stale those that were given without its fresh photos, and fit what they name.
 
-    A photo that was removed since it was asked is left out: another process may have settled that change already.
+    A photo that was removed since it was asked is left out.
     """
     with database.write() as session:
-        _turn(session)
         there = select(Enrollment.photo_id).where(Enrollment.generation_id == aim.generation_id)
         pages = _pages(list(answers))
         still = {identity for ids in pages for identity in session.scalars(there.where(Enrollment.photo_id.in_(ids)))}
@@ -175,7 +171,6 @@ def fit_all(database: Database, aim: Aim) -> None:
     if {product: _facts(row) for product, row in before.items()} == {p: _facts(row) for p, row in fitted.items()}:
         return
     with database.write() as session:
-        _turn(session)
         session.execute(delete(ProductMargin).where(ProductMargin.generation_id == aim.generation_id))
         known = _answers(session, aim.generation_id, None)
         session.add_all(row for product, found in known.items() if (row := _fitted(aim, product, found)))
@@ -184,7 +179,6 @@ def fit_all(database: Database, aim: Aim) -> None:
 def forget_answers(database: Database, generation_id: int) -> None:
     """Mark every answer of a generation stale, so that all photos are asked anew; the margins stay meanwhile."""
     with database.write() as session:
-        _turn(session)
         mine = LeftOutAnswer.generation_id == generation_id
         session.execute(update(LeftOutAnswer).where(mine).values(stale=True))
 
@@ -253,12 +247,6 @@ def _facts(row: ProductMargin) -> tuple[object, ...]:
 
 def _as_uuid(identity: str | None) -> uuid.UUID | None:
     return None if identity is None else uuid.UUID(identity)
-
-
-def _turn(session: Session) -> None:
-    """Wait for the other writer of answers, if any, and be the only one until the transaction ends."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
 
 
 def _pages(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:

@@ -46,8 +46,14 @@ def ask_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -> in
 def refresh(catalog: Catalog, model: LiveModel, progress: Progress = no_progress, *, anew: bool = False) -> int:
     """Ask every photo of a generation that has no answer yet (with `anew`: every photo); returns how many were asked.
 
-    `progress` counts products. If it is killed, the next run continues where it ended. Raises GalleryError.
+    `progress` counts products. If it is killed, the next run continues where it ended. Waits while another process
+    does this. Raises GalleryError.
     """
+    with catalog.database.alone(wait=True):
+        return _refresh(catalog, model, progress, anew)
+
+
+def _refresh(catalog: Catalog, model: LiveModel, progress: Progress, anew: bool) -> int:
     if anew:
         evidence.forget_answers(catalog.database, model.generation_id)
     aim, total = aim_of(catalog, model), 0
@@ -82,10 +88,14 @@ class Upkeep:
         self._look = False
 
     def run(self) -> bool:
-        """Do the next piece of work, if any; returns whether there was one.
+        """Do the next piece of work, if any, and if no other process is at it; returns whether there was one.
 
         Raises GalleryError, or what `Generations.ready` does.
         """
+        with self._catalog.database.alone() as alone:
+            return alone and self._run()
+
+    def _run(self) -> bool:
         model = self._catalog.generations.ready()
         aim = aim_of(self._catalog, model)
         if model.generation_id != self._generation_id:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from catalog.catalog import Catalog
-from catalog.errors import PhotoRejectedError
+from catalog.errors import ConfigError, PhotoRejectedError
 from catalog.generations import LiveModel
 from catalog.recognition import barcode_lookup, reranking
 from catalog.recognition.candidates import Match, nearest_products
@@ -22,7 +22,7 @@ from catalog.storage import AnswerEntry
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
 from embedder.bundle import RerankerWeights
-from embedder.errors import ImageError
+from embedder.errors import BundleError, ImageError
 from embedder.inference import Vectors
 from embedder.matching import LocalFeatures
 
@@ -86,8 +86,9 @@ def recognize(
 ) -> Recognition:
     """Bytes of an image file -> which product of the scope `among` it shows.
 
-    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError (also
-    while a lost gallery is filled again), or InvalidInputError for a label or SKU of the scope that no product has.
+    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError (also while a lost gallery is
+    filled again), InvalidInputError for a label or SKU of the scope that no product has, or ConfigError when the model
+    gives no vector.
     """
     answer = _recognize(catalog, data, filename, among)
     if asked_by:
@@ -127,7 +128,10 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         picture = _decode(data, bundle.size, coded=coded, looked_twice=weights is not None)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
-    vector = live.embedder.embed_picture(picture)
+    try:
+        vector = live.embedder.embed_picture(picture)
+    except BundleError as error:  # no vector of this photo
+        raise ConfigError(str(error)) from error
     matches = nearest_products(catalog, live, vector, products=products)
     alone = decide(matches, bundle.thresholds)
     if coded and (named := barcode_lookup.find_product(catalog.database, picture, products)):
@@ -141,36 +145,74 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
         return answer("match", matches)
     if settings.second_look == "auto" and _lacks_print(live, weights, vector, matches):
         return answer(alone, matches)
-    small = images.shrink(picture, matching.QUERY.side)
-    matched = matches[0].sku if alone == "match" else ""
-
-    def look(small: Image.Image, matched: str, *, mirrored: bool) -> tuple[Reranked | None, Extent, LocalFeatures]:
-        details, words = live.embedder.extract_query_picture(small)
-        query = reranking.Query(np.asarray(small), vector, details, words, products, budget, mirrored)
-        return *reranking.rerank(catalog, live, weights, matches, query, matched=matched), details
-
-    looked, extent, details = look(small, matched, mirrored=False)
-    mirrored = False
-    if (alone if looked is None else looked.decision) != "match" and len(details) > matching.reranker.CHANCE:
-        if budget.is_spent():
-            extent = replace(extent, complete=False)
-        else:
-            other, more, others = look(ImageOps.mirror(small), "", mirrored=True)
-            extent = replace(extent, complete=extent.complete and more.complete)
-            mirrored = _is_better(other, looked)
-            if mirrored:
-                looked, extent, details = other, more, others
-    if looked is None:
-        return answer(alone, matches, extent=extent)
+    asked = _Asked(vector, matches, matches[0].sku if alone == "match" else "", products, budget)
+    seen = _look_twice(catalog, live, weights, images.shrink(picture, matching.QUERY.side), asked)
+    if seen.result is None:
+        return answer(alone, matches, extent=seen.extent)
     return answer(
-        looked.decision,
-        looked.matches,
+        seen.result.decision,
+        seen.result.matches,
         decided_by="details",
-        confidence=looked.confidence,
-        details=details,
-        extent=extent,
-        mirrored=mirrored,
+        confidence=seen.result.confidence,
+        details=seen.details,
+        extent=seen.extent,
+        mirrored=seen.mirrored,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What the first look found of a photo: its vector float32 [dim], and matches; `matched`: the SKU that it alone
+    would match, or "". `products`: only these ids (None: all).
+    """
+
+    vector: Vectors
+    matches: list[Match]
+    matched: str
+    products: frozenset[str] | None
+    budget: Budget
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the second look found; `result` is None when no features agree. `details`: the query's local features."""
+
+    result: Reranked | None
+    extent: Extent
+    details: LocalFeatures
+    mirrored: bool = False
+
+
+def _look_twice(
+    catalog: Catalog, live: LiveModel, weights: RerankerWeights, small: Image.Image, asked: _Asked
+) -> _Seen:
+    """The second look at a small picture, and, if it is no match, at its mirror image."""
+    straight = _look(catalog, live, weights, small, asked, mirrored=False)
+    is_match = straight.result.decision == "match" if straight.result else bool(asked.matched)
+    if is_match or len(straight.details) <= matching.reranker.CHANCE:
+        return straight
+    if asked.budget.is_spent():
+        return replace(straight, extent=replace(straight.extent, complete=False))
+    mirrored = _look(catalog, live, weights, ImageOps.mirror(small), replace(asked, matched=""), mirrored=True)
+    if _is_better(mirrored.result, straight.result):
+        return mirrored
+    complete = straight.extent.complete and mirrored.extent.complete
+    return replace(straight, extent=replace(straight.extent, complete=complete))
+
+
+def _look(
+    catalog: Catalog,
+    live: LiveModel,
+    weights: RerankerWeights,
+    small: Image.Image,
+    asked: _Asked,
+    *,
+    mirrored: bool,
+) -> _Seen:
+    details, words = live.embedder.extract_query_picture(small)
+    query = reranking.Query(np.asarray(small), asked.vector, details, words, asked.products, asked.budget, mirrored)
+    result, extent = reranking.rerank(catalog, live, weights, asked.matches, query, matched=asked.matched)
+    return _Seen(result, extent, details, mirrored)
 
 
 def _is_better(mirrored: Reranked | None, straight: Reranked | None) -> bool:

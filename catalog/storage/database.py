@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.resources
+import os
 import sqlite3
 import threading
 import time
@@ -21,8 +23,8 @@ from catalog.storage.revision import HEAD
 if TYPE_CHECKING:
     from alembic.config import Config
 
-#: Key of the migration lock among PostgreSQL's advisory locks (arbitrary).
-MIGRATION_LOCK = 7_215_803
+#: Keys of PostgreSQL's advisory locks (arbitrary): of migrating, and of what one process at a time does (`alone`).
+MIGRATION_LOCK, ALONE_LOCK = 7_215_803, 7_215_804
 #: Alembic keeps its state in module globals, so one thread at a time.
 _ALEMBIC = threading.Lock()
 #: Seconds that a writer waits for another one on SQLite, and a connection attempt to PostgreSQL may take.
@@ -85,6 +87,34 @@ class Database:
             if not self.is_sqlite:  # where any transaction is a snapshot
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
+
+    @contextmanager
+    def alone(self, *, wait: bool = False) -> Iterator[bool]:
+        """Whether the caller is the only one, of all threads and processes, in such a block until it ends.
+
+        `wait` until it is. No transaction is open meanwhile: nobody else waits.
+        """
+        if self.is_sqlite:
+            descriptor = os.open(Path(self.engine.url.database or "").parent, os.O_RDONLY)
+            try:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                    held = True
+                except BlockingIOError:
+                    held = False
+                yield held
+            finally:
+                os.close(descriptor)
+            return
+        with _unavailable_told(), self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            ask = "SELECT pg_advisory_lock(:key)" if wait else "SELECT pg_try_advisory_lock(:key)"
+            held = connection.scalar(text(ask), {"key": ALONE_LOCK}) is not False
+            try:
+                yield held
+            finally:
+                if held:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ALONE_LOCK})
 
     def migrate(self) -> None:
         """Migrate the schema to the newest revision. Safe when several processes start at once.
