@@ -11,7 +11,7 @@ import pytest
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, outbox, photo_rows
-from catalog.errors import PhotoRejectedError
+from catalog.errors import ConfigError, PhotoRejectedError
 from catalog.gallery import GalleryPoint
 from catalog.products import Facts, Intake
 from catalog.recognition import Match, decide, recognize
@@ -135,3 +135,17 @@ def test_the_contracts_form(catalog: Catalog) -> None:
     assert answer["decision"] == "match"
     assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
     assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)
+
+
+def test_a_photo_of_which_the_model_makes_no_numbers_is_a_typed_error(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that was usable when it was loaded: the photo is neither answered nor added, and the next one is."""
+    products.create(catalog, Facts("A", "A"), [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
+    with monkeypatch.context() as patched:
+        patched.setattr("embedder.inference.embedder.is_usable", lambda vector: False)
+        with pytest.raises(ConfigError, match="not finite"):
+            recognize(catalog, jpeg(7))
+        with pytest.raises(ConfigError, match="not finite"):
+            products.create(catalog, Facts("B", "B"), [NewPhoto("8.jpg", jpeg(8))], Intake("anna"))
+    assert recognize(catalog, jpeg(1)).matches[0].sku == "A"

@@ -286,3 +286,31 @@ def test_a_url_of_sqlite_has_no_options(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="%3F"):
             Database(f"sqlite:///{tmp_path / path}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_is_alone_at_a_time_of_all_threads_and_others_write_meanwhile(db: Database, database_url: str) -> None:
+    with closing(Database(database_url)) as other:
+        with db.alone() as first, other.alone() as second:
+            assert (first, second) == (True, False)
+            with other.write() as session:
+                session.add(User(name="anna", password_hash="x"))
+        with other.alone() as after:
+            assert after
+        assert names(db) == ["anna"]
+
+
+def test_who_waits_is_alone_when_the_other_has_ended_even_by_an_error(db: Database, database_url: str) -> None:
+    order: list[str] = []
+
+    def wait() -> None:
+        with closing(Database(database_url)) as other, other.alone(wait=True) as alone:
+            order.append(f"second {alone}")
+
+    thread = threading.Thread(target=wait)
+    with pytest.raises(NotFoundError), db.alone():
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+        raise NotFoundError("gone")
+    thread.join(10)
+    assert order == ["first", "second True"]
