@@ -140,12 +140,15 @@ def test_the_contracts_form(catalog: Catalog) -> None:
 def test_a_photo_of_which_the_model_makes_no_numbers_is_a_typed_error(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model that was usable when it was loaded: the photo is neither answered nor added, and the next one is."""
+    """A model that was usable when it was loaded: the photo is neither answered nor added, and the next one is.
+
+    The photos are of no other test, since the tests' embedder remembers what it saw.
+    """
     products.create(catalog, Facts("A", "A"), [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
     with monkeypatch.context() as patched:
         patched.setattr("embedder.inference.embedder.is_usable", lambda vector: False)
         with pytest.raises(ConfigError, match="not finite"):
-            recognize(catalog, jpeg(7))
+            recognize(catalog, jpeg(760_007))
         with pytest.raises(ConfigError, match="not finite"):
-            products.create(catalog, Facts("B", "B"), [NewPhoto("8.jpg", jpeg(8))], Intake("anna"))
+            products.create(catalog, Facts("B", "B"), [NewPhoto("8.jpg", jpeg(760_008))], Intake("anna"))
     assert recognize(catalog, jpeg(1)).matches[0].sku == "A"
