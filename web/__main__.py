@@ -34,7 +34,7 @@ def main() -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any that is free")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on; 0: any that is free")
     parser.add_argument("--threads", type=_whole, default=max(2, cores), help="photos that are recognized at once")
     parser.add_argument("--waiting", type=_whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
@@ -102,10 +102,18 @@ def _end_within(seconds: float) -> None:
 
 
 def _whole(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError("a whole number from 1 to 1000")
-    return number
+    return _number(text, 1, 1000)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65535)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    with suppress(ValueError):
+        if least <= int(text) <= most:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
 
 
 def _greet(catalog: Catalog, host: str, port: int) -> None:

@@ -25,9 +25,7 @@ from catalog.storage import feature_store
 from catalog.storage.tables import Photo, Product
 from embedder import images, matching
 from embedder.errors import ImageError
-from embedder.images import quality
-from embedder.images.quality import Fault, Quality
-from embedder.matching import ColorGrid
+from embedder.images.quality import SMALLEST, Fault
 
 log = logging.getLogger(__name__)
 #: Near-duplicates: a picture that was saved much smaller still has this cosine, and is among this many nearest.
@@ -58,23 +56,20 @@ def check_photos(
     with catalog.database.read() as session:
         own = session.scalar(select(Product.id).where(Product.sku == sku))
         known = set(session.scalars(select(Photo.sha256).where(Photo.product_id == own)))
-    pictures = list(live.embedder.map(_measure, photos))
     asks = compare and _is_ready(catalog, live)
-    comparisons = [
-        _Comparison(catalog, live, sku, own, photo, cells) for photo, (_, cells) in zip(photos, pictures, strict=True)
-    ]
+    comparisons = [_Comparison(catalog, live, sku, own, photo) for photo in photos]
     # The gallery is called by this thread: a slow one must not hold up the embedder's threads, which tills wait for.
     listed = [one.shortlist() if asks and one.photo.sha256 not in known else None for one in comparisons]
 
     def check(place: int) -> _Checked:
-        photo, (measured, cells) = photos[place], pictures[place]
+        photo = photos[place]
         if photo.sha256 in known:
             return _Checked()
-        warnings = [_fault(fault, measured, photo) for fault in images.faults(measured)]
+        warnings = [_fault(fault, photo) for fault in images.faults(photo.quality)]
         if not compare:
             return _Checked(warnings)
         for before in range(place):
-            if _is_same(photo, cells, photos[before], pictures[before][1]):
+            if _is_same(photo, photos[before]):
                 first = photos[before].filename
                 message = f"It is the same picture as {first}, which comes with it: it adds nothing."
                 warnings.append(PhotoWarning("same_picture", message, photo=photos[before].sha256))
@@ -101,14 +96,9 @@ def refuse(photos: Sequence[ReadPhoto], checked: Sequence[PhotoCheck]) -> None:
         raise found[0]
 
 
-def _measure(photo: ReadPhoto) -> tuple[Quality, ColorGrid]:
-    picture = images.decode(photo.data, want=quality.SIDE)
-    return images.measure(picture, min(photo.width, photo.height)), matching.color_grid(picture)
-
-
-def _fault(fault: Fault, measured: Quality, photo: ReadPhoto) -> PhotoWarning:
+def _fault(fault: Fault, photo: ReadPhoto) -> PhotoWarning:
     sentences = {
-        "too_small": f"It is too small: {photo.width} x {photo.height} pixels, and a product needs {quality.SMALLEST}.",
+        "too_small": f"It is too small: {photo.width} x {photo.height} pixels, and a product needs {SMALLEST}.",
         "too_dark": "It is too dark: take it in more light.",
         "too_bright": "It is too bright: colors are burnt out.",
         "too_blurred": "It is blurred: hold still, and let the camera focus.",
@@ -116,8 +106,8 @@ def _fault(fault: Fault, measured: Quality, photo: ReadPhoto) -> PhotoWarning:
     return PhotoWarning(fault, sentences[fault])
 
 
-def _is_same(photo: ReadPhoto, cells: ColorGrid, other: ReadPhoto, others: ColorGrid) -> bool:
-    return matching.is_same_picture(cells, others, photo.features.local, other.features.local)
+def _is_same(photo: ReadPhoto, other: ReadPhoto) -> bool:
+    return matching.is_same_picture(photo.cells, other.cells, photo.features.local, other.features.local)
 
 
 def _is_ready(catalog: Catalog, live: LiveModel) -> bool:
@@ -150,7 +140,6 @@ class _Comparison:
     sku: str
     own: uuid.UUID | None
     photo: ReadPhoto
-    cells: ColorGrid
 
     def shortlist(self) -> list[Hit] | None:
         """The photos in the gallery to compare it with; None when that can't be asked."""
@@ -213,7 +202,7 @@ class _Comparison:
             others = feature_store.load(self.catalog.photos, row.sha256)
         except (CatalogError, ImageError):  # a lost photo is for `catalog doctor` to report
             return False
-        return matching.is_same_picture(self.cells, stored, self.photo.features.local, others)
+        return matching.is_same_picture(self.photo.cells, stored, self.photo.features.local, others)
 
     def _same_picture(self, sku: str, name: str, photo: str, cosine: float) -> PhotoWarning:
         message = (

@@ -1,4 +1,4 @@
-"""Uploaded files: decoded, and their features extracted by the live bundle."""
+"""Uploaded files: decoded once, for all that is read from them: features by the live bundle, quality, barcodes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Protocol
 
 from catalog.errors import ConfigError, PhotoRejectedError
 from catalog.storage import content_hash
-from embedder import images
+from embedder import barcodes, images, matching
+from embedder.barcodes import Barcode
 from embedder.errors import BundleError, ImageError
+from embedder.images.quality import Quality
 from embedder.inference import Embedder, PhotoFeatures
+from embedder.matching import ColorGrid
 
 
 class Upload(Protocol):
@@ -29,7 +32,8 @@ class Upload(Protocol):
 class ReadPhoto:
     """A decoded photo with its features by the bundle of this id; width and height in pixels, as displayed.
 
-    It is an Upload, too: one whose features need not be extracted again.
+    `cells`: its colors, for near-duplicates. `barcodes`: None where they were not asked for. It is an Upload, too: one
+    that need not be read again.
     """
 
     filename: str
@@ -39,23 +43,44 @@ class ReadPhoto:
     height: int
     features: PhotoFeatures
     bundle: str
+    quality: Quality
+    cells: ColorGrid
+    barcodes: tuple[Barcode, ...] | None = None
+
+    def serves(self, embedder: Embedder, *, read_barcodes: bool) -> bool:
+        """Whether all that is asked for was read, by this embedder's bundle."""
+        return self.bundle == embedder.bundle.id and (self.barcodes is not None or not read_barcodes)
 
 
-def read_photo(embedder: Embedder, upload: Upload) -> ReadPhoto:
-    """Decode an upload and extract its features. Raises PhotoRejectedError, or ConfigError when the model fails."""
+def read_photo(embedder: Embedder, upload: Upload, *, read_barcodes: bool = False) -> ReadPhoto:
+    """Decode an upload and read all from it. Raises PhotoRejectedError, or ConfigError when the model fails."""
     sha256 = content_hash(upload.data)
+    sides = (images.quality.SIDE, *embedder.reference_sides, *([barcodes.WANT] if read_barcodes else []))
     try:
-        extracted = embedder.extract_reference(upload.data)
+        width, height = images.dimensions(upload.data)
+        small, *pictures = images.decode_each(upload.data, sides)
+        large = pictures.pop() if read_barcodes else None
+        extracted = embedder.extract_reference(upload.data, pictures=pictures)
     except ImageError as error:
         raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
-    size = images.dimensions(upload.data)
-    return ReadPhoto(upload.filename, upload.data, sha256, *size, extracted, embedder.bundle.id)
+    return ReadPhoto(
+        upload.filename,
+        upload.data,
+        sha256,
+        width,
+        height,
+        extracted,
+        embedder.bundle.id,
+        images.measure(small, min(width, height)),
+        matching.color_grid(small),
+        None if large is None else tuple(barcodes.read(large)),
+    )
 
 
-def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto]:
-    """Decode uploads and extract their features in parallel; an upload that came twice counts once.
+def read_photos(embedder: Embedder, uploads: Sequence[Upload], *, read_barcodes: bool = False) -> list[ReadPhoto]:
+    """Decode uploads and read all from them in parallel; an upload that came twice counts once.
 
     Raises PhotoRejectedError for the first that can't be used; its `rejected` has all of them.
     """
@@ -64,10 +89,10 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload]) -> list[ReadPhoto
         unique.setdefault(content_hash(upload.data), upload)
 
     def read(upload: Upload) -> ReadPhoto | PhotoRejectedError:
-        if isinstance(upload, ReadPhoto) and upload.bundle == embedder.bundle.id:
+        if isinstance(upload, ReadPhoto) and upload.serves(embedder, read_barcodes=read_barcodes):
             return upload
         try:
-            return read_photo(embedder, upload)
+            return read_photo(embedder, upload, read_barcodes=read_barcodes)
         except PhotoRejectedError as error:
             return error
 

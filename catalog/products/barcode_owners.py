@@ -13,10 +13,9 @@ from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, 
 from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import find_owners, lock_product
 from catalog.storage.tables import Barcode, Product
-from embedder import barcodes
+from embedder.barcodes import Barcode as ReadBarcode
 from embedder.barcodes import gtin
 from embedder.errors import GtinError
-from embedder.inference import Embedder
 
 MAX_BARCODES = 50  # of one product, in one request
 
@@ -111,12 +110,12 @@ def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
         audit_log.record(session, actor, "barcode.remove", product.sku, before, audit_log.product_snapshot(product))
 
 
-def read_photos(embedder: Embedder, photos: Sequence[bytes]) -> list[str]:
-    """Read the barcodes on decodable photos, in parallel on the embedder's threads -> GTINs of 14 digits.
+def numbers_on(read: Iterable[Sequence[ReadBarcode]]) -> list[str]:
+    """Barcodes that were read from photos -> GTINs of 14 digits, each once.
 
-    Restricted numbers, as a shop's scales print them, are left out: the next pack has another. Raises ImageError.
+    Restricted numbers, as a shop's scales print them, are left out: the next pack has another.
     """
-    numbers = [barcode.gtin for read in embedder.map(barcodes.read_barcodes, photos) for barcode in read]
+    numbers = [barcode.gtin for barcodes in read for barcode in barcodes]
     return [number for number in dict.fromkeys(numbers) if not gtin.is_restricted(number)]
 
 

@@ -71,17 +71,15 @@ def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: In
     Raises PhotoRejectedError before anything is stored, and StorageError.
     """
     live = catalog.generations.live()
-    photos = enrollment.read_photos(live.embedder, uploads)
+    photos = enrollment.read_photos(live.embedder, uploads, read_barcodes=intake.read_barcodes)
     checks = admission.check_photos(catalog, live, sku, photos, compare=intake.check != "off")
     if intake.check == "refuse":
         admission.refuse(photos, checks)
-    raw = [photo.data for photo in photos]
-    barcodes = barcode_owners.read_photos(live.embedder, raw) if intake.read_barcodes else []
     for photo in photos:
         catalog.photos.put(photo.data)
         if photo.features.local is not None:
             feature_store.save(catalog.photos, photo.sha256, photo.features.local)
-    return Batch(live, photos, checks, barcodes)
+    return Batch(live, photos, checks, barcode_owners.numbers_on(photo.barcodes or () for photo in photos))
 
 
 def enroll_photos(

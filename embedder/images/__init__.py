@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from embedder.images import quality
-from embedder.images.decoding import MAX_BYTES, MAX_REDUCTION, MIN_SIDE, Limits, Pixels, decode, dimensions
+from embedder.images.decoding import (
+    MAX_BYTES,
+    MAX_REDUCTION,
+    MIN_SIDE,
+    Limits,
+    Pixels,
+    decode,
+    decode_each,
+    dimensions,
+)
 from embedder.images.file_kinds import HEAD, decoded_format, other_format
 from embedder.images.plain_ground import plain_ground
 from embedder.images.quality import faults, measure
@@ -17,6 +26,7 @@ __all__ = [
     "Limits",
     "Pixels",
     "decode",
+    "decode_each",
     "decoded_format",
     "dimensions",
     "faults",

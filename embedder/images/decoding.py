@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +90,17 @@ def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIM
 
     Raises ImageError for anything that is not a usable photo, including a truncated file.
     """
+    return decode_each(data, (want,), limits=limits)[0]
+
+
+def decode_each(
+    data: bytes, wants: Sequence[int | None], *, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Image.Image, ...]:
+    """Bytes of an image file -> a picture for each of `wants`, each exactly what `decode` gives for it.
+
+    The file is decoded once; a JPEG once for each scale, which for most photos is one. Pictures of one scale are the
+    same object. Raises ImageError.
+    """
     if not data:
         raise ImageError("empty", "The file is empty (0 bytes).")
     if len(data) > limits.max_bytes:
@@ -97,10 +108,17 @@ def decode(data: bytes, *, want: int | None = None, limits: Limits = DEFAULT_LIM
             "too_large",
             f"The file has {len(data) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} MB are accepted.",
         )
-    with _open(data, limits, decoding=True) as (picture, structure):
-        reduction = _reduction(picture.size, want)
-        with decoding_budget.hold(0 if structure.kind == "webp" else _memory(picture, structure, reduction)):
-            return _to_rgb(picture, structure, reduction)
+    pictures: dict[int, Image.Image] = {}
+    while True:
+        with _open(data, limits, decoding=True) as (picture, structure):
+            reductions = [_reduction(picture.size, want) for want in wants]
+            missing = sorted(set(reductions) - pictures.keys())
+            # The scale of a JPEG is chosen before its pixels are read.
+            at_once = missing[:1] if structure.kind in ("jpeg", "progressive") else missing
+            with decoding_budget.hold(0 if structure.kind == "webp" else _memory(picture, structure, at_once)):
+                pictures.update(zip(at_once, _to_rgb(picture, structure, at_once), strict=True))
+        if pictures.keys() >= set(reductions):
+            return tuple(pictures[reduction] for reduction in reductions)
 
 
 @contextmanager
@@ -159,9 +177,10 @@ def _reduction(size: tuple[int, int], want: int | None) -> int:
     return next((one for one in factors if one >= wanted and pixels / one**2 <= most), MAX_REDUCTION)
 
 
-def _memory(picture: Image.Image, structure: Structure, reduction: int) -> int:
-    """Bytes that are held at once while the picture is decoded."""
-    pixels, reduced = math.prod(picture.size), math.prod(picture.size) / reduction**2
+def _memory(picture: Image.Image, structure: Structure, reductions: Sequence[int]) -> int:
+    """Bytes that are held at once while the picture is decoded and reduced."""
+    pixels = math.prod(picture.size)
+    reduced = sum(pixels / reduction**2 for reduction in reductions)
     if structure.kind in ("jpeg", "progressive"):
         return round(pixels * structure.whole + reduced * (BYTES_OF_PIXEL[structure.kind] + 4))
     if structure.kind == "tiff":
@@ -169,18 +188,20 @@ def _memory(picture: Image.Image, structure: Structure, reduction: int) -> int:
     return round(pixels * BYTES_OF_PIXEL[structure.kind] + reduced * 4)
 
 
-def _to_rgb(picture: Image.Image, structure: Structure, reduction: int) -> Image.Image:
+def _to_rgb(picture: Image.Image, structure: Structure, reductions: Sequence[int]) -> list[Image.Image]:
+    """A picture by each of these; of a JPEG one."""
     try:
         if structure.kind in ("jpeg", "progressive"):
+            (reduction,) = reductions
             width, height = picture.size
             picture.draft("RGB", (width // reduction, height // reduction))
-            reduction = 1
+            reductions = (1,)
         picture.load()
         # Pillow turns the pixels of a TIFF itself.
         turn = None if structure.kind == "tiff" else TURNS.get(_orientation(picture, structure))
         profile = structure.profile or picture.info.get("icc_profile") or b""
-        rgb = to_srgb(_converted(picture, reduction), profile)
-        return rgb if turn is None else rgb.transpose(turn)
+        converted = [to_srgb(_converted(picture, reduction), profile) for reduction in reductions]
+        return converted if turn is None else [rgb.transpose(turn) for rgb in converted]
     except ImageError:
         raise
     except Exception as error:  # decoders raise errors of any kind on damaged pixels

@@ -128,15 +128,25 @@ class Embedder:
         """Whether what a photo shows has surely no print, by its vector (print_probe.py)."""
         return self._print_probe is not None and self._print_probe.lacks_print(vector)
 
-    def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
+    @property
+    def reference_sides(self) -> tuple[int, ...]:
+        """`wants` of `images.decode_each`, in pixels, for the pictures of `extract_reference`."""
+        return (self.bundle.size, matching.REFERENCE.side) if self.bundle.has_words else (self.bundle.size,)
+
+    def extract_reference(
+        self, data: bytes, known: LocalFeatures | None = None, pictures: Sequence[Image.Image] = ()
+    ) -> PhotoFeatures:
         """Bytes of a reference photo -> all its features; `known` are its local features, if already extracted.
 
-        Raises ImageError.
+        `pictures` are those of `reference_sides`, where the caller has decoded it. Raises ImageError.
         """
-        vector = self.embed_bytes(data)
+        sides = self.reference_sides[:1] if known is not None else self.reference_sides
+        pictures = pictures or images.decode_each(data, sides)
+        vector = self._embed(pictures[0])
         if not self.bundle.has_words:
             return PhotoFeatures(vector)
-        return PhotoFeatures(vector, *self.extract_reference_local(data, known))
+        found = matching.detect(pictures[1], matching.REFERENCE) if known is None else known
+        return PhotoFeatures(vector, *self._with_words(found))
 
     def extract_reference_local(
         self, data: bytes, known: LocalFeatures | None = None

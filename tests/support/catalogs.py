@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from catalog.catalog import Catalog
 from catalog.config import Settings
@@ -25,10 +28,12 @@ class RememberingEmbedder(Embedder):
         self._looks: dict[str, PhotoFeatures] = {}
         self._vectors: dict[str, Vectors] = {}
 
-    def extract_reference(self, data: bytes, known: LocalFeatures | None = None) -> PhotoFeatures:
+    def extract_reference(
+        self, data: bytes, known: LocalFeatures | None = None, pictures: Sequence[Image.Image] = ()
+    ) -> PhotoFeatures:
         key = content_hash(data)
         if key not in self._looks:
-            self._looks[key] = super().extract_reference(data, known)
+            self._looks[key] = super().extract_reference(data, known, pictures)
             self._vectors[key] = self._looks[key].vector
         return self._looks[key]
 

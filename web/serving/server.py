@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import time
@@ -74,18 +75,25 @@ class Server:
         self._map: dict[int, Any] = {}
         self._connections: dict[int, Channel] = {}
         self._check_at = 0.0
-        adjustments = Adjustments(
-            host=host,
-            port=port,
-            ident="catalog",
-            max_request_body_size=3 * max_body,  # on the wire; the judge's limits are tighter
-            recv_bytes=64 * 1024,
-            channel_request_lookahead=1,  # goes on reading, and so sees that a client has gone
-            clear_untrusted_proxy_headers=False,  # web/proxies.py does it
-            log_socket_errors=False,  # a client that hangs up is none
-        )
+        try:
+            adjustments = Adjustments(
+                host=host,
+                port=port,
+                ident="catalog",
+                max_request_body_size=3 * max_body,  # on the wire; the judge's limits are tighter
+                recv_bytes=64 * 1024,
+                channel_request_lookahead=1,  # goes on reading, and so sees that a client has gone
+                clear_untrusted_proxy_headers=False,  # web/proxies.py does it
+                log_socket_errors=False,  # a client that hangs up is none
+            )
+        except ValueError:  # of waitress, whatever was wrong with the name
+            raise OSError(errno.EADDRNOTAVAIL, "the host is no address or name that can be found") from None
         self._lanes = Lanes(threads, waiting)
-        self._listeners = [self._listen(application, adjustments, address) for address in adjustments.listen]
+        try:
+            self._listeners = [self._listen(application, adjustments, address) for address in adjustments.listen]
+        except OSError:
+            self.close()
+            raise
 
     @property
     def port(self) -> int:

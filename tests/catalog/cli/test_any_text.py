@@ -28,9 +28,10 @@ BAD = (
     *("%", "?", "#", "'", '"', "a=b", "sku=a,photos=b", "=", ",", "x" * 5000, "{0}", "1:1", "*"),
 )
 GOOD = (SKU, "tea", "1", "1.jpg", "in", "list.csv", "list.txt", "anna", "correct horse", "out")
-#: `serve` becomes another program, and a training takes its time.
-NOT_HERE = {"catalog serve", "embedder train", "embedder adapt", "embedder compare", "embedder export"}
-
+#: `serve` becomes another program (tests/web/serving/test_options.py).
+NOT_HERE = {"catalog serve"}
+#: These load TensorFlow.
+TRAININGS = {"embedder train", "embedder adapt", "embedder compare", "embedder export"}
 
 #: What does not ask the database in any way of its own.
 ONCE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -89,8 +90,12 @@ def run(main: click.Group, words: list[str], env: dict[str, str], charset: str =
     return result.exit_code
 
 
-def run_anything(main: click.Group, name: str, env: dict[str, str], examples: int, **options: Any) -> None:
-    known = list(commands(main, (name,)))
+def run_anything(
+    main: click.Group, name: str, env: dict[str, str], examples: int, *, trainings: bool = False, **options: Any
+) -> None:
+    known = [
+        (words, command) for words, command in commands(main, (name,)) if (" ".join(words) in TRAININGS) == trainings
+    ]
 
     @settings(
         max_examples=examples,
@@ -121,6 +126,14 @@ def test_much_more_for_catalog(here: dict[str, str]) -> None:
 @ONCE
 def test_any_text_for_embedder(here: dict[str, str]) -> None:
     run_anything(embedder.cli.main, "embedder", here, 60, derandomize=True)
+
+
+@ONCE
+@pytest.mark.slow
+def test_any_text_for_trainings(here: dict[str, str]) -> None:
+    """The folder has too few photos to train on: what gets that far says so."""
+    pytest.importorskip("tensorflow")
+    run_anything(embedder.cli.main, "embedder", here, 80, trainings=True, derandomize=True)
 
 
 @pytest.mark.parametrize("number", [2**31, 2**63, 10**30])

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from PIL import ImageFile
 from sqlalchemy import select
 
 from catalog import products
@@ -16,7 +17,7 @@ from catalog.products.facts import describe
 from catalog.recognition import recognize
 from catalog.storage import content_hash
 from catalog.storage.tables import AuditEntry, Product
-from tests.support.pictures import jpeg, odd_files
+from tests.support.pictures import encode, jpeg, odd_files, picture
 from tests.support.steps import create, first, points, rows, shots
 
 
@@ -54,6 +55,25 @@ def test_photos_of_unusual_kinds_are_accepted(catalog: Catalog) -> None:
     assert added.searchable
     sizes = {photo.filename: (photo.width, photo.height) for photo in products.get(catalog.database, "odd").photos}
     assert sizes == dict.fromkeys(odd, (320, 240))
+
+
+@pytest.mark.parametrize("check", ["off", "report", "refuse"])
+def test_a_photo_is_decoded_once_for_all_that_is_read_from_it(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, check: Any
+) -> None:
+    """Vector, details, quality, near-duplicates and barcodes."""
+    decoded: list[tuple[int, int]] = []
+    load = ImageFile.ImageFile.load
+
+    def counted(opened: ImageFile.ImageFile) -> Any:
+        if opened.tile:  # empty once the pixels are there
+            decoded.append(opened.size)
+        return load(opened)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", counted)
+    photos = [NewPhoto(f"{seed}.jpg", encode(picture(seed, (640, 480)))) for seed in (910, 911)]
+    assert products.create(catalog, Facts("tea"), photos, Intake("anna", check=check)).searchable
+    assert decoded == [(640, 480)] * 2
 
 
 def test_the_same_photo_is_one_photo(catalog: Catalog) -> None:

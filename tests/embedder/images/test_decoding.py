@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from embedder import datasets, images
 from embedder.errors import ImageError
@@ -216,6 +216,42 @@ def test_transparent_palette_color_is_white(encode: Encode) -> None:
     picture.putpalette([0, 0, 0, 10, 200, 10])
     for form in ("PNG", "GIF"):
         assert np.asarray(images.decode(encode(picture, form, transparency=1))).min() == 255, form
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (3000, 90)])
+def test_pictures_of_several_sizes_are_those_of_a_decoding_each(
+    kind: str, size: tuple[int, int], encode: Encode
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(scene(*size), kind, exif=exif)
+    wants = (320, 192, 240, 512, None)
+    together = images.decode_each(data, wants)
+    for want, picture in zip(wants, together, strict=True):
+        alone = images.decode(data, want=want)
+        assert picture.size == alone.size
+        assert picture.tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "times"), [("JPEG", (640, 480), 1), ("JPEG", (1600, 1200), 2), ("PNG", (1600, 1200), 1)]
+)
+def test_a_file_is_decoded_once_for_several_sizes(
+    kind: str, size: tuple[int, int], times: int, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A JPEG once for each scale, which it takes while it is decoded."""
+    read: list[str] = []
+    load = ImageFile.ImageFile.load
+
+    def counted(picture: ImageFile.ImageFile) -> Any:
+        if picture.tile:  # empty once the pixels are there
+            read.append(kind)
+        return load(picture)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", counted)
+    images.decode_each(encode(scene(*size), kind), (320, 192, 240, 512))
+    assert len(read) == times
 
 
 @pytest.mark.parametrize("size", [(2400, 1800), (1800, 2400), (3000, 700)])
