@@ -21,6 +21,8 @@ from embedder import matching
 from embedder.matching import local_features, verify
 
 SEED = 7
+TAKEN = ("products", "add", "added", "inbox", "try", "add-asked", "added-like")
+JPEG = {"Content-Type": "image/jpeg"}
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES: dict[str, dict[str, Any]] = {
     "laptop": {"viewport": {"width": 1100, "height": 760}},
@@ -68,6 +70,9 @@ def main() -> None:
         again = {size: Path(folder) / f"again-{size}.jpg" for size in SIZES}
         for place, path in enumerate(again.values()):
             path.write_bytes(camera.encode(camera.reference(shown[place], 9)))
+        for product in (product for product in products() if not product.known):
+            for index in range(3):
+                till.post("/api/v1/recognize", content=camera.encode(camera.query(product, index)), headers=JPEG)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         state = None
         for size, settings in SIZES.items():
@@ -95,6 +100,9 @@ def main() -> None:
             send(page)
             page.wait_for_load_state("networkidle")
             page.screenshot(path=IMAGES / f"added-{size}.png")
+            page.goto("/inbox/")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES / f"inbox-{size}.png")
             page.goto("/try/")
             page.set_input_files("[data-choose]", query)
             page.locator("[data-done]").wait_for()
@@ -109,7 +117,7 @@ def main() -> None:
             page.screenshot(path=IMAGES / f"added-like-{size}.png", full_page=True)
             context.close()
         browser.close()
-    for path in IMAGES.glob("*.png"):  # flat colors: a palette keeps them small in every clone
+    for path in (IMAGES / f"{name}-{size}.png" for name in TAKEN for size in SIZES):  # flat colors: a palette keeps them small in every clone
         Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
@@ -117,7 +125,7 @@ def by_print(till: httpx.Client, shown: list[Product]) -> bytes:
     """A photo that is recognized by its local features."""
     for product in shown:
         photo = camera.encode(camera.query(product, 0))
-        answer = till.post("/api/v1/recognize", content=photo, headers={"Content-Type": "image/jpeg"}).json()
+        answer = till.post("/api/v1/recognize", content=photo, headers=JPEG).json()
         if (answer["decision"], answer["decided_by"]) == ("match", "details") and answer["confidence"] > 0.9:
             return photo
     raise SystemExit("no drawn pack was recognized by its print")

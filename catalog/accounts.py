@@ -150,6 +150,17 @@ def revoke_key(database: Database, key_id: int, *, actor: str) -> None:
         audit_log.record(session, actor, "key.revoke", row.name, before={"prefix": row.prefix})
 
 
+def set_inbox(database: Database, key_id: int, kept: bool, *, actor: str) -> None:
+    """Whether photos of this key that are not recognized are kept in the inbox. Raises NotFoundError."""
+    with database.write() as session:
+        row = session.get(ApiKey, key_id) if 0 <= key_id <= MOST else None
+        if row is None:
+            raise NotFoundError(f"There is no key {key_id}.")
+        if row.inbox != kept:
+            row.inbox = kept
+            audit_log.record(session, actor, "key.inbox", row.name, {"inbox": not kept}, {"inbox": kept})
+
+
 def list_keys(database: Database) -> list[ApiKey]:
     """All keys, the newest first."""
     with database.read() as session:

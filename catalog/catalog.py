@@ -1,4 +1,4 @@
-"""The open catalog: settings, database, photo store, gallery, answer log and generations."""
+"""The open catalog: settings, database, photo store, gallery, answer log, unanswered photos and generations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog.config import Settings
 from catalog.errors import DatabaseUnavailableError
 from catalog.gallery import Gallery, open_gallery
 from catalog.generations import Generations
-from catalog.storage import AnswerLog, Database, PhotoStore, open_store
+from catalog.storage import AnswerLog, Database, PhotoStore, UnansweredPhotos, open_store
 from embedder.inference import Embedder
 
 
@@ -28,6 +28,7 @@ class Catalog:
     photos: PhotoStore
     gallery: Gallery
     answers: AnswerLog
+    unanswered: UnansweredPhotos
     generations: Generations
 
     @classmethod
@@ -58,6 +59,7 @@ class Catalog:
                 open_store(settings.photos),
                 gallery,
                 AnswerLog(database, settings.log_days),
+                UnansweredPhotos(database, settings.inbox_days, settings.inbox_mb),
                 Generations(settings, database, gallery, open_embedder),
             )
         except BaseException:
@@ -68,6 +70,7 @@ class Catalog:
         """Close all parts."""
         with suppress(DatabaseUnavailableError):
             self.answers.flush()
+            self.unanswered.flush()
         self.gallery.close()
         self.generations.close()
         self.database.close()

@@ -21,6 +21,8 @@ SECOND_LOOK_MS = 250
 WRONG_MATCHES, MOST_WRONG = 0.01, 0.5
 #: Retention of the answer log, in days.
 LOG_DAYS = 90
+#: Photos that were not recognized are kept for so many days, and no more than so many megabytes of them.
+INBOX_DAYS, INBOX_MB = 30, 200
 
 
 Number = TypeVar("Number", int, None)
@@ -61,6 +63,8 @@ class Settings:
     second_look_ms: int = SECOND_LOOK_MS
     wrong_matches: float = WRONG_MATCHES
     log_days: int = LOG_DAYS
+    inbox_days: int = INBOX_DAYS
+    inbox_mb: int = INBOX_MB
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
     secret_key: str | None = field(default=None, repr=False)
@@ -83,6 +87,8 @@ class Settings:
             second_look_ms=_whole(env, "CATALOG_SECOND_LOOK_MS", 999_999, "milliseconds", SECOND_LOOK_MS),
             wrong_matches=_share(env, "CATALOG_WRONG_MATCHES", MOST_WRONG, WRONG_MATCHES),
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
+            inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
+            inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,

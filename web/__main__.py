@@ -58,6 +58,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.config import Settings
     from catalog.enrollment import Worker
     from catalog.errors import CatalogError, GalleryUnavailableError
+    from catalog.inbox import ask_again
     from web.app import create_app
     from web.gate import Gate
     from web.routes import MAX_REQUEST
@@ -80,13 +81,14 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(catalog, host, server.port)
-        worker = Worker(catalog)
+        worker = Worker(catalog, also=ask_again)
         worker.start()
         opened.callback(worker.stop)
         server.run(stop)
         _end_within(ENDING)
         with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery
             catalog.answers.flush()
+            catalog.unanswered.flush()
 
 
 def _end_within(seconds: float) -> None:

@@ -96,7 +96,10 @@ def bearer_key(authorization: str) -> str:
 
 
 def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Require `Authorization: Bearer KEY`; the key's name is then `g.key_name`."""
+    """Require `Authorization: Bearer KEY`; the key's name is then `g.key_name`.
+
+    `g.key_keeps_photos`: whether its photos may go into the inbox.
+    """
 
     @routes.mark_needs_key
     @wraps(view)
@@ -107,7 +110,7 @@ def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
         row = accounts.check_key(catalog().database, key)
         if row is None:
             return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
-        g.key_name = row.name
+        g.key_name, g.key_keeps_photos = row.name, row.inbox
         return view(*args, **kwargs)
 
     return checked

@@ -77,6 +77,7 @@ def key_list() -> None:
     with opened() as catalog:
         for row in accounts.list_keys(catalog.database):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
+            state += "" if row.inbox else ", no photos kept"
             click.echo(f"{row.id}\t{row.prefix}...\t{row.name}\t{state}")
 
 
@@ -88,3 +89,14 @@ def key_revoke(key_id: int) -> None:
 
     with opened() as catalog:
         accounts.revoke_key(catalog.database, key_id, actor=ACTOR)
+
+
+@key.command("inbox")
+@click.argument("key_id", type=int)
+@click.argument("kept", type=click.Choice(["on", "off"]))
+def key_inbox(key_id: int, kept: str) -> None:
+    """Whether photos of this key that are not recognized are kept for the staff."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.set_inbox(catalog.database, key_id, kept == "on", actor=ACTOR)

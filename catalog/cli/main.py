@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog.cli import accounts, coverage, maintenance, products, transfer
+from catalog.cli import accounts, coverage, feedback, maintenance, products, transfer
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -177,6 +177,7 @@ for command in (
     *(maintenance.reembed_, maintenance.doctor, maintenance.rebuild, maintenance.backup, maintenance.restore),
     coverage.coverage,
     coverage.margins_,
+    feedback.feedback,
     *(accounts.user, accounts.key),
 ):
     main.add_command(command)

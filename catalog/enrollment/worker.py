@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from catalog.catalog import Catalog
 from catalog.enrollment.outbox import run_pending
@@ -15,17 +16,21 @@ log = logging.getLogger(__name__)
 
 #: Seconds that the worker waits, at most, while a part is unavailable, and after an unexpected error.
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
-#: Seconds between two deletions of expired entries of the answer log.
+#: Seconds between two deletions of what has expired in the answer log and the inbox.
 TRIM_EVERY = 3600.0
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, writes the answer log, releases generations that are no
-    longer live, and, while nothing is pending, keeps the products' margins up to date.
+    """A thread in the serving process: retries what is pending, writes the answer log and the photos for the inbox,
+    releases generations that are no longer live, and, while nothing is pending, keeps the products' margins up to date.
+
+    `also`: what else there is to do then, of packages above this one; it returns how much it did.
     """
 
-    def __init__(self, catalog: Catalog, every: float = 1.0) -> None:
-        self._catalog, self._every = catalog, every
+    def __init__(
+        self, catalog: Catalog, every: float = 1.0, *, also: Callable[[Catalog], int] = lambda catalog: 0
+    ) -> None:
+        self._catalog, self._every, self._also = catalog, every, also
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -45,11 +50,13 @@ class Worker:
             began = time.monotonic()
             try:
                 self._catalog.answers.flush()
+                self._catalog.unanswered.flush()
                 if began >= trim_at:
                     # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
+                    self._catalog.unanswered.trim()
                 self._catalog.generations.release_old()
-                worked = run_pending(self._catalog) or upkeep.run()
+                worked = run_pending(self._catalog) or self._also(self._catalog) or upkeep.run()
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # Exponential backoff with a low limit: the part may take a while to come back.

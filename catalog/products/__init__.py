@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.products import barcode_owners
-from catalog.products.adding import AddResult, add_photos, create
+from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.facts import Facts, check_facts
@@ -13,6 +13,7 @@ from catalog.products.merging import merge, purge, rename
 from catalog.products.photo_edits import crop_photo, delete_photo, move_photo, replace_photo, uncrop_photo
 
 __all__ = [
+    "MAX_PHOTOS",
     "AddResult",
     "Counts",
     "Facts",

@@ -18,10 +18,10 @@ from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
-from catalog.storage import AnswerEntry
+from catalog.storage import AnswerEntry, AskedPhoto
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
-from embedder.bundle import RerankerWeights
+from embedder.bundle import Bundle, RerankerWeights
 from embedder.errors import BundleError, ImageError
 from embedder.inference import Vectors
 from embedder.matching import LocalFeatures
@@ -39,13 +39,15 @@ class Recognition:
     local features, where it was re-ranked. `id` names the answer in the log.
 
     `extent`: how far the second look came, None without one; the answer might be another one with more time if it is
-    not complete. `mirrored`: the photo is a mirror image, and was matched as one.
+    not complete. `mirrored`: the photo is a mirror image, and was matched as one. `vector`: the photo's, float32
+    [dim].
     """
 
     decision: Decision
     matches: list[Match]
     bundle: str
     milliseconds: float
+    vector: Vectors = field(compare=False, repr=False)
     id: uuid.UUID = field(default_factory=uuid.uuid4, compare=False)
     decided_by: DecidedBy = "embedding"
     confidence: float | None = None
@@ -82,13 +84,19 @@ def _match_dict(match: Match) -> dict[str, Any]:
 
 
 def recognize(
-    catalog: Catalog, data: bytes, *, filename: str = "", among: Scope = WHOLE_CATALOG, asked_by: str = ""
+    catalog: Catalog,
+    data: bytes,
+    *,
+    filename: str = "",
+    among: Scope = WHOLE_CATALOG,
+    asked_by: str = "",
+    keep: bool = False,
 ) -> Recognition:
     """Bytes of an image file -> which product of the scope `among` it shows.
 
-    `asked_by`: log the answer under that name. Raises PhotoRejectedError, a GalleryError (also while a lost gallery is
-    filled again), InvalidInputError for a label or SKU of the scope that no product has, or ConfigError when the model
-    gives no vector.
+    `asked_by`: log the answer under that name. `keep`: keep a photo that is no match in the inbox. Raises
+    PhotoRejectedError, a GalleryError (also while a lost gallery is filled again), InvalidInputError for a label or SKU
+    of the scope that no product has, or ConfigError when the model gives no vector.
     """
     answer = _recognize(catalog, data, filename, among)
     if asked_by:
@@ -107,7 +115,26 @@ def recognize(
                 milliseconds=answer.milliseconds,
             )
         )
+    if keep:
+        catalog.unanswered.append(
+            AskedPhoto(
+                id=answer.id,
+                at=now(),
+                asked_by=asked_by,
+                decision=answer.decision,
+                candidates=tuple((match.sku, match.score) for match in answer.matches),
+                bundle_id=answer.bundle,
+                vector=answer.vector,
+                alike=_alike(catalog.generations.ready().embedder.bundle),
+                data=data,
+            )
+        )
     return answer
+
+
+def _alike(bundle: Bundle) -> float:
+    """Cosine from which on two photos are taken for one product without a look at their print."""
+    return max(bundle.thresholds.score, bundle.second_look.sure_score if bundle.second_look else 0.0)
 
 
 def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Recognition:
@@ -120,7 +147,7 @@ def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Re
     products = among.products(catalog.database)
 
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
-        return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, **more)
+        return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, vector, **more)
 
     weights = bundle.second_look if settings.second_look != "off" else None
     coded = barcode_lookup.has_barcodes(catalog.database)

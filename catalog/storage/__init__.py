@@ -8,13 +8,16 @@ from catalog.storage import audit_log, database, feature_store, product_rows, re
 from catalog.storage.answer_log import AnswerEntry, AnswerLog
 from catalog.storage.database import Database
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
+from catalog.storage.unanswered_photos import AskedPhoto, UnansweredPhotos
 
 __all__ = [
     "AnswerEntry",
     "AnswerLog",
+    "AskedPhoto",
     "Database",
     "PhotoStore",
     "StoredFile",
+    "UnansweredPhotos",
     "audit_log",
     "content_hash",
     "database",

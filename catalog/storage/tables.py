@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -310,6 +312,32 @@ class Feedback(Base):
     note: Mapped[str] = mapped_column(Text, default="")
 
 
+class InboxPhoto(Base):
+    """A till's photo that was not recognized, or wrongly, kept for the staff. Its id is that of the answer.
+
+    `vector`: float32 [dim] of the bundle `bundle_id`, as bytes. `candidates`: [SKU, score] of the answer's matches.
+    Photos that the vector takes for one product are of one group. `seen`: how many photos it stands for. `ours` is
+    false once a person said that the group is no product of the catalog: such photos are not shown, nor are those like
+    them. `ask_again`: the catalog has changed near it. `data`: the file, of `size` bytes, read only where it is needed.
+    """
+
+    __tablename__ = "inbox_photo"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    asked_by: Mapped[str] = mapped_column(String(100), default="")
+    decision: Mapped[str] = mapped_column(String(20))
+    candidates: Mapped[list[tuple[str, float]]] = mapped_column(JSON, default=list)
+    bundle_id: Mapped[str] = mapped_column(String(12))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    group_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    seen: Mapped[int] = mapped_column(default=1)
+    ours: Mapped[bool] = mapped_column(default=True)
+    ask_again: Mapped[bool] = mapped_column(default=False)
+    size: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
 class User(Base):
     """A staff member who may sign in to the admin pages."""
 
@@ -333,7 +361,10 @@ class SignIn(Base):
 
 
 class ApiKey(Base):
-    """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart."""
+    """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart.
+
+    `inbox`: its photos that are not recognized are kept for the staff.
+    """
 
     __tablename__ = "api_key"
 
@@ -341,6 +372,7 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(12))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    inbox: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime] = mapped_column(default=now)
     revoked_at: Mapped[datetime | None]
 

@@ -8,6 +8,7 @@ from flask_admin.theme import Bootstrap4Theme
 
 from web.admin.add import AddView
 from web.admin.audit import AuditView
+from web.admin.inbox import InboxView
 from web.admin.keys import KeysView
 from web.admin.products import ProductsView
 from web.admin.tryout import TryView
@@ -22,6 +23,7 @@ def init_app(app: Flask) -> None:
         index_view=ProductsView(name="Products", endpoint="products", url="/products"),
     )
     admin.add_view(AddView(name="Add a product", endpoint="add", url="/add"))
+    admin.add_view(InboxView(name="Not recognized", endpoint="inbox", url="/inbox"))
     admin.add_view(TryView(name="Try a photo", endpoint="try", url="/try"))
     admin.add_view(KeysView(name="Keys", endpoint="keys", url="/keys"))
     admin.add_view(AuditView(app.config["CATALOG"], name="Audit log", endpoint="audit", url="/audit"))

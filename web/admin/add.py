@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+
 from flask import render_template, request
 from flask_admin import expose
 
-from catalog import products
-from catalog.errors import CatalogError, PhotoQuestionableError
-from catalog.products import Facts
+from catalog import inbox, products
+from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
+from catalog.products import Facts, barcode_owners
+from embedder import barcodes
+from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import StaffView
-from web.context import by_staff, catalog, facts, uploads
+from web.context import actor, by_staff, catalog, facts, uploads
 
 Page = str | tuple[str, int]
 
@@ -20,25 +26,55 @@ class AddView(StaffView):
 
     @expose("/", methods=["GET"])
     def index(self) -> Page:
-        """The empty form."""
-        return str(self.render("pages/add.html", facts=Facts(""), problem=None))
+        """The form: empty, or with photos of the inbox and the barcode that is on them."""
+        waiting = _waiting(request.args.getlist("inbox"))
+        return str(
+            self.render("pages/add.html", facts=Facts("", barcodes=_read(waiting)), problem=None, waiting=waiting)
+        )
 
     @expose("/", methods=["POST"])
     @routes.takes_photos(routes.MAX_REQUEST, "adding")
     def add(self) -> Page:
         """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
         given = facts(request.form.get("sku", ""))
+        waiting = _waiting(request.form.getlist("inbox"))
         try:
             strict = "anyway" not in request.form
-            added = products.create(catalog(), given, uploads("photos"), by_staff(strict=strict))
+            photos = [*inbox.read_photos(catalog().database, waiting), *uploads("photos")]
+            added = products.create(catalog(), given, photos, by_staff(strict=strict))
+            if waiting:
+                inbox.settle(catalog().database, waiting, sku=added.sku, actor=actor())
         except PhotoQuestionableError as error:
             if errors.wants_problem():
                 return render_template("parts/questions.html", problem=error), errors.status_of(error)
-            return str(self.render("pages/add.html", facts=given, problem=error)), errors.status_of(error)
+            return str(self.render("pages/add.html", facts=given, problem=error, waiting=waiting)), errors.status_of(
+                error
+            )
         except CatalogError as error:
             if errors.wants_problem():
                 raise
-            return str(self.render("pages/add.html", facts=given, problem=error)), errors.status_of(error)
+            return str(self.render("pages/add.html", facts=given, problem=error, waiting=waiting)), errors.status_of(
+                error
+            )
         if errors.wants_problem():
             return render_template("parts/added.html", added=added), 201
         return str(self.render("pages/added.html", added=added)), 201
+
+
+def _waiting(names: Sequence[str]) -> list[uuid.UUID]:
+    """Photos of the inbox that a form or an address names, each once; what is no id names none."""
+    found = []
+    for name in dict.fromkeys(names[: products.MAX_PHOTOS]):
+        with suppress(ValueError):
+            found.append(uuid.UUID(name))
+    return found
+
+
+def _read(photos: Sequence[uuid.UUID]) -> tuple[str, ...]:
+    """Barcodes on photos of the inbox, as they are printed, of which the form then shows one and all."""
+    try:
+        new = inbox.read_photos(catalog().database, photos)
+    except NotFoundError:  # decided on meanwhile: sending the form says so
+        return ()
+    read = barcode_owners.numbers_on(barcodes.read_barcodes(photo.data) for photo in new)
+    return tuple(gtin.printed_gtin(number) for number in read)

@@ -37,5 +37,13 @@ class KeysView(StaffView):
         flash("The key is revoked.", "success")
         return redirect(url_for("keys.index"))
 
+    @expose("/<int:key_id>/inbox", methods=["POST"])
+    def keep_photos(self, key_id: int) -> Response:
+        """Whether photos that are not recognized are kept."""
+        kept = request.form.get("kept") == "1"
+        accounts.set_inbox(catalog().database, key_id, kept, actor=actor())
+        flash("Its photos that are not recognized are kept." if kept else "None of its photos is kept.", "success")
+        return redirect(url_for("keys.index"))
+
     def _page(self, made: accounts.NewKey | None) -> str:
         return str(self.render("pages/keys.html", keys=accounts.list_keys(catalog().database), made=made))

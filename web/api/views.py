@@ -37,7 +37,10 @@ def recognize() -> Response:
         data, filename = request.get_data(), ""
     wanted = request.values  # from the form, or from the URL if the body is the photo
     among = Scope(tuple(wanted.getlist("label")), tuple(wanted.getlist("sku")))
-    answer = recognize_photo(catalog(), data, filename=filename, among=among, asked_by=f"key {g.key_name}")
+    asked_by = f"key {g.key_name}"
+    answer = recognize_photo(
+        catalog(), data, filename=filename, among=among, asked_by=asked_by, keep=g.key_keeps_photos
+    )
     return jsonify(answer.as_dict())
 
 
@@ -51,13 +54,18 @@ def add_feedback(answer: uuid.UUID) -> Response:
     given = request.form
     if given.get("correct") not in ("true", "false"):
         raise InvalidInputError("correct", "Say `true` or `false` in the field `correct`.")
+    correct = given["correct"] == "true"
     catalog().answers.add_feedback(
         answer,
-        correct=given["correct"] == "true",
+        correct=correct,
         sku=given.get("sku", ""),
         note=given.get("note", ""),
         actor=f"key {g.key_name}",
     )
+    if correct:
+        catalog().unanswered.judged_right(answer)
+    else:
+        catalog().unanswered.judged_wrong(answer)
     return Response(status=204)
 
 

@@ -83,7 +83,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!photos.files().length) return fail("Choose a photo first.");
+    if (!photos.files().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
     button.disabled = true;
     button.textContent = form.dataset.busy;
     problem.hidden = true;

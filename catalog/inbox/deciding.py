@@ -1,0 +1,98 @@
+"""What the staff decides about photos of the inbox: it is this product, a new one, none of ours, or a bad photo."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.enrollment import NewPhoto
+from catalog.inbox.grouping import gone
+from catalog.products import AddResult, Intake, barcode_owners
+from catalog.storage import Database, audit_log
+from catalog.storage.tables import Feedback, InboxPhoto, RecognitionEntry
+
+#: Photos of a group that is not ours that are kept, to tell its like by.
+REMEMBERED = 3
+
+
+def add_to_product(catalog: Catalog, photo: uuid.UUID, product: str, intake: Intake) -> AddResult:
+    """Add a photo to the product of this SKU or barcode; the rest of its group is then asked again.
+
+    Raises NotFoundError when the photo has left the inbox or there is no such product, and as `products.add_photos`:
+    PhotoQuestionableError for a photo with warnings and an intake that refuses; then nothing has changed.
+    """
+    (new,) = read_photos(catalog.database, [photo])
+    with catalog.database.read() as session:
+        sku = barcode_owners.owner_of(session, product) or product
+    added = products.add_photos(catalog, sku, [new], intake)
+    settle(catalog.database, [photo], sku=added.sku, actor=intake.actor)
+    return added
+
+
+def read_photos(database: Database, photos: Sequence[uuid.UUID]) -> list[NewPhoto]:
+    """Photos of the inbox as uploads, in this order. Raises NotFoundError when one has left it."""
+    with database.read() as session:
+        wanted = InboxPhoto.id.in_(photos) & InboxPhoto.ours
+        rows = {
+            row.id: row for row in session.execute(select(InboxPhoto.id, InboxPhoto.at, InboxPhoto.data).where(wanted))
+        }
+    if set(photos) - rows.keys():
+        raise gone()
+    return [NewPhoto(f"till-{rows[photo].at:%Y%m%d-%H%M%S}.jpg", rows[photo].data) for photo in photos]
+
+
+def settle(database: Database, photos: Sequence[uuid.UUID], *, sku: str, actor: str) -> None:
+    """Photos that were added to a product leave the inbox, and the rest of their groups is asked again.
+
+    What the till should have been answered is kept as feedback, where the answer is still in the log.
+    """
+    with database.write() as session:
+        groups = session.scalars(select(InboxPhoto.group_id).where(InboxPhoto.id.in_(photos)).distinct()).all()
+        logged = session.scalars(select(RecognitionEntry.id).where(RecognitionEntry.id.in_(photos))).all()
+        session.add_all(
+            Feedback(recognition_id=answer, actor=actor[:100], correct=False, sku=sku, note="") for answer in logged
+        )
+        session.execute(delete(InboxPhoto).where(InboxPhoto.id.in_(photos)))
+        session.execute(update(InboxPhoto).where(InboxPhoto.group_id.in_(groups)).values(ask_again=True))
+
+
+def not_ours(database: Database, group: uuid.UUID, *, actor: str) -> int:
+    """A group shows no product of the catalog: it leaves the inbox, and photos like it never come into it again.
+
+    Returns how many photos it had. Raises NotFoundError when it has left the inbox.
+    """
+    with database.write() as session:
+        rows = _of_group(session, group)
+        for row in rows[:REMEMBERED]:
+            row.ours = False
+        _delete(session, rows[REMEMBERED:])
+        audit_log.record(session, actor, "inbox.not_ours", str(group), before={"photos": len(rows)})
+        return len(rows)
+
+
+def discard(database: Database, photos: Sequence[uuid.UUID], *, actor: str) -> None:
+    """Bad photos leave the inbox; others like them may come. Raises NotFoundError when one has left it."""
+    with database.write() as session:
+        rows = session.scalars(select(InboxPhoto).where(InboxPhoto.id.in_(photos), InboxPhoto.ours)).all()
+        if len(rows) < len(set(photos)):
+            raise gone()
+        _delete(session, rows)
+        subject = str(rows[0].group_id)
+        audit_log.record(session, actor, "inbox.discard", subject, before={"photos": len(rows)})
+
+
+def _of_group(session: Session, group: uuid.UUID) -> Sequence[InboxPhoto]:
+    mine = select(InboxPhoto).where(InboxPhoto.group_id == group, InboxPhoto.ours)
+    rows = session.scalars(mine.order_by(InboxPhoto.at.desc(), InboxPhoto.id)).all()
+    if not rows:
+        raise gone()
+    return rows
+
+
+def _delete(session: Session, rows: Sequence[InboxPhoto]) -> None:
+    session.execute(delete(InboxPhoto).where(InboxPhoto.id.in_([row.id for row in rows])))

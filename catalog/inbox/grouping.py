@@ -1,0 +1,140 @@
+"""The inbox as it is shown: groups of photos that look alike, each with the products that it may be."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from catalog.errors import NotFoundError
+from catalog.storage import Database
+from catalog.storage.tables import Feedback, InboxPhoto, Photo, Product
+
+#: Products that are offered for a group.
+OFFERED = 3
+Order = Literal["newest", "frequent"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A photo of the inbox. `decision`: what the till was answered, "match" if that was judged wrong."""
+
+    id: uuid.UUID
+    at: datetime
+    asked_by: str
+    decision: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A product that a group may be, and a photo of it (SHA-256). `told`: a till says that it is."""
+
+    sku: str
+    name: str
+    photo: str
+    score: float
+    told: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Photos that look alike, the newest first; `seen`: how often tills asked about them, with those no longer kept."""
+
+    id: uuid.UUID
+    items: tuple[Item, ...]
+    seen: int
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def newest(self) -> datetime:
+        """When a till last asked."""
+        return self.items[0].at
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """A page of groups; `total` groups and `photos` are all of the inbox's."""
+
+    groups: list[Group]
+    total: int
+    photos: int
+
+
+def groups(database: Database, *, order: Order = "newest", start: int = 0, limit: int = 20) -> Inbox:
+    """The groups, the newest or the most frequent first."""
+    with database.read() as session:
+        found = _all(session)
+        if order == "frequent":
+            found.sort(key=lambda rows: (sum(row.seen for row in rows), rows[0].at), reverse=True)
+        chosen = [_group(session, rows) for rows in found[start : start + limit]]
+        return Inbox(chosen, len(found), sum(map(len, found)))
+
+
+def find_group(database: Database, name: str) -> Group:
+    """The group whose id begins with this text. Raises NotFoundError for none, and for several."""
+    wanted = name.strip().lower().replace("-", "")
+    with database.read() as session:
+        found = [rows for rows in _all(session) if rows[0].group_id.hex.startswith(wanted)] if wanted else []
+        if len(found) != 1:
+            raise NotFoundError(f"There is {'more than one' if found else 'no'} group {name!r} in the inbox.")
+        return _group(session, found[0])
+
+
+def picture(database: Database, photo: uuid.UUID) -> bytes:
+    """The file of a photo. Raises NotFoundError when it has left the inbox."""
+    with database.read() as session:
+        data = session.scalar(select(InboxPhoto.data).where(InboxPhoto.id == photo, InboxPhoto.ours))
+    if data is None:
+        raise gone()
+    return data
+
+
+def gone() -> NotFoundError:
+    """What is said of a photo or group that was decided on before, or has grown too old."""
+    return NotFoundError("It has left the inbox: somebody else has decided, or it is recognized now.")
+
+
+def _all(session: Session) -> list[list[InboxPhoto]]:
+    """The photos by group, the newest first, in both. The limit of megabytes keeps them to some thousands."""
+    rows: dict[uuid.UUID, list[InboxPhoto]] = defaultdict(list)
+    query = select(InboxPhoto).where(InboxPhoto.ours).order_by(InboxPhoto.at.desc(), InboxPhoto.id)
+    for row in session.scalars(query):
+        rows[row.group_id].append(row)
+    return list(rows.values())
+
+
+def _group(session: Session, rows: Sequence[InboxPhoto]) -> Group:
+    items = tuple(Item(row.id, row.at, row.asked_by, row.decision) for row in rows)
+    return Group(rows[0].group_id, items, sum(row.seen for row in rows), _candidates(session, rows))
+
+
+def _candidates(session: Session, rows: Sequence[InboxPhoto]) -> tuple[Candidate, ...]:
+    """What tills said that it is, then the products that came nearest, of which each has its best score."""
+    said = (Feedback.recognition_id.in_([row.id for row in rows]), ~Feedback.correct, Feedback.sku != "")
+    told = list(session.scalars(select(Feedback.sku).where(*said).order_by(Feedback.id.desc())))
+    scores: dict[str, float] = {}
+    for row in rows:
+        for sku, score in row.candidates:
+            scores[sku] = max(score, scores.get(sku, score))
+    near = sorted(scores, key=lambda sku: -scores[sku])
+    wanted = list(dict.fromkeys([*told, *near]))
+    a_photo = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(Photo.created_at, Photo.id).limit(1)
+    known = {
+        row.sku: row
+        for row in session.execute(
+            select(Product.sku, Product.name, a_photo.scalar_subquery().label("photo")).where(
+                Product.sku.in_(wanted[: 4 * OFFERED]), Product.active, exists().where(Photo.product_id == Product.id)
+            )
+        )
+    }
+    return tuple(
+        Candidate(sku, known[sku].name, known[sku].photo or "", scores.get(sku, 0.0), sku in told)
+        for sku in wanted
+        if sku in known
+    )[:OFFERED]

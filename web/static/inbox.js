@@ -1,0 +1,31 @@
+// The inbox by keys: J and K go from group to group, the others press a button of the group.
+"use strict";
+
+const groups = [...document.querySelectorAll("[data-group]")];
+let place = -1;
+
+function go(to) {
+  place = Math.min(Math.max(to, 0), groups.length - 1);
+  groups[place]?.focus({ preventScroll: true });
+  groups[place]?.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.closest("input, textarea, select")) return;
+  const key = event.key.toLowerCase();
+  if (key === "j") return go(place + 1);
+  if (key === "k") return go(place - 1);
+  const group = document.activeElement.closest?.("[data-group]");
+  group?.querySelector(`[data-key="${CSS.escape(key)}"]`)?.click();
+});
+
+// One click is one decision: a second one would hit the group that moved into its place.
+for (const form of document.querySelectorAll("[data-group] form")) {
+  form.addEventListener("submit", (event) => {
+    if (document.body.dataset.sent) event.preventDefault();
+    document.body.dataset.sent = "yes";
+  });
+}
+
+// By hand no group is focused: a phone would draw a frame around something that nobody has chosen.
+if (groups.length && matchMedia("(pointer: fine)").matches) { place = 0; groups[0].focus({ preventScroll: true }); }
