@@ -117,7 +117,8 @@ def main() -> None:
             page.screenshot(path=IMAGES / f"added-like-{size}.png", full_page=True)
             context.close()
         browser.close()
-    for path in (IMAGES / f"{name}-{size}.png" for name in TAKEN for size in SIZES):  # flat colors: a palette keeps them small in every clone
+    # Flat colors: a palette keeps them small in every clone.
+    for path in (IMAGES / f"{name}-{size}.png" for name in TAKEN for size in SIZES):
         Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support import bars, pictures
@@ -14,9 +15,8 @@ from tests.support.served import Served, environment, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
 
-pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 
 SIZES = {
     "laptop": {"viewport": {"width": 1280, "height": 900}},
@@ -235,9 +235,42 @@ def test_a_phone_offers_its_camera(page: Any) -> None:
 
 
 def test_every_page_fits(page: Any) -> None:
-    for target in ["/products/", "/add/", "/try/", "/keys/"]:
+    for target in ["/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
         page.goto(target)
         fits(page)
+
+
+def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, server: Served, tmp_path: Path) -> None:
+    sku, seed = (f"INBOX-{page.size}", 4003 if page.size == "phone" else 4007)
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 1))
+    page.fill("#sku", sku)
+    keep(page)
+    page.goto("/keys/")
+    page.fill("#name", "till of the inbox")
+    page.click("text=Make a key")
+    headers = {"Authorization": f"Bearer {page.inner_text('[data-key]')}", "Content-Type": "image/jpeg"}
+    asked = {"params": {"sku": sku}, "content": pictures.jpeg(seed), "headers": headers}
+    assert httpx.post(f"{server.url}/api/v1/recognize", **asked).json()["decision"] != "match"
+    for _ in range(50):
+        page.goto("/inbox/")
+        if page.locator("[data-group]").count():
+            break
+        page.wait_for_timeout(200)
+    assert "till of the inbox" in page.inner_text("[data-group]")
+    fits(page)
+    if page.size == "laptop":
+        page.keyboard.press("1")
+    else:
+        page.click("[data-group] [data-key='1']")
+    page.locator("[role=status] .alert, [data-anyway]").first.wait_for()
+    if page.locator("[data-anyway]").count():
+        fits(page)
+        page.click("[data-anyway]")
+    page.locator("[role=status] .alert").wait_for()
+    assert f"Added to {sku}" in page.inner_text("[role=status]")
+    assert "Nothing is waiting" in page.inner_text("main")
+    assert httpx.post(f"{server.url}/api/v1/recognize", **asked).json()["matches"][0]["sku"] == sku
 
 
 def test_the_example_of_a_new_key_names_this_server(page: Any, server: Served) -> None:
