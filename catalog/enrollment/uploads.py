@@ -57,7 +57,6 @@ def read_photo(embedder: Embedder, upload: Upload, *, read_barcodes: bool = Fals
     sha256 = content_hash(upload.data)
     sides = (images.quality.SIDE, *embedder.reference_sides, *([barcodes.WANT] if read_barcodes else []))
     try:
-        width, height = images.dimensions(upload.data)
         small, *pictures = images.decode_each(upload.data, sides)
         large = pictures.pop() if read_barcodes else None
         extracted = embedder.extract_reference(upload.data, pictures=pictures)
@@ -65,6 +64,7 @@ def read_photo(embedder: Embedder, upload: Upload, *, read_barcodes: bool = Fals
         raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
+    width, height = images.dimensions(upload.data)
     return ReadPhoto(
         upload.filename,
         upload.data,
