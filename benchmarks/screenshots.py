@@ -38,14 +38,20 @@ def draw_proof(sku: str, path: Path) -> None:
     path.write_bytes(matching.to_jpeg(matching.draw_agreement(query, reference, here, there, verify(here, there))))
 
 
+def shoot(page: Any, path: Path, **options: Any) -> None:
+    """Take a picture once all that the page shows is there, also what it loads late."""
+    page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach((image) => { image.loading = 'eager'; })")
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+    page.screenshot(path=path, **options)
+
+
 def send(page: Any, asked: Path | None = None) -> None:
     """Submit the form; if there are warnings about a photo, take a screenshot of them and save anyway."""
     page.click("[data-submit]")
     page.locator("[data-done], [data-anyway]").first.wait_for()
     if page.locator("[data-anyway]").count():
         if asked is not None:
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=asked, full_page=True)
+            shoot(page, asked, full_page=True)
         page.click("[data-anyway]")
         page.locator("[data-done]").wait_for()
 
@@ -85,8 +91,7 @@ def main() -> None:
                 page.click("button")
                 page.wait_for_url("**/products/")
                 state = context.storage_state()
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES / f"products-{size}.png")
+            shoot(page, IMAGES / f"products-{size}.png")
             stranger, references = strangers[size], []
             for i in range(4):
                 references.append(Path(folder) / f"{stranger.sku}-{i}.jpg")
@@ -98,23 +103,19 @@ def main() -> None:
             page.locator(".previews img").nth(3).wait_for()
             page.screenshot(path=IMAGES / f"add-{size}.png", full_page=True)
             send(page)
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES / f"added-{size}.png")
+            shoot(page, IMAGES / f"added-{size}.png")
             page.goto("/inbox/")
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES / f"inbox-{size}.png")
+            shoot(page, IMAGES / f"inbox-{size}.png")
             page.goto("/try/")
             page.set_input_files("[data-choose]", query)
             page.locator("[data-done]").wait_for()
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES / f"try-{size}.png", full_page=True)
+            shoot(page, IMAGES / f"try-{size}.png", full_page=True)
             page.goto("/add/")
             page.set_input_files("[data-choose]", again[size])
             page.fill("#sku", f"AGAIN-{size}")
             page.fill("#name", "The same pack once more")
             send(page, IMAGES / f"add-asked-{size}.png")
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES / f"added-like-{size}.png", full_page=True)
+            shoot(page, IMAGES / f"added-like-{size}.png", full_page=True)
             context.close()
         browser.close()
     # Flat colors: a palette keeps them small in every clone.
