@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -98,7 +97,9 @@ def recognize(
     PhotoRejectedError, a GalleryError (also while a lost gallery is filled again), InvalidInputError for a label or SKU
     of the scope that no product has, or ConfigError when the model gives no vector.
     """
-    answer = _recognize(catalog, data, filename, among)
+    budget = Budget(catalog.settings.second_look_ms / 1000)
+    live = catalog.generations.ready()
+    answer = _recognize(catalog, live, data, filename, among, budget)
     if asked_by:
         first = answer.matches[0] if answer.matches else None
         catalog.answers.append(
@@ -125,7 +126,7 @@ def recognize(
                 candidates=tuple((match.sku, match.score) for match in answer.matches),
                 bundle_id=answer.bundle,
                 vector=answer.vector,
-                alike=_alike(catalog.generations.ready().embedder.bundle),
+                alike=_alike(live.embedder.bundle),
                 data=data,
             )
         )
@@ -137,17 +138,17 @@ def _alike(bundle: Bundle) -> float:
     return max(bundle.thresholds.score, bundle.second_look.sure_score if bundle.second_look else 0.0)
 
 
-def _recognize(catalog: Catalog, data: bytes, filename: str, among: Scope) -> Recognition:
+def _recognize(
+    catalog: Catalog, live: LiveModel, data: bytes, filename: str, among: Scope, budget: Budget
+) -> Recognition:
     """Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
     (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
     """
-    began, budget = time.perf_counter(), Budget(catalog.settings.second_look_ms / 1000)
-    live = catalog.generations.ready()
     bundle, settings = live.embedder.bundle, catalog.settings
     products = among.products(catalog.database)
 
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
-        return Recognition(decision, matches, bundle.id, (time.perf_counter() - began) * 1000, vector, **more)
+        return Recognition(decision, matches, bundle.id, budget.milliseconds, vector, **more)
 
     weights = bundle.second_look if settings.second_look != "off" else None
     coded = barcode_lookup.has_barcodes(catalog.database)

@@ -46,8 +46,14 @@ class Budget:
     """
 
     def __init__(self, seconds: float) -> None:
+        self._began = time.perf_counter()
         self._busy_until = time.thread_time() + seconds
-        self._until = time.perf_counter() + WALL * seconds
+        self._until = self._began + WALL * seconds
+
+    @property
+    def milliseconds(self) -> float:
+        """Since it was made, by the clock."""
+        return (time.perf_counter() - self._began) * 1000
 
     def is_spent(self) -> bool:
         """To be asked on the thread that made it."""
