@@ -141,7 +141,7 @@ class Photo(Base):
 
     product: Mapped[Product] = relationship(back_populates="photos")
 
-    __table_args__ = (UniqueConstraint("product_id", "sha256"),)
+    __table_args__ = (UniqueConstraint("product_id", "sha256"), Index("ix_photo_created_at", "created_at"))
 
 
 class Barcode(Base):
@@ -318,7 +318,8 @@ class InboxPhoto(Base):
     `vector`: float32 [dim] of the bundle `bundle_id`, as bytes. `candidates`: [SKU, score] of the answer's matches.
     Photos that the vector takes for one product are of one group. `seen`: how many photos it stands for. `ours` is
     false once a person said that the group is no product of the catalog: such photos are not shown, nor are those like
-    them. `ask_again`: the catalog has changed near it. `data`: the file, of `size` bytes, read only where it is needed.
+    them. `asked_at`: up to which photo of the catalog it has its answer. `ask_again`: the catalog has changed near it.
+    `data`: the file, of `size` bytes, read only where it is needed.
     """
 
     __tablename__ = "inbox_photo"
@@ -333,6 +334,7 @@ class InboxPhoto(Base):
     group_id: Mapped[uuid.UUID] = mapped_column(index=True)
     seen: Mapped[int] = mapped_column(default=1)
     ours: Mapped[bool] = mapped_column(default=True)
+    asked_at: Mapped[datetime] = mapped_column(default=now)
     ask_again: Mapped[bool] = mapped_column(default=False)
     size: Mapped[int]
     data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)

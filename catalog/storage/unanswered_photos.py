@@ -191,6 +191,7 @@ def _keep(session: Session, asked: AskedPhoto, data: bytes) -> bool:
             bundle_id=asked.bundle_id,
             vector=asked.vector.astype(np.float32).tobytes(),
             group_id=group,
+            asked_at=asked.at,
             size=len(data),
             data=data,
         )

@@ -54,7 +54,7 @@ class InboxView(StaffView):
             flash(str(error), "danger")
             return _back()
         state = "searchable" if added.searchable else f"pending: {added.photos[0].reason}"
-        flash(f"Added to {added.name} ({added.sku}), {state}. What looks like it is asked again.", "success")
+        flash(f"Added to {added.name} ({added.sku}), {state}. What is near it is asked again.", "success")
         return _back()
 
     @expose("/photos/<uuid:photo>/discard", methods=["POST"])
