@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -11,10 +12,12 @@ from sqlalchemy.orm import Session
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
+from catalog.errors import NotFoundError
 from catalog.inbox.grouping import gone
+from catalog.normalization import normalized_sku
 from catalog.products import AddResult, Intake, barcode_owners
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import Feedback, InboxPhoto, RecognitionEntry
+from catalog.storage.tables import Feedback, InboxPhoto, Product, RecognitionEntry
 
 #: Photos of a group that is not ours that are kept, to tell its like by.
 REMEMBERED = 3
@@ -28,10 +31,20 @@ def add_to_product(catalog: Catalog, photo: uuid.UUID, product: str, intake: Int
     """
     (new,) = read_photos(catalog.database, [photo])
     with catalog.database.read() as session:
-        sku = barcode_owners.owner_of(session, product) or product
+        sku = _named(session, product)
     added = products.add_photos(catalog, sku, [new], intake)
     settle(catalog.database, [photo], sku=added.sku, actor=intake.actor)
     return added
+
+
+def _named(session: Session, text: str) -> str:
+    """The SKU of the product that a person names: a SKU comes before a barcode of the same digits."""
+    owner = barcode_owners.owner_of(session, text)
+    if owner is None:
+        return text
+    with suppress(NotFoundError):
+        return session.scalar(select(Product.sku).where(Product.sku == normalized_sku(text))) or owner
+    return owner
 
 
 def read_photos(database: Database, photos: Sequence[uuid.UUID]) -> list[NewPhoto]:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from catalog.storage.database import Database
@@ -174,7 +174,7 @@ def _keep(session: Session, asked: AskedPhoto, data: bytes) -> bool:
     """Write a photo into the group of its like; False where that is not ours, or it is there already."""
     if session.get(InboxPhoto, asked.id) is not None:
         return False
-    near = nearest(session, asked.bundle_id, asked.vector)
+    near = _nearest(session, asked.bundle_id, asked.vector)
     group = uuid.uuid4()
     if near is not None and near[1] >= asked.alike:
         row = near[0]
@@ -213,7 +213,7 @@ def _limit_group(session: Session, group: uuid.UUID, newest: uuid.UUID) -> None:
                 session.delete(other)
 
 
-def nearest(session: Session, bundle_id: str, vector: Vectors) -> tuple[InboxPhoto, float] | None:
+def _nearest(session: Session, bundle_id: str, vector: Vectors) -> tuple[InboxPhoto, float] | None:
     """The photo in the inbox that is nearest to a vector of the same bundle, and its cosine."""
     rows = session.execute(select(InboxPhoto.id, InboxPhoto.vector).where(InboxPhoto.bundle_id == bundle_id)).all()
     if not rows:
@@ -221,8 +221,3 @@ def nearest(session: Session, bundle_id: str, vector: Vectors) -> tuple[InboxPho
     cosines = np.stack([np.frombuffer(row.vector, np.float32) for row in rows]) @ vector
     best = int(np.argmax(cosines))
     return session.get_one(InboxPhoto, rows[best].id), float(cosines[best])
-
-
-def count(session: Session) -> int:
-    """Photos that are shown in the inbox."""
-    return session.scalar(select(func.count()).select_from(InboxPhoto).where(InboxPhoto.ours)) or 0

@@ -181,6 +181,14 @@ def test_a_product_is_named_by_its_barcode_too(catalog: Catalog) -> None:
     assert inbox.add_to_product(catalog, asked(catalog, seed).id, "4006381333931", ADD).sku == "TEA"
 
 
+def test_a_sku_comes_before_a_barcode_of_the_same_digits(catalog: Catalog) -> None:
+    create(catalog, "TEA", 1)
+    products.barcode_owners.add(catalog.database, "TEA", "4006381333931", actor="anna")
+    create(catalog, "4006381333931", 2)
+    (seed,) = strangers(catalog, 1)
+    assert inbox.add_to_product(catalog, asked(catalog, seed).id, " 4006381333931", ADD).sku == "4006381333931"
+
+
 def test_what_is_not_recognized_even_so_stays(catalog: Catalog) -> None:
     create(catalog, "TEA", 1)
     one, other = strangers(catalog, 2)
