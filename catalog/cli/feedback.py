@@ -38,7 +38,7 @@ def feedback(
     frequent: bool,
 ) -> None:
     """List photos that tills got no answer for, or a wrong one, or decide on a GROUP (the start of its id will do)."""
-    from catalog import inbox, products
+    from catalog import inbox
     from catalog.products import Facts, Intake
 
     chosen = [sku is not None, new is not None, not_ours, bad, save is not None]
@@ -61,8 +61,7 @@ def feedback(
             elif new is not None:
                 catalog.generations.ready()
                 few = photos[:5]
-                added = products.create(catalog, Facts(new, name), inbox.read_photos(catalog.database, few), intake)
-                inbox.settle(catalog.database, few, sku=added.sku, actor=ACTOR)
+                added = inbox.create_product(catalog, Facts(new, name), few, (), intake)
                 click.echo(
                     f"{added.sku}: {len(added.photos)} photos added{_asked_again(catalog, len(photos) - len(few))}"
                 )
@@ -73,7 +72,7 @@ def feedback(
             elif save is not None:
                 save.mkdir(parents=True, exist_ok=True)
                 for photo, item in zip(inbox.read_photos(catalog.database, photos), found.items, strict=True):
-                    (save / f"{item.id}.jpg").write_bytes(photo.data)
+                    (save / f"{item.id}{Path(photo.filename).suffix}").write_bytes(photo.data)
         except PhotoQuestionableError as error:
             for other in error.rejected[1:]:  # the first is the error itself
                 click.echo(f"catalog: {other}", err=True)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from catalog.inbox.asking_again import ask_again
-from catalog.inbox.deciding import add_to_product, discard, not_ours, read_photos, settle
-from catalog.inbox.grouping import Candidate, Group, Inbox, Item, find_group, groups, picture
+from catalog.inbox.deciding import add_to_product, barcodes_on, create_product, discard, not_ours, read_photos
+from catalog.inbox.grouping import Candidate, Group, Inbox, Item, Order, find_group, groups, picture
 
 __all__ = [
     "Candidate",
     "Group",
     "Inbox",
     "Item",
+    "Order",
     "add_to_product",
     "ask_again",
+    "barcodes_on",
+    "create_product",
     "discard",
     "find_group",
     "groups",
     "not_ours",
     "picture",
     "read_photos",
-    "settle",
 ]

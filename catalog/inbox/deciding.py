@@ -5,19 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from catalog import products
 from catalog.catalog import Catalog
-from catalog.enrollment import NewPhoto
+from catalog.enrollment import NewPhoto, Upload
 from catalog.errors import NotFoundError
 from catalog.inbox.grouping import gone
 from catalog.normalization import normalized_sku
-from catalog.products import AddResult, Intake, barcode_owners
+from catalog.products import AddResult, Facts, Intake, barcode_owners
 from catalog.storage import Database, audit_log
 from catalog.storage.tables import Feedback, InboxPhoto, Product, RecognitionEntry
+from embedder import images
+from embedder.barcodes import read_barcodes
 
 #: Photos of a group that is not ours that are kept, to tell its like by.
 REMEMBERED = 3
@@ -35,6 +38,20 @@ def add_to_product(catalog: Catalog, photo: uuid.UUID, product: str, intake: Int
     added = products.add_photos(catalog, sku, [new], intake)
     settle(catalog.database, [photo], sku=added.sku, actor=intake.actor)
     return added
+
+
+def create_product(
+    catalog: Catalog, facts: Facts, photos: Sequence[uuid.UUID], more: Sequence[Upload], intake: Intake
+) -> AddResult:
+    """Add a product with photos of the inbox, and with other ones. Raises NotFoundError, and as `products.create`."""
+    added = products.create(catalog, facts, [*read_photos(catalog.database, photos), *more], intake)
+    settle(catalog.database, photos, sku=added.sku, actor=intake.actor)
+    return added
+
+
+def barcodes_on(database: Database, photos: Sequence[uuid.UUID]) -> list[str]:
+    """The barcodes on photos of the inbox, GTINs of 14 digits. Raises NotFoundError when one has left it."""
+    return barcode_owners.numbers_on(read_barcodes(photo.data) for photo in read_photos(database, photos))
 
 
 def _named(session: Session, text: str) -> str:
@@ -56,7 +73,12 @@ def read_photos(database: Database, photos: Sequence[uuid.UUID]) -> list[NewPhot
         }
     if set(photos) - rows.keys():
         raise gone()
-    return [NewPhoto(f"till-{rows[photo].at:%Y%m%d-%H%M%S}.jpg", rows[photo].data) for photo in photos]
+    return [NewPhoto(_filename(rows[photo].at, rows[photo].data), rows[photo].data) for photo in photos]
+
+
+def _filename(at: datetime, data: bytes) -> str:
+    kind = images.decoded_format(data[: images.HEAD]) or "JPEG"
+    return f"till-{at:%Y%m%d-%H%M%S}.{'jpg' if kind == 'JPEG' else kind.lower()}"
 
 
 def settle(database: Database, photos: Sequence[uuid.UUID], *, sku: str, actor: str) -> None:
@@ -64,6 +86,8 @@ def settle(database: Database, photos: Sequence[uuid.UUID], *, sku: str, actor: 
 
     What the till should have been answered is kept as feedback, where the answer is still in the log.
     """
+    if not photos:
+        return
     with database.write() as session:
         groups = session.scalars(select(InboxPhoto.group_id).where(InboxPhoto.id.in_(photos)).distinct()).all()
         logged = session.scalars(select(RecognitionEntry.id).where(RecognitionEntry.id.in_(photos))).all()

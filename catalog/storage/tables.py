@@ -319,7 +319,7 @@ class InboxPhoto(Base):
     Photos that the vector takes for one product are of one group. `seen`: how many photos it stands for. `ours` is
     false once a person said that the group is no product of the catalog: such photos are not shown, nor are those like
     them. `asked_at`: up to which photo of the catalog it has its answer. `ask_again`: the catalog has changed near it.
-    `data`: the file, of `size` bytes, read only where it is needed.
+    `data`: the file, of `size` bytes. It and the vector are read only where they are needed.
     """
 
     __tablename__ = "inbox_photo"
@@ -330,7 +330,7 @@ class InboxPhoto(Base):
     decision: Mapped[str] = mapped_column(String(20))
     candidates: Mapped[list[tuple[str, float]]] = mapped_column(JSON, default=list)
     bundle_id: Mapped[str] = mapped_column(String(12))
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    vector: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     group_id: Mapped[uuid.UUID] = mapped_column(index=True)
     seen: Mapped[int] = mapped_column(default=1)
     ours: Mapped[bool] = mapped_column(default=True)

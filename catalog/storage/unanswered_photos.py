@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from catalog.errors import DatabaseUnavailableError
 from catalog.storage.database import Database
 from catalog.storage.tables import InboxPhoto, now
 from embedder import images
@@ -37,8 +38,8 @@ CHUNK = 16
 LARGEST, LONGEST, QUALITY = 512 * 1024, 1600, 90
 #: Photos kept of one group: of a camera that sees the same thing all day, the newest.
 OF_GROUP = 24
-#: Photos kept of all groups that are not ours, to tell their like by.
-NOT_OURS = 2000
+#: Photos shown in the inbox at most, and kept of all groups that are not ours, to tell their like by.
+SHOWN, NOT_OURS = 5000, 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,17 +113,29 @@ class UnansweredPhotos:
             self._bytes["waiting"] -= len(self._waiting.popleft().data)
 
     def flush(self) -> int:
-        """Write what waits into the inbox; returns how many photos. Raises DatabaseUnavailableError; they then wait."""
+        """Write what waits into the inbox, and trim it; returns how many photos were written.
+
+        Raises DatabaseUnavailableError; they then wait.
+        """
         written = 0
         with self._writing:
             while chunk := self._first():
-                files = {asked.id: data for asked in chunk if (data := _smaller(asked.data)) is not None}
-                with self._db.write() as session:
-                    for asked in chunk:
-                        if asked.id in files:
-                            written += _keep(session, asked, files[asked.id])
+                try:
+                    written += self._write(chunk)
+                except DatabaseUnavailableError:
+                    raise
+                except Exception:  # whatever is wrong with a photo: it must not hold up the thread that writes them
+                    log.exception("%d photos are not kept for the inbox", len(chunk))
                 self._drop(chunk)
+        if written:
+            self.trim()
         return written
+
+    def _write(self, chunk: Sequence[AskedPhoto]) -> int:
+        files = {asked.id: data for asked in chunk if (data := _smaller(asked.data)) is not None}
+        with self._db.write() as session:
+            kept = _Kept(session)
+            return sum(_keep(session, kept, asked, files[asked.id]) for asked in chunk if asked.id in files)
 
     def _first(self) -> list[AskedPhoto]:
         with self._lock:
@@ -142,13 +155,11 @@ class UnansweredPhotos:
             gone = list(session.scalars(select(InboxPhoto.id).where(InboxPhoto.ours, old)))
             others = select(InboxPhoto.id).where(~InboxPhoto.ours).order_by(InboxPhoto.at.desc()).offset(NOT_OURS)
             gone += session.scalars(others)
-            # A window sum would do it in SQL; these are a few thousand rows at most.
+            sizes = select(InboxPhoto.id, InboxPhoto.size).where(InboxPhoto.ours, ~old).order_by(InboxPhoto.at.desc())
             held = 0
-            for identity, size in session.execute(
-                select(InboxPhoto.id, InboxPhoto.size).where(InboxPhoto.ours, ~old).order_by(InboxPhoto.at.desc())
-            ):
+            for place, (identity, size) in enumerate(session.execute(sizes)):
                 held += size
-                if held > self._most:
+                if held > self._most or place >= SHOWN:
                     gone.append(identity)
             for start in range(0, len(gone), 500):
                 session.execute(delete(InboxPhoto).where(InboxPhoto.id.in_(gone[start : start + 500])))
@@ -170,17 +181,47 @@ def _smaller(data: bytes) -> bytes | None:
     return out.getvalue()
 
 
-def _keep(session: Session, asked: AskedPhoto, data: bytes) -> bool:
+class _Kept:
+    """The vectors of the photos that are kept, by bundle: read once for the photos of one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._vectors: dict[str, list[Vectors]] = {}
+        self._groups: dict[str, list[uuid.UUID | None]] = {}
+
+    def nearest(self, asked: AskedPhoto) -> tuple[uuid.UUID | None, float]:
+        """The group of the photo that is nearest to this one, None for one that is not ours, and its cosine."""
+        self._load(asked.bundle_id)
+        vectors, groups = self._vectors[asked.bundle_id], self._groups[asked.bundle_id]
+        if not vectors:
+            return None, -1.0
+        cosines = np.stack(vectors) @ asked.vector
+        best = int(np.argmax(cosines))
+        return groups[best], float(cosines[best])
+
+    def add(self, asked: AskedPhoto, group: uuid.UUID) -> None:
+        """A photo that was written now."""
+        self._vectors[asked.bundle_id].append(asked.vector)
+        self._groups[asked.bundle_id].append(group)
+
+    def _load(self, bundle_id: str) -> None:
+        if bundle_id in self._vectors:
+            return
+        columns = select(InboxPhoto.vector, InboxPhoto.group_id, InboxPhoto.ours)
+        rows = self._session.execute(columns.where(InboxPhoto.bundle_id == bundle_id)).all()
+        self._vectors[bundle_id] = [np.frombuffer(row.vector, np.float32) for row in rows]
+        self._groups[bundle_id] = [row.group_id if row.ours else None for row in rows]
+
+
+def _keep(session: Session, kept: _Kept, asked: AskedPhoto, data: bytes) -> bool:
     """Write a photo into the group of its like; False where that is not ours, or it is there already."""
     if session.get(InboxPhoto, asked.id) is not None:
         return False
-    near = _nearest(session, asked.bundle_id, asked.vector)
-    group = uuid.uuid4()
-    if near is not None and near[1] >= asked.alike:
-        row = near[0]
-        if not row.ours:
-            return False
-        group = row.group_id
+    near, cosine = kept.nearest(asked)
+    group = near if cosine >= asked.alike else uuid.uuid4()
+    if group is None:
+        return False
+    kept.add(asked, group)
     session.add(
         InboxPhoto(
             id=asked.id,
@@ -211,13 +252,3 @@ def _limit_group(session: Session, group: uuid.UUID, newest: uuid.UUID) -> None:
             if other is not row:
                 row.seen += other.seen
                 session.delete(other)
-
-
-def _nearest(session: Session, bundle_id: str, vector: Vectors) -> tuple[InboxPhoto, float] | None:
-    """The photo in the inbox that is nearest to a vector of the same bundle, and its cosine."""
-    rows = session.execute(select(InboxPhoto.id, InboxPhoto.vector).where(InboxPhoto.bundle_id == bundle_id)).all()
-    if not rows:
-        return None
-    cosines = np.stack([np.frombuffer(row.vector, np.float32) for row in rows]) @ vector
-    best = int(np.argmax(cosines))
-    return session.get_one(InboxPhoto, rows[best].id), float(cosines[best])

@@ -148,14 +148,12 @@ class Embedder:
         found = matching.detect(pictures[1], matching.REFERENCE) if known is None else known
         return PhotoFeatures(vector, *self._with_words(found))
 
-    def extract_reference_local(
-        self, data: bytes, known: LocalFeatures | None = None
-    ) -> tuple[LocalFeatures, VisualWords]:
-        """Local features and words of a reference photo; `known` are the former, if already extracted.
+    def extract_reference_local(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
+        """Local features and words of a reference photo.
 
         Raises ImageError, and BundleError for a bundle without words.
         """
-        return self._with_words(matching.extract(data, matching.REFERENCE) if known is None else known)
+        return self._with_words(matching.extract(data, matching.REFERENCE))
 
     def extract_query(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
         """Local features and words of a query photo. Raises ImageError, and BundleError for a bundle without words."""

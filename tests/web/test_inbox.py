@@ -22,7 +22,9 @@ from tests.support.pictures import encode, jpeg, picture
 from tests.support.staff import NAME, PASSWORD, Staff
 from tests.support.steps import create
 from web import create_app
+from web.gate import Gate
 from web.security import limiter
+from web.serving import Head
 
 #: Pictures that the photo of TEA does not match, and that are unlike one another (see tests/catalog/inbox).
 SEEDS = (4003, 4007, 4041, 4196)
@@ -188,6 +190,13 @@ def test_nobody_sees_it_without_signing_in(app: Flask, till: FlaskClient, catalo
         assert app.test_client().get(path).status_code == 302
     assert app.test_client().post(f"/inbox/photos/{photo}/discard").status_code in (302, 400)
     assert inbox.groups(catalog.database).photos == 1
+
+
+def test_a_photo_that_is_added_does_not_wait_where_tills_and_pages_do(app: Flask) -> None:
+    judge = Gate(app)
+    path = f"/inbox/photos/{uuid.uuid4()}/product"
+    assert judge(Head("POST", path, {}, 100)).lane == "adding"
+    assert judge(Head("GET", "/inbox/", {}, 0)).lane == "pages"
 
 
 def test_many_groups_are_paged(till: FlaskClient, staff: Staff, catalog: Catalog) -> None:

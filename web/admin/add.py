@@ -11,12 +11,11 @@ from flask_admin import expose
 
 from catalog import inbox, products
 from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
-from catalog.products import Facts, barcode_owners
-from embedder import barcodes
+from catalog.products import Facts
 from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import StaffView
-from web.context import actor, by_staff, catalog, facts, uploads
+from web.context import by_staff, catalog, facts, uploads
 
 Page = str | tuple[str, int]
 
@@ -28,9 +27,7 @@ class AddView(StaffView):
     def index(self) -> Page:
         """The form: empty, or with photos of the inbox and the barcode that is on them."""
         waiting = _waiting(request.args.getlist("inbox"))
-        return str(
-            self.render("pages/add.html", facts=Facts("", barcodes=_read(waiting)), problem=None, waiting=waiting)
-        )
+        return self._form(Facts("", barcodes=_read(waiting)), waiting)
 
     @expose("/", methods=["POST"])
     @routes.takes_photos(routes.MAX_REQUEST, "adding")
@@ -40,25 +37,21 @@ class AddView(StaffView):
         waiting = _waiting(request.form.getlist("inbox"))
         try:
             strict = "anyway" not in request.form
-            photos = [*inbox.read_photos(catalog().database, waiting), *uploads("photos")]
-            added = products.create(catalog(), given, photos, by_staff(strict=strict))
-            if waiting:
-                inbox.settle(catalog().database, waiting, sku=added.sku, actor=actor())
+            added = inbox.create_product(catalog(), given, waiting, uploads("photos"), by_staff(strict=strict))
         except PhotoQuestionableError as error:
             if errors.wants_problem():
                 return render_template("parts/questions.html", problem=error), errors.status_of(error)
-            return str(self.render("pages/add.html", facts=given, problem=error, waiting=waiting)), errors.status_of(
-                error
-            )
+            return self._form(given, waiting, error), errors.status_of(error)
         except CatalogError as error:
             if errors.wants_problem():
                 raise
-            return str(self.render("pages/add.html", facts=given, problem=error, waiting=waiting)), errors.status_of(
-                error
-            )
+            return self._form(given, waiting, error), errors.status_of(error)
         if errors.wants_problem():
             return render_template("parts/added.html", added=added), 201
         return str(self.render("pages/added.html", added=added)), 201
+
+    def _form(self, given: Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
+        return str(self.render("pages/add.html", facts=given, problem=problem, waiting=waiting))
 
 
 def _waiting(names: Sequence[str]) -> list[uuid.UUID]:
@@ -71,10 +64,8 @@ def _waiting(names: Sequence[str]) -> list[uuid.UUID]:
 
 
 def _read(photos: Sequence[uuid.UUID]) -> tuple[str, ...]:
-    """Barcodes on photos of the inbox, as they are printed, of which the form then shows one and all."""
+    """Barcodes on photos of the inbox, as they are printed."""
     try:
-        new = inbox.read_photos(catalog().database, photos)
+        return tuple(map(gtin.printed_gtin, inbox.barcodes_on(catalog().database, photos)))
     except NotFoundError:  # decided on meanwhile: sending the form says so
         return ()
-    read = barcode_owners.numbers_on(barcodes.read_barcodes(photo.data) for photo in new)
-    return tuple(gtin.printed_gtin(number) for number in read)

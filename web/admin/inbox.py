@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from catalog import inbox
 from catalog.errors import CatalogError, PhotoQuestionableError
-from web import errors
+from web import errors, routes
 from web.admin.base import StaffView
 from web.context import actor, by_staff, catalog
 from web.thumbnails import THUMBNAIL, thumbnail
@@ -42,6 +42,7 @@ class InboxView(StaffView):
         return response
 
     @expose("/photos/<uuid:photo>/product", methods=["POST"])
+    @routes.in_lane("adding")
     def add_to_product(self, photo: uuid.UUID) -> str | Response | tuple[str, int]:
         """The photo is of this product: add it, or ask about the warnings first."""
         product = request.form.get("sku", "")
@@ -69,11 +70,20 @@ class InboxView(StaffView):
         return _done(done, lambda: inbox.not_ours(catalog().database, group, actor=actor()))
 
     def _page(self, asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) -> str:
-        by = "frequent" if request.values.get("by") == "frequent" else "newest"
+        by: inbox.Order = "frequent" if request.values.get("by") == "frequent" else "newest"
         number = min(max(request.values.get("page", 0, type=int), 0), LAST)
-        shown = inbox.groups(catalog().database, order=by, start=number * PAGE, limit=PAGE)  # type: ignore[arg-type]
-        more = {"by": by, "number": number, "last": (shown.total - 1) // PAGE, "asked": asked}
-        return str(self.render("pages/inbox.html", inbox=shown, kept=catalog().unanswered.is_kept, **more))
+        shown = inbox.groups(catalog().database, order=by, start=number * PAGE, limit=PAGE)
+        return str(
+            self.render(
+                "pages/inbox.html",
+                inbox=shown,
+                kept=catalog().unanswered.is_kept,
+                by=by,
+                number=number,
+                last=(shown.total - 1) // PAGE,
+                asked=asked,
+            )
+        )
 
 
 def _done(message: str, change: Callable[[], object]) -> Response:

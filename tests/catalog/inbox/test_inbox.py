@@ -22,7 +22,7 @@ from catalog.storage import unanswered_photos
 from catalog.storage.tables import AuditEntry, Feedback, InboxPhoto, now
 from embedder import images
 from tests.support.pictures import encode, jpeg, picture
-from tests.support.steps import create
+from tests.support.steps import create, shots
 
 ADD = Intake("anna", "staff", check="off", read_barcodes=False)
 
@@ -221,8 +221,8 @@ def test_a_new_product_takes_photos_of_the_group(catalog: Catalog) -> None:
     group = [asked(catalog, seed, quality=quality).id for quality in (90, 70, 50)]
     uploads = inbox.read_photos(catalog.database, group[1:])
     assert [upload.data for upload in uploads] == [encode(picture(seed), quality=quality) for quality in (70, 50)]
-    products.create(catalog, Facts("COFFEE"), uploads, ADD)
-    inbox.settle(catalog.database, group[1:], sku="COFFEE", actor="anna")
+    added = inbox.create_product(catalog, Facts("COFFEE"), group[1:], shots(2), ADD)
+    assert [photo.filename[:5] for photo in added.photos] == ["till-", "till-", "2.jpg"]
     assert ids(catalog) == [[group[0]]]
     assert inbox.ask_again(catalog) == 1
     assert ids(catalog) == []
@@ -311,6 +311,47 @@ def test_what_is_old_or_too_much_is_deleted(catalog: Catalog) -> None:
     assert catalog.unanswered.trim() == 2
     assert ids(catalog) == [[newest], [third]]
     assert catalog.unanswered.trim() == 0
+
+
+def test_a_flood_of_photos_stays_within_the_limits(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold when photos are written, not an hour later."""
+    create(catalog, "TEA", 1)
+    monkeypatch.setattr(unanswered_photos, "SHOWN", 2)
+    kept = [asked(catalog, seed).id for seed in strangers(catalog, 4)]
+    assert ids(catalog) == [[kept[3]], [kept[2]]]
+
+
+def test_a_photo_that_can_not_be_kept_does_not_hold_up_the_others(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(catalog, "TEA", 1)
+    one, other = strangers(catalog, 2)
+    recognize(catalog, encode(picture(one), quality=90), asked_by="key till", keep=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(unanswered_photos, "_smaller", lambda data: 1 / 0)
+        assert catalog.unanswered.flush() == 0
+    kept = asked(catalog, other)
+    assert ids(catalog) == [[kept.id]]
+
+
+def test_with_another_model_all_are_asked_again_and_those_not_ours_are_still_told(catalog: Catalog) -> None:
+    create(catalog, "TEA", 1)
+    one, other, third = strangers(catalog, 3)
+    for seed in (one, other, third):
+        asked(catalog, seed)
+    inbox.not_ours(catalog.database, inbox.groups(catalog.database).groups[2].id, actor="anna")
+    create(catalog, "COFFEE", other)
+    while inbox.ask_again(catalog):
+        pass
+    live = catalog.generations.ready().embedder.bundle
+    with catalog.database.write() as session:  # as they were by the model before
+        session.execute(update(InboxPhoto).values(bundle_id="of before", vector=bytes(4 * live.dim)))
+    assert inbox.ask_again(catalog) == 2
+    assert {row.bundle_id for row in photos(catalog)} == {live.id}
+    assert inbox.groups(catalog.database).total == 1
+    asked(catalog, one, quality=60)
+    asked(catalog, third, quality=60)
+    assert [len(group.items) for group in inbox.groups(catalog.database).groups] == [2]
 
 
 def test_without_an_inbox_nothing_is_kept(env: dict[str, str]) -> None:
