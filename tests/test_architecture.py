@@ -26,7 +26,7 @@ ONLY = {
     "qdrant_client": ("catalog/gallery/server.py", "catalog/gallery/server_connection.py"),
     "tensorflow_addons": "embedder/training/losses.py",
     "flask": "web/",
-    "sqlalchemy": ("catalog/", "migrations/", "web/admin/audit.py"),
+    "sqlalchemy": ("catalog/", "migrations/"),
     "tensorflow": ("embedder/networks/", "embedder/training/", "embedder/adaptation/"),
 }
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from catalog.normalization import MOST, plain
+from catalog.storage.database import Database
 from catalog.storage.tables import AuditEntry, Product
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Entries, newest first, and the id that older ones are below (None at the end)."""
+
+    entries: list[AuditEntry]
+    older: int | None
 
 
 def record(
@@ -34,3 +46,16 @@ def product_snapshot(product: Product) -> dict[str, Any]:
         "labels": sorted(label.name for label in product.labels),
         "active": product.active,
     }
+
+
+def entries(database: Database, search: str = "", *, before: int | None = None, limit: int = 50) -> LogPage:
+    """At most `limit` entries below the id `before`; `search` finds text in actor, action and subject."""
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
+    if text := "".join(filter(plain, search)).strip():
+        columns = (AuditEntry.actor, AuditEntry.action, AuditEntry.subject)
+        query = query.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    if before is not None:
+        query = query.where(AuditEntry.id < max(min(before, MOST), 0))
+    with database.read() as session:
+        found = list(session.scalars(query))
+    return LogPage(found[:limit], found[limit - 1].id if len(found) > limit else None)

@@ -284,8 +284,7 @@ def test_signing_out(page: Any, browser: Any, server: Served) -> None:
     page.context.clear_cookies()
     page.context.add_cookies(signed_in(browser, server)["cookies"])  # its own session, which then ends
     page.goto("/products/")
-    if page.size == "phone":
-        page.click(".navbar-toggler")
+    page.get_by_text("Menu", exact=True).click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/login")
     page.goto("/products/")

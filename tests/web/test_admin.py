@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from catalog import enrollment, margins, products
+from catalog import accounts, enrollment, margins, products
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
@@ -243,3 +243,19 @@ def test_the_example_names_no_host_of_a_request(staff, host: str) -> None:
     html = reply.get_data(as_text=True)
     assert reply.status_code == 200 and "data-key" in html and "evil" not in html
     assert "/api/v1/recognize" in text(reply)
+
+
+def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog: Catalog) -> None:
+    staff.send("/add/", {"sku": "WEB-LOG", "name": "Tea", "photos": [photo(181)]})
+    staff.send("/products/WEB-LOG/facts", {"name": "Mint <tea>", "version": "1"}, page="/products/WEB-LOG")
+    shown = staff.get("/audit/?search=web-log").get_data(as_text=True)
+    assert "<del>Tea</del> <ins>Mint &lt;tea&gt;</ins>" in shown and shown.count("WEB-LOG") >= 2
+    assert "<del>WEB-LOG</del>" not in shown, "what stayed is no change"
+
+    for number in range(60):
+        accounts.add_key(catalog.database, f"log-{number:02}", actor="keeper")
+    first = staff.get("/audit/?search=keeper").get_data(as_text=True)
+    older = re.search(r'href="([^"]*before=\d+)"', first)
+    assert older and "log-59" in first and "log-09" not in first
+    second = staff.get(older.group(1).replace("&amp;", "&")).get_data(as_text=True)
+    assert "log-09" in second and "log-00" in second and "log-10" not in second

@@ -1,29 +1,18 @@
-"""The staff's pages, on Flask-Admin: it provides the menu and the tables, catalog/ makes every change."""
+"""The staff's pages: parse, one call into catalog/, render."""
 
 from __future__ import annotations
 
 from flask import Flask
-from flask_admin import Admin
-from flask_admin.theme import Bootstrap4Theme
+from flask_bootstrap import Bootstrap5
 
-from web.admin.add import AddView
-from web.admin.audit import AuditView
-from web.admin.inbox import InboxView
-from web.admin.keys import KeysView
-from web.admin.products import ProductsView
-from web.admin.tryout import TryView
+from web.admin import add, audit, inbox, keys, products, tryout
+from web.admin.menu import MENU
 
 
 def init_app(app: Flask) -> None:
-    """Register the pages; the product list is the first."""
-    admin = Admin(
-        app,
-        name="Catalog",
-        theme=Bootstrap4Theme(base_template="layout.html"),
-        index_view=ProductsView(name="Products", endpoint="products", url="/products"),
-    )
-    admin.add_view(AddView(name="Add a product", endpoint="add", url="/add"))
-    admin.add_view(InboxView(name="Not recognized", endpoint="inbox", url="/inbox"))
-    admin.add_view(TryView(name="Try a photo", endpoint="try", url="/try"))
-    admin.add_view(KeysView(name="Keys", endpoint="keys", url="/keys"))
-    admin.add_view(AuditView(app.config["CATALOG"], name="Audit log", endpoint="audit", url="/audit"))
+    """Register the pages, Bootstrap's files and the menu."""
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    Bootstrap5(app)
+    app.jinja_env.globals["menu"] = MENU
+    for module in (products, add, inbox, tryout, keys, audit):
+        app.register_blueprint(module.pages)

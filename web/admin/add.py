@@ -7,51 +7,50 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from flask import render_template, request
-from flask_admin import expose
 
 from catalog import inbox, products
 from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
 from catalog.products import Facts
 from embedder.barcodes import gtin
 from web import errors, routes
-from web.admin.base import StaffView
+from web.admin.base import blueprint
 from web.context import by_staff, catalog, facts, uploads
 
 Page = str | tuple[str, int]
+pages = blueprint("add", "/add")
 
 
-class AddView(StaffView):
-    """A form; its script sends the same request and shows the same reply in place."""
+@pages.get("/")
+def index() -> Page:
+    """The form: empty, or with photos of the inbox and the barcode that is on them."""
+    waiting = _waiting(request.args.getlist("inbox"))
+    return _form(Facts("", barcodes=_read(waiting)), waiting)
 
-    @expose("/", methods=["GET"])
-    def index(self) -> Page:
-        """The form: empty, or with photos of the inbox and the barcode that is on them."""
-        waiting = _waiting(request.args.getlist("inbox"))
-        return self._form(Facts("", barcodes=_read(waiting)), waiting)
 
-    @expose("/", methods=["POST"])
-    @routes.takes_photos(routes.MAX_REQUEST, "adding")
-    def add(self) -> Page:
-        """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
-        given = facts(request.form.get("sku", ""))
-        waiting = _waiting(request.form.getlist("inbox"))
-        try:
-            strict = "anyway" not in request.form
-            added = inbox.create_product(catalog(), given, waiting, uploads("photos"), by_staff(strict=strict))
-        except PhotoQuestionableError as error:
-            if errors.wants_problem():
-                return render_template("parts/questions.html", problem=error), errors.status_of(error)
-            return self._form(given, waiting, error), errors.status_of(error)
-        except CatalogError as error:
-            if errors.wants_problem():
-                raise
-            return self._form(given, waiting, error), errors.status_of(error)
+@pages.post("/")
+@routes.takes_photos(routes.MAX_REQUEST, "adding")
+def add() -> Page:
+    """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
+    given = facts(request.form.get("sku", ""))
+    waiting = _waiting(request.form.getlist("inbox"))
+    try:
+        strict = "anyway" not in request.form
+        added = inbox.create_product(catalog(), given, waiting, uploads("photos"), by_staff(strict=strict))
+    except PhotoQuestionableError as error:
         if errors.wants_problem():
-            return render_template("parts/added.html", added=added), 201
-        return str(self.render("pages/added.html", added=added)), 201
+            return render_template("parts/questions.html", problem=error), errors.status_of(error)
+        return _form(given, waiting, error), errors.status_of(error)
+    except CatalogError as error:
+        if errors.wants_problem():
+            raise
+        return _form(given, waiting, error), errors.status_of(error)
+    if errors.wants_problem():
+        return render_template("parts/added.html", added=added), 201
+    return render_template("pages/added.html", added=added), 201
 
-    def _form(self, given: Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
-        return str(self.render("pages/add.html", facts=given, problem=problem, waiting=waiting))
+
+def _form(given: Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
+    return render_template("pages/add.html", facts=given, problem=problem, waiting=waiting)
 
 
 def _waiting(names: Sequence[str]) -> list[uuid.UUID]:

@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Callable
 
 from flask import Response as FlaskResponse
-from flask import flash, redirect, request, url_for
-from flask_admin import expose
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import inbox
 from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors, routes
-from web.admin.base import StaffView
+from web.admin.base import blueprint
 from web.context import actor, by_staff, catalog
 from web.thumbnails import THUMBNAIL, thumbnail
 
@@ -22,68 +21,69 @@ PAGE = 12
 LARGE = 1200
 #: Pages beyond this are empty: the inbox is limited in megabytes.
 LAST = 10_000
+pages = blueprint("inbox", "/inbox")
 
 
-class InboxView(StaffView):
-    """Not recognized."""
+@pages.get("/")
+def index() -> str:
+    """Groups of photos that look alike, the newest or the most frequent first."""
+    return _page()
 
-    @expose("/", methods=["GET"])
-    def index(self) -> str:
-        """Groups of photos that look alike, the newest or the most frequent first."""
-        return self._page()
 
-    @expose("/photos/<uuid:photo>", methods=["GET"])
-    def picture(self, photo: uuid.UUID) -> FlaskResponse:
-        """A small JPEG of a photo of the inbox, or a large one."""
-        side = LARGE if "large" in request.args else THUMBNAIL
-        small = thumbnail(inbox.picture(catalog().database, photo), side)
-        response = FlaskResponse(small, content_type="image/jpeg")
-        response.headers["Cache-Control"] = "private, max-age=86400"
-        return response
+@pages.get("/photos/<uuid:photo>")
+def picture(photo: uuid.UUID) -> FlaskResponse:
+    """A small JPEG of a photo of the inbox, or a large one."""
+    side = LARGE if "large" in request.args else THUMBNAIL
+    small = thumbnail(inbox.picture(catalog().database, photo), side)
+    response = FlaskResponse(small, content_type="image/jpeg")
+    response.headers["Cache-Control"] = "private, max-age=86400"
+    return response
 
-    @expose("/photos/<uuid:photo>/product", methods=["POST"])
-    @routes.in_lane("adding")
-    def add_to_product(self, photo: uuid.UUID) -> str | Response | tuple[str, int]:
-        """The photo is of this product: add it, or ask about the warnings first."""
-        product = request.form.get("sku", "")
-        try:
-            intake = by_staff(strict="anyway" not in request.form)
-            added = inbox.add_to_product(catalog(), photo, product, intake)
-        except PhotoQuestionableError as error:
-            return self._page(asked=(photo, product, error)), errors.status_of(error)
-        except CatalogError as error:
-            flash(str(error), "danger")
-            return _back()
-        state = "searchable" if added.searchable else f"pending: {added.photos[0].reason}"
-        flash(f"Added to {added.name} ({added.sku}), {state}. What is near it is asked again.", "success")
+
+@pages.post("/photos/<uuid:photo>/product")
+@routes.in_lane("adding")
+def add_to_product(photo: uuid.UUID) -> str | Response | tuple[str, int]:
+    """The photo is of this product: add it, or ask about the warnings first."""
+    product = request.form.get("sku", "")
+    try:
+        intake = by_staff(strict="anyway" not in request.form)
+        added = inbox.add_to_product(catalog(), photo, product, intake)
+    except PhotoQuestionableError as error:
+        return _page(asked=(photo, product, error)), errors.status_of(error)
+    except CatalogError as error:
+        flash(str(error), "danger")
         return _back()
+    state = "searchable" if added.searchable else f"pending: {added.photos[0].reason}"
+    flash(f"Added to {added.name} ({added.sku}), {state}. What is near it is asked again.", "success")
+    return _back()
 
-    @expose("/photos/<uuid:photo>/discard", methods=["POST"])
-    def discard(self, photo: uuid.UUID) -> Response:
-        """A bad photo: it leaves the inbox."""
-        return _done("The photo is gone.", lambda: inbox.discard(catalog().database, [photo], actor=actor()))
 
-    @expose("/<uuid:group>/not-ours", methods=["POST"])
-    def not_ours(self, group: uuid.UUID) -> Response:
-        """None of our products: the group leaves, and its like never comes again."""
-        done = "Not ours: photos like these are not shown again."
-        return _done(done, lambda: inbox.not_ours(catalog().database, group, actor=actor()))
+@pages.post("/photos/<uuid:photo>/discard")
+def discard(photo: uuid.UUID) -> Response:
+    """A bad photo: it leaves the inbox."""
+    return _done("The photo is gone.", lambda: inbox.discard(catalog().database, [photo], actor=actor()))
 
-    def _page(self, asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) -> str:
-        by: inbox.Order = "frequent" if request.values.get("by") == "frequent" else "newest"
-        number = min(max(request.values.get("page", 0, type=int), 0), LAST)
-        shown = inbox.groups(catalog().database, order=by, start=number * PAGE, limit=PAGE)
-        return str(
-            self.render(
-                "pages/inbox.html",
-                inbox=shown,
-                kept=catalog().unanswered.is_kept,
-                by=by,
-                number=number,
-                last=(shown.total - 1) // PAGE,
-                asked=asked,
-            )
-        )
+
+@pages.post("/<uuid:group>/not-ours")
+def not_ours(group: uuid.UUID) -> Response:
+    """None of our products: the group leaves, and its like never comes again."""
+    done = "Not ours: photos like these are not shown again."
+    return _done(done, lambda: inbox.not_ours(catalog().database, group, actor=actor()))
+
+
+def _page(asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) -> str:
+    by: inbox.Order = "frequent" if request.values.get("by") == "frequent" else "newest"
+    number = min(max(request.values.get("page", 0, type=int), 0), LAST)
+    shown = inbox.groups(catalog().database, order=by, start=number * PAGE, limit=PAGE)
+    return render_template(
+        "pages/inbox.html",
+        inbox=shown,
+        kept=catalog().unanswered.is_kept,
+        by=by,
+        number=number,
+        last=(shown.total - 1) // PAGE,
+        asked=asked,
+    )
 
 
 def _done(message: str, change: Callable[[], object]) -> Response:

@@ -6,114 +6,114 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from flask import abort, flash, redirect, render_template, request, url_for
-from flask_admin import AdminIndexView, expose
 from werkzeug.wrappers import Response
 
 from catalog import margins, products
 from catalog.errors import CatalogError, PhotoQuestionableError
 from catalog.products import barcode_owners
 from web import errors, routes
-from web.admin.base import SignedInOnly
+from web.admin.base import blueprint
 from web.context import actor, by_staff, catalog, facts, uploads
 
 PAGE = 48
+pages = blueprint("products", "/products")
 
 
-class ProductsView(SignedInOnly, AdminIndexView):  # type: ignore[misc]
-    """The first page."""
+@pages.get("/")
+def index() -> str:
+    """Products with thumbnails, sorted by SKU, with search and keyset pagination."""
+    search, after = request.args.get("search", ""), request.args.get("after", "")
+    retired = request.args.get("retired") == "1"
+    only = products.Filter(search, retired=retired)
+    page = products.list_page(catalog().database, only, after=after, limit=PAGE)
+    return render_template(
+        "pages/products.html",
+        page=page,
+        counts=products.counts(catalog().database),
+        search=search,
+        after=after,
+        retired=retired,
+    )
 
-    @expose("/")
-    def index(self) -> str:
-        """Products with thumbnails, sorted by SKU, with search and keyset pagination."""
-        search, after = request.args.get("search", ""), request.args.get("after", "")
-        retired = request.args.get("retired") == "1"
-        only = products.Filter(search, retired=retired)
-        page = products.list_page(catalog().database, only, after=after, limit=PAGE)
-        return str(
-            self.render(
-                "pages/products.html",
-                page=page,
-                counts=products.counts(catalog().database),
-                search=search,
-                after=after,
-                retired=retired,
-            )
-        )
 
-    @expose("/<sku:sku>")
-    def show(self, sku: str) -> str:
-        """A product, its photos, which are pending, the margin it needs; offers barcodes just read from its photos."""
-        product = products.get(catalog().database, sku)
-        pending = products.pending_photos(catalog().database, product)
-        found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
-        needed = margins.needed_margin(catalog().database, product.id)
-        return str(self.render("pages/product.html", product=product, pending=pending, found=found, needed=needed))
+@pages.get("/<sku:sku>")
+def show(sku: str) -> str:
+    """A product, its photos, which are pending, the margin it needs; offers barcodes just read from its photos."""
+    product = products.get(catalog().database, sku)
+    pending = products.pending_photos(catalog().database, product)
+    found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
+    needed = margins.needed_margin(catalog().database, product.id)
+    return render_template("pages/product.html", product=product, pending=pending, found=found, needed=needed)
 
-    @expose("/<sku:sku>/facts", methods=["POST"])
-    def change(self, sku: str) -> Response:
-        """New name, brand, category."""
-        version = request.form.get("version", type=int)
-        return _done(
-            sku, "Saved.", lambda: products.change(catalog().database, facts(sku), version=version, actor=actor())
-        )
 
-    @expose("/<sku:sku>/photos", methods=["POST"])
-    @routes.takes_photos(routes.MAX_REQUEST, "adding")
-    def add_photos(self, sku: str) -> Response | tuple[str, int]:
-        """Add photos; the page's script first gets the warnings about them, if any."""
-        strict = errors.wants_problem() and "anyway" not in request.form
+@pages.post("/<sku:sku>/facts")
+def change(sku: str) -> Response:
+    """New name, brand, category."""
+    version = request.form.get("version", type=int)
+    return _done(sku, "Saved.", lambda: products.change(catalog().database, facts(sku), version=version, actor=actor()))
 
-        read: list[str] = []
 
-        def add() -> str:
-            added = products.add_photos(catalog(), sku, uploads("photos"), by_staff(strict=strict))
-            read.extend(found.gtin for found in added.barcodes_found)
-            fresh = sum(not photo.duplicate for photo in added.photos)
-            if not added.searchable:
-                return f"{fresh} photos added; pending: {added.photos[0].reason}"
-            return f"{fresh} photos added and searchable in {added.milliseconds:.0f} ms."
+@pages.post("/<sku:sku>/photos")
+@routes.takes_photos(routes.MAX_REQUEST, "adding")
+def add_photos(sku: str) -> Response | tuple[str, int]:
+    """Add photos; the page's script first gets the warnings about them, if any."""
+    strict = errors.wants_problem() and "anyway" not in request.form
 
-        try:
-            return _done(sku, "", add, read)
-        except PhotoQuestionableError as error:
-            return render_template("parts/questions.html", problem=error), errors.status_of(error)
+    read: list[str] = []
 
-    @expose("/<sku:sku>/photos/<photo>/delete", methods=["POST"])
-    def delete_photo(self, sku: str, photo: str) -> Response:
-        """Delete a photo."""
-        try:
-            identity = uuid.UUID(photo)
-        except ValueError:
-            abort(404)
-        return _done(
-            sku,
-            "The photo is deleted and no longer recognized.",
-            lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
-        )
+    def add() -> str:
+        added = products.add_photos(catalog(), sku, uploads("photos"), by_staff(strict=strict))
+        read.extend(found.gtin for found in added.barcodes_found)
+        fresh = sum(not photo.duplicate for photo in added.photos)
+        if not added.searchable:
+            return f"{fresh} photos added; pending: {added.photos[0].reason}"
+        return f"{fresh} photos added and searchable in {added.milliseconds:.0f} ms."
 
-    @expose("/<sku:sku>/barcodes", methods=["POST"])
-    def add_barcode(self, sku: str) -> Response:
-        """Add a barcode, typed or read from a photo; the others that were read are still offered."""
-        form = request.form
-        return _done(
-            sku,
-            "The barcode is kept.",
-            lambda: barcode_owners.add(catalog().database, sku, form.get("barcode", ""), actor=actor()),
-            form.getlist("read"),
-        )
+    try:
+        return _done(sku, "", add, read)
+    except PhotoQuestionableError as error:
+        return render_template("parts/questions.html", problem=error), errors.status_of(error)
 
-    @expose("/<sku:sku>/barcodes/<number>/remove", methods=["POST"])
-    def remove_barcode(self, sku: str, number: str) -> Response:
-        """Remove a barcode."""
-        done = "The barcode is removed."
-        return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
 
-    @expose("/<sku:sku>/active", methods=["POST"])
-    def set_active(self, sku: str) -> Response:
-        """Retire or restore."""
-        active = request.form.get("active") == "1"
-        done = "Back in the catalog." if active else "Retired: it is no longer recognized."
-        return _done(sku, done, lambda: products.set_active(catalog(), sku, active, actor=actor()))
+@pages.post("/<sku:sku>/photos/<photo>/delete")
+def delete_photo(sku: str, photo: str) -> Response:
+    """Delete a photo."""
+    try:
+        identity = uuid.UUID(photo)
+    except ValueError:
+        abort(404)
+    return _done(
+        sku,
+        "The photo is deleted and no longer recognized.",
+        lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
+    )
+
+
+@pages.post("/<sku:sku>/barcodes")
+def add_barcode(sku: str) -> Response:
+    """Add a barcode, typed or read from a photo; the others that were read are still offered."""
+    form = request.form
+    return _done(
+        sku,
+        "The barcode is kept.",
+        lambda: barcode_owners.add(catalog().database, sku, form.get("barcode", ""), actor=actor()),
+        form.getlist("read"),
+    )
+
+
+@pages.post("/<sku:sku>/barcodes/<number>/remove")
+def remove_barcode(sku: str, number: str) -> Response:
+    """Remove a barcode."""
+    done = "The barcode is removed."
+    return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
+
+
+@pages.post("/<sku:sku>/active")
+def set_active(sku: str) -> Response:
+    """Retire or restore."""
+    active = request.form.get("active") == "1"
+    done = "Back in the catalog." if active else "Retired: it is no longer recognized."
+    return _done(sku, done, lambda: products.set_active(catalog(), sku, active, actor=actor()))
 
 
 def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequence[str] = ()) -> Response:

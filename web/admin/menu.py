@@ -1,0 +1,24 @@
+"""The menu of the staff's pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry of the menu; `often`: one that a wide screen shows in its bar, beside the others behind "More"."""
+
+    endpoint: str
+    label: str
+    often: bool = False
+
+
+MENU = (
+    Item("products.index", "Products", often=True),
+    Item("add.index", "Add a product", often=True),
+    Item("inbox.index", "Not recognized", often=True),
+    Item("try.index", "Try a photo", often=True),
+    Item("keys.index", "Keys"),
+    Item("audit.index", "Audit log"),
+)

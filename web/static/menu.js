@@ -1,0 +1,10 @@
+// The menu closes by Escape and by a click elsewhere. Without this script it opens and closes by its own button.
+"use strict";
+
+const menu = document.querySelector("[data-menu]");
+document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
