@@ -18,7 +18,7 @@ from common.figures import save
 from common.timing import interleaved
 from PIL import Image
 
-from embedder import datasets, images
+from embedder import barcodes, datasets, images
 from embedder.bundle import RELEASED
 from embedder.inference import Embedder, Vectors
 
@@ -62,6 +62,20 @@ def measure(embedder: Embedder, name: str, data: bytes) -> dict[str, Any]:
         "ratio": round(times["both_full"] / times["both"], 2),
         "cosine": round(float(embed(embedder, full) @ embed(embedder, small)), 4),
     }
+
+
+def added(embedder: Embedder, size: tuple[int, int]) -> dict[str, float]:
+    """Milliseconds of decoding a photo for all that is read from it when it is added, and of other ways to do it."""
+    data, sides = draw(size, 8.0), (images.quality.SIDE, *embedder.reference_sides, barcodes.WANT)
+    times = interleaved(
+        {
+            "once for each scale, as in use": lambda: images.decode_each(data, sides),
+            "the largest scale alone": lambda: images.decode(data, want=barcodes.WANT),
+            "in full for each": lambda: [images.decode(data) for _ in sides],
+        },
+        ROUNDS,
+    )
+    return {name: round(ms, 1) for name, ms in times.items()}
 
 
 def enlarged(data: bytes) -> bytes:
@@ -129,6 +143,9 @@ def main() -> None:
             f"same SKU first: {found['same_sku_first']} of {found['photos']} (goal: all); "
             f"lowest cosine {found['lowest_cosine']:.4f} (goal: {GOAL_COSINE})"
         )
+    figures["added"] = {f"{w} x {h}": added(embedder, (w, h)) for w, h in ((640, 480), (2048, 1536), SIZE)}
+    for shape, times in figures["added"].items():
+        print(f"added, {shape}: " + "; ".join(f"{name} {ms:.1f} ms" for name, ms in times.items()))
     save("decoding", figures)
 
 
