@@ -26,15 +26,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, InboxPhoto, SignIn, UtcDateTime
+from catalog.storage.tables import Base, ComparedPhoto, InboxPhoto, LookAlikePair, SignIn, UtcDateTime
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
-#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep.
-LEFT_OUT = (SignIn.__tablename__, InboxPhoto.__tablename__)
+#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep;
+#: which products look alike is found again by itself.
+LEFT_OUT = (
+    *(SignIn.__tablename__, InboxPhoto.__tablename__),
+    *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__),
+)
 
 
 def tables() -> list[Table]:

@@ -12,6 +12,7 @@ from catalog.catalog import Catalog
 from catalog.storage.tables import (
     Barcode,
     Base,
+    DifferentProducts,
     Feedback,
     Generation,
     Label,
@@ -49,6 +50,7 @@ def fill(catalog: Catalog) -> None:
             session.add(LeftOutAnswer(generation_id=live.id, photo_id=photo.id, **answered))
         needed = {"product_id": other.id, "margin": 1 / 3, "rival_id": tea.id, "matches": 2, "wrong": 2}
         session.add(ProductMargin(generation_id=live.id, **needed))
+        session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 
 def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
