@@ -1,8 +1,8 @@
 """Comparing the photos of products in the background, a product at a time, to find those that are in the catalog twice.
 
-A photo is compared once in a generation, with the photos of other products that the gallery shortlists for it, by vector
-and visual words, as when it is added. What was found is kept in SQL, so the page of duplicates reads a table. A change
-by a person writes nothing here.
+A photo is compared once in a generation, with the photos of other products that the gallery shortlists for it, by
+vector and visual words, as when it is added. What was found is kept in SQL, so the page of duplicates reads a table. A
+change by a person writes nothing here.
 """
 
 from __future__ import annotations

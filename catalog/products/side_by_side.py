@@ -100,7 +100,7 @@ def _fields(one: Product, two: Product, chosen: Mapping[str, str]) -> list[Field
         (ATTRIBUTE + key, key, str(one.attributes.get(key, "")), str(two.attributes.get(key, "")))
         for key in sorted({**one.attributes, **two.attributes})
     ]
-    fields = [Field("sku", "SKU", one.sku, two.sku, _side(chosen, "sku", fuller))]
+    fields = [Field("stays", "SKU", one.sku, two.sku, _side(chosen, "stays", fuller))]
     for key, name, first, second in values:
         # A name that is only the SKU was never given.
         said = [0 if key == "name" and value == of.sku else len(value) for value, of in ((first, one), (second, two))]

@@ -235,7 +235,7 @@ def test_a_phone_offers_its_camera(page: Any) -> None:
 
 
 def test_every_page_fits(page: Any) -> None:
-    for target in ["/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
+    for target in ["/products/", "/add/", "/inbox/", "/try/", "/duplicates/", "/keys/", "/audit/"]:
         page.goto(target)
         fits(page)
 
@@ -289,3 +289,29 @@ def test_signing_out(page: Any, browser: Any, server: Served) -> None:
     page.wait_for_url("**/login")
     page.goto("/products/")
     page.wait_for_url("**/login**")
+
+
+def test_two_products_are_merged_by_choosing_what_stays(page: Any, tmp_path: Path) -> None:
+    one, other = f"ONE-{page.size}", f"OTHER-{page.size}"
+    seed = 4101 if page.size == "phone" else 4102
+    for sku, name in ((one, "Tea in tins"), (other, "Tea")):
+        page.goto("/add/")
+        page.set_input_files("[data-choose]", photo(tmp_path, seed))
+        page.fill("#sku", sku)
+        page.fill("#name", name)
+        keep(page)
+    page.click("[data-done] >> text=Merge them")
+    page.locator("[data-preview]").wait_for()
+    fits(page)
+    assert "Tea in tins" in page.inner_text("[data-preview]")
+    page.get_by_role("radio", name="Tea", exact=True).check()
+    page.get_by_role("radio", name=other, exact=True).check()
+    page.get_by_role("button", name=f"Merge into {other}").wait_for()
+    assert "Tea in tins" not in page.inner_text("[data-preview]")
+    page.get_by_role("button", name=f"Merge into {other}").click()
+    page.wait_for_url(f"**/products/{other}")
+    assert page.inner_text("h1") == "Tea" and "one product now" in page.inner_text("[role=status]")
+    assert page.goto(f"/products/{one}").status == 404
+    page.goto("/duplicates/")
+    fits(page)
+    assert page.locator("h1").count() == 1

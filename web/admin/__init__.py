@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
-from web.admin import add, audit, inbox, keys, products, tryout
+from web.admin import add, audit, duplicates, inbox, keys, merging, products, tryout
 from web.admin.menu import MENU
 
 
@@ -14,5 +14,5 @@ def init_app(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
     app.jinja_env.globals["menu"] = MENU
-    for module in (products, add, inbox, tryout, keys, audit):
+    for module in (products, add, inbox, tryout, duplicates, merging, keys, audit):
         app.register_blueprint(module.pages)

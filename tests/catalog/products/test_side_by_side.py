@@ -36,7 +36,7 @@ def test_the_fuller_value_stays_unless_another_is_chosen(catalog: Catalog) -> No
     fill(catalog)
     seen = side_by_side.compare(catalog.database, "A", "B")
     assert kept(seen) == {
-        "sku": "other",
+        "stays": "other",
         "name": "one",
         "brand": "one",
         "category": "other",
@@ -49,9 +49,9 @@ def test_the_fuller_value_stays_unless_another_is_chosen(catalog: Catalog) -> No
     assert (seen.facts.name, seen.facts.brand, seen.facts.category) == ("Green tea 250 g", "Leaf", "Hot drinks")
     assert seen.facts.attributes == {"color": "dark green", "shelf": "4", "size": "250 g"}
     assert (seen.facts.labels, len(seen.photos), len(seen.barcodes)) == (("x", "y"), 4, 2)
-    chosen = {"sku": "one", "name": "other", "attribute:size": "other", "brand": "neither"}
+    chosen = {"stays": "one", "name": "other", "attribute:size": "other", "brand": "neither"}
     again = side_by_side.compare(catalog.database, "A", "B", chosen)
-    assert kept(again) == {**kept(seen), "sku": "one", "name": "other", "attribute:size": "other"}
+    assert kept(again) == {**kept(seen), "stays": "one", "name": "other", "attribute:size": "other"}
     assert (again.facts.sku, again.facts.name) == ("A", "Tea")
     assert again.facts.attributes == {"color": "dark green", "shelf": "4"}, "B has no size, and that was chosen"
 
@@ -59,7 +59,7 @@ def test_the_fuller_value_stays_unless_another_is_chosen(catalog: Catalog) -> No
 @pytest.mark.parametrize("stays", ["one", "other"])
 def test_what_is_shown_is_what_they_become(catalog: Catalog, stays: str) -> None:
     fill(catalog)
-    chosen = {"sku": stays, "name": "other", "brand": "other", "attribute:size": "other", "attribute:shelf": "one"}
+    chosen = {"stays": stays, "name": "other", "brand": "other", "attribute:size": "other", "attribute:shelf": "one"}
     seen = side_by_side.compare(catalog.database, "A", "B", chosen)
     sku = side_by_side.merge_chosen(catalog, "A", "B", chosen, versions(seen), actor="anna")
     assert sku == ("A" if stays == "one" else "B")
