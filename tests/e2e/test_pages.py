@@ -315,3 +315,18 @@ def test_two_products_are_merged_by_choosing_what_stays(page: Any, tmp_path: Pat
     page.goto("/duplicates/")
     fits(page)
     assert page.locator("h1").count() == 1
+
+
+def test_the_overview_reads_well_and_leads_to_where_one_acts(page: Any) -> None:
+    page.goto("/overview/")
+    fits(page)
+    chart = page.get_by_role("img", name="Answers a day by decision")
+    assert chart.bounding_box()["width"] > 0.7 * page.viewport_size["width"]
+    page.get_by_text("As a table").click()
+    assert page.locator("tbody tr").count() == 30
+    fits(page)
+    page.get_by_role("link", name="not recognized").click()
+    page.wait_for_url("**/inbox/")
+    page.goto("/models/")
+    fits(page)
+    assert page.locator(".model .badge").first.inner_text() == "live"

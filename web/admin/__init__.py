@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
-from web.admin import add, audit, duplicates, inbox, keys, merging, products, tryout
+from catalog import maintenance
+from web.admin import add, audit, duplicates, inbox, keys, merging, models, overview, products, tryout
 from web.admin.menu import MENU
 
 
@@ -14,5 +15,6 @@ def init_app(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
     app.jinja_env.globals["menu"] = MENU
-    for module in (products, add, inbox, tryout, duplicates, merging, keys, audit):
+    app.config["ROLLING_BACK"] = maintenance.RollingBack()
+    for module in (products, add, inbox, tryout, overview, duplicates, merging, models, keys, audit):
         app.register_blueprint(module.pages)

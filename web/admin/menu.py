@@ -19,7 +19,9 @@ MENU = (
     Item("add.index", "Add a product", often=True),
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
+    Item("overview.index", "Overview"),
     Item("duplicates.index", "Duplicates"),
+    Item("models.index", "Models"),
     Item("keys.index", "Keys"),
     Item("audit.index", "Audit log"),
 )
