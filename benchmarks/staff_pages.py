@@ -2,10 +2,11 @@
 
 `.venv/bin/python benchmarks/staff_pages.py [--answers 300000] [--products 100000] [--photos FOLDER]`
 
-On SQLite and on PostgreSQL (as scale_sql.py): `look_over` with that many answers in the log, spread evenly over 90 days,
-one in a hundred judged, and no product; `list_duplicates` with scale_sql.py's products, one in a thousand with another's
-name and brand. Each QUESTIONS times. With `--photos` (FOLDER/<SKU>/*.jpg) the first 2,000 SKUs are imported into an
-embedded catalog, and all of their photos are compared. Writes part `staff_pages` of docs/measurements-catalog.json.
+On SQLite and on PostgreSQL (as scale_sql.py): `look_over` with that many answers in the log, spread evenly over 90
+days, one in a hundred judged, and no product; `list_duplicates` with scale_sql.py's products, one in a thousand with
+another's name and brand. Each QUESTIONS times. With `--photos` (FOLDER/<SKU>/*.jpg) the first 2,000 SKUs are imported
+into an embedded catalog, and all of their photos are compared. Writes part `staff_pages` of
+docs/measurements-catalog.json.
 """
 
 from __future__ import annotations

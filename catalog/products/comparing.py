@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from catalog.admission import Resemblance, StoredPhotos
@@ -113,13 +113,13 @@ def compare_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -
     """
     photos = _uncompared(catalog.database, model.generation_id, product_id)
     vectors = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos])
-    stored = StoredPhotos(catalog.photos)
+    own, stored = _count_photos(catalog.database, product_id), StoredPhotos(catalog.photos)
     found: dict[Pair, _Alike] = {}
     for name, vector in vectors.items():
         photo = photos[uuid.UUID(name)]
         words = _words(model, stored, photo)
         # Its own photos may all be nearer than any other product's.
-        hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + len(photos))
+        hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + own)
         near = _first_of_others(hits, product_id)
         facts = candidates.facts_of(catalog.database, near)
         for hit in near:
@@ -152,6 +152,11 @@ def _uncompared(database: Database, generation_id: int, product_id: uuid.UUID) -
     )
     with database.read() as session:
         return dict(session.execute(query).all())
+
+
+def _count_photos(database: Database, product_id: uuid.UUID) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).where(Photo.product_id == product_id)) or 0
 
 
 def _first_of_others(hits: Sequence[Hit], product_id: uuid.UUID) -> list[Hit]:

@@ -325,7 +325,7 @@ def test_the_overview_reads_well_and_leads_to_where_one_acts(page: Any) -> None:
     page.get_by_text("As a table").click()
     assert page.locator("tbody tr").count() == 30
     fits(page)
-    page.get_by_role("link", name="not recognized").click()
+    page.locator(".figure", has_text="not recognized").click()
     page.wait_for_url("**/inbox/")
     page.goto("/models/")
     fits(page)

@@ -178,3 +178,16 @@ def test_photos_that_can_not_be_read_are_passed_over(catalog: Catalog) -> None:
             path.unlink()
     assert products.compare_all(catalog) == 2
     assert found(catalog) == {}
+
+
+def test_many_photos_of_its_own_do_not_hide_another_product(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "LISTED", 2)
+    add(catalog, "A", *(encode(picture(1), quality=quality) for quality in (95, 90, 85, 80)))
+    products.compare_all(catalog)
+    add(catalog, "B", encode(picture(1), quality=60))
+    products.add_photos(
+        catalog, "A", [NewPhoto("late.jpg", encode(picture(1), quality=92))], Intake("anna", check="off")
+    )
+    model = catalog.generations.ready()
+    assert comparing.compare_product(catalog, model, products.get(catalog.database, "A").id) == 1
+    assert found(catalog) == {pair("A", "B"): ["same_picture"]}
