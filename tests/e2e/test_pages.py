@@ -234,6 +234,72 @@ def test_a_phone_offers_its_camera(page: Any) -> None:
     assert page.get_attribute("[data-camera]", "capture") == "environment"
 
 
+def test_what_was_chosen_and_typed_outlives_the_session(page: Any, server: Served, tmp_path: Path) -> None:
+    sku = f"AGAIN-{page.size}"
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 51))
+    page.fill("#sku", sku)
+    page.context.clear_cookies()
+    page.click("[data-submit]")
+    page.locator("dialog[open]").wait_for()
+    assert page.input_value("#again-name") == "admin"
+    fits(page)
+    page.fill("#again-password", "not the password")
+    page.click("dialog .btn-primary")
+    page.get_by_text("Name or password is wrong.").wait_for()
+    page.fill("#again-password", server.password)
+    page.click("dialog .btn-primary")
+    page.locator("[data-done], [data-anyway]").first.wait_for()
+    if page.locator("[data-anyway]").count():
+        page.click("[data-anyway]")
+        page.locator("[data-done]").wait_for()
+    assert page.goto(f"/products/{sku}").status == 200
+
+
+def test_a_closed_tab_loses_nothing(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 52), photo(tmp_path, 53)])
+    page.fill("#sku", "DRAFT")
+    page.fill("#brand", "Acme")
+    page.wait_for_timeout(800)
+    page.goto("/products/")
+    page.goto("/add/")
+    page.locator(".draft").wait_for()
+    page.locator(".previews img").nth(1).wait_for()
+    assert (page.input_value("#sku"), page.input_value("#brand")) == ("DRAFT", "Acme")
+    fits(page)
+    page.click("text=Begin anew")
+    assert page.input_value("#sku") == "" and page.locator(".previews img").count() == 0
+    page.wait_for_timeout(500)
+    page.goto("/add/")
+    page.wait_for_timeout(300)
+    assert page.locator(".draft").count() == 0
+
+
+def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Path) -> None:
+    sku = f"WRONG-{page.size}"
+    (tmp_path / "text.jpg").write_text("no photo")
+    (tmp_path / "other.png").write_bytes(b"")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 54), tmp_path / "text.jpg", tmp_path / "other.png"])
+    page.fill("#sku", sku)
+    page.click("[data-submit]")
+    page.locator("[data-problem] li").nth(1).wait_for()
+    assert "text.jpg" in page.inner_text("[data-problem]") and "other.png" in page.inner_text("[data-problem]")
+    fits(page)
+    page.click("[data-problem] button")
+    assert page.locator(".drop .previews li").count() == 1
+    keep(page)
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 55))
+    page.fill("#sku", sku)
+    page.click("[data-submit]")
+    page.locator("#sku-problem").wait_for()
+    assert page.get_attribute("#sku", "aria-invalid") == "true" and sku in page.inner_text("#sku-problem")
+    page.fill("#sku", f"{sku}-2")
+    assert page.locator("#sku-problem").count() == 0
+
+
 def test_every_page_fits(page: Any) -> None:
     for target in ["/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
         page.goto(target)

@@ -16,6 +16,7 @@ from tests.support.margins import APPLE, PEAR, put_look_alikes
 from tests.support.staff import NAME, PASSWORD, csrf_of
 from web.security import limiter
 
+SCRIPT = {"X-Requested-With": "fetch"}
 PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
 
 
@@ -259,3 +260,28 @@ def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog
     assert older and "log-59" in first and "log-09" not in first
     second = staff.get(older.group(1).replace("&amp;", "&")).get_data(as_text=True)
     assert "log-09" in second and "log-00" in second and "log-10" not in second
+
+
+def test_a_script_is_told_that_the_session_ended(anybody: FlaskClient) -> None:
+    reply = anybody.post("/add/", data={"sku": "X", "csrf_token": csrf_of(anybody, "/login")}, headers=SCRIPT)
+    assert (reply.status_code, reply.get_json(force=True)["code"]) == (401, "not_signed_in")
+
+
+def test_an_error_stands_beside_its_field_and_what_was_typed_stays(staff) -> None:
+    staff.send("/add/", {"sku": "WEB-FIELD", "photos": [photo(191)]})
+    reply = staff.send("/add/", {"sku": "WEB-FIELD", "brand": "Acme", "photos": [photo(192)]})
+    page = reply.get_data(as_text=True)
+    assert reply.status_code == 409 and 'aria-invalid="true" aria-describedby="sku-problem"' in page
+    assert re.search(r'id="sku-problem">[^<]*WEB-FIELD', page) and 'value="Acme"' in page
+    reply = staff.send("/add/", {"sku": "WEB-FIELD-2", "barcode": "4006381333932", "photos": [photo(192)]})
+    assert re.search(r'id="barcode-problem">[^<]*4006381333932', reply.get_data(as_text=True))
+
+
+def test_all_photos_that_cant_be_used_are_named(staff) -> None:
+    wrong = [(io.BytesIO(b"text"), "a.jpg"), (io.BytesIO(b""), "b.png"), photo(193)]
+    told = staff.send("/add/", {"sku": "WEB-NONE", "photos": wrong}, script=True).get_json(force=True)
+    assert [(one["filename"], one["code"]) for one in told["photos"]] == [("a.jpg", "not_an_image"), ("b.png", "empty")]
+    assert "a.jpg" not in told["photos"][0]["detail"]
+    wrong = [(io.BytesIO(b"text"), "a.jpg"), (io.BytesIO(b""), "b.png")]
+    page = text(staff.send("/add/", {"sku": "WEB-NONE", "photos": wrong}))
+    assert "a.jpg:" in page and "b.png:" in page, "without a script, too"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
+from catalog.products import MAX_PHOTOS
+from embedder import images
+from web import routes
 from web.admin import add, audit, inbox, keys, products, tryout
 from web.admin.menu import MENU
 
@@ -14,5 +17,10 @@ def init_app(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
     app.jinja_env.globals["menu"] = MENU
+    app.jinja_env.globals["photo_limits"] = {
+        "photos": MAX_PHOTOS,
+        "bytes": images.MAX_BYTES,
+        "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
+    }
     for module in (products, add, inbox, tryout, keys, audit):
         app.register_blueprint(module.pages)

@@ -6,6 +6,8 @@ from flask import Blueprint, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from web import errors
+
 
 def blueprint(name: str, prefix: str) -> Blueprint:
     """The blueprint of a page below `prefix`, which only the staff may see."""
@@ -15,7 +17,9 @@ def blueprint(name: str, prefix: str) -> Blueprint:
 
 
 def _sign_in_first() -> Response | None:
-    """Sign in, then come back."""
+    """Sign in, then come back; a page's script is told so, and keeps what was chosen and typed."""
     if current_user.is_authenticated:
         return None
+    if errors.wants_problem():
+        return errors.problem(401, "not_signed_in", "Not signed in", "Sign in, then send it again.")
     return redirect(url_for("login.sign_in", next=request.full_path if request.method == "GET" else None))

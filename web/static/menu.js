@@ -8,3 +8,6 @@ document.addEventListener("keydown", (event) => {
   menu.open = false;
   menu.querySelector("summary").focus();
 });
+
+// Who signs out leaves nothing that they began for the next person at this browser (drafts.js).
+menu.querySelector("form").addEventListener("submit", () => indexedDB.deleteDatabase("catalog-drafts"));
