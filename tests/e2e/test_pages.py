@@ -14,6 +14,7 @@ from tests.support import bars, pictures
 from tests.support.served import Served, environment, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
+from axe_playwright_python.sync_playwright import Axe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
@@ -300,10 +301,32 @@ def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Pat
     assert page.locator("#sku-problem").count() == 0
 
 
-def test_every_page_fits(page: Any) -> None:
-    for target in ["/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
+def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:
+    """WCAG 2.2 AA as far as axe-core can tell: pages with something on them, the menu open, and a dialog."""
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 61), photo(tmp_path, 62)])
+    page.fill("#sku", f"FITS-{page.size}")
+    keep(page)
+    accessible(page, "/add/, added")
+    for target in [f"/products/FITS-{page.size}", "/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
         page.goto(target)
         fits(page)
+        accessible(page, target)
+    page.click("[data-menu] summary")
+    accessible(page, "the menu")
+
+
+def accessible(page: Any, what: str) -> None:
+    """No finding of axe-core that it calls serious or critical, and one h1."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    serious = [
+        f"{one['id']}: {one['help']}: {node['html']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert serious == [], what
+    assert page.locator("h1").count() == 1, what
 
 
 def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, server: Served, tmp_path: Path) -> None:
