@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -299,6 +301,26 @@ def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Pat
     assert page.get_attribute("#sku", "aria-invalid") == "true" and sku in page.inner_text("#sku-problem")
     page.fill("#sku", f"{sku}-2")
     assert page.locator("#sku-problem").count() == 0
+
+
+def test_what_the_browser_reads_and_the_server_does_not_is_sent_as_jpeg(page: Any, tmp_path: Path) -> None:
+    pictures.picture(56, (320, 240)).save(tmp_path / "pack.avif")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", tmp_path / "pack.avif")
+    page.fill("#sku", f"AVIF-{page.size}")
+    keep(page)
+    assert page.get_attribute("[data-done] .previews img", "alt") == "pack.jpg"
+
+
+def test_times_are_in_the_readers_zone(browser: Any, server: Served, session: dict[str, Any]) -> None:
+    zone = browser.new_context(base_url=server.url, storage_state=session, timezone_id="Asia/Tokyo", locale="en-GB")
+    page = zone.new_page()
+    page.goto("/audit/")
+    time = page.locator("time").first
+    utc = datetime.fromisoformat(time.get_attribute("datetime"))
+    assert f"{utc.astimezone(ZoneInfo('Asia/Tokyo')):%H:%M}" in time.inner_text()
+    assert f"{utc:%H:%M}" in time.get_attribute("title")
+    zone.close()
 
 
 def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 // What was typed and chosen comes back after a closed tab: fields and photos of a form, in this browser alone, for the user
-// who typed them. Gone when the form was sent, and when the user signs out (menu.js).
+// who typed them. Gone when the form was sent, and when the user signs out (layout.js).
 "use strict";
 
 const DRAFTS = "catalog-drafts";

@@ -5,14 +5,16 @@
 
 const LONGEST = 2048; // pixels; a phone's photo is made smaller before it is sent, which is what takes the time
 const MB = 1024 * 1024;
+const READ = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"]; // by the server
 
-// A photo of a phone, smaller and upright. What this browser can't read is sent as it is: the server says what is wrong.
+// A photo of a phone, smaller and upright. AVIF and, where the browser reads it, HEIC become JPEG. What the browser can't
+// read is sent as it is: the server says what is wrong.
 async function shrink(file) {
   let picture;
   try {
     picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = LONGEST / Math.max(picture.width, picture.height);
-    if (scale >= 1) return file;
+    const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+    if (scale === 1 && READ.includes(file.type)) return file;
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(picture.width * scale);
     canvas.height = Math.round(picture.height * scale);

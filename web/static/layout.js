@@ -1,4 +1,5 @@
-// The menu closes by Escape and by a click elsewhere. Without this script it opens and closes by its own button.
+// What every page has: the menu, and times in the reader's zone. Without this script the menu opens and closes by its own
+// button, and times are in UTC.
 "use strict";
 
 const menu = document.querySelector("[data-menu]");
@@ -11,3 +12,8 @@ document.addEventListener("keydown", (event) => {
 
 // Who signs out leaves nothing that they began for the next person at this browser (drafts.js).
 menu.querySelector("form").addEventListener("submit", () => indexedDB.deleteDatabase("catalog-drafts"));
+
+for (const time of document.querySelectorAll("time[datetime*=T]")) {
+  time.title = time.textContent;
+  time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
