@@ -85,7 +85,7 @@ def delete_photo(sku: str, photo: str) -> Response:
     return _done(
         sku,
         "The photo is deleted and no longer recognized.",
-        lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
+        lambda: products.delete_photo(catalog(), sku, identity, actor=actor()) and None,
     )
 
 
