@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.products import barcode_owners
+from catalog.products import barcode_owners, conflicts
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
@@ -19,7 +19,17 @@ from catalog.products.deleting import (
 from catalog.products.facts import Facts, check_facts
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import Counts, Filter, Page, categories, counts, labels, list_page
+from catalog.products.listing import (
+    Counts,
+    Filter,
+    Page,
+    Suggestions,
+    categories,
+    counts,
+    labels,
+    list_page,
+    suggestions,
+)
 from catalog.products.merging import merge, purge, rename
 from catalog.products.photo_edits import (
     crop_photo,
@@ -46,12 +56,14 @@ __all__ = [
     "Intake",
     "Page",
     "PhotoResult",
+    "Suggestions",
     "Undeleted",
     "add_photos",
     "barcode_owners",
     "categories",
     "change",
     "check_facts",
+    "conflicts",
     "counts",
     "create",
     "crop_photo",
@@ -75,6 +87,7 @@ __all__ = [
     "set_active",
     "set_cover",
     "set_labels",
+    "suggestions",
     "uncrop_photo",
     "undelete",
 ]
