@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from catalog.normalization import plain
 from catalog.products.facts import LIMITS, Facts
 from catalog.storage.tables import Product
 
@@ -49,9 +50,11 @@ def merge_facts(was: Facts, theirs: Facts, yours: Facts) -> tuple[Facts, list[Co
     are merged one by one.
     """
     texts = {field: Conflict(field, *_three(field, was, theirs, yours)) for field in LIMITS}
-    sides = [dict(side.attributes or {}) for side in (was, theirs, yours)]
-    keys = sorted({key for side in sides for key in side})
-    values = [Conflict("attributes", *[side.get(key, "") for side in sides], key) for key in keys]
+    before, theirs_now, typed = (dict(side.attributes or {}) for side in (was, theirs, yours))
+    values = [
+        Conflict("attributes", before.get(key, ""), theirs_now.get(key, ""), typed.get(key, ""), key)
+        for key in sorted({*before, *theirs_now, *typed})
+    ]
     had, has, wants = (set(side.labels or ()) for side in (was, theirs, yours))
     labels = [
         Conflict("labels", *[name if name in side else "" for side in (had, has, wants)]) for name in sorted(had ^ has)
@@ -86,13 +89,18 @@ def as_dict(facts: Facts) -> dict[str, object]:
 def from_dict(sku: str, carried: Mapping[str, object]) -> Facts:
     """The facts that a form showed. Whatever it carries is taken as text: it is compared, and never saved."""
     labels, attributes = carried.get("labels"), carried.get("attributes")
+    name, brand, category, variant_group = (_text(carried.get(field, "")) for field in LIMITS)
     return Facts(
         sku,
-        str(carried.get("name", "")),
-        str(carried.get("brand", "")),
-        str(carried.get("category", "")),
+        name,
+        brand,
+        category,
         (),
-        str(carried.get("variant_group", "")),
-        tuple(map(str, labels)) if isinstance(labels, list) else (),
-        {str(key): str(value) for key, value in attributes.items()} if isinstance(attributes, dict) else {},
+        variant_group,
+        tuple(map(_text, labels)) if isinstance(labels, list) else (),
+        {_text(key): _text(value) for key, value in attributes.items()} if isinstance(attributes, dict) else {},
     )
+
+
+def _text(carried: object) -> str:
+    return "".join(filter(plain, str(carried)))
