@@ -153,7 +153,7 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     page.goto(f"/products/?search={sku}")
     page.click(".tile")
     page.wait_for_url(f"**/products/{sku}")
-    assert page.locator(".previews .state.ok").count() == 3
+    assert page.locator(".photos .state.ok").count() == 3
     fits(page)
 
 
@@ -330,7 +330,11 @@ def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:
     page.fill("#sku", f"FITS-{page.size}")
     keep(page)
     accessible(page, "/add/, added")
-    for target in [f"/products/FITS-{page.size}", "/products/", "/add/", "/inbox/", "/try/", "/keys/", "/audit/"]:
+    page.goto(f"/products/FITS-{page.size}")
+    of_product = page.eval_on_selector_all("main a[href^='/products/']", "links => links.map((link) => link.pathname)")
+    menu = page.eval_on_selector_all(".menu-list a", "links => links.map((link) => link.pathname)")
+    assert {"/products/", "/audit/"} <= set(menu)
+    for target in dict.fromkeys([f"/products/FITS-{page.size}", *of_product, *menu]):
         page.goto(target)
         fits(page)
         accessible(page, target)
@@ -382,6 +386,94 @@ def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, se
     assert f"Added to {sku}" in page.inner_text("[role=status]")
     assert "Nothing is waiting" in page.inner_text("main")
     assert httpx.post(f"{server.url}/api/v1/recognize", **asked).json()["matches"][0]["sku"] == sku
+
+
+def add(page: Any, folder: Path, sku: str, *seeds: int) -> None:
+    """A product with photos, by the form."""
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(folder, seed) for seed in seeds])
+    page.locator(".previews img").nth(len(seeds) - 1).wait_for()
+    page.fill("#sku", sku)
+    keep(page)
+
+
+def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: Path) -> None:
+    sku = f"CROP-{page.size}"
+    add(page, tmp_path, sku, 5001 if page.size == "phone" else 5002)
+    page.goto(f"/products/{sku}")
+    page.click(".photos a")
+    area = page.locator("[data-overlay]").bounding_box()
+
+    def drag(*places: tuple[float, float]) -> None:
+        points = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in places]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        page.mouse.move(*points[1], steps=4)
+        page.mouse.up()
+
+    def edges() -> list[float]:
+        return [float(page.input_value(f"#{edge}")) for edge in ("left", "top", "right", "bottom")]
+
+    drag((0.8, 0.7), (0.3, 0.2))  # a new part, from any corner
+    assert edges() == pytest.approx([30, 20, 80, 70], abs=1)
+    drag((0.5, 0.5), (0.6, 0.5))  # all of it
+    assert edges() == pytest.approx([40, 20, 90, 70], abs=1)
+    drag((0.4, 0.2), (0.2, 0.1))  # a corner
+    assert edges() == pytest.approx([20, 10, 90, 70], abs=1)
+    page.fill("#bottom", "90")
+    assert float(page.get_attribute("[data-overlay] rect", "height")) == pytest.approx(80, abs=1)
+    fits(page)
+    page.get_by_role("button", name="Crop").click()
+    page.get_by_text("Only that part counts now.").wait_for()
+    width, height = (int(page.get_attribute(".cropper img", name)) for name in ("width", "height"))
+    assert (width, height) == (pytest.approx(224, abs=4), pytest.approx(192, abs=4))
+    page.get_by_role("button", name="The whole photo again").click()
+    page.get_by_text("The whole photo is back.").wait_for()
+
+
+def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Path) -> None:
+    sku, other = f"MOVE-{page.size}", f"TARGET-{page.size}"
+    seed = 5010 if page.size == "phone" else 5020
+    add(page, tmp_path, other, seed)
+    add(page, tmp_path, sku, seed + 1, seed + 2)
+    page.goto(f"/products/{sku}")
+    assert page.get_by_role("button", name="Move to another product").is_disabled(), "no photo is chosen"
+    page.check("input[name=photo] >> nth=1")
+    page.get_by_role("button", name="Move to another product").click()
+    page.fill("[type=search]", other)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**search=**")
+    fits(page)
+    page.get_by_role("button", name=f"Move to {other}").click()
+    page.get_by_text(f"The photo is with {other} now.").wait_for()
+    assert page.locator(".photos img").count() == 1
+    fits(page)
+
+
+def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> None:
+    sku, seed = (f"UNDO-{page.size}", 5030 if page.size == "phone" else 5040)
+    add(page, tmp_path, sku, seed)
+    page.goto(f"/products/{sku}")
+    page.fill("#new_labels", "store 12, bakery")
+    page.keyboard.press("Enter")
+    page.fill("[name=attribute] >> nth=0", "size")
+    page.fill("[name=value] >> nth=0", "330 ml")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    fits(page)
+    page.get_by_text("Delete this product").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_role("button", name="Undo").wait_for()
+    fits(page)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text(f"{sku} is back, with 1 photo.").wait_for()
+    assert page.locator(".chips input").evaluate_all("all => all.map((each) => each.value)") == ["bakery", "store 12"]
+    assert page.input_value("[name=value] >> nth=0") == "330 ml"
+    assert page.locator(".state.ok").count() == 1
+    page.goto("/try/")
+    page.set_input_files("[data-choose]", photo(tmp_path, seed))
+    page.locator("[data-done]").wait_for()
+    assert page.locator(".matches li a").first.inner_text() == sku
 
 
 def test_the_example_of_a_new_key_names_this_server(page: Any, server: Served) -> None:

@@ -19,6 +19,7 @@ MENU = (
     Item("add.index", "Add a product", often=True),
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
+    Item("bin.index", "Bin"),
     Item("keys.index", "Keys"),
     Item("audit.index", "Audit log"),
 )
