@@ -11,9 +11,10 @@ from typing import Any
 
 
 class CatalogError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose; `field`: the input at fault, if it is one."""
 
     code = "catalog_error"
+    field = ""
 
 
 class ConfigError(CatalogError):
@@ -82,6 +83,7 @@ class SkuExistsError(CatalogError):
     """The SKU is taken."""
 
     code = "sku_exists"
+    field = "sku"
 
 
 class NotFoundError(CatalogError):
@@ -100,6 +102,7 @@ class BarcodeTakenError(ConflictError):
     """Another product has the barcode: `gtin` (14 digits) is that of the product `sku`."""
 
     code = "barcode_taken"
+    field = "barcode"
 
     def __init__(self, gtin: str, sku: str, message: str) -> None:
         super().__init__(message)
@@ -111,6 +114,7 @@ class SkuAlikeError(ConflictError):
     """The SKU differs from `other`, which is in the catalog, in capitals, width or blanks only."""
 
     code = "sku_alike"
+    field = "sku"
 
     def __init__(self, sku: str, other: str) -> None:
         super().__init__(

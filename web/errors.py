@@ -66,18 +66,18 @@ def wants_problem() -> bool:
 
 def _extra(error: CatalogError) -> dict[str, Any]:
     """Members of a problem beyond code and detail."""
-    extra: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidInputError) else {}
-    if isinstance(error, PhotoQuestionableError):
-        extra["photos"] = [
-            {
-                "filename": photo.filename,
-                "sha256": photo.sha256,
-                "warnings": [warning.as_dict() for warning in photo.warnings],
-            }
-            for photo in error.rejected
-            if isinstance(photo, PhotoQuestionableError)
-        ]
+    extra: dict[str, Any] = {"field": error.field} if error.field else {}
+    if isinstance(error, PhotoRejectedError):
+        extra["photos"] = [_refused(photo) for photo in error.rejected]
     return extra
+
+
+def _refused(photo: PhotoRejectedError) -> dict[str, Any]:
+    """A photo at fault, as a problem names it."""
+    named = {"filename": photo.filename, "sha256": photo.sha256}
+    if isinstance(photo, PhotoQuestionableError):
+        return {**named, "warnings": [warning.as_dict() for warning in photo.warnings]}
+    return {**named, "code": photo.code, "detail": str(photo).removeprefix(f"{photo.filename}: ")}
 
 
 def init_app(app: Flask) -> None:

@@ -14,7 +14,7 @@ from catalog.catalog import Catalog
 from embedder.errors import ImageError
 from embedder.matching import to_jpeg
 from web.context import catalog
-from web.thumbnails import thumbnail
+from web.thumbnails import LARGE, thumbnail
 
 blueprint = Blueprint("pictures", __name__)
 
@@ -29,6 +29,13 @@ def _thumbnail(catalog: Catalog, sha256: str) -> bytes:
 def show(sha256: str) -> Response:
     """A small JPEG of a stored photo."""
     return _answer(lambda: _thumbnail(catalog(), sha256), sha256)
+
+
+@blueprint.get("/photos/<sha256>/large")
+@login_required  # type: ignore[untyped-decorator]
+def large(sha256: str) -> Response:
+    """A large JPEG of a stored photo, to look at closely."""
+    return _answer(lambda: thumbnail(catalog().photos.get(sha256), LARGE), sha256)
 
 
 @blueprint.get("/photos/<sha256>/compare/<other>")

@@ -8,6 +8,8 @@ from embedder import images
 
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 240
+#: Longest side of a photo that is looked at closely, in pixels.
+LARGE = 1200
 
 
 def thumbnail(data: bytes, side: int = THUMBNAIL) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, union
 
 from catalog.backup import archive, table_rows
 from catalog.backup.archive import BackupFailedError, Writer
@@ -18,7 +18,7 @@ from catalog.errors import NotFoundError, PhotoDamagedError
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import PhotoStore
 from catalog.storage.database import revision_of
-from catalog.storage.tables import Generation, Photo, now
+from catalog.storage.tables import BinPhoto, Generation, Photo, now
 from embedder.bundle import META_FILE, Bundle, load_bundle
 from embedder.errors import BundleError
 
@@ -80,12 +80,17 @@ def _dump(connection: Connection, name: str, out: Writer) -> int:
 def _list_photos(connection: Connection, hashes: IO[str]) -> int:
     """Write the hashes of photo rows to a file, one per line; returns how many.
 
-    Those that are only the original of a crop are marked: they need not be in the store.
+    Those that are only the original of a crop, or in the bin, are marked: they need not be in the store.
     """
-    own = select(Photo.sha256).distinct().order_by(Photo.sha256)
-    originals = select(Photo.original).distinct().where(Photo.original.not_in(select(Photo.sha256)))
+    own = select(Photo.sha256).distinct()
+    others = union(
+        *(
+            select(column.label("sha256")).where(column.not_in(own), column.is_not(None))
+            for column in (Photo.original, BinPhoto.sha256, BinPhoto.original)
+        )
+    )
     total = 0
-    for query, mark in ((own, ""), (originals.order_by(Photo.original), "?")):
+    for query, mark in ((own.order_by(Photo.sha256), ""), (others.order_by("sha256"), "?")):
         for (sha256,) in connection.execute(query, execution_options={"yield_per": table_rows.ROWS}):
             hashes.write(f"{sha256}{mark}\n")
             total += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -14,7 +15,8 @@ from catalog.errors import NotFoundError
 from catalog.generations import live_generation
 from catalog.margins import note_change
 from catalog.normalization import plain
-from catalog.storage.tables import Enrollment, Photo, Product, Removal
+from catalog.storage.bin_rows import PHOTO_COLUMNS
+from catalog.storage.tables import Enrollment, Photo, PhotoColumns, Product, Removal
 
 # Namespace of photo ids (UUIDv5): a photo's id is derived from its product and content.
 _PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
@@ -56,9 +58,13 @@ def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
     """Copy another product's photo to this one, unless it has that picture already; returns the id it has here."""
     identity = photo_id(product.id, photo.sha256)
     if all(own.id != identity for own in product.photos):
-        kept = [column.key for column in Photo.__table__.columns if column.key not in ("id", "product_id")]
-        session.add(Photo(id=identity, product=product, **{column: getattr(photo, column) for column in kept}))
+        session.add(Photo(id=identity, product=product, **{**kept(photo), "cover": False}))
     return identity
+
+
+def kept(photo: PhotoColumns) -> dict[str, Any]:
+    """What of a photo goes with it to another product, or comes back from the bin."""
+    return {name: getattr(photo, name) for name in PHOTO_COLUMNS}
 
 
 def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) -> None:

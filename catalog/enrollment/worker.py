@@ -11,12 +11,13 @@ from catalog.catalog import Catalog
 from catalog.enrollment.outbox import run_pending
 from catalog.errors import CatalogError
 from catalog.margins import Upkeep
+from catalog.storage import bin_rows
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the worker waits, at most, while a part is unavailable, and after an unexpected error.
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
-#: Seconds between two deletions of what has expired in the answer log and the inbox.
+#: Seconds between two deletions of what has expired in the answer log, the inbox and the bin.
 TRIM_EVERY = 3600.0
 
 
@@ -61,6 +62,7 @@ class Worker:
                     # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
                     self._catalog.unanswered.trim()
+                    bin_rows.trim(self._catalog.database)
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog) or self._also(self._catalog) or upkeep.run()
                 worked = worked or self._last(self._catalog)

@@ -124,11 +124,12 @@ def _candidates(session: Session, rows: Sequence[InboxPhoto]) -> tuple[Candidate
             scores[sku] = max(score, scores.get(sku, score))
     near = sorted(scores, key=lambda sku: -scores[sku])
     wanted = list(dict.fromkeys([*told, *near]))
-    a_photo = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(Photo.created_at, Photo.id).limit(1)
+    in_order = (Photo.cover.desc(), Photo.created_at, Photo.id)
+    cover = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(*in_order).limit(1)
     known = {
         row.sku: row
         for row in session.execute(
-            select(Product.sku, Product.name, a_photo.scalar_subquery().label("photo")).where(
+            select(Product.sku, Product.name, cover.scalar_subquery().label("photo")).where(
                 Product.sku.in_(wanted[: 4 * OFFERED]), Product.active, exists().where(Photo.product_id == Product.id)
             )
         )

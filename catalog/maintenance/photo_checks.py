@@ -10,19 +10,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union
 
 from catalog.catalog import Catalog
 from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
 from catalog.maintenance.findings import Finding
 from catalog.progress import Progress, Steps
 from catalog.storage import Database, StoredFile, feature_store
-from catalog.storage.tables import AuditEntry, Photo, Product, now
+from catalog.storage.tables import AuditEntry, BinPhoto, Photo, Product, now
 from embedder.errors import ImageError
 
 #: Photos per SQL query.
 PAGE = 500
-#: Minimum age of an orphan. A photo's bytes are stored before its row, and one deleted by mistake may be wanted back.
+#: Minimum age of an orphan: a photo's bytes are stored before its row.
 ORPHAN_AGE = timedelta(days=1)
 
 
@@ -121,10 +121,12 @@ def _age(written: datetime) -> str:
 
 
 def _named(database: Database, hashes: Sequence[str]) -> set[str]:
-    """Those hashes that are a photo's, or that of the photo it was cut from."""
+    """Those hashes that are a photo's, or that of the photo it was cut from; of a product or in the bin."""
+    columns = (Photo.sha256, Photo.original, BinPhoto.sha256, BinPhoto.original)
+    # One statement: a photo that goes into the bin or comes out of it meanwhile is seen in one of the two.
+    query = union(*(select(column).where(column.in_(hashes)) for column in columns))
     with database.read() as session:
-        found = set(session.scalars(select(Photo.sha256).where(Photo.sha256.in_(hashes))))
-        return found | set(session.scalars(select(Photo.original).where(Photo.original.in_(hashes))))
+        return set(session.scalars(query))
 
 
 def _deleted_lately(database: Database) -> set[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from catalog.margins.evidence import PAGE, fit_all, note_change, products_to_ask, wrong_margins
-from catalog.margins.listing import NeededMargin, needed_margin, needed_margins
+from catalog.margins.listing import NeededMargin, Rival, needed_margin, needed_margins, rivals
 from catalog.margins.upkeep import Upkeep, aim_of, refresh
 
 __all__ = [
     "PAGE",
     "NeededMargin",
+    "Rival",
     "Upkeep",
     "aim_of",
     "fit_all",
@@ -17,5 +18,6 @@ __all__ = [
     "note_change",
     "products_to_ask",
     "refresh",
+    "rivals",
     "wrong_margins",
 ]

@@ -1,4 +1,4 @@
-"""Which products need more than the bundle's margin, and because of which rival: for people."""
+"""Which products need more than the bundle's margin, because of which rival, and what is mistaken for what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from catalog.storage import Database
-from catalog.storage.tables import Generation, Product, ProductMargin
+from catalog.storage.tables import Generation, LeftOutAnswer, Photo, Product, ProductMargin
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,40 @@ def needed_margins(database: Database, product_id: uuid.UUID | None = None) -> I
 def needed_margin(database: Database, product_id: uuid.UUID) -> NeededMargin | None:
     """The margin that a product needs, if that is more than the live bundle's."""
     return next(needed_margins(database, product_id), None)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A product that another one is mistaken for, or the other way round; `photo`: SHA-256 of its cover, or "".
+
+    With its own visit left out, a photo of the other is nearest to this one: `ours` times; and a photo of this one is
+    nearest to the other: `theirs` times.
+    """
+
+    sku: str
+    name: str
+    photo: str
+    ours: int
+    theirs: int
+
+
+def rivals(database: Database, product_id: uuid.UUID, limit: int = 4) -> list[Rival]:
+    """The active products that a product is mistaken for by the live generation, most often first."""
+    mine, first = LeftOutAnswer.product_id, LeftOutAnswer.first_id
+    answers = LeftOutAnswer.generation_id == select(Generation.id).where(Generation.live).scalar_subquery()
+    with database.read() as session:
+        counts = [
+            dict(session.execute(select(other, func.count()).where(answers, *wanted).group_by(other)).all())
+            for other, wanted in (
+                (first, (mine == product_id, first != product_id)),
+                (mine, (first == product_id, mine != product_id)),
+            )
+        ]
+        ours, theirs = counts
+        in_order = (Photo.cover.desc(), Photo.created_at, Photo.id)
+        cover = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(*in_order).limit(1)
+        columns = select(Product.id, Product.sku, Product.name, cover.scalar_subquery().label("photo"))
+        near = sorted(ours.keys() | theirs.keys(), key=lambda i: (-ours.get(i, 0) - theirs.get(i, 0), i))[: 4 * limit]
+        rows = session.execute(columns.where(Product.id.in_(near), Product.active)).all()
+    known = {row.id: (row.sku, row.name, row.photo or "") for row in rows}
+    return [Rival(*known[i], ours.get(i, 0), theirs.get(i, 0)) for i in near if i in known][:limit]

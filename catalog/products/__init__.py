@@ -2,53 +2,100 @@
 
 from __future__ import annotations
 
-from catalog.products import barcode_owners, duplicates, side_by_side
+from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.comparing import Comparing, compare_all
+from catalog.products.deleting import (
+    Deleted,
+    DeletedPage,
+    Undeleted,
+    delete_photo,
+    delete_photos,
+    delete_product,
+    list_deleted,
+    undelete,
+)
 from catalog.products.differing import set_different
 from catalog.products.facts import Facts, check_facts
+from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import Counts, Filter, Page, categories, counts, labels, list_page
+from catalog.products.listing import (
+    Counts,
+    Filter,
+    Page,
+    Suggestions,
+    categories,
+    counts,
+    labels,
+    list_page,
+    suggestions,
+)
 from catalog.products.merging import Taken, merge, purge, rename
-from catalog.products.photo_edits import crop_photo, delete_photo, move_photo, replace_photo, uncrop_photo
+from catalog.products.photo_edits import (
+    crop_photo,
+    move_photo,
+    move_photos,
+    replace_photo,
+    rotate_photo,
+    set_cover,
+    uncrop_photo,
+)
 
 __all__ = [
     "MAX_PHOTOS",
     "AddResult",
+    "Change",
     "Comparing",
     "Counts",
+    "Deleted",
+    "DeletedPage",
+    "Difference",
     "Facts",
     "Filter",
     "FoundBarcode",
+    "History",
     "Intake",
     "Page",
     "PhotoResult",
+    "Suggestions",
     "Taken",
+    "Undeleted",
     "add_photos",
     "barcode_owners",
     "categories",
     "change",
     "check_facts",
     "compare_all",
+    "conflicts",
     "counts",
     "create",
     "crop_photo",
     "delete_photo",
+    "delete_photos",
+    "delete_product",
     "duplicates",
     "get",
     "labels",
+    "list_changes",
+    "list_deleted",
     "list_page",
     "merge",
     "move_photo",
+    "move_photos",
     "pending_photos",
     "purge",
     "rename",
     "replace_photo",
+    "revert",
+    "rotate_photo",
     "set_active",
+    "set_cover",
     "set_different",
     "set_labels",
     "side_by_side",
+    "suggestions",
     "uncrop_photo",
+    "undelete",
 ]

@@ -209,7 +209,13 @@ def _turned(reason: Reason) -> Reason:
 def _listed(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, Listed]:
     mine = Photo.product_id == Product.id
     photos = select(func.count()).select_from(Photo).where(mine).scalar_subquery()
-    a_photo = select(Photo.sha256).where(mine).order_by(Photo.created_at, Photo.id).limit(1).scalar_subquery()
+    a_photo = (
+        select(Photo.sha256)
+        .where(mine)
+        .order_by(Photo.cover.desc(), Photo.created_at, Photo.id)
+        .limit(1)
+        .scalar_subquery()
+    )
     columns = (Product.id, Product.sku, Product.name, Product.brand, photos.label("photos"), a_photo.label("photo"))
     wanted = sorted(ids)
     return {

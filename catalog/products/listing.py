@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, and_, exists, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from catalog.enrollment.outbox import PENDING
 from catalog.normalization import MOST, plain
@@ -103,6 +103,34 @@ def labels(database: Database) -> dict[str, int]:
     query = select(Label.name, func.count()).join(Product).where(Product.active)
     with database.read() as session:
         return dict(session.execute(query.group_by(Label.name).order_by(Label.name)).all())
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What products have by now, the most frequent first: to choose from where a person types."""
+
+    brands: list[str]
+    categories: list[str]
+    variant_groups: list[str]
+    labels: list[str]
+
+
+def suggestions(database: Database, limit: int = 200) -> Suggestions:
+    """At most so many of each: labels of all products, the rest of active ones."""
+    with database.read() as session:
+        return Suggestions(
+            _most_frequent(session, Product.brand, Product.active, limit=limit),
+            _most_frequent(session, Product.category, Product.active, limit=limit),
+            _most_frequent(session, Product.variant_group, Product.active, limit=limit),
+            _most_frequent(session, Label.name, limit=limit),
+        )
+
+
+def _most_frequent(
+    session: Session, column: InstrumentedAttribute[str], *wanted: InstrumentedAttribute[bool], limit: int
+) -> list[str]:
+    query = select(column).where(column != "", *wanted).group_by(column)
+    return list(session.scalars(query.order_by(func.count().desc(), column).limit(limit)))
 
 
 def _known(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +14,8 @@ from catalog.errors import ConflictError, SkuExistsError
 from catalog.normalization import check_sku, sku_key
 from catalog.products import differing
 from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, Facts, describe, search_text
-from catalog.storage import audit_log
+from catalog.storage import audit_log, bin_rows
+from catalog.storage.audit_log import whole_snapshot
 from catalog.storage.product_rows import lock_product, lock_products, refuse_alike
 from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
@@ -76,14 +76,14 @@ def merge(
 ) -> None:
     """Merge two SKUs: `into` gets the photos, barcodes, labels and past answers of `sku`, which is deleted.
 
-    `into` keeps its own facts, but for those that are `taken`. `versions`: those of `sku` and of `into` that the person
-    saw (optimistic locking). Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError when a
+    `into` keeps its own facts, but for those that are `taken`; photos that were deleted from `sku` are restored to it.
+    `versions`: those of `sku` and of `into` that the person saw (optimistic locking). Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError when a
     version is no longer the newest, or the labels or attributes would be too many.
     """
     with catalog.database.write() as session:
         product, target = lock_products(session, sku, into)
         _check_versions((product, target), versions)
-        before, after = _whole(product), _whole(target)
+        before, after = whole_snapshot(product), whole_snapshot(target)
         gone = [photo.id for photo in product.photos]
         facts = merged_facts(product, target, taken)
         ids = [photo_rows.copy(session, target, photo) for photo in product.photos]
@@ -95,11 +95,14 @@ def merge(
         mine = RecognitionEntry.product_id == product.id
         session.execute(update(RecognitionEntry).where(mine).values(product_id=target.id))
         differing.carry_over(session, product.id, target.id)
+        bin_rows.move_entries(session, product.id, target.id)
         session.expire_all()
         session.delete(product)
         session.flush()
         photo_rows.enqueue_enrollments(session, target, ids)
-        audit_log.record(session, actor, "product.merge", target.sku, {"merged": before, **after}, _whole(target))
+        audit_log.record(
+            session, actor, "product.merge", target.sku, {"merged": before, **after}, whole_snapshot(target)
+        )
     enrollment.catch_up(catalog, ids)
 
 
@@ -132,20 +135,17 @@ def _check_versions(products: tuple[Product, Product], versions: tuple[int, int]
 
 
 def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
-    """Delete a product and all that it has for good; the audit log records what it was.
+    """Delete a product and all that it has for good, past the bin; the audit log records what it was.
 
     Its photos' bytes stay in the store until `catalog doctor` removes orphaned files. Raises NotFoundError.
     """
     with catalog.database.write() as session:
         product = lock_product(session, sku)
-        before = _whole(product)
+        before = whole_snapshot(product)
         differing.forget(session, product.id)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
+        bin_rows.drop_entries(session, product.id)
         session.flush()
         session.delete(product)
         audit_log.record(session, actor, "product.purge", product.sku, before)
     enrollment.catch_up(catalog)
-
-
-def _whole(product: Product) -> dict[str, Any]:
-    return {**audit_log.product_snapshot(product), "photos": [photo.sha256 for photo in product.photos]}

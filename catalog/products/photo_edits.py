@@ -1,4 +1,4 @@
-"""Changes to one reference photo: delete, move, replace, crop. One transaction each; searchable when it returns."""
+"""Changes to reference photos: move, cover, replace, crop, rotate. One transaction each; searchable when it returns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from PIL import Image
+
 from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, photo_rows
 from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
 from catalog.products import changing
 from catalog.products.intake import Intake, PhotoResult, enroll_photos, photo_result, read_batch
-from catalog.storage import Database, audit_log
+from catalog.storage import Database, audit_log, bin_rows
 from catalog.storage.product_rows import lock_product, lock_products
 from catalog.storage.tables import Photo
 from embedder import images
@@ -24,39 +26,52 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 #: Minimum width and height of a part, in fractions of the photo's.
 LEAST = 0.02
-
-
-def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> None:
-    """Delete a photo of a product, effective from the next answer. Raises NotFoundError."""
-    with catalog.database.write() as session:
-        product = lock_product(session, sku)
-        photo = photo_rows.photo_of(product, identity)
-        before = {"photo": photo.sha256, "filename": photo.filename}
-        photo_rows.drop(session, product, [identity])
-        audit_log.record(session, actor, "photo.delete", product.sku, before)
-    enrollment.catch_up(catalog)
+#: Clockwise quarters -> how Pillow rotates by them; Pillow counts counter-clockwise.
+QUARTERS = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}
 
 
 def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, actor: str) -> None:
-    """Move a photo from the wrong product to another, atomically: it is never in both nor in none.
+    """Move a photo from the wrong product to another. See `move_photos`."""
+    move_photos(catalog, sku, [identity], to, actor=actor)
+
+
+def move_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], to: str, *, actor: str) -> None:
+    """Move photos from the wrong product to another, atomically: none is ever in both nor in neither.
 
     If that product has the same picture already, it stays one photo. Raises NotFoundError, or InvalidInputError when
-    both are one product.
+    both are one product or no photo is chosen; nothing is changed then.
     """
+    if not identities:
+        raise InvalidInputError("photo", "Choose a photo first.")
     with catalog.database.write() as session:
         product, other = lock_products(session, sku, to)
-        photo = photo_rows.photo_of(product, identity)
-        moved = photo_rows.copy(session, other, photo)
-        photo_rows.drop(session, product, [identity])
+        photos = [photo_rows.photo_of(product, identity) for identity in dict.fromkeys(identities)]
+        moved = [photo_rows.copy(session, other, photo) for photo in photos]
+        for photo in photos:
+            facts = {"photo": photo.sha256, "filename": photo.filename, "sku": product.sku}
+            audit_log.record(session, actor, "photo.move", product.sku, facts, {"sku": other.sku})
+        photo_rows.drop(session, product, identities)
         session.flush()
-        photo_rows.enqueue_enrollments(session, other, [moved])
-        facts = {"photo": photo.sha256, "filename": photo.filename}
-        audit_log.record(session, actor, "photo.move", product.sku, {**facts, "sku": product.sku}, {"sku": other.sku})
-    enrollment.catch_up(catalog, [moved])
+        photo_rows.enqueue_enrollments(session, other, moved)
+    enrollment.catch_up(catalog, moved)
+
+
+def set_cover(database: Database, sku: str, identity: uuid.UUID, *, actor: str) -> None:
+    """Make a photo the first of its product, wherever a picture of that is shown. Raises NotFoundError."""
+    with database.write() as session:
+        product = lock_product(session, sku)
+        chosen = photo_rows.photo_of(product, identity)
+        before = product.photos[0]
+        for photo in product.photos:
+            photo.cover = photo is chosen
+        if before is not chosen:
+            audit_log.record(
+                session, actor, "photo.cover", product.sku, {"photo": before.sha256}, {"photo": chosen.sha256}
+            )
 
 
 def replace_photo(catalog: Catalog, sku: str, identity: uuid.UUID, new: NewPhoto, *, actor: str) -> PhotoResult:
-    """Replace a photo by another.
+    """Replace a photo by another; the old one is in the bin then.
 
     Raises NotFoundError, PhotoRejectedError or StorageError; nothing is changed then.
     """
@@ -94,6 +109,40 @@ def uncrop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str)
     return _exchange(catalog, sku, identity, upload, _Edit("photo.uncrop"), actor=actor)
 
 
+def rotate_photo(catalog: Catalog, sku: str, identity: uuid.UUID, turns: int, *, actor: str) -> PhotoResult:
+    """Rotate a photo clockwise by `turns` quarters (1, 2 or 3); it takes the old one's place.
+
+    Of a crop the whole photo is rotated with it, and `uncrop_photo` restores that. Raises NotFoundError, StorageError,
+    InvalidInputError for other turns, PhotoRejectedError for a photo that can't be read; nothing is changed then.
+    """
+    if turns not in QUARTERS:
+        raise InvalidInputError("turns", "A photo is rotated by 1, 2 or 3 quarters.")
+    photo = _known(catalog.database, sku, identity)
+    edit = _Edit("photo.rotate")
+    try:
+        whole = rotated(catalog.photos.get(photo.original or photo.sha256), turns)
+        part = whole
+        if photo.original is not None:
+            box = turned(tuple(photo.crop or WHOLE), turns)
+            part, edit = cut(whole, box), _Edit("photo.rotate", catalog.photos.put(whole), box)
+    except ImageError as error:
+        raise PhotoRejectedError(error.code, photo.filename, str(error)) from error
+    return _exchange(catalog, sku, identity, NewPhoto(photo.filename, part), edit, actor=actor)
+
+
+def turned(box: Sequence[float], turns: int) -> Box:
+    """A box on a photo -> the same part of the photo that is rotated clockwise by `turns` quarters."""
+    left, top, right, bottom = box
+    for _ in range(turns):
+        left, top, right, bottom = 1 - bottom, left, 1 - top, right
+    return left, top, right, bottom
+
+
+def rotated(data: bytes, turns: int) -> bytes:
+    """Bytes of a photo -> a JPEG of it, rotated clockwise by `turns` quarters. Raises embedder.errors.ImageError."""
+    return _saved(images.decode(data).transpose(QUARTERS[turns]))
+
+
 def within(outer: Sequence[float], inner: Box) -> Box:
     """A box relative to a part of a photo -> the same box relative to the whole, both in fractions."""
     left, top, right, bottom = outer
@@ -108,8 +157,12 @@ def cut(data: bytes, box: Box) -> bytes:
     left, top, right, bottom = box
     width, height = picture.size
     part = picture.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
+    return _saved(part)
+
+
+def _saved(picture: Image.Image) -> bytes:
     out = io.BytesIO()
-    part.save(out, "JPEG", quality=95, subsampling=0)
+    picture.save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()
 
 
@@ -151,6 +204,10 @@ def _exchange(
             row.source, row.created_at = old.source, old.created_at  # it keeps its place among the others
             row.original, row.crop = edit.original, crop
         if new != identity:
+            if edit.action == "photo.replace":
+                bin_rows.put(session, product, [old], actor)
+            taking = photo_rows.photo_of(product, new)
+            taking.cover = taking.cover or old.cover
             photo_rows.drop(session, product, [identity])
             session.flush()
             photo_rows.enqueue_enrollments(session, product, [new])

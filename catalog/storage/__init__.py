@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from catalog.storage import audit_log, database, feature_store, product_rows, revision, tables
+from catalog.storage import answer_counts, audit_log, bin_rows, database, feature_store, product_rows, revision, tables
 from catalog.storage.answer_log import AnswerEntry, AnswerLog
 from catalog.storage.database import Database
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
@@ -18,7 +18,9 @@ __all__ = [
     "PhotoStore",
     "StoredFile",
     "UnansweredPhotos",
+    "answer_counts",
     "audit_log",
+    "bin_rows",
     "content_hash",
     "database",
     "feature_store",

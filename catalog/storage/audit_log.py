@@ -48,6 +48,11 @@ def product_snapshot(product: Product) -> dict[str, Any]:
     }
 
 
+def whole_snapshot(product: Product) -> dict[str, Any]:
+    """A product as the audit log records it where it comes or goes: with the hashes of its photos."""
+    return {**product_snapshot(product), "photos": [photo.sha256 for photo in product.photos]}
+
+
 def entries(database: Database, search: str = "", *, before: int | None = None, limit: int = 50) -> LogPage:
     """At most `limit` entries below the id `before`; `search` finds text in actor, action and subject."""
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)

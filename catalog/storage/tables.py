@@ -19,6 +19,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
     text,
     true,
 )
@@ -93,7 +94,9 @@ class Product(Base):
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
     photos: Mapped[list[Photo]] = relationship(
-        back_populates="product", cascade="all, delete-orphan", order_by="Photo.created_at, Photo.id"
+        back_populates="product",
+        cascade="all, delete-orphan",
+        order_by="Photo.cover.desc(), Photo.created_at, Photo.id",
     )
 
     barcodes: Mapped[list[Barcode]] = relationship(
@@ -115,18 +118,15 @@ class Product(Base):
     )
 
 
-class Photo(Base):
-    """A reference photo of a product. Its id, derived from product and content, is also that of its gallery point.
+class PhotoColumns:
+    """What is known of a photo, whether a product has it (Photo) or it is in the bin (BinPhoto).
 
     A crop is a photo of its own: `original` is the content hash of the photo that it was cut from, `crop` the box
     [left, top, right, bottom] in fractions of that photo's width and height. `source` is how it came: staff, api, cli,
-    import. `status` is "accepted", or "overruled" if `warnings` (codes) were overridden when it was added.
+    import. `status` is "accepted", or "overruled" if `warnings` (codes) were overridden when it was added. `cover`: it
+    is the first of its product, wherever a picture of that is shown; at most one is.
     """
 
-    __tablename__ = "photo"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"))
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     filename: Mapped[str] = mapped_column(String(255), default="")
     bytes: Mapped[int]
@@ -137,11 +137,52 @@ class Photo(Base):
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     original: Mapped[str | None] = mapped_column(String(64), index=True)
     crop: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
+    cover: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Photo(PhotoColumns, Base):
+    """A reference photo of a product. Its id, derived from product and content, is also that of its gallery point."""
+
+    __tablename__ = "photo"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"))
 
     product: Mapped[Product] = relationship(back_populates="photos")
 
     __table_args__ = (UniqueConstraint("product_id", "sha256"), Index("ix_photo_created_at", "created_at"))
+
+
+class BinEntry(Base):
+    """What a person deleted at one moment: photos of a product, or the product with all that it had (`product`).
+
+    `product_id`, `sku` and `name` are the product's as they were; no foreign key, since it may be gone. `product`: a
+    snapshot as in the audit log, and when it was created; None if only photos were deleted.
+    """
+
+    __tablename__ = "bin_entry"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    product_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    sku: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    product: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    photos: Mapped[list[BinPhoto]] = relationship(
+        cascade="all, delete-orphan", order_by="BinPhoto.cover.desc(), BinPhoto.created_at, BinPhoto.photo_id"
+    )
+
+
+class BinPhoto(PhotoColumns, Base):
+    """A photo in the bin; its bytes stay in the photo store. `photo_id` is the id that it had on its product."""
+
+    __tablename__ = "bin_photo"
+
+    entry_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("bin_entry.id", ondelete="CASCADE"), primary_key=True)
+    photo_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
 
 
 class Barcode(Base):

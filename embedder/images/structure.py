@@ -37,6 +37,8 @@ _NUMBERS = frozenset(_SIZES) - {1, 2, 7}
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 #: In the data of a scan, where restart markers are no end.
 _NEXT = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+#: Libraries for HEIC bring a decoder under the GPL or LGPL with them.
+_WHAT_TO_DO = {"HEIC": "Save it as JPEG, or set the phone's camera to the most compatible format"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
@@ -80,7 +82,7 @@ def read_structure(data: bytes) -> Structure:
 def unreadable(message: str = "", head: bytes = b"") -> ImageError:
     """The error for a file that is no image; by its first bytes it is told what it is, where that is known."""
     other = other_format(head)
-    found = f": it is {other}" if other else ""
+    found = f": it is {other}. {_WHAT_TO_DO.get(other, 'Save it as JPEG')}" if other else ""
     return ImageError(
         "not_an_image",
         message or f"The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF){found}.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from tests.support import bars, pictures
 from tests.support.served import Served, environment, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
+from axe_playwright_python.sync_playwright import Axe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
@@ -150,7 +153,7 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     page.goto(f"/products/?search={sku}")
     page.click(".tile")
     page.wait_for_url(f"**/products/{sku}")
-    assert page.locator(".previews .state.ok").count() == 3
+    assert page.locator(".photos .state.ok").count() == 3
     fits(page)
 
 
@@ -234,10 +237,122 @@ def test_a_phone_offers_its_camera(page: Any) -> None:
     assert page.get_attribute("[data-camera]", "capture") == "environment"
 
 
-def test_every_page_fits(page: Any) -> None:
-    for target in ["/products/", "/add/", "/inbox/", "/try/", "/duplicates/", "/keys/", "/audit/"]:
+def test_what_was_chosen_and_typed_outlives_the_session(page: Any, server: Served, tmp_path: Path) -> None:
+    sku = f"AGAIN-{page.size}"
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 51))
+    page.fill("#sku", sku)
+    page.context.clear_cookies()
+    page.click("[data-submit]")
+    page.locator("dialog[open]").wait_for()
+    assert page.input_value("#again-name") == "admin"
+    fits(page)
+    page.fill("#again-password", "not the password")
+    page.click("dialog .btn-primary")
+    page.get_by_text("Name or password is wrong.").wait_for()
+    page.fill("#again-password", server.password)
+    page.click("dialog .btn-primary")
+    page.locator("[data-done], [data-anyway]").first.wait_for()
+    if page.locator("[data-anyway]").count():
+        page.click("[data-anyway]")
+        page.locator("[data-done]").wait_for()
+    assert page.goto(f"/products/{sku}").status == 200
+
+
+def test_a_closed_tab_loses_nothing(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 52), photo(tmp_path, 53)])
+    page.fill("#sku", "DRAFT")
+    page.fill("#brand", "Acme")
+    page.wait_for_timeout(800)
+    page.goto("/products/")
+    page.goto("/add/")
+    page.locator(".draft").wait_for()
+    page.locator(".previews img").nth(1).wait_for()
+    assert (page.input_value("#sku"), page.input_value("#brand")) == ("DRAFT", "Acme")
+    fits(page)
+    page.click("text=Begin anew")
+    assert page.input_value("#sku") == "" and page.locator(".previews img").count() == 0
+    page.wait_for_timeout(500)
+    page.goto("/add/")
+    page.wait_for_timeout(300)
+    assert page.locator(".draft").count() == 0
+
+
+def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Path) -> None:
+    sku = f"WRONG-{page.size}"
+    (tmp_path / "text.jpg").write_text("no photo")
+    (tmp_path / "other.png").write_bytes(b"")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 54), tmp_path / "text.jpg", tmp_path / "other.png"])
+    page.fill("#sku", sku)
+    page.click("[data-submit]")
+    page.locator("[data-problem] li").nth(1).wait_for()
+    assert "text.jpg" in page.inner_text("[data-problem]") and "other.png" in page.inner_text("[data-problem]")
+    fits(page)
+    page.click("[data-problem] button")
+    assert page.locator(".drop .previews li").count() == 1
+    keep(page)
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 55))
+    page.fill("#sku", sku)
+    page.click("[data-submit]")
+    page.locator("#sku-problem").wait_for()
+    assert page.get_attribute("#sku", "aria-invalid") == "true" and sku in page.inner_text("#sku-problem")
+    page.fill("#sku", f"{sku}-2")
+    assert page.locator("#sku-problem").count() == 0
+
+
+def test_what_the_browser_reads_and_the_server_does_not_is_sent_as_jpeg(page: Any, tmp_path: Path) -> None:
+    pictures.picture(56, (320, 240)).save(tmp_path / "pack.avif")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", tmp_path / "pack.avif")
+    page.fill("#sku", f"AVIF-{page.size}")
+    keep(page)
+    assert page.get_attribute("[data-done] .previews img", "alt") == "pack.jpg"
+
+
+def test_times_are_in_the_readers_zone(browser: Any, server: Served, session: dict[str, Any]) -> None:
+    zone = browser.new_context(base_url=server.url, storage_state=session, timezone_id="Asia/Tokyo", locale="en-GB")
+    page = zone.new_page()
+    page.goto("/audit/")
+    time = page.locator("time").first
+    utc = datetime.fromisoformat(time.get_attribute("datetime"))
+    assert f"{utc.astimezone(ZoneInfo('Asia/Tokyo')):%H:%M}" in time.inner_text()
+    assert f"{utc:%H:%M}" in time.get_attribute("title")
+    zone.close()
+
+
+def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:
+    """WCAG 2.2 AA as far as axe-core can tell: pages with something on them, the menu open, and a dialog."""
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 61), photo(tmp_path, 62)])
+    page.fill("#sku", f"FITS-{page.size}")
+    keep(page)
+    accessible(page, "/add/, added")
+    page.goto(f"/products/FITS-{page.size}")
+    of_product = page.eval_on_selector_all("main a[href^='/products/']", "links => links.map((link) => link.pathname)")
+    menu = page.eval_on_selector_all(".menu-list a", "links => links.map((link) => link.pathname)")
+    assert {"/products/", "/audit/"} <= set(menu)
+    for target in dict.fromkeys([f"/products/FITS-{page.size}", *of_product, *menu]):
         page.goto(target)
         fits(page)
+        accessible(page, target)
+    page.click("[data-menu] summary")
+    accessible(page, "the menu")
+
+
+def accessible(page: Any, what: str) -> None:
+    """No finding of axe-core that it calls serious or critical, and one h1."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    serious = [
+        f"{one['id']}: {one['help']}: {node['html']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert serious == [], what
+    assert page.locator("h1").count() == 1, what
 
 
 def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, server: Served, tmp_path: Path) -> None:
@@ -271,6 +386,94 @@ def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, se
     assert f"Added to {sku}" in page.inner_text("[role=status]")
     assert "Nothing is waiting" in page.inner_text("main")
     assert httpx.post(f"{server.url}/api/v1/recognize", **asked).json()["matches"][0]["sku"] == sku
+
+
+def add(page: Any, folder: Path, sku: str, *seeds: int) -> None:
+    """A product with photos, by the form."""
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(folder, seed) for seed in seeds])
+    page.locator(".previews img").nth(len(seeds) - 1).wait_for()
+    page.fill("#sku", sku)
+    keep(page)
+
+
+def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: Path) -> None:
+    sku = f"CROP-{page.size}"
+    add(page, tmp_path, sku, 5001 if page.size == "phone" else 5002)
+    page.goto(f"/products/{sku}")
+    page.click(".photos a")
+    area = page.locator("[data-overlay]").bounding_box()
+
+    def drag(*places: tuple[float, float]) -> None:
+        points = [(area["x"] + area["width"] * x, area["y"] + area["height"] * y) for x, y in places]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        page.mouse.move(*points[1], steps=4)
+        page.mouse.up()
+
+    def edges() -> list[float]:
+        return [float(page.input_value(f"#{edge}")) for edge in ("left", "top", "right", "bottom")]
+
+    drag((0.8, 0.7), (0.3, 0.2))  # a new part, from any corner
+    assert edges() == pytest.approx([30, 20, 80, 70], abs=1)
+    drag((0.5, 0.5), (0.6, 0.5))  # all of it
+    assert edges() == pytest.approx([40, 20, 90, 70], abs=1)
+    drag((0.4, 0.2), (0.2, 0.1))  # a corner
+    assert edges() == pytest.approx([20, 10, 90, 70], abs=1)
+    page.fill("#bottom", "90")
+    assert float(page.get_attribute("[data-overlay] rect", "height")) == pytest.approx(80, abs=1)
+    fits(page)
+    page.get_by_role("button", name="Crop").click()
+    page.get_by_text("Only that part counts now.").wait_for()
+    width, height = (int(page.get_attribute(".cropper img", name)) for name in ("width", "height"))
+    assert (width, height) == (pytest.approx(224, abs=4), pytest.approx(192, abs=4))
+    page.get_by_role("button", name="The whole photo again").click()
+    page.get_by_text("The whole photo is back.").wait_for()
+
+
+def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Path) -> None:
+    sku, other = f"MOVE-{page.size}", f"TARGET-{page.size}"
+    seed = 5010 if page.size == "phone" else 5020
+    add(page, tmp_path, other, seed)
+    add(page, tmp_path, sku, seed + 1, seed + 2)
+    page.goto(f"/products/{sku}")
+    assert page.get_by_role("button", name="Move to another product").is_disabled(), "no photo is chosen"
+    page.check("input[name=photo] >> nth=1")
+    page.get_by_role("button", name="Move to another product").click()
+    page.fill("[type=search]", other)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**search=**")
+    fits(page)
+    page.get_by_role("button", name=f"Move to {other}").click()
+    page.get_by_text(f"The photo is with {other} now.").wait_for()
+    assert page.locator(".photos img").count() == 1
+    fits(page)
+
+
+def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> None:
+    sku, seed = (f"UNDO-{page.size}", 5030 if page.size == "phone" else 5040)
+    add(page, tmp_path, sku, seed)
+    page.goto(f"/products/{sku}")
+    page.fill("#new_labels", "store 12, bakery")
+    page.keyboard.press("Enter")
+    page.fill("[name=attribute] >> nth=0", "size")
+    page.fill("[name=value] >> nth=0", "330 ml")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    fits(page)
+    page.get_by_text("Delete this product").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_role("button", name="Undo").wait_for()
+    fits(page)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text(f"{sku} is back, with 1 photo.").wait_for()
+    assert page.locator(".chips input").evaluate_all("all => all.map((each) => each.value)") == ["bakery", "store 12"]
+    assert page.input_value("[name=value] >> nth=0") == "330 ml"
+    assert page.locator(".state.ok").count() == 1
+    page.goto("/try/")
+    page.set_input_files("[data-choose]", photo(tmp_path, seed))
+    page.locator("[data-done]").wait_for()
+    assert page.locator(".matches li a").first.inner_text() == sku
 
 
 def test_the_example_of_a_new_key_names_this_server(page: Any, server: Served) -> None:

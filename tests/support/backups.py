@@ -12,6 +12,8 @@ from catalog.catalog import Catalog
 from catalog.storage.tables import (
     Barcode,
     Base,
+    BinEntry,
+    BinPhoto,
     DifferentProducts,
     Feedback,
     Generation,
@@ -50,6 +52,10 @@ def fill(catalog: Catalog) -> None:
             session.add(LeftOutAnswer(generation_id=live.id, photo_id=photo.id, **answered))
         needed = {"product_id": other.id, "margin": 1 / 3, "rival_id": tea.id, "matches": 2, "wrong": 2}
         session.add(ProductMargin(generation_id=live.id, **needed))
+        photo_facts = {"filename": "1.jpg", "bytes": 9, "width": 3, "height": 2, "crop": [0.1, 0.2, 0.9, 1.0]}
+        gone = BinPhoto(photo_id=uuid.uuid4(), sha256=other.photos[0].sha256, **photo_facts)
+        owner = {"product_id": other.id, "sku": "S1", "name": "S1", "product": {"sku": "S1"}}
+        session.add(BinEntry(actor="anna", photos=[gone], **owner))
         session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 

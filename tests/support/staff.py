@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -34,3 +35,13 @@ class Staff:
         headers = {"X-Requested-With": "fetch"} if script else {}
         data = {**form, "csrf_token": csrf_of(self.client, page or target)}
         return self.client.post(target, data=data, headers=headers, content_type="multipart/form-data")
+
+
+def facts_shown(staff: Staff, page: str) -> dict[str, Any]:
+    """What the form of a product's facts holds as it is shown: to send again, with changes."""
+    html = staff.get(page).get_data(as_text=True)
+    form = html[html.index('id="facts"') : html.index('id="barcodes"')]
+    values = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
+    more = {"label": re.findall(r'name="label" value="([^"]*)" checked', form)}
+    pairs = {name: re.findall(rf'name="{name}" value="([^"]*)"', form) for name in ("attribute", "value")}
+    return {**values, **{name: list(map(unescape, found)) for name, found in (more | pairs).items()}}

@@ -13,10 +13,11 @@ from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
 from tests.support import pictures
 from tests.support.margins import APPLE, PEAR, put_look_alikes
-from tests.support.staff import NAME, PASSWORD, csrf_of
+from tests.support.staff import NAME, PASSWORD, csrf_of, facts_shown
 from web.security import limiter
 
-PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
+SCRIPT = {"X-Requested-With": "fetch"}
+PAGES = ["/products/", "/add/", "/try/", "/bin/", "/keys/", "/audit/"]
 
 
 def photo(seed: int) -> tuple[io.BytesIO, str]:
@@ -148,17 +149,13 @@ def test_the_products_page_says_which_margin_it_needs(staff, catalog: Catalog) -
 def test_product_page_changes(staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "WEB-P", "photos": [photo(151), photo(152)]})
     page = "/products/WEB-P"
-    version = products.get(catalog.database, "WEB-P").version
-    staff.send(f"{page}/facts", {"name": "Renamed", "brand": "B", "category": "C", "version": version}, page=page)
+    staff.send(f"{page}/facts", {**facts_shown(staff, page), "name": "Renamed", "brand": "B"}, page=page)
     assert products.get(catalog.database, "WEB-P").name == "Renamed"
-    staff.send(f"{page}/facts", {"name": "Too late", "version": version}, page=page)
-    assert products.get(catalog.database, "WEB-P").name == "Renamed"
-    assert "changed by somebody else" in text(staff.get(page))
 
     staff.send(f"{page}/photos", {"photos": [photo(152), photo(153)]}, page=page)
-    assert "1 photos added and searchable" in text(staff.get(page)), "the second was there already"
+    assert "1 photo added and searchable" in text(staff.get(page)), "the second was there already"
     first = products.get(catalog.database, "WEB-P").photos[0]
-    staff.send(f"{page}/photos/{first.id}/delete", {}, page=page)
+    staff.send(f"{page}/photos/delete", {"photo": first.id}, page=page)
     assert len(products.get(catalog.database, "WEB-P").photos) == 2
 
     staff.send(f"{page}/active", {"active": "0"}, page=page)
@@ -247,7 +244,8 @@ def test_the_example_names_no_host_of_a_request(staff, host: str) -> None:
 
 def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog: Catalog) -> None:
     staff.send("/add/", {"sku": "WEB-LOG", "name": "Tea", "photos": [photo(181)]})
-    staff.send("/products/WEB-LOG/facts", {"name": "Mint <tea>", "version": "1"}, page="/products/WEB-LOG")
+    page = "/products/WEB-LOG"
+    staff.send(f"{page}/facts", {**facts_shown(staff, page), "name": "Mint <tea>"}, page=page)
     shown = staff.get("/audit/?search=web-log").get_data(as_text=True)
     assert "<del>Tea</del> <ins>Mint &lt;tea&gt;</ins>" in shown and shown.count("WEB-LOG") >= 2
     assert "<del>WEB-LOG</del>" not in shown, "what stayed is no change"
@@ -259,3 +257,28 @@ def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog
     assert older and "log-59" in first and "log-09" not in first
     second = staff.get(older.group(1).replace("&amp;", "&")).get_data(as_text=True)
     assert "log-09" in second and "log-00" in second and "log-10" not in second
+
+
+def test_a_script_is_told_that_the_session_ended(anybody: FlaskClient) -> None:
+    reply = anybody.post("/add/", data={"sku": "X", "csrf_token": csrf_of(anybody, "/login")}, headers=SCRIPT)
+    assert (reply.status_code, reply.get_json(force=True)["code"]) == (401, "not_signed_in")
+
+
+def test_an_error_stands_beside_its_field_and_what_was_typed_stays(staff) -> None:
+    staff.send("/add/", {"sku": "WEB-FIELD", "photos": [photo(191)]})
+    reply = staff.send("/add/", {"sku": "WEB-FIELD", "brand": "Acme", "photos": [photo(192)]})
+    page = reply.get_data(as_text=True)
+    assert reply.status_code == 409 and 'aria-invalid="true" aria-describedby="sku-problem"' in page
+    assert re.search(r'id="sku-problem">[^<]*WEB-FIELD', page) and 'value="Acme"' in page
+    reply = staff.send("/add/", {"sku": "WEB-FIELD-2", "barcode": "4006381333932", "photos": [photo(192)]})
+    assert re.search(r'id="barcode-problem">[^<]*4006381333932', reply.get_data(as_text=True))
+
+
+def test_all_photos_that_cant_be_used_are_named(staff) -> None:
+    wrong = [(io.BytesIO(b"text"), "a.jpg"), (io.BytesIO(b""), "b.png"), photo(193)]
+    told = staff.send("/add/", {"sku": "WEB-NONE", "photos": wrong}, script=True).get_json(force=True)
+    assert [(one["filename"], one["code"]) for one in told["photos"]] == [("a.jpg", "not_an_image"), ("b.png", "empty")]
+    assert "a.jpg" not in told["photos"][0]["detail"]
+    wrong = [(io.BytesIO(b"text"), "a.jpg"), (io.BytesIO(b""), "b.png")]
+    page = text(staff.send("/add/", {"sku": "WEB-NONE", "photos": wrong}))
+    assert "a.jpg:" in page and "b.png:" in page, "without a script, too"

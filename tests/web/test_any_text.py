@@ -34,6 +34,7 @@ READ = re.compile(r'(?:args|form|values|given|wanted)(?:\.get(?:list)?\(|\[)"(\w
 FIELDS = sorted(
     {"".join(names) for path in WEB.rglob("*.py") for names in READ.findall(path.read_text())}
     | {"page", "sort", "id", "url", "action", "anyway", "csrf_token"}
+    | {"left", "top", "right", "bottom"}
 )
 FILES = ("photo", "photos")
 #: Texts that databases, headers, paths and numbers take badly.

@@ -15,7 +15,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.products import Facts, Intake
 from tests.support.pictures import jpeg
-from tests.support.staff import Staff
+from tests.support.staff import Staff, facts_shown
 
 SKUS = [
     *("W/1", "/w", "w//1", "w/photos", "w#1", "w&1", "(w)", "w,1", "w:1", "w;1", "w'1", 'w"1', "100% w", "w*", "=w+1"),
@@ -35,12 +35,12 @@ def test_its_page_opens_and_its_forms_work(app: Flask, staff: Staff, catalog: Ca
     assert html.escape(sku).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
     assert "<script>w" not in text
     assert page in staff.get(f"/products/?search={sku[:2]}").get_data(as_text=True) or sku == "..."
-    reply = staff.send(f"{page}/facts", {"name": f"Name of {sku}", "barcode": ""}, page=page)
+    reply = staff.send(f"{page}/facts", {**facts_shown(staff, page), "name": f"Name of {sku}"}, page=page)
     assert reply.status_code == 302 and reply.headers["Location"] == page
     assert products.get(catalog.database, sku).name == f"Name of {sku}"
     reply = staff.send(f"{page}/photos", {"photos": (io.BytesIO(jpeg(2)), "2.jpg")}, page=page)
     (first, _) = products.get(catalog.database, sku).photos
-    assert staff.send(f"{page}/photos/{first.id}/delete", {}, page=page).status_code == 302
+    assert staff.send(f"{page}/photos/delete", {"photo": first.id}, page=page).status_code == 302
     assert len(products.get(catalog.database, sku).photos) == 1
     assert staff.send(f"{page}/active", {"active": "0"}, page=page).status_code == 302
     assert not products.get(catalog.database, sku).active

@@ -6,7 +6,24 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 
 from catalog import maintenance
-from web.admin import add, audit, duplicates, inbox, keys, merging, models, overview, products, tryout
+from catalog.products import MAX_PHOTOS
+from embedder import images
+from web import routes
+from web.admin import (
+    add,
+    audit,
+    bin,
+    duplicates,
+    history,
+    inbox,
+    keys,
+    merging,
+    models,
+    overview,
+    photos,
+    products,
+    tryout,
+)
 from web.admin.menu import MENU
 
 
@@ -15,6 +32,12 @@ def init_app(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
     app.jinja_env.globals["menu"] = MENU
+    app.jinja_env.globals["photo_limits"] = {
+        "photos": MAX_PHOTOS,
+        "bytes": images.MAX_BYTES,
+        "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
+    }
     app.config["ROLLING_BACK"] = maintenance.RollingBack()
-    for module in (products, add, inbox, tryout, overview, duplicates, merging, models, keys, audit):
+    often = (products, photos, history, add, inbox, tryout)
+    for module in (*often, overview, duplicates, merging, models, bin, keys, audit):
         app.register_blueprint(module.pages)

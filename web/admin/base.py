@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
+import uuid
+
+from flask import Blueprint, flash, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
+
+from web import errors
 
 
 def blueprint(name: str, prefix: str) -> Blueprint:
@@ -15,7 +19,14 @@ def blueprint(name: str, prefix: str) -> Blueprint:
 
 
 def _sign_in_first() -> Response | None:
-    """Sign in, then come back."""
+    """Sign in, then come back; a page's script is told so, and keeps what was chosen and typed."""
     if current_user.is_authenticated:
         return None
+    if errors.wants_problem():
+        return errors.problem(401, "not_signed_in", "Not signed in", "Sign in, then send it again.")
     return redirect(url_for("login.sign_in", next=request.full_path if request.method == "GET" else None))
+
+
+def flash_undo(message: str, entry: uuid.UUID) -> None:
+    """Say what is in the bin now; the message has a button that restores it."""
+    flash(message, f"undo:{entry}")

@@ -14,11 +14,9 @@ from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors, routes
 from web.admin.base import blueprint
 from web.context import actor, by_staff, catalog
-from web.thumbnails import THUMBNAIL, thumbnail
+from web.thumbnails import LARGE, THUMBNAIL, thumbnail
 
 PAGE = 12
-#: Longest side of a photo that is looked at closely, in pixels.
-LARGE = 1200
 #: Pages beyond this are empty: the inbox is limited in megabytes.
 LAST = 10_000
 pages = blueprint("inbox", "/inbox")

@@ -22,6 +22,7 @@ MENU = (
     Item("overview.index", "Overview"),
     Item("duplicates.index", "Duplicates"),
     Item("models.index", "Models"),
+    Item("bin.index", "Bin"),
     Item("keys.index", "Keys"),
     Item("audit.index", "Audit log"),
 )

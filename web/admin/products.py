@@ -1,19 +1,25 @@
-"""The product list, and the page of one product."""
+"""The product list, and the page of one product: its facts, SKU and barcodes. Its photos: web/admin/photos.py."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import margins, products
-from catalog.errors import CatalogError, PhotoQuestionableError
+from catalog.errors import CatalogError, ConflictError, InvalidInputError, PhotoQuestionableError, SkuExistsError
+from catalog.normalization import check_sku
 from catalog.products import barcode_owners
+from catalog.storage import answer_counts
 from web import errors, routes
-from web.admin.base import blueprint
-from web.context import actor, by_staff, catalog, facts, uploads
+from web.admin import facts_form
+from web.admin.base import blueprint, flash_undo
+from web.admin.facts_form import FactsForm
+from web.context import actor, by_staff, catalog, uploads
+
+Page = str | Response | tuple[str, int]
 
 PAGE = 48
 pages = blueprint("products", "/products")
@@ -36,21 +42,65 @@ def index() -> str:
     )
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A field whose value was refused, as it was typed, and why."""
+
+    field: str
+    value: str
+    error: CatalogError
+
+
 @pages.get("/<sku:sku>")
 def show(sku: str) -> str:
-    """A product, its photos, which are pending, the margin it needs; offers barcodes just read from its photos."""
-    product = products.get(catalog().database, sku)
-    pending = products.pending_photos(catalog().database, product)
-    found = barcode_owners.look_up(catalog().database, request.args.getlist("read"))
-    needed = margins.needed_margin(catalog().database, product.id)
-    return render_template("pages/product.html", product=product, pending=pending, found=found, needed=needed)
+    """A product with all that staff do with it; offers barcodes just read from its photos."""
+    return _page(sku)
+
+
+def _page(sku: str, form: FactsForm | None = None, refused: Refused | None = None) -> str:
+    database = catalog().database
+    product = products.get(database, sku)
+    if form is not None and form.error is not None:
+        form = facts_form.refused(form, product, form.error)
+    return render_template(
+        "pages/product.html",
+        product=product,
+        form=form or facts_form.of_product(product),
+        refused=refused,
+        more_rows=facts_form.MORE,
+        pending=products.pending_photos(database, product),
+        found=barcode_owners.look_up(database, request.args.getlist("read")),
+        needed=margins.needed_margin(database, product.id),
+        rivals=margins.rivals(database, product.id),
+        recognized=answer_counts.recognized(database, product.id),
+        known=products.suggestions(database),
+    )
 
 
 @pages.post("/<sku:sku>/facts")
-def change(sku: str) -> Response:
-    """New name, brand, category."""
-    version = request.form.get("version", type=int)
-    return _done(sku, "Saved.", lambda: products.change(catalog().database, facts(sku), version=version, actor=actor()))
+def change(sku: str) -> Page:
+    """New facts, or the page again: an error beside its field, or what somebody else has changed since."""
+    form = facts_form.typed(sku)
+    try:
+        products.change(catalog().database, form.facts(), version=form.version, actor=actor())
+    except (InvalidInputError, ConflictError) as error:
+        return _page(sku, form=replace(form, error=error)), errors.status_of(error)
+    flash("Saved.", "success")
+    return redirect(url_for("products.show", sku=sku))
+
+
+@pages.post("/<sku:sku>/rename")
+def rename(sku: str) -> Page:
+    """Another SKU."""
+    new = request.form.get("sku", "")
+    try:
+        version = request.form.get("version", type=int)
+        products.rename(catalog(), sku, new, version=version, actor=actor())
+    except (InvalidInputError, SkuExistsError, ConflictError) as error:
+        return _page(sku, refused=Refused("sku", new, error)), errors.status_of(error)
+    new = check_sku(new)
+    flash(f"The SKU is {new} now.", "success")
+    return redirect(url_for("products.show", sku=new))
 
 
 @pages.post("/<sku:sku>/photos")
@@ -65,9 +115,10 @@ def add_photos(sku: str) -> Response | tuple[str, int]:
         added = products.add_photos(catalog(), sku, uploads("photos"), by_staff(strict=strict))
         read.extend(found.gtin for found in added.barcodes_found)
         fresh = sum(not photo.duplicate for photo in added.photos)
+        said = f"{fresh} photo{'' if fresh == 1 else 's'} added"
         if not added.searchable:
-            return f"{fresh} photos added; pending: {added.photos[0].reason}"
-        return f"{fresh} photos added and searchable in {added.milliseconds:.0f} ms."
+            return f"{said}; pending: {added.photos[0].reason}"
+        return f"{said} and searchable in {added.milliseconds:.0f} ms."
 
     try:
         return _done(sku, "", add, read)
@@ -75,30 +126,16 @@ def add_photos(sku: str) -> Response | tuple[str, int]:
         return render_template("parts/questions.html", problem=error), errors.status_of(error)
 
 
-@pages.post("/<sku:sku>/photos/<photo>/delete")
-def delete_photo(sku: str, photo: str) -> Response:
-    """Delete a photo."""
-    try:
-        identity = uuid.UUID(photo)
-    except ValueError:
-        abort(404)
-    return _done(
-        sku,
-        "The photo is deleted and no longer recognized.",
-        lambda: products.delete_photo(catalog(), sku, identity, actor=actor()),
-    )
-
-
 @pages.post("/<sku:sku>/barcodes")
-def add_barcode(sku: str) -> Response:
+def add_barcode(sku: str) -> Page:
     """Add a barcode, typed or read from a photo; the others that were read are still offered."""
-    form = request.form
-    return _done(
-        sku,
-        "The barcode is kept.",
-        lambda: barcode_owners.add(catalog().database, sku, form.get("barcode", ""), actor=actor()),
-        form.getlist("read"),
-    )
+    typed = request.form.get("barcode", "")
+    try:
+        barcode_owners.add(catalog().database, sku, typed, actor=actor())
+    except (InvalidInputError, ConflictError) as error:
+        return _page(sku, refused=Refused("barcode", typed, error)), errors.status_of(error)
+    flash("The barcode is kept.", "success")
+    return redirect(url_for("products.show", sku=sku, read=request.form.getlist("read")))
 
 
 @pages.post("/<sku:sku>/barcodes/<number>/remove")
@@ -114,6 +151,14 @@ def set_active(sku: str) -> Response:
     active = request.form.get("active") == "1"
     done = "Back in the catalog." if active else "Retired: it is no longer recognized."
     return _done(sku, done, lambda: products.set_active(catalog(), sku, active, actor=actor()))
+
+
+@pages.post("/<sku:sku>/delete")
+def delete(sku: str) -> Response:
+    """Put the product into the bin, with all that it has."""
+    entry = products.delete_product(catalog(), sku, actor=actor())
+    flash_undo(f"The product {sku} is deleted and no longer recognized.", entry)
+    return redirect(url_for("products.index"))
 
 
 def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequence[str] = ()) -> Response:

@@ -118,12 +118,14 @@ class Added(BaseModel):
     barcodes_found: list[FoundBarcode]
 
 
-class QuestionablePhoto(BaseModel):
-    """A photo that `strict` refused."""
+class RefusedPhoto(BaseModel):
+    """A photo at fault: `code` and `detail` say why it can't be used, `warnings` why `strict` refused it."""
 
     filename: str
     sha256: str
-    warnings: list[PhotoWarning]
+    code: str | None = None
+    detail: str | None = None
+    warnings: list[PhotoWarning] | None = None
 
 
 class Problem(BaseModel):
@@ -135,4 +137,4 @@ class Problem(BaseModel):
     code: str
     detail: str
     field: str | None = None
-    photos: list[QuestionablePhoto] | None = Field(default=None, description="With the code photo_questionable.")
+    photos: list[RefusedPhoto] | None = Field(default=None, description="All photos at fault.")

@@ -1,58 +1,94 @@
-// Choosing, dropping and taking photos, with previews; then one request, and its reply shown in place.
+// Choosing, dropping and taking photos, with previews; then one request, and its reply shown in place. What was typed and
+// chosen stays until it is kept: errors stand beside what they are about, and a session that ended is begun again.
 // Everything works without this script, too: the form is then sent as any other.
 "use strict";
 
 const LONGEST = 2048; // pixels; a phone's photo is made smaller before it is sent, which is what takes the time
+const MB = 1024 * 1024;
+const READ = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"]; // by the server
 
-// A photo of a phone, smaller and upright. What this browser can't read is sent as it is: the server says what is wrong.
+// A photo of a phone, smaller and upright. AVIF and, where the browser reads it, HEIC become JPEG. What the browser can't
+// read is sent as it is: the server says what is wrong.
 async function shrink(file) {
+  let picture;
   try {
-    const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = LONGEST / Math.max(picture.width, picture.height);
-    if (scale >= 1) return file;
+    picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+    if (scale === 1 && READ.includes(file.type)) return file;
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(picture.width * scale);
     canvas.height = Math.round(picture.height * scale);
     canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
+    canvas.width = canvas.height = 0; // its memory is free at once, not when the browser finds the time
     return blob ? new File([blob], file.name.replace(/\.\w+$/, "") + ".jpg", { type: "image/jpeg" }) : file;
   } catch {
     return file;
+  } finally {
+    picture?.close();
   }
 }
 
+function element(kind, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(kind), properties);
+  made.append(...children);
+  return made;
+}
+
+// The photos of a form. Each is made smaller as soon as it is chosen, one at a time: twenty at once would take gigabytes.
 function photoInput(box, changed) {
   const multiple = box.dataset.multiple === "yes";
   const list = box.querySelector("[data-previews]");
-  let files = [];
+  let photos = []; // { name, file, item }
+  let turn = Promise.resolve();
 
-  function show() {
-    list.replaceChildren(...files.map((file) => {
-      const item = document.createElement("li");
-      const picture = document.createElement("img");
-      picture.src = URL.createObjectURL(file);
-      picture.alt = file.name;
-      picture.onload = () => URL.revokeObjectURL(picture.src);
-      picture.onerror = () => item.classList.add("broken");
-      const name = document.createElement("small");
-      name.textContent = file.name;
-      const remove = document.createElement("button");
-      remove.type = "button";
-      remove.className = "remove";
-      remove.textContent = "×";
-      remove.setAttribute("aria-label", `Remove ${file.name}`);
-      remove.onclick = () => { files = files.filter((other) => other !== file); show(); changed(false); };
-      item.append(picture, remove, name);
-      return item;
-    }));
+  // Two photos of one name, as phones call them all, could not be told apart in an answer.
+  function nameOf(photo, wanted) {
+    const [, stem, suffix] = wanted.match(/^(.*?)(\.\w+)?$/s);
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? wanted : `${stem} (${number})${suffix || ""}`;
+      if (!photos.some((other) => other !== photo && other.name === name)) return name;
+    }
+  }
+
+  function preview(photo) {
+    const picture = element("img", { src: URL.createObjectURL(photo.file), alt: photo.name });
+    picture.onload = picture.onerror = (event) => {
+      URL.revokeObjectURL(picture.src);
+      photo.item.classList.toggle("broken", event.type === "error");
+    };
+    photo.item.prepend(picture);
+    photo.item.querySelector("small").textContent = photo.name;
+    photo.item.querySelector("button").setAttribute("aria-label", `Remove ${photo.name}`);
+  }
+
+  async function make(photo) {
+    if (!photos.includes(photo)) return;
+    photo.file = await shrink(photo.file);
+    if (photo.file.name !== photo.chosen) photo.name = nameOf(photo, photo.file.name);
+    preview(photo);
+    changed(photos.includes(photo));
+  }
+
+  function remove(gone) {
+    for (const photo of gone) photo.item.remove();
+    photos = photos.filter((photo) => !gone.includes(photo));
+    changed(false);
   }
 
   function add(chosen) {
     const fresh = [...chosen];
     if (!fresh.length) return;
-    files = multiple ? [...files, ...fresh] : fresh.slice(-1);
-    show();
-    changed(true);
+    if (!multiple) remove(photos);
+    for (const file of multiple ? fresh : fresh.slice(-1)) {
+      const photo = { chosen: file.name, name: "", file, item: element("li") };
+      photo.name = nameOf(photo, file.name);
+      const button = element("button", { type: "button", className: "remove", textContent: "×", onclick: () => remove([photo]) });
+      photo.item.append(button, element("small", { textContent: photo.name }));
+      list.append(photo.item);
+      photos.push(photo);
+      turn = turn.then(() => make(photo));
+    }
   }
 
   for (const input of box.querySelectorAll("input[type=file]")) {
@@ -63,7 +99,125 @@ function photoInput(box, changed) {
   }
   for (const name of ["dragleave", "drop"]) box.addEventListener(name, () => box.classList.remove("over"));
   box.addEventListener("drop", (event) => { event.preventDefault(); add(event.dataTransfer.files); });
-  return { files: () => files, clear: () => { files = []; show(); } };
+
+  return {
+    add,
+    remove,
+    clear: () => remove(photos),
+    all: () => photos,
+    ready: async () => { for (let last; last !== turn;) { last = turn; await last; } },
+    // What is over a limit, before anything is sent; "" if nothing is.
+    over() {
+      const { most, bytes, total } = box.dataset;
+      if (photos.length > most) return `${photos.length} photos are chosen; at most ${most} can be sent at once.`;
+      const large = photos.filter((photo) => photo.file.size > bytes);
+      if (large.length) return `${large.map((photo) => photo.name).join(", ")}: more than ${bytes / MB} MB.`;
+      const sum = photos.reduce((bytes, photo) => bytes + photo.file.size, 0);
+      return sum > total ? `The photos have ${Math.ceil(sum / MB)} MB; at most ${total / MB} MB can be sent at once.` : "";
+    },
+  };
+}
+
+// One request -> { status, type, text, url }. `progress` is told the share that is sent. Rejects when the server can't be
+// reached; `signal` gives up.
+function post(url, data, progress, signal) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest(); // fetch can't tell how much is sent
+    request.open("POST", url);
+    request.setRequestHeader("X-Requested-With", "fetch");
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onload = () => done({
+      status: request.status, text: request.responseText, url: request.responseURL,
+      type: request.getResponseHeader("Content-Type") || "",
+    });
+    request.onerror = failed;
+    request.onabort = () => failed(new DOMException("", "AbortError"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(data);
+  });
+}
+
+// The session ended while photos were chosen, or another one began in another tab: go on in that one, or ask for the
+// password here. Resolves to whether there is a session now.
+async function sessionAgain() {
+  const reply = await fetch("/login");
+  const page = await reply.text();
+  if (!reply.redirected) return signInAgain();
+  renew(page);
+  return true;
+}
+
+function renew(page) {
+  for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = tokenIn(page);
+}
+
+function signInAgain() {
+  const name = element("input", { className: "form-control", id: "again-name", autocomplete: "username", required: true });
+  name.value = document.querySelector("[data-user]")?.textContent || "";
+  const password = element("input", { className: "form-control", id: "again-password", type: "password", autocomplete: "current-password", required: true });
+  const problem = element("div", { className: "alert alert-danger", hidden: true });
+  problem.setAttribute("role", "alert");
+  const form = element("form", {},
+    element("h2", { textContent: "Sign in again", id: "again-title" }),
+    element("p", { className: "hint", textContent: "Your session has ended. What you chose and typed is still here." }),
+    problem,
+    element("label", { htmlFor: "again-name", textContent: "Name" }), name,
+    element("label", { htmlFor: "again-password", textContent: "Password" }), password,
+    element("div", { className: "dialog-buttons" },
+      element("button", { className: "btn btn-primary", textContent: "Sign in and go on" }),
+      element("button", { className: "btn btn-outline-secondary", type: "button", textContent: "Not now", onclick: () => dialog.close() })));
+  const dialog = element("dialog", { className: "sheet" }, form);
+  dialog.setAttribute("aria-labelledby", "again-title");
+  document.body.append(dialog);
+
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      const data = new FormData();
+      data.append("csrf_token", tokenIn(await (await fetch("/login")).text()));
+      data.append("name", name.value);
+      data.append("password", password.value);
+      const reply = await fetch("/login", { method: "POST", body: data });
+      const page = await reply.text();
+      if (!reply.ok) {
+        problem.textContent = reply.status === 401 ? "Name or password is wrong." : "Signing in failed: wait a minute, then try again.";
+        problem.hidden = false;
+        return;
+      }
+      renew(page);
+      dialog.close("yes");
+    } catch {
+      problem.textContent = "The server can't be reached.";
+      problem.hidden = false;
+    }
+  };
+  dialog.showModal();
+  password.focus();
+  return new Promise((done) => dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes"); }));
+}
+
+function tokenIn(page) {
+  return new DOMParser().parseFromString(page, "text/html").querySelector("input[name=csrf_token]").value;
+}
+
+// Whether an answer says that there is no session, or none that this page belongs to.
+function ended(reply) {
+  return reply.type.startsWith("application/problem+json") && ["not_signed_in", "csrf"].includes(JSON.parse(reply.text).code);
+}
+
+// An error beside its field. Without a message it is taken away.
+function say(field, message) {
+  const id = `${field.id}-problem`;
+  document.getElementById(id)?.remove();
+  field.classList.toggle("is-invalid", Boolean(message));
+  if (!message) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+    return;
+  }
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", id);
+  field.after(element("div", { className: "invalid-feedback", id, textContent: message }));
 }
 
 for (const form of document.querySelectorAll("form[data-send]")) {
@@ -73,49 +227,87 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   const problem = form.querySelector("[data-problem]");
   const questions = form.querySelector("[data-questions]"); // what speaks against a photo, before it is kept
   const label = button.textContent;
-  const photos = photoInput(box, (more) => { problem.hidden = true; questions?.replaceChildren(); if (more && "auto" in form.dataset) form.requestSubmit(); });
+  const cancel = element("button", { type: "button", className: "btn btn-outline-secondary", textContent: "Cancel", hidden: true });
+  button.after(" ", cancel);
+  const photos = photoInput(box, (more) => {
+    problem.hidden = true;
+    questions?.replaceChildren();
+    form.dispatchEvent(new Event("photos"));
+    if (more && "auto" in form.dataset) form.requestSubmit();
+  });
+  form.photoInput = photos;
 
-  const fail = (message) => {
-    problem.textContent = message;
+  const fail = (message, ...more) => {
+    problem.replaceChildren(message, ...more);
     problem.hidden = false;
     problem.scrollIntoView({ block: "center" });
   };
 
+  // Everything that is wrong, each where it is: photos with a way to take them away, fields, or the form as a whole.
+  function explain(reply) {
+    let told = {};
+    try { told = JSON.parse(reply.text); } catch { /* a proxy's page: the status says enough */ }
+    const wrong = photos.all().filter((photo) => told.photos?.some((said) => said.filename === photo.name));
+    if (wrong.length) {
+      const list = element("ul", {}, ...told.photos.map((said) => element("li", { textContent: `${said.filename}: ${said.detail}` })));
+      for (const photo of wrong) photo.item.classList.add("broken");
+      const away = element("button", { type: "button", className: "btn btn-sm btn-outline-danger", onclick: () => photos.remove(wrong) });
+      away.textContent = wrong.length === 1 ? "Take it away" : `Take these ${wrong.length} away`;
+      return fail(wrong.length === 1 ? "This photo can't be used:" : "These photos can't be used:", list, away);
+    }
+    const at = told.field && form.elements.namedItem(told.field);
+    if (at?.id) {
+      say(at, told.detail);
+      return at.focus();
+    }
+    fail(told.detail || `The server answered ${reply.status}.`);
+  }
+
+  for (const input of form.querySelectorAll("input[id]")) input.addEventListener("input", () => say(input, ""));
+
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!photos.files().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
+    if (button.disabled) return;
+    if (!photos.all().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
+    const anyway = event.submitter && "anyway" in event.submitter.dataset;
+    const sending = new AbortController();
+    cancel.onclick = () => sending.abort();
     button.disabled = true;
     button.textContent = form.dataset.busy;
     problem.hidden = true;
-    const anyway = event.submitter && "anyway" in event.submitter.dataset;
+    cancel.hidden = false;
     questions?.replaceChildren();
     try {
-      const data = new FormData(form);
-      if (anyway) data.append("anyway", "1");
-      data.delete(field);
-      for (const file of await Promise.all(photos.files().map(shrink))) data.append(field, file, file.name);
-      const headers = { "X-Requested-With": "fetch" };
-      const reply = await fetch(form.action, { method: "POST", body: data, headers });
-      if ("follow" in form.dataset && reply.redirected) return location.assign(reply.url);
-      const text = await reply.text();
-      if (questions && reply.status === 422 && reply.headers.get("Content-Type").startsWith("text/html")) {
-        questions.innerHTML = text; // our own template, escaped by the server
+      await photos.ready();
+      const over = photos.over();
+      if (over) return fail(over);
+      let reply;
+      do {
+        const data = new FormData(form);
+        if (anyway) data.append("anyway", "1");
+        data.delete(field);
+        for (const photo of photos.all()) data.append(field, photo.file, photo.name);
+        const progress = (share) => { button.textContent = share < 1 ? `Sending, ${Math.floor(100 * share)} %` : form.dataset.busy; };
+        reply = await post(form.action, data, progress, sending.signal);
+      } while (ended(reply) && await sessionAgain());
+      if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
+      if ("follow" in form.dataset && reply.url && reply.url !== form.action) return location.assign(reply.url);
+      if (questions && reply.status === 422 && reply.type.startsWith("text/html")) {
+        questions.innerHTML = reply.text; // our own template, escaped by the server
         return questions.scrollIntoView({ block: "nearest" });
       }
-      if (!reply.ok) {
-        let detail = `The server answered ${reply.status}.`;
-        try { detail = JSON.parse(text).detail || detail; } catch { /* a proxy's page: the status says enough */ }
-        return fail(detail);
-      }
+      if (reply.status >= 400) return explain(reply);
       const result = document.querySelector(form.dataset.result);
-      result.innerHTML = text; // our own template, escaped by the server
+      result.innerHTML = reply.text; // our own template, escaped by the server
+      form.dispatchEvent(new Event("sent"));
       if (!("auto" in form.dataset)) { form.hidden = true; photos.clear(); }
       result.scrollIntoView({ block: "nearest" });
-    } catch {
-      fail("The server can't be reached. Nothing is lost: send it again.");
+    } catch (error) {
+      fail(error.name === "AbortError" ? "Cancelled. Look whether it was kept before you send it again." : "The server can't be reached. Nothing is lost: send it again.");
     } finally {
       button.disabled = false;
       button.textContent = label;
+      cancel.hidden = true;
     }
   });
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from catalog import maintenance, products
 from catalog.catalog import Catalog
@@ -17,7 +17,7 @@ from catalog.enrollment import NewPhoto
 from catalog.maintenance import photo_checks
 from catalog.products import Facts, Intake
 from catalog.storage import feature_store
-from catalog.storage.tables import AuditEntry, Photo, Product, now
+from catalog.storage.tables import AuditEntry, BinEntry, Photo, Product, now
 from tests.support.pictures import jpeg
 
 
@@ -124,7 +124,7 @@ def test_orphaned_files_are_told_with_their_age_and_only_take_space(filled: Cata
     assert stored(filled, 1).exists()
 
 
-def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
+def test_a_photo_that_left_the_bin_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
     cut = orphan(filled, 8, 30)
     os.utime(stored(filled, 1), (0, 0))
     with filled.database.write() as session:
@@ -133,6 +133,8 @@ def test_a_photo_that_was_deleted_stays_for_a_day_and_an_original_as_long_as_its
         photos[stored(filled, 2).name].original = cut.name
         gone = photos[stored(filled, 1).name].id
     products.delete_photo(filled, "A", gone, actor="anna")
+    with filled.database.write() as session:
+        session.execute(delete(BinEntry))
     assert list(maintenance.examine(filled, remove_orphans=True)) == []
     assert stored(filled, 1).exists()
     with filled.database.write() as session:

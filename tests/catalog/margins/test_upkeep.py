@@ -18,7 +18,7 @@ from catalog.errors import GalleryUnavailableError
 from catalog.gallery import Vector
 from catalog.recognition import decide
 from catalog.recognition.candidates import nearest_products
-from catalog.storage.tables import LeftOutAnswer, MarginDue, Product, ProductMargin
+from catalog.storage.tables import LeftOutAnswer, MarginDue, Photo, Product, ProductMargin
 from embedder.bundle import Bundle
 from tests.support.margins import (
     APPLE,
@@ -62,6 +62,21 @@ def test_a_product_that_others_are_taken_for_needs_a_greater_margin(catalog: Cat
     assert answer(catalog) == "ambiguous"
     assert answer(catalog, APPLE_1) == "ambiguous"  # by 0.15: PEAR's photo of the other visit is that near
     assert keep_up(catalog, margins.Upkeep(catalog)) == 0
+
+
+def test_what_a_product_is_mistaken_for_is_told_of_both(catalog: Catalog) -> None:
+    ids = put_look_alikes(catalog)
+    keep_up(catalog)
+    with catalog.database.write() as session:
+        session.get_one(Photo, ids[PEAR][1]).cover = True
+    of = {sku: products.get(catalog.database, sku) for sku in (APPLE, PEAR)}
+    (rival,) = margins.rivals(catalog.database, of[APPLE].id)
+    assert (rival.sku, rival.name, rival.ours, rival.theirs) == (PEAR, "Name of PEAR", 0, 1)
+    assert rival.photo == next(photo.sha256 for photo in of[PEAR].photos if photo.id == ids[PEAR][1])
+    (rival,) = margins.rivals(catalog.database, of[PEAR].id)
+    assert (rival.sku, rival.ours, rival.theirs) == (APPLE, 1, 0)
+    products.set_active(catalog, APPLE, False, actor="anna")
+    assert margins.rivals(catalog.database, of[PEAR].id) == []
 
 
 def test_products_of_one_photo_and_of_one_visit_keep_the_bundles_margin(catalog: Catalog) -> None:

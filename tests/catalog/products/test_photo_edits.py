@@ -4,6 +4,7 @@ import io
 import uuid
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -77,6 +78,71 @@ def test_a_photo_moves_to_a_retired_product_and_back(catalog: Catalog) -> None:
     products.move_photo(catalog, "B", moved, "A", actor="anna")
     assert ids(catalog, "A")[0] == added.photos[0].id
     assert first(catalog, 1) == "A"
+
+
+def test_several_photos_move_at_once_or_none(catalog: Catalog) -> None:
+    added = create(catalog, "A", 1, 2, 3)
+    create(catalog, "B", 4)
+    chosen = [photo.id for photo in added.photos[:2]]
+    for wanted, error in (([], InvalidInputError), ([*chosen, uuid.uuid4()], NotFoundError)):
+        with pytest.raises(error):
+            products.move_photos(catalog, "A", wanted, "B", actor="anna")
+    products.set_cover(catalog.database, "A", chosen[1], actor="anna")
+    products.move_photos(catalog, "A", chosen, "B", actor="anna")
+    assert hashes(catalog, "A") == [content_hash(jpeg(3))]
+    assert hashes(catalog, "B") == [content_hash(jpeg(seed)) for seed in (1, 2, 4)], "a cover of A is none of B"
+    assert [first(catalog, seed) for seed in (1, 2, 3, 4)] == ["B", "B", "A", "B"]
+    assert (points(catalog), rows(catalog)["removal"]) == (4, 0)
+
+
+def test_the_cover_is_first_and_stays_so_when_it_is_edited(catalog: Catalog) -> None:
+    added = create(catalog, "A", 1, 2, 3)
+    products.set_cover(catalog.database, "A", added.photos[1].id, actor="anna")
+    assert hashes(catalog, "A") == [content_hash(jpeg(seed)) for seed in (2, 1, 3)]
+    entry = last_audit(catalog)
+    assert (entry.action, entry.before, entry.after) == (
+        "photo.cover",
+        {"photo": content_hash(jpeg(1))},
+        {"photo": content_hash(jpeg(2))},
+    )
+    edited = products.crop_photo(catalog, "A", added.photos[1].id, LEFT, actor="anna")
+    assert ids(catalog, "A")[0] == edited.id
+    replaced = products.replace_photo(catalog, "A", edited.id, shots(3)[0], actor="anna")
+    assert replaced.duplicate and hashes(catalog, "A") == [content_hash(jpeg(seed)) for seed in (3, 1)]
+    products.set_cover(catalog.database, "A", added.photos[0].id, actor="anna")
+    assert hashes(catalog, "A") == [content_hash(jpeg(seed)) for seed in (1, 3)]
+    with pytest.raises(NotFoundError):
+        products.set_cover(catalog.database, "A", uuid.uuid4(), actor="anna")
+
+
+def test_a_rotated_photo_takes_the_place_of_the_old_one(catalog: Catalog) -> None:
+    added = create(catalog, "A", 1, 2)
+    result = products.rotate_photo(catalog, "A", added.photos[0].id, 1, actor="anna")
+    assert result.state == "searchable"
+    photo, other = products.get(catalog.database, "A").photos
+    assert (photo.id, photo.width, photo.height, photo.original, other.width) == (result.id, 240, 320, None, 320)
+    seen = np.asarray(Image.open(io.BytesIO(catalog.photos.get(photo.sha256))), int)
+    wanted = np.asarray(picture(1).rotate(-90, expand=True), int)
+    assert np.abs(seen - wanted).mean() < 3, "clockwise"
+    assert recognize(catalog, encode(picture(1).rotate(-90, expand=True), "PNG")).matches[0].sku == "A"
+    assert points(catalog) == 2
+    for turns in (0, 4, -1):
+        with pytest.raises(InvalidInputError):
+            products.rotate_photo(catalog, "A", result.id, turns, actor="anna")
+
+
+def test_a_rotated_crop_is_the_same_part_and_the_whole_comes_back_rotated(catalog: Catalog) -> None:
+    added = products.create(catalog, Facts("A"), [NewPhoto("two.png", both(1, 2))], Intake("anna"))
+    cropped = products.crop_photo(catalog, "A", added.photos[0].id, (0.5, 0.0, 1.0, 0.5), actor="anna")
+    turned = products.rotate_photo(catalog, "A", cropped.id, 3, actor="anna")
+    (photo,) = products.get(catalog.database, "A").photos
+    assert (photo.width, photo.height, photo.crop) == (120, 320, [0.0, 0.0, 0.5, 0.5])
+    seen = np.asarray(Image.open(io.BytesIO(catalog.photos.get(photo.sha256))), int)
+    wanted = np.asarray(picture(2).crop((0, 0, 320, 120)).rotate(90, expand=True), int)
+    assert np.abs(seen - wanted).mean() < 4, "counter-clockwise"
+    products.uncrop_photo(catalog, "A", turned.id, actor="anna")
+    (photo,) = products.get(catalog.database, "A").photos
+    assert (photo.width, photo.height, photo.crop) == (240, 640, None)
 
 
 def test_moved_while_the_gallery_is_away(catalog: Catalog) -> None:
@@ -168,6 +234,7 @@ EDITS: dict[str, Callable[[Catalog, str, uuid.UUID], object]] = {
     "move": lambda catalog, sku, photo: products.move_photo(catalog, sku, photo, "B", actor="anna"),
     "replace": lambda catalog, sku, photo: products.replace_photo(catalog, sku, photo, shots(7)[0], actor="anna"),
     "crop": lambda catalog, sku, photo: products.crop_photo(catalog, sku, photo, LEFT, actor="anna"),
+    "rotate": lambda catalog, sku, photo: products.rotate_photo(catalog, sku, photo, 2, actor="anna"),
     "uncrop": lambda catalog, sku, photo: products.uncrop_photo(catalog, sku, photo, actor="anna"),
 }
 
@@ -192,7 +259,7 @@ def test_moving_to_itself_or_to_nobody(catalog: Catalog) -> None:
     assert first(catalog, 1) == "A"
 
 
-@pytest.mark.parametrize("edit", ["replace", "crop"])
+@pytest.mark.parametrize("edit", ["replace", "crop", "rotate"])
 def test_nothing_changes_when_the_store_is_full(catalog: Catalog, edit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     added = create(catalog, "A", 1)
 

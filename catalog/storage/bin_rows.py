@@ -1,0 +1,58 @@
+"""Rows of the bin: what was deleted stays in it for KEPT. The bytes of its photos stay in the photo store as long."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from catalog.storage.audit_log import product_snapshot
+from catalog.storage.database import Database
+from catalog.storage.tables import BinEntry, BinPhoto, Photo, PhotoColumns, Product, now
+
+#: How long what was deleted can be restored.
+KEPT = timedelta(days=30)
+#: Entries deleted in one transaction.
+CHUNK = 500
+#: What of a photo goes with it, into the bin and to another product.
+PHOTO_COLUMNS = tuple(PhotoColumns.__annotations__)
+
+
+def put(session: Session, product: Product, photos: Sequence[Photo], actor: str, *, whole: bool = False) -> uuid.UUID:
+    """Put photos of a product into the bin, or (`whole`) the product with them, before they are dropped.
+
+    In the caller's transaction; returns the id of the entry.
+    """
+    entry = BinEntry(
+        id=uuid.uuid4(), actor=actor[:100], product_id=product.id, sku=product.sku, name=product.name, photos=[]
+    )
+    if whole:
+        entry.product = {**product_snapshot(product), "created_at": product.created_at.isoformat()}
+    for photo in photos:
+        facts = {name: getattr(photo, name) for name in PHOTO_COLUMNS}
+        entry.photos.append(BinPhoto(photo_id=photo.id, **facts))
+    session.add(entry)
+    return entry.id
+
+
+def move_entries(session: Session, product_id: uuid.UUID, to: uuid.UUID) -> None:
+    """Photos that were deleted from a product are restored to another, since the two are merged."""
+    session.execute(update(BinEntry).where(BinEntry.product_id == product_id).values(product_id=to))
+
+
+def drop_entries(session: Session, product_id: uuid.UUID) -> None:
+    """Nothing that was deleted from this product can be restored any more."""
+    session.execute(delete(BinEntry).where(BinEntry.product_id == product_id))
+
+
+def trim(database: Database) -> int:
+    """Delete up to 500 entries that have expired; returns how many. Raises DatabaseUnavailableError."""
+    with database.write() as session:
+        old = BinEntry.at < now() - KEPT
+        ids = session.scalars(select(BinEntry.id).where(old).order_by(BinEntry.at).limit(CHUNK)).all()
+        if ids:
+            session.execute(delete(BinEntry).where(BinEntry.id.in_(ids)))
+        return len(ids)

@@ -1,0 +1,43 @@
+"""The bin: photos and products that were deleted, for 30 days."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from catalog import products
+from catalog.errors import CatalogError
+from web import errors, routes
+from web.admin.base import blueprint
+from web.context import actor, catalog
+
+PAGE = 24
+#: Pages beyond this are empty.
+LAST = 10_000
+pages = blueprint("bin", "/bin")
+
+
+@pages.get("/")
+def index() -> str:
+    """What was deleted, the newest first."""
+    number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+    shown = products.list_deleted(catalog().database, start=number * PAGE, limit=PAGE)
+    return render_template("pages/bin.html", bin=shown, number=number, last=(shown.total - 1) // PAGE)
+
+
+@pages.post("/<uuid:entry>/restore")
+@routes.in_lane("adding")
+def restore(entry: uuid.UUID) -> Response:
+    """Restore it, searchable again, and go to the product."""
+    try:
+        done = products.undelete(catalog(), entry, actor=actor())
+    except CatalogError as error:
+        if errors.status_of(error) == 503:
+            raise
+        flash(str(error), "danger")
+        return redirect(url_for("bin.index"))
+    photos = f"{done.photos} photo{'' if done.photos == 1 else 's'}"
+    flash(f"{done.name} is back, with {photos}." if done.whole else f"{photos} restored.", "success")
+    return redirect(url_for("products.show", sku=done.sku))

@@ -1,0 +1,69 @@
+"""The history of one product, and changes of it that are reverted."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from catalog import products
+from catalog.errors import CatalogError
+from catalog.normalization import MOST
+from web import errors, routes
+from web.admin.base import blueprint
+from web.context import actor, catalog
+
+PAGE = 30
+#: Actions of the audit log in words; others are shown as they are recorded.
+NAMES = {
+    "product.create": "Added",
+    "product.change": "Changed",
+    "product.label": "Labels changed",
+    "product.rename": "Renamed",
+    "product.revert": "Reverted",
+    "product.retire": "Retired",
+    "product.restore": "Back in the catalog",
+    "product.delete": "Deleted",
+    "product.undelete": "Restored from the bin",
+    "product.merge": "Merged with",
+    "barcode.add": "Barcode added",
+    "barcode.remove": "Barcode removed",
+    "photos.add": "Photos added",
+    "photo.delete": "Photo deleted",
+    "photo.undelete": "Photos restored from the bin",
+    "photo.move": "Photo moved to",
+    "photo.cover": "Another photo shown first",
+    "photo.replace": "Photo replaced",
+    "photo.crop": "Photo cropped",
+    "photo.uncrop": "Whole photo back",
+    "photo.rotate": "Photo rotated",
+}
+pages = blueprint("history", "/products")
+
+
+@pages.get("/<sku:sku>/history")
+def show(sku: str) -> str:
+    """What was changed, by whom, the newest first."""
+    before = request.args.get("before", type=int)
+    product = products.get(catalog().database, sku)
+    log = products.list_changes(catalog().database, sku, before=before, limit=PAGE)
+    return render_template("pages/history.html", product=product, log=log, before=before)
+
+
+@pages.app_template_filter("change_name")
+def change_name(action: str) -> str:
+    """An action of the audit log in words."""
+    return NAMES.get(action, action)
+
+
+@pages.post("/<sku:sku>/history/<int:change>/revert")
+@routes.in_lane("adding")
+def revert(sku: str, change: int) -> Response:
+    """Make it as it was before that change."""
+    try:
+        sku = products.revert(catalog(), sku, min(change, MOST), actor=actor())
+        flash("It is as it was before that change.", "success")
+    except CatalogError as error:
+        if errors.status_of(error) in (404, 503):
+            raise
+        flash(str(error), "danger")
+    return redirect(url_for("history.show", sku=sku))

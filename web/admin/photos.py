@@ -1,0 +1,169 @@
+"""The photos of a product: one at a time, large, to edit; or several, to delete or move."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from catalog import products
+from catalog.enrollment import photo_rows
+from catalog.errors import CatalogError, InvalidInputError
+from catalog.products import PhotoResult
+from web import errors, routes
+from web.admin.base import blueprint, flash_undo
+from web.context import actor, catalog, uploads
+
+#: Products that a search for the right one shows.
+HITS = 24
+#: The fields of a part of a photo, in percent of its width and height.
+EDGES = ("left", "top", "right", "bottom")
+Page = str | Response | tuple[str, int]
+pages = blueprint("photos", "/products")
+
+
+@pages.get("/<sku:sku>/photos/<uuid:photo>")
+def show(sku: str, photo: uuid.UUID) -> str:
+    """One photo, large, with all that can be done with it."""
+    return _page(sku, photo)
+
+
+@pages.post("/<sku:sku>/photos/<uuid:photo>/crop")
+@routes.in_lane("adding")
+def crop(sku: str, photo: uuid.UUID) -> Page:
+    """Only a part of it counts."""
+    return _edited(
+        sku,
+        photo,
+        "Only that part counts now.",
+        lambda: products.crop_photo(catalog(), sku, photo, _box(), actor=actor()),
+    )
+
+
+@pages.post("/<sku:sku>/photos/<uuid:photo>/uncrop")
+@routes.in_lane("adding")
+def uncrop(sku: str, photo: uuid.UUID) -> Page:
+    """The whole photo again."""
+    return _edited(
+        sku, photo, "The whole photo is back.", lambda: products.uncrop_photo(catalog(), sku, photo, actor=actor())
+    )
+
+
+@pages.post("/<sku:sku>/photos/<uuid:photo>/rotate")
+@routes.in_lane("adding")
+def rotate(sku: str, photo: uuid.UUID) -> Page:
+    """Rotate it by quarters."""
+    turns = request.form.get("turns", 0, type=int)
+    return _edited(sku, photo, "Rotated.", lambda: products.rotate_photo(catalog(), sku, photo, turns, actor=actor()))
+
+
+@pages.post("/<sku:sku>/photos/<uuid:photo>/replace")
+@routes.takes_photos(routes.MAX_PHOTO_REQUEST, "adding")
+def replace(sku: str, photo: uuid.UUID) -> Page:
+    """Another file in its place."""
+
+    def exchange() -> PhotoResult:
+        files = uploads("photo")
+        if len(files) != 1:
+            raise InvalidInputError("photo", "Choose one photo first.")
+        return products.replace_photo(catalog(), sku, photo, files[0], actor=actor())
+
+    return _edited(sku, photo, "Replaced. The old photo is in the bin.", exchange)
+
+
+@pages.post("/<sku:sku>/photos/<uuid:photo>/cover")
+def set_cover(sku: str, photo: uuid.UUID) -> Response:
+    """The first of the product, in every list."""
+    products.set_cover(catalog().database, sku, photo, actor=actor())
+    flash("This photo is shown first everywhere now.", "success")
+    return redirect(url_for("photos.show", sku=sku, photo=photo))
+
+
+@pages.post("/<sku:sku>/photos/delete")
+def delete(sku: str) -> Response:
+    """Put photos into the bin."""
+    chosen = _chosen(request.form.getlist("photo"))
+    try:
+        entry = products.delete_photos(catalog(), sku, chosen, actor=actor())
+    except InvalidInputError as error:
+        flash(str(error), "danger")
+        return redirect(url_for("products.show", sku=sku))
+    said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
+    flash_undo(f"{said} deleted and no longer recognized.", entry)
+    return redirect(url_for("products.show", sku=sku))
+
+
+@pages.get("/<sku:sku>/photos/move")
+def choose_product(sku: str) -> str:
+    """Search for the product that photos belong to, by pictures."""
+    chosen, search = _chosen(request.args.getlist("photo")), request.args.get("search", "")
+    product = products.get(catalog().database, sku)
+    page = products.list_page(catalog().database, products.Filter(search), limit=HITS) if search.strip() else None
+    moving = [photo for photo in product.photos if photo.id in chosen]
+    return render_template("pages/move.html", product=product, moving=moving, search=search, page=page)
+
+
+@pages.post("/<sku:sku>/photos/move")
+@routes.in_lane("adding")
+def move(sku: str) -> Response:
+    """Move photos to the product `to`; without one, ask for it."""
+    chosen, to = _chosen(request.form.getlist("photo")), request.form.get("to", "")
+    try:
+        if not chosen:
+            raise InvalidInputError("photo", "Choose a photo first.")
+        if not to:
+            return redirect(url_for("photos.choose_product", sku=sku, photo=chosen))
+        products.move_photos(catalog(), sku, chosen, to, actor=actor())
+    except InvalidInputError as error:
+        flash(str(error), "danger")
+        return redirect(url_for("products.show", sku=sku))
+    said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
+    flash(f"{said} with {to} now.", "success")
+    return redirect(url_for("products.show", sku=sku))
+
+
+def _page(sku: str, identity: uuid.UUID, problem: CatalogError | None = None) -> str:
+    product = products.get(catalog().database, sku)
+    photo = photo_rows.photo_of(product, identity)
+    typed = {edge: request.form.get(edge, "") for edge in EDGES} if problem else {}
+    return render_template(
+        "pages/photo.html",
+        product=product,
+        photo=photo,
+        place=product.photos.index(photo),
+        reason=products.pending_photos(catalog().database, product).get(photo.id),
+        problem=problem,
+        box=[typed.get(edge) or whole for edge, whole in zip(EDGES, ("0", "0", "100", "100"), strict=True)],
+    )
+
+
+def _edited(sku: str, photo: uuid.UUID, done: str, edit: Callable[[], PhotoResult]) -> Page:
+    """Make an edit, and go to the photo that is there now; or show the page again with what speaks against it."""
+    try:
+        result = edit()
+    except CatalogError as error:
+        if errors.status_of(error) in (404, 503):
+            raise
+        return _page(sku, photo, error), errors.status_of(error)
+    flash(done if result.state == "searchable" else f"{done} Pending: {result.reason}", "success")
+    return redirect(url_for("photos.show", sku=sku, photo=result.id))
+
+
+def _box() -> tuple[float, float, float, float]:
+    """The part that was chosen, in fractions. Raises InvalidInputError for what is no number."""
+    left, top, right, bottom = (request.form.get(edge, type=float) for edge in EDGES)
+    if left is None or top is None or right is None or bottom is None:
+        raise InvalidInputError("crop", "Left, top, right and bottom are numbers from 0 to 100.")
+    return left / 100, top / 100, right / 100, bottom / 100
+
+
+def _chosen(names: Sequence[str]) -> list[uuid.UUID]:
+    """Photos that a form or an address names, each once; what is no id names none."""
+    found = []
+    for name in dict.fromkeys(names):
+        with suppress(ValueError):
+            found.append(uuid.UUID(name))
+    return found

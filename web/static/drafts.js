@@ -1,0 +1,66 @@
+// What was typed and chosen comes back after a closed tab: fields and photos of a form, in this browser alone, for the user
+// who typed them. Gone when the form was sent, and when the user signs out (layout.js).
+"use strict";
+
+const DRAFTS = "catalog-drafts";
+
+function opened() {
+  return new Promise((done, failed) => {
+    const request = indexedDB.open(DRAFTS, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("drafts");
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => failed(request.error);
+  });
+}
+
+async function stored(mode, call) {
+  const database = await opened();
+  try {
+    return await new Promise((done, failed) => {
+      const request = call(database.transaction("drafts", mode).objectStore("drafts"));
+      request.onsuccess = () => done(request.result);
+      request.onerror = () => failed(request.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-draft]")) {
+  const key = `${document.querySelector("[data-user]").textContent} ${location.pathname}`;
+  const fields = [...form.querySelectorAll("input[id]")];
+  const before = JSON.stringify(fields.map((field) => field.value)); // of the server: an error's page, or photos of the inbox
+  let waiting;
+
+  const empty = () => JSON.stringify(fields.map((field) => field.value)) === before && !form.photoInput.all().length;
+  const forget = () => { clearTimeout(waiting); return stored("readwrite", (drafts) => drafts.delete(key)).catch(() => {}); };
+
+  // A browser that keeps nothing (private windows, a full disk) loses the draft, and nothing else.
+  const keep = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (empty()) return forget();
+      const draft = { fields: Object.fromEntries(fields.map((field) => [field.name, field.value])), photos: form.photoInput.all().map((photo) => photo.file) };
+      stored("readwrite", (drafts) => drafts.put(draft, key)).catch(() => {});
+    }, 300);
+  };
+
+  async function restore() {
+    const draft = await stored("readonly", (drafts) => drafts.get(key)).catch(() => null);
+    if (!draft || !empty() || location.search || fields.some((field) => field.value)) return;
+    for (const field of fields) field.value = draft.fields[field.name] || "";
+    form.photoInput.add(draft.photos);
+    const note = element("p", { className: "draft hint", textContent: "What you began is still here. " });
+    note.setAttribute("role", "status");
+    const discard = element("button", { type: "button", className: "btn btn-sm btn-outline-secondary", textContent: "Begin anew" });
+    discard.onclick = async () => { await forget(); form.reset(); form.photoInput.clear(); note.remove(); };
+    note.append(discard);
+    form.prepend(note);
+    form.addEventListener("sent", () => note.remove());
+  }
+
+  form.addEventListener("input", keep);
+  form.addEventListener("photos", keep);
+  form.addEventListener("sent", () => { setTimeout(forget); });
+  restore();
+}
