@@ -77,8 +77,9 @@ def merge(
     """Merge two SKUs: `into` gets the photos, barcodes, labels and past answers of `sku`, which is deleted.
 
     `into` keeps its own facts, but for those that are `taken`; photos that were deleted from `sku` are restored to it.
-    `versions`: those of `sku` and of `into` that the person saw (optimistic locking). Raises NotFoundError, InvalidInputError when both are one SKU, or ConflictError when a
-    version is no longer the newest, or the labels or attributes would be too many.
+    `versions`: those of `sku` and of `into` that the person saw (optimistic locking). Raises NotFoundError,
+    InvalidInputError when both are one SKU, or ConflictError when a version is no longer the newest, or the labels or
+    attributes would be too many.
     """
     with catalog.database.write() as session:
         product, target = lock_products(session, sku, into)
