@@ -7,7 +7,7 @@ import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import exists, func, select
@@ -41,7 +41,8 @@ KINDS: tuple[Kind, ...] = ("same_picture", "sku", "barcode", "same_pack", "name"
 class Reason:
     """Why two products may be one. `photos` (SHA-256): those of the two that look alike; `points`: details that match.
 
-    `value`: for "barcode", the number that both may mean.
+    `value`: for "barcode", the number that both may mean. `own_barcodes`: they look alike, but each has a barcode of
+    its own, so they are sizes or flavors of one design more likely than one product.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Reason:
     points: int | None = None
     cosine: float | None = None
     value: str = ""
+    own_barcodes: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,17 @@ def _all(session: Session) -> dict[Pair, list[Reason]]:
 def _rank(pair: Pair, reasons: Sequence[Reason]) -> tuple[object, ...]:
     points = max((reason.points or 0 for reason in reasons), default=0)
     cosine = max((reason.cosine or 0.0 for reason in reasons), default=0.0)
-    return min(KINDS.index(reason.kind) for reason in reasons), -len(reasons), -points, -cosine, pair
+    unlikely = all(reason.own_barcodes for reason in reasons)
+    return unlikely, min(KINDS.index(reason.kind) for reason in reasons), -len(reasons), -points, -cosine, pair
 
 
 def _look_alikes(session: Session) -> Iterator[tuple[Pair, Reason]]:
     """What the background found in the live generation (products/comparing.py); its photos must still be there."""
     one, other = aliased(Product), aliased(Product)
     first, second = aliased(Photo), aliased(Photo)
+    barcodes = exists().where(Barcode.product_id == one.id) & exists().where(Barcode.product_id == other.id)
     rows = session.execute(
-        select(LookAlikePair, first.sha256.label("first"), second.sha256.label("second"))
+        select(LookAlikePair, barcodes.label("barcodes"), first.sha256.label("first"), second.sha256.label("second"))
         .join(Generation, Generation.id == LookAlikePair.generation_id)
         .join(one, one.id == LookAlikePair.one_id)
         .join(other, other.id == LookAlikePair.other_id)
@@ -138,11 +142,13 @@ def _look_alikes(session: Session) -> Iterator[tuple[Pair, Reason]]:
         .order_by(LookAlikePair.same_picture.desc(), LookAlikePair.cosine.desc())
         .limit(LOOK_ALIKES)
     )
-    for row, first_photo, second_photo in rows:
+    for row, own, first_photo, second_photo in rows:
         kind: Kind = "same_picture" if row.same_picture else "near" if row.points is None else "same_pack"
         yield (
             (row.one_id, row.other_id),
-            Reason(kind, (first_photo, second_photo), row.points, row.cosine),
+            Reason(
+                kind, (first_photo, second_photo), row.points, row.cosine, own_barcodes=own and not row.same_picture
+            ),
         )
 
 
@@ -203,7 +209,7 @@ def _each_two(rows: Iterable[tuple[uuid.UUID, object]], kind: Kind) -> Iterator[
 def _turned(reason: Reason) -> Reason:
     if reason.photos is None:
         return reason
-    return Reason(reason.kind, (reason.photos[1], reason.photos[0]), reason.points, reason.cosine, reason.value)
+    return replace(reason, photos=(reason.photos[1], reason.photos[0]))
 
 
 def _listed(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, Listed]:

@@ -153,6 +153,20 @@ def test_pages_hold_the_surest_first(catalog: Catalog) -> None:
     ]
 
 
+def test_packs_with_barcodes_of_their_own_come_last(catalog: Catalog) -> None:
+    for sku, data in (("A", front(DRAWN[2])), ("B", front(DRAWN[2], 20, "gray"))):
+        add(catalog, sku, data)
+    add(catalog, "C", jpeg(1), name="Tea")
+    add(catalog, "D", jpeg(2), name="Tea")
+    products.compare_all(catalog)
+    assert list(found(catalog)) == [pair("A", "B"), pair("C", "D")]
+    barcode_owners.add(catalog.database, "A", "4006381333931", actor="anna")
+    assert not listed(catalog)[0].reasons[0].own_barcodes
+    barcode_owners.add(catalog.database, "B", "96385074", actor="anna")
+    assert list(found(catalog)) == [pair("C", "D"), pair("A", "B")]
+    assert listed(catalog)[1].reasons[0].own_barcodes
+
+
 def test_the_serving_process_compares_a_product_a_call_and_rests(
     catalog: Catalog, open_catalog: Callable[[], Catalog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
