@@ -7,6 +7,7 @@ from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
 from catalog.maintenance.findings import Finding, Kind, status
 from catalog.maintenance.jobs import run_reembed, work
+from catalog.maintenance.needs_work import Worklist, list_work
 from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
 from catalog.maintenance.reembedding import reembed, rollback
@@ -16,8 +17,10 @@ __all__ = [
     "Finding",
     "Kind",
     "Readiness",
+    "Worklist",
     "coverage",
     "examine",
+    "list_work",
     "rebuild",
     "reembed",
     "rollback",
