@@ -429,6 +429,13 @@ def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: P
     assert (width, height) == (pytest.approx(224, abs=4), pytest.approx(192, abs=4))
     page.get_by_role("button", name="The whole photo again").click()
     page.get_by_text("The whole photo is back.").wait_for()
+    (tmp_path / "broken.jpg").write_bytes(b"no picture at all")
+    page.set_input_files("[data-choose]", tmp_path / "broken.jpg")
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("broken.jpg").first.wait_for()
+    page.set_input_files("[data-choose]", photo(tmp_path, 5003))
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("Replaced. The old photo is in the bin.").wait_for()
 
 
 def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Path) -> None:
