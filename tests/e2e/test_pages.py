@@ -451,6 +451,7 @@ def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Pat
     page.keyboard.press("Enter")
     page.wait_for_url("**search=**")
     fits(page)
+    accessible(page, "the search for another product")
     page.get_by_role("button", name=f"Move to {other}").click()
     page.get_by_text(f"The photo is with {other} now.").wait_for()
     assert page.locator(".photos img").count() == 1
@@ -472,6 +473,11 @@ def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> N
     page.get_by_role("button", name="Delete it").click()
     page.get_by_role("button", name="Undo").wait_for()
     fits(page)
+    accessible(page, "the message with Undo")
+    with page.context.new_page() as other:
+        other.goto("/bin/")
+        accessible(other, "the bin")
+        fits(other)
     page.get_by_role("button", name="Undo").click()
     page.get_by_text(f"{sku} is back, with 1 photo.").wait_for()
     assert page.locator(".chips input").evaluate_all("all => all.map((each) => each.value)") == ["bakery", "store 12"]
