@@ -113,6 +113,8 @@ class Product(Base):
         # A covering index for searches, so that SQLite reads no row for them.
         Index("ix_product_active_sku_search", "active", "sku", "search"),
         Index("ix_product_active_category_sku", "active", "category", "sku"),
+        # Covering, for the brands that a form suggests: a page waits for it.
+        Index("ix_product_active_brand", "active", "brand"),
         Index("ix_product_created_at", "created_at"),
         Index("ix_product_variant_group", "variant_group"),
     )

@@ -429,6 +429,13 @@ def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: P
     assert (width, height) == (pytest.approx(224, abs=4), pytest.approx(192, abs=4))
     page.get_by_role("button", name="The whole photo again").click()
     page.get_by_text("The whole photo is back.").wait_for()
+    (tmp_path / "broken.jpg").write_bytes(b"no picture at all")
+    page.set_input_files("[data-choose]", tmp_path / "broken.jpg")
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("broken.jpg").first.wait_for()
+    page.set_input_files("[data-choose]", photo(tmp_path, 5003))
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("Replaced. The old photo is in the bin.").wait_for()
 
 
 def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Path) -> None:
@@ -444,6 +451,7 @@ def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Pat
     page.keyboard.press("Enter")
     page.wait_for_url("**search=**")
     fits(page)
+    accessible(page, "the search for another product")
     page.get_by_role("button", name=f"Move to {other}").click()
     page.get_by_text(f"The photo is with {other} now.").wait_for()
     assert page.locator(".photos img").count() == 1
@@ -465,6 +473,11 @@ def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> N
     page.get_by_role("button", name="Delete it").click()
     page.get_by_role("button", name="Undo").wait_for()
     fits(page)
+    accessible(page, "the message with Undo")
+    with page.context.new_page() as other:
+        other.goto("/bin/")
+        accessible(other, "the bin")
+        fits(other)
     page.get_by_role("button", name="Undo").click()
     page.get_by_text(f"{sku} is back, with 1 photo.").wait_for()
     assert page.locator(".chips input").evaluate_all("all => all.map((each) => each.value)") == ["bakery", "store 12"]

@@ -27,6 +27,13 @@ def _sign_in_first() -> Response | None:
     return redirect(url_for("login.sign_in", next=request.full_path if request.method == "GET" else None))
 
 
+def go_to(address: str) -> Response:
+    """Redirect. A page's script gets the address alone: following it would use up the message that is to be shown."""
+    if errors.wants_problem():
+        return Response(status=204, headers={"Location": address})
+    return redirect(address)
+
+
 def flash_undo(message: str, entry: uuid.UUID) -> None:
     """Say what is in the bin now; the message has a button that restores it."""
     flash(message, f"undo:{entry}")

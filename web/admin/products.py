@@ -15,7 +15,7 @@ from catalog.products import barcode_owners
 from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
-from web.admin.base import blueprint, flash_undo
+from web.admin.base import blueprint, flash_undo, go_to
 from web.admin.facts_form import FactsForm
 from web.context import actor, by_staff, catalog, uploads
 
@@ -174,4 +174,4 @@ def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequen
         if errors.status_of(error) == 404:
             raise
         flash(str(error), "danger")
-    return redirect(url_for("products.show", sku=sku, read=read))
+    return go_to(url_for("products.show", sku=sku, read=read))
