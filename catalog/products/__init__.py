@@ -6,6 +6,7 @@ from catalog.products import barcode_owners, conflicts
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
+from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
 from catalog.products.deleting import (
     Deleted,
     DeletedPage,
@@ -17,20 +18,12 @@ from catalog.products.deleting import (
     undelete,
 )
 from catalog.products.facts import Facts, check_facts
+from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import (
-    Counts,
-    Filter,
-    Page,
-    Suggestions,
-    categories,
-    counts,
-    labels,
-    list_page,
-    suggestions,
-)
+from catalog.products.listing import Page, list_page
 from catalog.products.merging import merge, purge, rename
+from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
     move_photo,
@@ -43,6 +36,7 @@ from catalog.products.photo_edits import (
 
 __all__ = [
     "MAX_PHOTOS",
+    "ORDERS",
     "AddResult",
     "Change",
     "Counts",
@@ -54,12 +48,14 @@ __all__ = [
     "FoundBarcode",
     "History",
     "Intake",
+    "Order",
     "Page",
     "PhotoResult",
     "Suggestions",
     "Undeleted",
     "add_photos",
     "barcode_owners",
+    "brands",
     "categories",
     "change",
     "check_facts",
