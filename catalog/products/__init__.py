@@ -5,6 +5,15 @@ from __future__ import annotations
 from catalog.products import barcode_owners, conflicts
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
+from catalog.products.bulk_changing import (
+    BulkChange,
+    BulkResult,
+    Chosen,
+    bulk_entry,
+    change_many,
+    chosen_skus,
+    undo,
+)
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
 from catalog.products.deleting import (
@@ -38,7 +47,10 @@ __all__ = [
     "MAX_PHOTOS",
     "ORDERS",
     "AddResult",
+    "BulkChange",
+    "BulkResult",
     "Change",
+    "Chosen",
     "Counts",
     "Deleted",
     "DeletedPage",
@@ -56,9 +68,12 @@ __all__ = [
     "add_photos",
     "barcode_owners",
     "brands",
+    "bulk_entry",
     "categories",
     "change",
+    "change_many",
     "check_facts",
+    "chosen_skus",
     "conflicts",
     "counts",
     "create",
@@ -86,4 +101,5 @@ __all__ = [
     "suggestions",
     "uncrop_photo",
     "undelete",
+    "undo",
 ]
