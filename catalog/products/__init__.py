@@ -6,6 +6,8 @@ from catalog.products import barcode_owners, conflicts
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.bulk_changing import (
+    CHANGE,
+    UNDO,
     BulkChange,
     BulkResult,
     Chosen,
@@ -44,8 +46,10 @@ from catalog.products.photo_edits import (
 )
 
 __all__ = [
+    "CHANGE",
     "MAX_PHOTOS",
     "ORDERS",
+    "UNDO",
     "AddResult",
     "BulkChange",
     "BulkResult",
