@@ -72,6 +72,12 @@ def test_one_change_of_many_is_one_entry_and_is_undone_as_one(filled: Catalog) -
     again = products.undo(filled, undone.entry or 0, actor="cleo")  # an undo can be undone
     assert (again.changed, state(filled)["A"]) == (2, ("É", "New", "s2 s3", True))
     assert len(entries(filled)) == 3
+    changes = products.list_changes(filled.database, "A").changes
+    assert [each.action for each in changes] == ["products.undo", "products.undo", "products.change", "product.create"]
+    told = [(each.field, each.before, each.after) for each in changes[2].differences]
+    labels = [("labels", "s1", ""), ("labels", "", "s2"), ("labels", "", "s3")]
+    assert told == [("brand", "X", "É"), ("category", "Old", "New"), *labels] and not changes[2].revertible
+    assert [each.action for each in products.list_changes(filled.database, "B").changes] == ["product.create"]
 
 
 def test_what_somebody_changed_since_is_left_and_named(filled: Catalog) -> None:
