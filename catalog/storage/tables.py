@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from catalog.normalization import KEY_LENGTH, sku_key
+from catalog.normalization import KEY_LENGTH, NAME_LENGTH, name_key, search_text, sku_key
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -65,16 +65,28 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, uuid.UUID: Uuid, dict[str, Any]: JSON}
 
 
+# What follows from other columns of a row that is inserted without it, as by a restore.
+
+
 def _key_of_row(context: Any) -> str:
-    """The key of a row that is inserted without one, as by a restore of an older backup."""
     return sku_key(context.get_current_parameters()["sku"])
+
+
+def _search_of_row(context: Any) -> str:
+    row = context.get_current_parameters()
+    return search_text(row["sku"], row["name"], row.get("brand") or "", row.get("category") or "")
+
+
+def _name_key_of_row(context: Any) -> str:
+    return name_key(context.get_current_parameters()["name"])
 
 
 class Product(Base):
     """What is sold under one SKU. A retired product (`active` false) stays, is not recognized, and can be restored.
 
     `sku_key` is what its SKU has in common with those that differ in capitals only (see normalization.py).
-    `search` is the text that the list searches: SKU, name, brand and category, casefolded (see products/facts.py).
+    `search` is the text that the list searches: SKU, name, brand and category, folded; `name_key` is the folded name,
+    which a list by name is sorted by. Whoever changes a fact describes the product anew (see products/facts.py).
     """
 
     __tablename__ = "product"
@@ -87,7 +99,8 @@ class Product(Base):
     category: Mapped[str] = mapped_column(String(100), default="")
     variant_group: Mapped[str] = mapped_column(String(100), default="", server_default="")
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    search: Mapped[str] = mapped_column(Text, default="", server_default="")
+    search: Mapped[str] = mapped_column(Text, default=_search_of_row, server_default="")
+    name_key: Mapped[str] = mapped_column(String(NAME_LENGTH), default=_name_key_of_row, server_default="")
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -153,7 +166,17 @@ class Photo(PhotoColumns, Base):
 
     product: Mapped[Product] = relationship(back_populates="photos")
 
-    __table_args__ = (UniqueConstraint("product_id", "sha256"), Index("ix_photo_created_at", "created_at"))
+    __table_args__ = (
+        UniqueConstraint("product_id", "sha256"),
+        Index("ix_photo_created_at", "created_at"),
+        # Photos with warnings are few.
+        Index(
+            "ix_photo_overruled",
+            "product_id",
+            sqlite_where=text("status = 'overruled'"),
+            postgresql_where=text("status = 'overruled'"),
+        ),
+    )
 
 
 class BinEntry(Base):

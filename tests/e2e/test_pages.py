@@ -342,6 +342,49 @@ def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:
     accessible(page, "the menu")
 
 
+def test_products_are_found_ticked_changed_and_put_back(page: Any, tmp_path: Path) -> None:
+    """The list as a person uses it; axe-core looks at each state."""
+    brand, seed = f"Ünïque {page.size}", 70 if page.size == "phone" else 80
+    for number in range(2):
+        page.goto("/add/")
+        page.set_input_files("[data-choose]", photo(tmp_path, seed + number))
+        page.fill("#sku", f"LIST-{page.size}-{number}")
+        page.fill("#brand", brand)
+        keep(page)
+    page.goto("/products/")
+    assert page.locator("[data-filters]").evaluate("all => all.open") == (page.size == "laptop")
+    if page.size == "phone":
+        page.click("text=Filters and order")
+    page.select_option("#by-brand", brand)
+    page.select_option("#by-sort", "newest")
+    page.click("text=Show")
+    assert page.url.endswith("&sort=newest") and "search=" not in page.url and page.locator("[name=sku]").count() == 2
+    fits(page)
+    accessible(page, "a filtered list")
+    page.click("text=Table")
+    page.click("text=Tick all")
+    fits(page)
+    accessible(page, "the table, ticked")
+    page.click("text=Change ticked")
+    page.fill("#add_labels", f"shelf {page.size}")
+    fits(page)
+    accessible(page, "the form for many")
+    page.click("button:has-text('Change 2 products')")
+    page.locator("text=2 products changed.").wait_for()
+    accessible(page, "changed")
+    page.click("text=Undo")
+    page.locator("text=Undone: 2 products as before.").wait_for()
+    page.fill("[name=search]", f"list-{page.size} uniqeu")  # not as it is spelled
+    page.press("[name=search]", "Enter")
+    assert "2 found, some by forgiving typing errors" in page.inner_text(".found")
+    page.click("text=Search by a photo")
+    page.set_input_files("[data-choose]", photo(tmp_path, seed + 1))
+    page.locator(".matches li").first.wait_for()
+    assert f"LIST-{page.size}-1" in page.locator(".matches li").first.inner_text()
+    fits(page)
+    accessible(page, "products like a photo")
+
+
 def accessible(page: Any, what: str) -> None:
     """No finding of axe-core that it calls serious or critical, and one h1."""
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]

@@ -160,7 +160,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
 
     staff.send(f"{page}/active", {"active": "0"}, page=page)
     assert "WEB-P" not in text(staff.get("/products/?search=WEB-P")).replace("“WEB-P”", "")
-    assert "WEB-P" in text(staff.get("/products/?search=WEB-P&retired=1"))
+    assert "WEB-P" in text(staff.get("/products/?search=WEB-P&state=retired"))
     staff.send(f"{page}/active", {"active": "1"}, page=page)
     assert products.get(catalog.database, "WEB-P").active
 

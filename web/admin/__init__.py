@@ -8,8 +8,10 @@ from flask_bootstrap import Bootstrap5
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
-from web.admin import add, audit, bin, history, inbox, keys, photos, products, tryout, work
+from web.admin import add, alike, audit, bin, bulk, history, inbox, keys, photos, products, tryout, work
 from web.admin.menu import MENU
+
+PAGES = (products, photos, history, alike, bulk, add, inbox, tryout, bin, work, keys, audit)
 
 
 def init_app(app: Flask) -> None:
@@ -22,5 +24,5 @@ def init_app(app: Flask) -> None:
         "bytes": images.MAX_BYTES,
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
-    for module in (products, photos, history, add, inbox, tryout, bin, keys, audit, work):
+    for module in PAGES:
         app.register_blueprint(module.pages)
