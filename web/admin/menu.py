@@ -21,5 +21,6 @@ MENU = (
     Item("try.index", "Try a photo", often=True),
     Item("bin.index", "Bin"),
     Item("keys.index", "Keys"),
+    Item("people.index", "People"),
     Item("audit.index", "Audit log"),
 )
