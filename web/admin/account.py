@@ -6,7 +6,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from catalog import accounts
+from catalog import accounts, products
 from catalog.errors import InvalidInputError
 from web import access
 from web.admin.base import blueprint
@@ -38,4 +38,4 @@ def change_password() -> Response | tuple[str, int]:
 @pages.get("/welcome")
 def welcome() -> str:
     """What comes first in a new catalog."""
-    return render_template("pages/welcome.html")
+    return render_template("pages/welcome.html", counts=products.counts(catalog().database))

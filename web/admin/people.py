@@ -99,5 +99,4 @@ def _done(person: int, message: str, change: Callable[[], None]) -> Response:
         raise
     except CatalogError as error:
         flash(str(error), "danger")
-    # Who has just left the admins may not see this page any more.
     return redirect(url_for("people.show", person=person))

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from catalog import accounts
 from catalog.catalog import Catalog
-from catalog.cli import main
+from catalog.cli import main, users
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
 from catalog.storage.tables import Generation
@@ -212,6 +212,7 @@ def test_roles_and_links(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     assert "already" in one_line(run("user", "invite", "ben", "--role", "admin", status=1))
     assert "only admin" in one_line(run("user", "role", "anna", "viewer", status=1))
     run("user", "role", "anna", "owner", status=2)
+    assert tuple(users.Role.choices) == accounts.ROLES
 
 
 def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
