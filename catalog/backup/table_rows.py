@@ -26,15 +26,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, InboxPhoto, Product, SignIn, UtcDateTime
+from catalog.storage.tables import Base, InboxPhoto, Invitation, Product, SentForm, SignIn, UtcDateTime
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
-#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep.
-LEFT_OUT = (SignIn.__tablename__, InboxPhoto.__tablename__)
+#: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
+#: asked to keep.
+LEFT_OUT = (SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__)
 
 #: Columns that follow from others, by table: written anew, since an older version wrote them in another way.
 DERIVED = {Product.__tablename__: ("search", "name_key")}

@@ -8,10 +8,25 @@ from flask_bootstrap import Bootstrap5
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
-from web.admin import add, alike, audit, bin, bulk, history, inbox, keys, photos, products, tryout, work
+from web.admin import (
+    account,
+    add,
+    alike,
+    audit,
+    bin,
+    bulk,
+    history,
+    inbox,
+    keys,
+    people,
+    photos,
+    products,
+    tryout,
+    work,
+)
 from web.admin.menu import MENU
 
-PAGES = (products, photos, history, alike, bulk, add, inbox, tryout, bin, work, keys, audit)
+PAGES = (products, photos, history, alike, bulk, add, inbox, tryout, bin, work, keys, people, audit, account)
 
 
 def init_app(app: Flask) -> None:

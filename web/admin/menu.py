@@ -22,5 +22,6 @@ MENU = (
     Item("bin.index", "Bin"),
     Item("work.index", "Needs work"),
     Item("keys.index", "Keys"),
+    Item("people.index", "People"),
     Item("audit.index", "Audit log"),
 )
