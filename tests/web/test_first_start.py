@@ -21,8 +21,9 @@ from web.security import limiter
 def fresh(tmp_path: Path) -> Iterator[Flask]:
     """An app on a catalog that nobody can sign in to."""
     catalog = Catalog.open(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))
+    app = create_app(catalog, "a key for tests only, long enough")
     limiter.reset()
-    yield create_app(catalog, "a key for tests only, long enough")
+    yield app
     catalog.close()
 
 
