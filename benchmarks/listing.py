@@ -4,8 +4,9 @@
 each, and besides: one of 40 labels, photos with warnings (1 in 50), photos that are not searchable yet (1 in 100), and
 ten answers to tills for each of two thirds of the products. The rows are written in bulk, without photo files. Measured
 is what the staff's page asks for: a page of 48, the figures above it, and what its filters offer; each kind 15 times
-with its own values, the kinds in turns; then a change of all active products at once, and its undo. PostgreSQL is measured in a database that is created and dropped here;
-CATALOG_TEST_POSTGRES names the server. Writes part `list` of docs/measurements-catalog.json.
+with its own values, the kinds in turns; then a change of all active products at once, and its undo. PostgreSQL is
+measured in a database that is created and dropped here; CATALOG_TEST_POSTGRES names the server. Writes part `list` of
+docs/measurements-catalog.json.
 """
 
 from __future__ import annotations
