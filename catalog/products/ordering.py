@@ -119,9 +119,9 @@ def _value(told: Any, kind: Any) -> Any:
     if isinstance(kind, UtcDateTime):
         try:
             moment = datetime.fromisoformat(told)
-        except (TypeError, ValueError):
+            return moment.astimezone(UTC) if moment.tzinfo else None
+        except (TypeError, ValueError, OverflowError):
             return None
-        return moment if moment.tzinfo else None
     if kind.python_type is int:
-        return told if isinstance(told, int) and 0 <= told <= MOST else None
+        return told if type(told) is int and 0 <= told <= MOST else None  # true is no number
     return "".join(filter(plain, told)) if isinstance(told, str) else None

@@ -259,11 +259,20 @@ def test_pages_lead_forward_and_back_without_a_gap(catalog: Catalog, order: prod
 
 def test_a_key_that_is_none_is_the_start(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number}", "n") for number in range(3)))
-    cut = ('["n","S0"', '[null,"S0"]', '["\ud800",{}]', '[-1,"S0"]', "[1e99,1]")
+    cut = (
+        '["n","S0"',
+        '[null,"S0"]',
+        '["\ud800",{}]',
+        '[-1,"S0"]',
+        "[1e99,1]",
+        '[true,"S0"]',
+    )
     for key in ("x", "[", "[" * 5000, "null", "[1]", "\x00", *cut):
         for order in ("name", "newest", "recent", "most"):
             page = products.list_page(catalog.database, order=order, after=key)  # type: ignore[arg-type]
             assert (page.previous_key, len(page.products)) == (None, 3), (order, key)
+    late = products.list_page(catalog.database, order="newest", after='["9999-12-31T23:59:59-01:00","S0"]')
+    assert (late.previous_key, len(late.products)) == (None, 3), "no moment of UTC"
     page = products.list_page(catalog.database, before="A")
     assert [each.sku for each in page.products] == ["S0", "S1", "S2"], "nothing is before it: the start"
 
