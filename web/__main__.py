@@ -61,6 +61,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.enrollment import Worker
     from catalog.errors import CatalogError, GalleryUnavailableError
     from catalog.inbox import ask_again
+    from catalog.products import Comparing
     from web.app import create_app
     from web.gate import Gate
     from web.routes import MAX_REQUEST
@@ -83,7 +84,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)
-        worker = Worker(catalog, also=ask_again)
+        worker = Worker(catalog, also=ask_again, last=Comparing().run)
         worker.start()
         opened.callback(worker.stop)
         server.run(stop)

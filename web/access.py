@@ -35,7 +35,11 @@ RULES = {
     "history": Rule(VIEWER, EDITOR),
     "bin": Rule(EDITOR, EDITOR),
     "inbox": Rule(VIEWER, EDITOR),
+    "overview": Rule(VIEWER, EDITOR),
     "work": Rule(VIEWER, EDITOR),
+    "duplicates": Rule(VIEWER, EDITOR),
+    "merging": Rule(EDITOR, EDITOR),
+    "models": Rule(VIEWER, ADMIN),
     "try": Rule(VIEWER, VIEWER),  # asks, and changes nothing
     "pictures": Rule(VIEWER, EDITOR),
     "account": Rule(VIEWER, VIEWER),  # one's own

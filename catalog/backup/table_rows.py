@@ -26,7 +26,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, InboxPhoto, Invitation, Product, SentForm, SignIn, UtcDateTime
+from catalog.storage.tables import (
+    Base,
+    ComparedPhoto,
+    InboxPhoto,
+    Invitation,
+    LookAlikePair,
+    Product,
+    SentForm,
+    SignIn,
+    UtcDateTime,
+)
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
@@ -34,8 +44,11 @@ Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 #: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
-#: asked to keep.
-LEFT_OUT = (SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__)
+#: asked to keep; which products look alike is found again by itself.
+LEFT_OUT = (
+    *(SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__),
+    *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__),
+)
 
 #: Columns that follow from others, by table: written anew, since an older version wrote them in another way.
 DERIVED = {Product.__tablename__: ("search", "name_key")}

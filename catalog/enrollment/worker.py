@@ -26,13 +26,19 @@ class Worker:
     when keys and sessions were last used, releases generations that are no longer live, and, while nothing is pending,
     keeps the products' margins up to date.
 
-    `also`: what else there is to do then, of packages above this one; it returns how much it did.
+    `also`: what else there is to do then, of packages above this one, and `last` what there is to do when there is
+    nothing else; each returns how much it did.
     """
 
     def __init__(
-        self, catalog: Catalog, every: float = 1.0, *, also: Callable[[Catalog], int] = lambda catalog: 0
+        self,
+        catalog: Catalog,
+        every: float = 1.0,
+        *,
+        also: Callable[[Catalog], int] = lambda catalog: 0,
+        last: Callable[[Catalog], int] = lambda catalog: 0,
     ) -> None:
-        self._catalog, self._every, self._also = catalog, every, also
+        self._catalog, self._every, self._also, self._last = catalog, every, also, last
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -61,6 +67,7 @@ class Worker:
                     bin_rows.trim(self._catalog.database)
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog) or self._also(self._catalog) or upkeep.run()
+                worked = worked or self._last(self._catalog)
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # Exponential backoff with a low limit: the part may take a while to come back.

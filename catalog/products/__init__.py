@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.products import barcode_owners, conflicts
+from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.bulk_changing import (
@@ -17,6 +17,7 @@ from catalog.products.bulk_changing import (
     undo,
 )
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
+from catalog.products.comparing import Comparing, compare_all
 from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
 from catalog.products.deleting import (
     Deleted,
@@ -28,12 +29,13 @@ from catalog.products.deleting import (
     list_deleted,
     undelete,
 )
+from catalog.products.differing import set_different
 from catalog.products.facts import Facts, check_facts
 from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
 from catalog.products.listing import Page, list_page
-from catalog.products.merging import merge, purge, rename
+from catalog.products.merging import Taken, merge, purge, rename
 from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
@@ -55,6 +57,7 @@ __all__ = [
     "BulkResult",
     "Change",
     "Chosen",
+    "Comparing",
     "Counts",
     "Deleted",
     "DeletedPage",
@@ -68,6 +71,7 @@ __all__ = [
     "Page",
     "PhotoResult",
     "Suggestions",
+    "Taken",
     "Undeleted",
     "add_photos",
     "barcode_owners",
@@ -78,6 +82,7 @@ __all__ = [
     "change_many",
     "check_facts",
     "chosen_skus",
+    "compare_all",
     "conflicts",
     "counts",
     "create",
@@ -85,6 +90,7 @@ __all__ = [
     "delete_photo",
     "delete_photos",
     "delete_product",
+    "duplicates",
     "get",
     "labels",
     "list_changes",
@@ -101,7 +107,9 @@ __all__ = [
     "rotate_photo",
     "set_active",
     "set_cover",
+    "set_different",
     "set_labels",
+    "side_by_side",
     "suggestions",
     "uncrop_photo",
     "undelete",

@@ -344,6 +344,56 @@ class MarginDue(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class ComparedPhoto(Base):
+    """A photo that was compared with those of other products, to find products that are in the catalog twice.
+
+    Written by the background alone (products/comparing.py), as LookAlikePair is: no foreign key to product or photo, so
+    that no change by a person ever waits for it.
+    """
+
+    __tablename__ = "compared_photo"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    photo_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(index=True)
+
+
+class LookAlikePair(Base):
+    """Two products that look alike, `one_id` the lesser id, by the two of their photos that are most alike.
+
+    `cosine`: of their vectors. `points`: local features that match, None where they do not show one pack by them.
+    `same_picture`: one is a copy of the other.
+    """
+
+    __tablename__ = "look_alike_pair"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    one_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    other_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    one_photo: Mapped[uuid.UUID]
+    other_photo: Mapped[uuid.UUID]
+    cosine: Mapped[float]
+    points: Mapped[int | None]
+    same_picture: Mapped[bool]
+
+
+class DifferentProducts(Base):
+    """Two products, `one_id` the lesser id, of which a person said that they differ, however alike they are.
+
+    No foreign key to product: what is said of a product that is merged is carried over to the other one, whose rows
+    name third products that the transaction does not lock.
+    """
+
+    __tablename__ = "different_products"
+
+    one_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    other_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index("ix_different_products_other_id", "other_id"),)
+
+
 class RecognitionEntry(Base):
     """An answer to a till (answer log). `product_id` is set only when the decision is a match."""
 
@@ -361,7 +411,11 @@ class RecognitionEntry(Base):
     bundle_id: Mapped[str] = mapped_column(String(12))
     milliseconds: Mapped[float]
 
-    __table_args__ = (Index("ix_recognition_product_id_at", "product_id", "at"),)
+    __table_args__ = (
+        Index("ix_recognition_product_id_at", "product_id", "at"),
+        # The overview counts the answers of each day by decision, from the index alone.
+        Index("ix_recognition_decision_at", "decision", "at"),
+    )
 
 
 class Feedback(Base):

@@ -602,3 +602,44 @@ def test_a_new_catalog_begins_with_a_link(browser: Any, tmp_path: Path) -> None:
         page.wait_for_url("**/add/")
         assert page.goto(fresh.first_start).status == 404
         context.close()
+
+
+def test_two_products_are_merged_by_choosing_what_stays(page: Any, tmp_path: Path) -> None:
+    one, other = f"ONE-{page.size}", f"OTHER-{page.size}"
+    seed = 4101 if page.size == "phone" else 4102
+    for sku, name in ((one, "Tea in tins"), (other, "Tea")):
+        page.goto("/add/")
+        page.set_input_files("[data-choose]", photo(tmp_path, seed))
+        page.fill("#sku", sku)
+        page.fill("#name", name)
+        keep(page)
+    page.click("[data-done] >> text=Merge them")
+    page.locator("[data-preview]").wait_for()
+    fits(page)
+    assert "Tea in tins" in page.inner_text("[data-preview]")
+    page.get_by_role("radio", name="Tea", exact=True).check()
+    page.get_by_role("radio", name=other, exact=True).check()
+    page.get_by_role("button", name=f"Merge into {other}").wait_for()
+    assert "Tea in tins" not in page.inner_text("[data-preview]")
+    page.get_by_role("button", name=f"Merge into {other}").click()
+    page.wait_for_url(f"**/products/{other}")
+    assert page.inner_text("h1") == "Tea" and "one product now" in page.inner_text("[role=status]")
+    assert page.goto(f"/products/{one}").status == 404
+    page.goto("/duplicates/")
+    fits(page)
+    assert page.locator("h1").count() == 1
+
+
+def test_the_overview_reads_well_and_leads_to_where_one_acts(page: Any) -> None:
+    page.goto("/overview/")
+    fits(page)
+    chart = page.get_by_role("img", name="Answers a day by decision")
+    assert chart.bounding_box()["width"] > 0.7 * page.viewport_size["width"]
+    page.get_by_text("As a table").click()
+    assert page.locator("tbody tr").count() == 30
+    fits(page)
+    page.locator(".figure", has_text="not recognized").click()
+    page.wait_for_url("**/inbox/")
+    page.goto("/models/")
+    fits(page)
+    assert page.locator(".model .badge").first.inner_text() == "live"

@@ -118,9 +118,9 @@ class Machine(RuleBasedStateMachine):
     def rename(self, sku: str, new: str) -> None:
         self.do("rename", sku, new=new)
 
-    @rule(sku=a_sku, into=a_sku)
-    def merge(self, sku: str, into: str) -> None:
-        self.do("merge", sku, into=into)
+    @rule(sku=a_sku, into=a_sku, named=st.booleans())
+    def merge(self, sku: str, into: str, named: bool) -> None:
+        self.do("merge", sku, into=into, named=named)
 
     @rule(sku=a_sku)
     def purge(self, sku: str) -> None:

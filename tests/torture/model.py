@@ -165,8 +165,10 @@ class Model:
         del self.products[sku]
         self.products[new] = kept
 
-    def merge(self, sku: str, into: str) -> None:
+    def merge(self, sku: str, into: str, named: bool = False) -> None:
+        """`named`: the name of the one that is merged is taken over."""
         kept, other = self._both(sku, into)
+        other.name = kept.name if named else other.name
         for part in ("photos", "barcodes", "labels"):
             getattr(other, part).update(getattr(kept, part))
         del self.products[sku]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
+from catalog import maintenance
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
@@ -15,9 +16,13 @@ from web.admin import (
     audit,
     bin,
     bulk,
+    duplicates,
     history,
     inbox,
     keys,
+    merging,
+    models,
+    overview,
     people,
     photos,
     products,
@@ -26,7 +31,10 @@ from web.admin import (
 )
 from web.admin.menu import MENU
 
-PAGES = (products, photos, history, alike, bulk, add, inbox, tryout, bin, work, keys, people, audit, account)
+PAGES = (
+    *(products, photos, history, alike, bulk, add, inbox, tryout),
+    *(overview, work, duplicates, merging, bin, models, keys, people, audit, account),
+)
 
 
 def init_app(app: Flask) -> None:
@@ -39,5 +47,6 @@ def init_app(app: Flask) -> None:
         "bytes": images.MAX_BYTES,
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
+    app.config["ROLLING_BACK"] = maintenance.RollingBack()
     for module in PAGES:
         app.register_blueprint(module.pages)
