@@ -22,8 +22,9 @@ TRIM_EVERY = 3600.0
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, writes the answer log and the photos for the inbox,
-    releases generations that are no longer live, and, while nothing is pending, keeps the products' margins up to date.
+    """A thread in the serving process: retries what is pending, writes the answer log, the photos for the inbox and
+    when keys and sessions were last used, releases generations that are no longer live, and, while nothing is pending,
+    keeps the products' margins up to date.
 
     `also`: what else there is to do then, of packages above this one, and `last` what there is to do when there is
     nothing else; each returns how much it did.
@@ -58,6 +59,7 @@ class Worker:
             try:
                 self._catalog.answers.flush()
                 self._catalog.unanswered.flush()
+                self._catalog.uses.flush()
                 if began >= trim_at:
                     # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)

@@ -5,8 +5,20 @@ from __future__ import annotations
 from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.barcode_owners import FoundBarcode
+from catalog.products.bulk_changing import (
+    CHANGE,
+    UNDO,
+    BulkChange,
+    BulkResult,
+    Chosen,
+    bulk_entry,
+    change_many,
+    chosen_skus,
+    undo,
+)
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.comparing import Comparing, compare_all
+from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
 from catalog.products.deleting import (
     Deleted,
     DeletedPage,
@@ -19,20 +31,12 @@ from catalog.products.deleting import (
 )
 from catalog.products.differing import set_different
 from catalog.products.facts import Facts, check_facts
+from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import (
-    Counts,
-    Filter,
-    Page,
-    Suggestions,
-    categories,
-    counts,
-    labels,
-    list_page,
-    suggestions,
-)
+from catalog.products.listing import Page, list_page
 from catalog.products.merging import Taken, merge, purge, rename
+from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
     move_photo,
@@ -44,9 +48,15 @@ from catalog.products.photo_edits import (
 )
 
 __all__ = [
+    "CHANGE",
     "MAX_PHOTOS",
+    "ORDERS",
+    "UNDO",
     "AddResult",
+    "BulkChange",
+    "BulkResult",
     "Change",
+    "Chosen",
     "Comparing",
     "Counts",
     "Deleted",
@@ -57,6 +67,7 @@ __all__ = [
     "FoundBarcode",
     "History",
     "Intake",
+    "Order",
     "Page",
     "PhotoResult",
     "Suggestions",
@@ -64,9 +75,13 @@ __all__ = [
     "Undeleted",
     "add_photos",
     "barcode_owners",
+    "brands",
+    "bulk_entry",
     "categories",
     "change",
+    "change_many",
     "check_facts",
+    "chosen_skus",
     "compare_all",
     "conflicts",
     "counts",
@@ -98,4 +113,5 @@ __all__ = [
     "suggestions",
     "uncrop_photo",
     "undelete",
+    "undo",
 ]

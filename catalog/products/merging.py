@@ -13,7 +13,7 @@ from catalog.enrollment import outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
 from catalog.normalization import check_sku, sku_key
 from catalog.products import differing
-from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, Facts, describe, search_text
+from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, Facts, describe, describe_anew
 from catalog.storage import audit_log, bin_rows
 from catalog.storage.audit_log import whole_snapshot
 from catalog.storage.product_rows import lock_product, lock_products, refuse_alike
@@ -37,7 +37,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
             before = audit_log.product_snapshot(product)
             refuse_alike(session, new, but=product.id)
             product.sku, product.sku_key = new, sku_key(new)
-            product.search = search_text(product)
+            describe_anew(product)
             session.flush()
             ids = [photo.id for photo in product.photos]
             # The gallery's points hold the SKU, so they are written again; until then they are found as before.

@@ -1,4 +1,4 @@
-"""Export of the whole catalog to a folder or zip that can be imported again: a CSV, and the photos that it names."""
+"""Export of all or some products to a folder or zip that can be imported again: a CSV, and the photos that it names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import shutil
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,38 +47,75 @@ class Exported:
     errors: list[str] = field(default_factory=list)
 
 
-def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Progress = no_progress) -> Exported:
-    """Write all products, retired ones too, to the folder or zip (`.zip`) `target`, atomically.
+def export(
+    catalog: Catalog,
+    target: Path,
+    *,
+    skus: Sequence[str] | None = None,
+    photos: bool = True,
+    progress: Progress = no_progress,
+) -> Exported:
+    """Write all products, retired ones too, or those of `skus`, to the folder or zip (`.zip`) `target`, atomically.
 
     Without `photos` their column is empty. A product's photos of the same name are numbered. `progress` counts photos.
     Raises InvalidInputError for a target that exists (an empty folder may), and OSError when it can't be written.
     """
     done = Exported()
-    steps = Steps(progress, count_photos(catalog.database))
-    attributes = _attributes(catalog.database)
-    header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
-    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
+    steps = Steps(progress, count_photos(catalog.database) if skus is None else _sum(catalog.database, skus)[0])
+    attributes = _attributes(catalog.database, skus)
+    lines = bytearray(_header(attributes))
     folders: set[str] = set()
     with _writer(target) as out:
-        for product in _products(catalog.database):
+        for product in _products(catalog.database, skus):
             names = list(_photos(catalog.photos, product, out, done, folders)) if photos else []
-            cells = {
-                "sku": product.sku,
-                "name": product.name,
-                "brand": product.brand,
-                "category": product.category,
-                "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
-                "variant_group": product.variant_group,
-                "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
-                "active": "yes" if product.active else "no",
-                "photos": product_csv.SEPARATOR.join(names),
-            }
-            own = [str(product.attributes.get(name, "")) for name in attributes]
-            lines += product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
+            lines += _line(product, attributes, names)
             done.products += 1
             steps.advance(len(product.photos))
         out.write(LIST, bytes(lines))
     return done
+
+
+def export_list(database: Database, skus: Sequence[str]) -> bytes:
+    """The CSV of these products, without photos: UTF-8 with a byte-order mark."""
+    attributes = _attributes(database, skus)
+    return _header(attributes) + b"".join(_line(product, attributes, []) for product in _products(database, skus))
+
+
+def photo_bytes(database: Database, skus: Sequence[str]) -> int:
+    """Bytes of all photos of these products."""
+    return _sum(database, skus)[1]
+
+
+def _sum(database: Database, skus: Sequence[str]) -> tuple[int, int]:
+    """How many photos these products have, and their bytes."""
+    count = size = 0
+    with database.read() as session:
+        for start in range(0, len(skus), BATCH):
+            query = select(func.count(), func.coalesce(func.sum(Photo.bytes), 0)).join(Product)
+            found = session.execute(query.where(Product.sku.in_(skus[start : start + BATCH]))).one()
+            count, size = count + found[0], size + int(found[1])
+    return count, size
+
+
+def _header(attributes: Sequence[str]) -> bytes:
+    header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
+    return b"\xef\xbb\xbf" + product_csv.encode(header)  # Excel detects UTF-8 by the byte-order mark only
+
+
+def _line(product: Product, attributes: Sequence[str], photos: Sequence[str]) -> bytes:
+    cells = {
+        "sku": product.sku,
+        "name": product.name,
+        "brand": product.brand,
+        "category": product.category,
+        "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
+        "variant_group": product.variant_group,
+        "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
+        "active": "yes" if product.active else "no",
+        "photos": product_csv.SEPARATOR.join(photos),
+    }
+    own = [str(product.attributes.get(name, "")) for name in attributes]
+    return product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
 
 
 def count_photos(database: Database) -> int:
@@ -87,8 +124,17 @@ def count_photos(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Photo)) or 0
 
 
-def _products(database: Database) -> Iterator[Product]:
+def _products(database: Database, skus: Sequence[str] | None) -> Iterator[Product]:
+    """These products in their order, or all, sorted by SKU."""
     whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+    if skus is not None:
+        for start in range(0, len(skus), BATCH):
+            some = skus[start : start + BATCH]
+            with database.read() as session:
+                query = select(Product).options(*whole).where(Product.sku.in_(some))
+                found = {product.sku: product for product in session.scalars(query)}
+            yield from (found[sku] for sku in some if sku in found)
+        return
     after = ""
     while True:
         with database.read() as session:
@@ -100,10 +146,16 @@ def _products(database: Database) -> Iterator[Product]:
         after = batch[-1].sku
 
 
-def _attributes(database: Database) -> list[str]:
-    """The names of all attributes: each is a column."""
+def _attributes(database: Database, skus: Sequence[str] | None) -> list[str]:
+    """The names of all attributes of these products, or of all: each is a column."""
+    blocks = [None] if skus is None else [skus[start : start + BATCH] for start in range(0, len(skus), BATCH)]
+    names: set[str] = set()
     with database.read() as session:
-        return sorted({name for own in session.scalars(select(Product.attributes)) for name in own})
+        for block in blocks:
+            query = select(Product.attributes)
+            query = query if block is None else query.where(Product.sku.in_(block))
+            names |= {name for own in session.scalars(query) for name in own}
+    return sorted(names)
 
 
 def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported, folders: set[str]) -> Iterator[str]:

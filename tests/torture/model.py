@@ -152,6 +152,12 @@ class Model:
     def set_labels(self, sku: str, labels: list[str]) -> None:
         self._held(sku).labels = set(labels)
 
+    def change_all(self, sku: str, add: str, remove: str, active: bool) -> None:
+        for kept in self.products.values():
+            if kept.active is not active:
+                kept.labels = (kept.labels | {add}) - {remove}
+                kept.active = active
+
     def rename(self, sku: str, new: str) -> None:
         kept = self._held(sku)
         if new in self.products and new != sku:

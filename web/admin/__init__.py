@@ -10,9 +10,12 @@ from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
 from web.admin import (
+    account,
     add,
+    alike,
     audit,
     bin,
+    bulk,
     duplicates,
     history,
     inbox,
@@ -20,11 +23,18 @@ from web.admin import (
     merging,
     models,
     overview,
+    people,
     photos,
     products,
     tryout,
+    work,
 )
 from web.admin.menu import MENU
+
+PAGES = (
+    *(products, photos, history, alike, bulk, add, inbox, tryout),
+    *(overview, work, duplicates, merging, bin, models, keys, people, audit, account),
+)
 
 
 def init_app(app: Flask) -> None:
@@ -38,6 +48,5 @@ def init_app(app: Flask) -> None:
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
     app.config["ROLLING_BACK"] = maintenance.RollingBack()
-    often = (products, photos, history, add, inbox, tryout)
-    for module in (*often, overview, duplicates, merging, models, bin, keys, audit):
+    for module in PAGES:
         app.register_blueprint(module.pages)

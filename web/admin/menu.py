@@ -20,9 +20,11 @@ MENU = (
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
     Item("overview.index", "Overview"),
+    Item("work.index", "Needs work"),
     Item("duplicates.index", "Duplicates"),
-    Item("models.index", "Models"),
     Item("bin.index", "Bin"),
+    Item("models.index", "Models"),
     Item("keys.index", "Keys"),
+    Item("people.index", "People"),
     Item("audit.index", "Audit log"),
 )
