@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog.products import barcode_owners, conflicts
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
+from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.deleting import (
@@ -16,7 +17,7 @@ from catalog.products.deleting import (
     list_deleted,
     undelete,
 )
-from catalog.products.facts import Facts, check_facts
+from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
 from catalog.products.listing import (
@@ -42,6 +43,7 @@ from catalog.products.photo_edits import (
 )
 
 __all__ = [
+    "ATTRIBUTE",
     "MAX_PHOTOS",
     "AddResult",
     "Change",
@@ -49,6 +51,7 @@ __all__ = [
     "Deleted",
     "DeletedPage",
     "Difference",
+    "FactChange",
     "Facts",
     "Filter",
     "FoundBarcode",
@@ -59,6 +62,7 @@ __all__ = [
     "Suggestions",
     "Undeleted",
     "add_photos",
+    "amend",
     "barcode_owners",
     "categories",
     "change",
@@ -70,7 +74,9 @@ __all__ = [
     "delete_photo",
     "delete_photos",
     "delete_product",
+    "differences",
     "get",
+    "given_facts",
     "labels",
     "list_changes",
     "list_deleted",

@@ -20,6 +20,7 @@ from sqlalchemy.orm import selectinload
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
 from catalog.normalization import sku_key
+from catalog.products import ATTRIBUTE
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
@@ -56,7 +57,7 @@ def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Pro
     done = Exported()
     steps = Steps(progress, count_photos(catalog.database))
     attributes = _attributes(catalog.database)
-    header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
+    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
     lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
     folders: set[str] = set()
     with _writer(target) as out:

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from catalog.errors import InvalidInputError
+from catalog.products import ATTRIBUTE
 from embedder.barcodes.gtin import SHORTENED
 
 #: Columns that are read, in the order in which they are written; further ones are `attribute:NAME`.
 COLUMNS = ("sku", "name", "brand", "category", "barcode", "variant_group", "labels", "active", "photos")
-NEEDED = {"sku", "photos"}
-ATTRIBUTE = "attribute:"
 #: Separates the photos, or the labels, of one cell.
 SEPARATOR = "|"
 DELIMITERS = (",", ";", "\t")
@@ -75,13 +74,14 @@ def parse_mapping(*texts: str) -> dict[str, str]:
     return mapping
 
 
-def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
+def read(raw: bytes, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Sheet:
     """Parse the bytes of a CSV in UTF-8, or in UTF-16 as Excel's "Unicode text" is.
 
     The delimiter is the one that a first line `sep=;` names, or else comma, semicolon or tab, whichever finds most
-    columns in the header. `mapping`: column -> its header; other columns go by their own names, case-insensitively.
-    Blank lines are skipped. Raises InvalidInputError for what is no such CSV (a workbook, another encoding), a header
-    that lacks sku or photos or names a column twice, and a quote that is never closed.
+    columns in the header. `mapping`: column -> its header, or "" to leave the column out; other columns go by their own
+    names, case-insensitively. Blank lines are skipped. Raises InvalidInputError for what is no such CSV (a workbook,
+    another encoding), a header that lacks sku, or photos where they are needed, or names a column twice, and a quote
+    that is never closed.
     """
     text = _decode(raw)
     named = _SEP.match(text)
@@ -94,7 +94,7 @@ def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
         delimiter = named.group(1) if named else _delimiter(text, mapping or {})
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         headers = [_one_line(header) for header in next((row for row in rows if any(map(str.strip, row))), [])]
-        columns = _columns(headers, mapping or {})
+        columns = _columns(headers, mapping or {}, photos_needed)
         read_columns = set(columns.values())
         sheet = Sheet(unread=[header for i, header in enumerate(headers) if header and i not in read_columns])
         for row in rows:
@@ -190,9 +190,9 @@ def _delimiter(text: str, mapping: Mapping[str, str]) -> str:
     return max(DELIMITERS, key=sense)
 
 
-def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
+def _columns(headers: Sequence[str], mapping: Mapping[str, str], photos_needed: bool) -> dict[str, int]:
     """Column -> its index. Raises InvalidInputError."""
-    named = {header.lower(): column for column, header in mapping.items()}
+    named = {header.lower(): column for column, header in mapping.items() if header}
     has = f"the headers are {', '.join(filter(None, headers)) or 'none'}"
     found: dict[str, int] = {}
     for place, header in enumerate(headers):
@@ -204,9 +204,10 @@ def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, in
         if column in found:
             raise InvalidInputError("csv", f"Two headers stand for {column}: {has}.")
         found[column] = place
-    for column in (*mapping, *sorted(NEEDED)):
+    needed = [column for column, header in mapping.items() if header]
+    for column in (*needed, *(["photos"] if photos_needed else []), "sku"):
         if column not in found:
-            said = mapping.get(column, column)
+            said = mapping.get(column) or column
             raise InvalidInputError("csv", f"There is no header {said!r} for the column {column}: {has}.")
     return found
 
