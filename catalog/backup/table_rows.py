@@ -26,15 +26,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, InboxPhoto, SignIn, UtcDateTime
+from catalog.storage.tables import Base, ImportJob, ImportLine, InboxPhoto, SignIn, UtcDateTime
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
-#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep.
-LEFT_OUT = (SignIn.__tablename__, InboxPhoto.__tablename__)
+#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep;
+#: the files of imports are not in a backup.
+LEFT_OUT = tuple(table.__tablename__ for table in (SignIn, InboxPhoto, ImportJob, ImportLine))
 
 
 def tables() -> list[Table]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from catalog.transfer import import_jobs, uploads
 from catalog.transfer.exporting import count_photos, export
+from catalog.transfer.import_worker import ImportWorker
 from catalog.transfer.importing import Report, import_items
 from catalog.transfer.previewing import Line, ignored, preview
-from catalog.transfer.product_csv import parse_mapping
+from catalog.transfer.product_csv import COLUMNS, parse_mapping
 from catalog.transfer.sources import Item, Source, open_source
 
 __all__ = [
+    "COLUMNS",
+    "ImportWorker",
     "Item",
     "Line",
     "Report",
@@ -17,7 +21,9 @@ __all__ = [
     "export",
     "ignored",
     "import_items",
+    "import_jobs",
     "open_source",
     "parse_mapping",
     "preview",
+    "uploads",
 ]

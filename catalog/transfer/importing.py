@@ -31,7 +31,7 @@ from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer import existing
 from catalog.transfer.contradictions import Across
 from catalog.transfer.existing import Existing
-from catalog.transfer.previewing import ignored
+from catalog.transfer.previewing import ignored, reading_pool
 from catalog.transfer.sources import Item, PhotoFile
 
 log = logging.getLogger(__name__)
@@ -101,15 +101,15 @@ def import_items(
     update: bool = False,
     progress: Progress = no_progress,
     report: Report | None = None,
-    threads: int | None = None,
+    polite: bool = False,
 ) -> Report:
     """Import items one product at a time; a bad photo or product is reported and does not stop the others.
 
     Existing products get the photos and barcodes that they lack. They keep their facts, or with `update` get those of
-    the items. Photos of the next products are read while the previous ones are written, in as many `threads` (None:
-    those of the embedder). `progress` counts photos, and an item without any as one; what it raises ends the import.
-    Raises what database and photo store do when they fail. At the end, what is pending is tried again. `report`: one
-    that is filled as the import goes on.
+    the items. Photos of the next products are read while the previous ones are written: by all
+    threads of the embedder, or, if `polite`, by one of low priority. `progress` counts photos, and an item without any
+    as one; what it raises ends the import. Raises what database and photo store do when they fail. At the end, what is
+    pending is tried again. `report`: one that is filled as the import goes on.
     """
     report = report or Report()
     run = _Run(catalog, actor, update, report)
@@ -118,7 +118,7 @@ def import_items(
     live = catalog.generations.live()
     refused: Item | None = None
     waiting: set[str] = set()
-    pool = ThreadPoolExecutor(threads or live.embedder.workers, thread_name_prefix="import")
+    pool = reading_pool("import", live.embedder.workers, polite=polite)
     try:
         for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
             if part.item is not refused:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from embedder.errors import ImageError
 #: Side, in pixels, requested of the decoder: a JPEG is read to its end, which finds damage, but decoded at an eighth of
 #: its size. A phone's photo then takes 15 ms, not 84; to decode it and extract its features takes 160 (measured).
 SIDE = 1
+#: The niceness of a thread that reads photos beside a server.
+NICE = 10
 #: The change by which a list retires a product.
 RETIRED = ("active", "no")
 
@@ -50,16 +54,16 @@ class Line:
 
 
 def preview(
-    database: Database, items: Sequence[Item], progress: Progress = no_progress, *, threads: int | None = None
+    database: Database, items: Sequence[Item], progress: Progress = no_progress, *, polite: bool = False
 ) -> Iterator[Line]:
     """What an import with update would do, item by item, and all errors: facts, barcodes, contradictions, photos.
 
-    Photos that the catalog has already are not decoded. `progress` counts as that of `import_items`. Raises what the
-    database does.
+    Photos that the catalog has already are not decoded. `progress` and `polite` are as in `import_items`.
+    Raises what the database does.
     """
     across = Across()
     steps = Steps(progress, sum(len(item.photos) or 1 for item in items))
-    with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
+    with reading_pool("check", None, polite=polite) as pool:
         for item, there in existing.with_existing(database, items):
             has = _photos_of(item, there)
             photos = _Photos(has or {})
@@ -71,6 +75,17 @@ def preview(
                 wrong = list(across.contradictions(item, there))
             yield _line(item, there, photos, wrong)
             steps.advance(len(item.photos) or 1)
+
+
+def reading_pool(name: str, threads: int | None, *, polite: bool) -> ThreadPoolExecutor:
+    """Threads that read photos; `polite`: one, of low priority, so that who is answered meanwhile comes first."""
+    if not polite:
+        return ThreadPoolExecutor(threads, thread_name_prefix=name)
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_lower_priority)
+
+
+def _lower_priority() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
 
 
 def ignored(changes: Iterable[FactChange]) -> list[FactChange]:

@@ -137,12 +137,9 @@ def from_csv(path: Path, mapping: Mapping[str, str] | None = None, *, photos_nee
 
 def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
     """A zip with one CSV and its photos, or else with folders as in `from_folder`. Raises InvalidInputError."""
-    lists = [file for file in archive.files if file.name.lower().endswith(".csv") and not _system_part(file.path)]
-    if len(lists) > 1:
-        names = ", ".join(sorted(file.path for file in lists)[:5])
-        raise InvalidInputError("zip", f"{archive.name} holds several lists, and one is possible: {names}.")
+    listed = list_of(archive)
     found = _sorted_archive(archive)
-    if not lists:
+    if listed is None:
         return _sorted_source(
             found,
             "zip",
@@ -150,10 +147,10 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None, *, phot
             lambda files: posixpath.dirname(str(files[0])),
         )
     try:
-        raw = lists[0].read_bytes()
+        raw = listed.read_bytes()
     except OSError as error:
         raise InvalidInputError("zip", f"{error.filename}: {error.strerror}.") from error
-    folder = posixpath.dirname(lists[0].path)
+    folder = posixpath.dirname(listed.path)
     untold = sum(not datasets.is_told(file.path) for file in archive.files)
     absent = f"it is not in {archive.name}" + (
         f", which has {untold} names of an encoding that it does not tell" if untold else ""
@@ -163,12 +160,21 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None, *, phot
         files = archive.find(posixpath.join(folder, name))
         return _only(name, files) or _Absent(name, absent)
 
-    source = _listed(raw, str(lists[0]), photo, mapping, photos_needed)
+    source = _listed(raw, str(listed), photo, mapping, photos_needed)
     named = {str(photo) for item in source.items for photo in item.photos}
     unnamed = [str(file) for files in found.photos.values() for file in files if str(file) not in named]
     others = [str(left) for left in found.left_out if left.place not in named]
-    others += [str(left) for left in found.no_photos if left.place != str(lists[0])]
-    return replace(source, told=[*_unnamed(unnamed, lists[0].name), *others], system=found.system)
+    others += [str(left) for left in found.no_photos if left.place != str(listed)]
+    return replace(source, told=[*_unnamed(unnamed, listed.name), *others], system=found.system)
+
+
+def list_of(archive: Archive) -> ZippedFile | None:
+    """The CSV in a zip; None when there is none. Raises InvalidInputError for several."""
+    lists = [file for file in archive.files if file.name.lower().endswith(".csv") and not _system_part(file.path)]
+    if len(lists) > 1:
+        names = ", ".join(sorted(file.path for file in lists)[:5])
+        raise InvalidInputError("zip", f"{archive.name} holds several lists, and one is possible: {names}.")
+    return lists[0] if lists else None
 
 
 def _scanned(root: Path) -> datasets.Scan[Path]:

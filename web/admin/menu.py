@@ -20,6 +20,7 @@ MENU = (
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
     Item("bin.index", "Bin"),
+    Item("imports.index", "Import"),
     Item("keys.index", "Keys"),
     Item("audit.index", "Audit log"),
 )
