@@ -74,7 +74,8 @@ def import_(
                     differ = []
                     for line in transfer.preview(catalog.database, read.items, progress):
                         errors += [f"{line.source}: {error}" for error in line.errors]
-                        differ += [f"{line.source}: {line}"] if transfer.ignored(line.changes) else []
+                        if line.state == "changed" and transfer.ignored(line.changes):
+                            differ.append(f"{line.source}: {line}")
                 if skip_errors is False:
                     errors += read.told + ([] if update else differ)
                 if errors:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from catalog.transfer import import_jobs, uploads
-from catalog.transfer.exporting import count_photos, export
+from catalog.transfer.downloads import export_zip
+from catalog.transfer.exporting import count_photos, export, export_list
 from catalog.transfer.import_worker import ImportWorker
 from catalog.transfer.importing import Report, import_items
 from catalog.transfer.previewing import Line, ignored, preview
@@ -19,6 +20,8 @@ __all__ = [
     "Source",
     "count_photos",
     "export",
+    "export_list",
+    "export_zip",
     "ignored",
     "import_items",
     "import_jobs",

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy.orm import Session, selectinload
 
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
 from catalog.normalization import sku_key
-from catalog.products import ATTRIBUTE
+from catalog.products import ATTRIBUTE, Filter
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
@@ -48,63 +48,88 @@ class Exported:
     errors: list[str] = field(default_factory=list)
 
 
-def export(catalog: Catalog, target: Path, *, photos: bool = True, progress: Progress = no_progress) -> Exported:
-    """Write all products, retired ones too, to the folder or zip (`.zip`) `target`, atomically.
+def export(
+    catalog: Catalog,
+    target: Path,
+    *,
+    only: Filter | None = None,
+    photos: bool = True,
+    progress: Progress = no_progress,
+) -> Exported:
+    """Write all products, retired ones too, or those of a filter, to the folder or zip (`.zip`) `target`, atomically.
 
     Without `photos` their column is empty. A product's photos of the same name are numbered. `progress` counts photos.
     Raises InvalidInputError for a target that exists (an empty folder may), and OSError when it can't be written.
     """
     done = Exported()
-    steps = Steps(progress, count_photos(catalog.database))
-    attributes = _attributes(catalog.database)
-    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
-    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
-    folders: set[str] = set()
+    steps = Steps(progress, count_photos(catalog.database, only))
     with _writer(target) as out:
-        for product in _products(catalog.database):
-            names = list(_photos(catalog.photos, product, out, done, folders)) if photos else []
-            cells = {
-                "sku": product.sku,
-                "name": product.name,
-                "brand": product.brand,
-                "category": product.category,
-                "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
-                "variant_group": product.variant_group,
-                "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
-                "active": "yes" if product.active else "no",
-                "photos": product_csv.SEPARATOR.join(names),
-            }
-            own = [str(product.attributes.get(name, "")) for name in attributes]
-            lines += product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
-            done.products += 1
-            steps.advance(len(product.photos))
-        out.write(LIST, bytes(lines))
+        out.write(LIST, _write(catalog, only, done, steps, out if photos else None))
     return done
 
 
-def count_photos(database: Database) -> int:
-    """Photos of all products, retired ones too."""
+def export_list(catalog: Catalog, only: Filter | None = None) -> bytes:
+    """The list of an export without photos, as the bytes of a CSV."""
+    return _write(catalog, only, Exported(), Steps(no_progress, 0), None)
+
+
+def _write(catalog: Catalog, only: Filter | None, done: Exported, steps: Steps, out: _Writer | None) -> bytes:
+    """Write the photos of products to `out`, if there is one; returns the list."""
+    attributes = _attributes(catalog.database, only)
+    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
+    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
+    folders: set[str] = set()
+    for product in _products(catalog.database, only):
+        names = list(_photos(catalog.photos, product, out, done, folders)) if out else []
+        cells = {
+            "sku": product.sku,
+            "name": product.name,
+            "brand": product.brand,
+            "category": product.category,
+            "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
+            "variant_group": product.variant_group,
+            "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
+            "active": "yes" if product.active else "no",
+            "photos": product_csv.SEPARATOR.join(names),
+        }
+        own = [str(product.attributes.get(name, "")) for name in attributes]
+        lines += product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
+        done.products += 1
+        steps.advance(len(product.photos))
+    return bytes(lines)
+
+
+def count_photos(database: Database, only: Filter | None = None) -> int:
+    """Photos of all products, retired ones too, or of those of a filter."""
     with database.read() as session:
-        return session.scalar(select(func.count()).select_from(Photo)) or 0
+        query = select(func.count()).select_from(Photo)
+        if only is not None:
+            query = query.join(Product, Product.id == Photo.product_id).where(only.condition(session))
+        return session.scalar(query) or 0
 
 
-def _products(database: Database) -> Iterator[Product]:
+def _products(database: Database, only: Filter | None) -> Iterator[Product]:
     whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
     after = ""
     while True:
         with database.read() as session:
-            query = select(Product).options(*whole).where(Product.sku > after).order_by(Product.sku).limit(BATCH)
-            batch = list(session.scalars(query))
+            query = select(Product).options(*whole).where(Product.sku > after, _condition(session, only))
+            batch = list(session.scalars(query.order_by(Product.sku).limit(BATCH)))
         yield from batch
         if len(batch) < BATCH:
             return
         after = batch[-1].sku
 
 
-def _attributes(database: Database) -> list[str]:
+def _condition(session: Session, only: Filter | None) -> ColumnElement[bool]:
+    return true() if only is None else only.condition(session)
+
+
+def _attributes(database: Database, only: Filter | None) -> list[str]:
     """The names of all attributes: each is a column."""
     with database.read() as session:
-        return sorted({name for own in session.scalars(select(Product.attributes)) for name in own})
+        query = select(Product.attributes).where(_condition(session, only))
+        return sorted({name for own in session.scalars(query) for name in own})
 
 
 def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported, folders: set[str]) -> Iterator[str]:

@@ -18,22 +18,25 @@ from catalog.storage import Database, content_hash
 from catalog.transfer import existing
 from catalog.transfer.contradictions import Across
 from catalog.transfer.existing import Existing
-from catalog.transfer.sources import Item, PhotoFile
+from catalog.transfer.sources import AGREED, Item, PhotoFile
 from embedder import images
 from embedder.errors import ImageError
 
 #: Side, in pixels, requested of the decoder: a JPEG is read to its end, which finds damage, but decoded at an eighth of
 #: its size. A phone's photo then takes 15 ms, not 84; to decode it and extract its features takes 160 (measured).
 SIDE = 1
-#: The niceness of a thread that reads photos beside a server.
-NICE = 10
+#: The niceness of a thread that reads photos beside a server: a third of a full share where processors are short.
+NICE = 5
 #: The change by which a list retires a product.
 RETIRED = ("active", "no")
+#: The snapshot of a product without any facts.
+NOTHING = {**dict.fromkeys(AGREED, ""), "labels": [], "attributes": {}, "barcodes": [], "active": True}
 
 
 @dataclass(frozen=True)
 class Line:
-    """What an import would do with an item: `changes` to the facts of its product, and `photos` to add to it.
+    """What an import would do with an item: `changes` to the facts of its product (of a new one, what it gets), and
+    `photos` to add to it.
 
     `state`: new, changed (its product is there, and this differs from it), unchanged, or wrong, with `errors`.
     """
@@ -49,7 +52,8 @@ class Line:
         """For people, on one line."""
         if self.errors:
             return " ".join(self.errors)
-        said = [*map(str, self.changes), *([f"+{self.photos} photos"] if self.photos else [])]
+        facts = (f"{change.field}: {change.new}" if self.state == "new" else str(change) for change in self.changes)
+        said = [*facts, *([f"+{self.photos} photos"] if self.photos else [])]
         return f"{self.sku}: {self.state}{': ' if said else ''}{'; '.join(said)}"
 
 
@@ -98,7 +102,7 @@ def _line(item: Item, there: Existing, photos: _Photos, wrong: Sequence[str]) ->
         return Line(item.source, item.facts.sku, "wrong", errors=tuple(wrong))
     facts = given_facts(item.facts)
     if facts.sku not in there.products:
-        return Line(item.source, facts.sku, "new", photos=len(photos.new))
+        return Line(item.source, facts.sku, "new", differences(NOTHING, facts, None), len(photos.new))
     changes = differences(there.products[facts.sku], facts, item.active)
     state: Literal["changed", "unchanged"] = "changed" if changes or photos.new else "unchanged"
     return Line(item.source, facts.sku, state, changes, len(photos.new))

@@ -8,7 +8,7 @@ from flask_bootstrap import Bootstrap5
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
-from web.admin import add, audit, bin, history, imports, inbox, keys, photos, products, tryout
+from web.admin import add, audit, bin, exports, history, imports, inbox, keys, photos, products, tryout
 from web.admin.menu import MENU
 
 
@@ -22,5 +22,5 @@ def init_app(app: Flask) -> None:
         "bytes": images.MAX_BYTES,
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
-    for module in (products, photos, history, add, inbox, tryout, imports, bin, keys, audit):
+    for module in (products, photos, history, add, inbox, tryout, imports, exports, bin, keys, audit):
         app.register_blueprint(module.pages)

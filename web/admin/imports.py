@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Response as FlaskResponse
 from flask import flash, jsonify, redirect, render_template, request, url_for
@@ -37,15 +37,14 @@ def index() -> Page:
 @routes.takes_photos(routes.MAX_REQUEST, "adding")
 def start() -> Page:
     """Take files of a form. A script sends the name alone, then the files in pieces, and is told where."""
-    name = request.form.get("name", "")
     files = [file for file in request.files.getlist("files") if file.filename]
     try:
         if errors.wants_problem():
-            job = import_jobs.start(catalog(), name, actor=actor())
+            job = import_jobs.start(catalog(), request.form.get("name", ""), actor=actor())
             return jsonify(job=url_for("imports.show", job=job))
         if not files:
             raise InvalidInputError("files", "Choose a list (CSV), a zip, or a folder of photos.")
-        job = import_jobs.start(catalog(), name or _name(files[0].filename, len(files)), actor=actor())
+        job = import_jobs.start(catalog(), _name([file.filename or "" for file in files]), actor=actor())
     except CatalogError as error:
         if errors.wants_problem():
             raise
@@ -205,11 +204,10 @@ def _to(job: uuid.UUID) -> Response:
     return redirect(url_for("imports.show", job=job))
 
 
-def _name(first: str | None, count: int) -> str:
-    name = (first or "").replace("\\", "/")
-    if count == 1:
-        return name.rpartition("/")[2]
-    return f"{name.split('/')[0]} ({count} files)"
+def _name(paths: Sequence[str]) -> str:
+    """What an upload is called: after its list or zip, or after its folder."""
+    first = next((path for path in paths if path.lower().endswith((".csv", ".zip"))), paths[0]).replace("\\", "/")
+    return first.rpartition("/")[2] if len(paths) == 1 else f"{first.split('/')[0]} ({len(paths)} files)"
 
 
 def _whole(text: str) -> int:

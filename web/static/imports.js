@@ -95,7 +95,8 @@ for (const form of document.querySelectorAll("form[data-import]")) {
     const files = inputs.flatMap((input) => [...input.files]);
     problem.hidden = true;
     if (!files.length) return fail("Choose a list (CSV), a zip, or a folder of photos.");
-    const first = (files[0].webkitRelativePath || files[0].name).split("/")[0];
+    const main = files.find((file) => /\.(csv|zip)$/i.test(file.name)) || files[0];
+    const first = (main.webkitRelativePath || main.name).split("/")[0];
     leaving = new AbortController();
     button.disabled = true;
     bar.hidden = stop.hidden = false;

@@ -251,9 +251,12 @@ def test_an_import_whose_photos_stay_pending_fails(
 def test_import_over_what_is_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("sku,photos,name\nA,1.jpg,Tea\nB,2.jpg,Milk\n")
     run("import", "list.csv", "--quiet")
-    (tmp_path / "list.csv").write_text("sku,photos,name\nA,1.jpg,Green tea\nB,2.jpg,Milk\nC,3.jpg,\n")
+    (tmp_path / "list.csv").write_text("sku,photos,name\nA,1.jpg,Green tea\nB,2.jpg,Milk\nC,3.jpg,Cheese\n")
     checked = run("import", "list.csv", "--check", "--quiet")
-    assert "list.csv:2: A: changed: name: Tea -> Green tea\nlist.csv:4: C: new: +1 photos\n" in checked.stdout
+    assert (
+        "list.csv:2: A: changed: name: Tea -> Green tea\nlist.csv:4: C: new: name: Cheese; +1 photos\n"
+        in checked.stdout
+    )
     assert "3 lines: 1 new, 1 changed, 1 unchanged, 0 wrong. Nothing was imported" in checked.stdout
     strict = run("import", "list.csv", "--strict", "--quiet", status=1)
     assert strict.stderr.startswith("list.csv:2: A: changed: name: Tea -> Green tea\nnothing was imported: 1 errors")

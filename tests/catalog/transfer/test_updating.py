@@ -113,7 +113,7 @@ def test_what_a_preview_says_is_what_an_import_does(catalog: Catalog, path: Path
     report = load(catalog, path, update=True)
     assert report.products == sum(line.state == "new" for line in lines)
     assert report.photos == sum(line.photos for line in lines)
-    assert report.changed == sum(bool(line.changes) for line in lines)
+    assert report.changed == sum(line.state == "changed" and bool(line.changes) for line in lines)
     assert len(report.errors) == sum(line.state == "wrong" for line in lines)
     assert {line.state for line in preview(catalog, path)} == {"unchanged", "wrong"}
 
