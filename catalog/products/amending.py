@@ -74,7 +74,10 @@ def amend(catalog: Catalog, facts: Facts, *, active: bool | None, actor: str) ->
         if active is not None and active != before["active"]:
             photos = switch_active(session, product, active)
         session.flush()
-        audit_log.record(session, actor, "product.change", product.sku, before, audit_log.product_snapshot(product))
+        action = "product.change"
+        if [change.field for change in changes] == ["active"]:
+            action = "product.restore" if active else "product.retire"
+        audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
     if active is not None and active != before["active"]:
         enrollment.catch_up(catalog, photos if active else [])
     return changes

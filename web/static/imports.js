@@ -118,7 +118,7 @@ for (const box of document.querySelectorAll("[data-progress]")) {
     try {
       const reply = await fetch(box.dataset.progress, { headers: { "X-Requested-With": "fetch" } });
       if (reply.ok && !reply.redirected) box.innerHTML = await reply.text();
-      else if (reply.redirected || reply.status === 404) return location.reload();
+      else if (reply.redirected || [401, 404].includes(reply.status)) return location.reload();
     } catch { /* the server is being restarted: look again */ }
     const phase = (name) => (name === "checking" ? "checking" : ["waiting", "running"].includes(name) ? "importing" : name);
     if (phase(state()) !== phase(began)) return location.reload();

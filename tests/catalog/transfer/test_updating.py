@@ -63,10 +63,10 @@ def test_facts_are_changed_to_those_of_the_list_in_one_audit_entry(catalog: Cata
     assert [barcode.gtin for barcode in tea.barcodes] == ["00000096385074", "04006381333931"]  # none is lost
     assert [product.sku for product in products.list_page(catalog.database, products.Filter("green")).products] == ["A"]
     assert not products.get(catalog.database, "B").active
-    for sku in "AB":
+    for sku, action in (("A", "product.change"), ("B", "product.retire")):
         assert len(entries(catalog, sku)) == before[sku] + 1
         entry = entries(catalog, sku)[-1]
-        assert (entry.actor, entry.action) == ("anna", "product.change")
+        assert (entry.actor, entry.action) == ("anna", action)
     assert load(catalog, path, update=True) == Report()
     assert preview(catalog, path)[0].state == "unchanged"
 
