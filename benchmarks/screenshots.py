@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -84,13 +85,14 @@ def main() -> None:
         for size, settings in SIZES.items():
             context = browser.new_context(base_url=server.url, storage_state=state, **settings)
             page = context.new_page()
-            page.goto("/products/")
             if state is None:
+                page.goto(server.first_start)
                 page.fill("#name", "admin")
-                page.fill("#password", server.password)
+                page.fill("#password", secrets.token_urlsafe(12))
                 page.click("button")
-                page.wait_for_url("**/products/")
+                page.wait_for_url("**/account/welcome")
                 state = context.storage_state()
+            page.goto("/products/")
             shoot(page, IMAGES / f"products-{size}.png")
             stranger, references = strangers[size], []
             for i in range(4):

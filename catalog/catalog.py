@@ -1,4 +1,4 @@
-"""The open catalog: settings, database, photo store, gallery, answer log, unanswered photos and generations."""
+"""The open catalog: settings, database, photo store, gallery, answer log, unanswered photos, generations, last uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalog.config import Settings
 from catalog.errors import DatabaseUnavailableError
 from catalog.gallery import Gallery, open_gallery
 from catalog.generations import Generations
-from catalog.storage import AnswerLog, Database, PhotoStore, UnansweredPhotos, open_store
+from catalog.storage import AnswerLog, Database, LastUses, PhotoStore, UnansweredPhotos, open_store
 from embedder.inference import Embedder
 
 
@@ -30,6 +30,7 @@ class Catalog:
     answers: AnswerLog
     unanswered: UnansweredPhotos
     generations: Generations
+    uses: LastUses
 
     @classmethod
     def open(
@@ -61,6 +62,7 @@ class Catalog:
                 AnswerLog(database, settings.log_days),
                 UnansweredPhotos(database, settings.inbox_days, settings.inbox_mb),
                 Generations(settings, database, gallery, open_embedder),
+                LastUses(database),
             )
         except BaseException:
             database.close()
@@ -71,6 +73,7 @@ class Catalog:
         with suppress(DatabaseUnavailableError):
             self.answers.flush()
             self.unanswered.flush()
+            self.uses.flush()
         self.gallery.close()
         self.generations.close()
         self.database.close()

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -23,6 +24,8 @@ WRONG_MATCHES, MOST_WRONG = 0.01, 0.5
 LOG_DAYS = 90
 #: Photos that were not recognized are kept for so many days, and no more than so many megabytes of them.
 INBOX_DAYS, INBOX_MB = 30, 200
+#: A session of the staff ends after so many hours without a request, and after so many days in any case.
+SESSION_HOURS, SESSION_DAYS = 12, 30
 
 
 Number = TypeVar("Number", int, None)
@@ -49,6 +52,14 @@ class ServerOptions:
     """Search an int8 copy of the vectors (scalar quantization), then rescore the hits by the original vectors."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """When a session of the staff ends by itself: after `idle` without a request, and after `longest` in any case."""
+
+    idle: timedelta = timedelta(hours=SESSION_HOURS)
+    longest: timedelta = timedelta(days=SESSION_DAYS)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where each part is. By default all are embedded, below the folder `data`."""
@@ -65,6 +76,7 @@ class Settings:
     log_days: int = LOG_DAYS
     inbox_days: int = INBOX_DAYS
     inbox_mb: int = INBOX_MB
+    sessions: SessionLimits = field(default_factory=SessionLimits)
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
     secret_key: str | None = field(default=None, repr=False)
@@ -89,6 +101,7 @@ class Settings:
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
             inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
+            sessions=_session_limits(env),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
@@ -146,6 +159,13 @@ def _server_options(env: Mapping[str, str]) -> ServerOptions:
         replicas=_whole(env, "CATALOG_GALLERY_REPLICAS", 100, "replicas", None),
         on_disk=_switch(env, "CATALOG_GALLERY_ON_DISK"),
         quantized=_switch(env, "CATALOG_GALLERY_QUANTIZED"),
+    )
+
+
+def _session_limits(env: Mapping[str, str]) -> SessionLimits:
+    return SessionLimits(
+        idle=timedelta(hours=_whole(env, "CATALOG_SESSION_HOURS", 8784, "hours", SESSION_HOURS)),
+        longest=timedelta(days=_whole(env, "CATALOG_SESSION_DAYS", 366, "days", SESSION_DAYS)),
     )
 
 

@@ -98,6 +98,30 @@ class ConflictError(CatalogError):
     code = "conflict"
 
 
+class LastAdminError(ConflictError):
+    """Without this admin nobody could manage people any more."""
+
+    code = "last_admin"
+
+
+class FormSentError(ConflictError):
+    """What this form makes was made already: it was sent twice."""
+
+    code = "form_sent"
+
+
+class LinkGoneError(NotFoundError):
+    """A link to set a password that was used, replaced or taken back, or is too old."""
+
+    code = "link_gone"
+
+
+class NotAllowedError(CatalogError):
+    """The role of a member of the staff does not include this."""
+
+    code = "not_allowed"
+
+
 class BarcodeTakenError(ConflictError):
     """Another product has the barcode: `gtin` (14 digits) is that of the product `sku`."""
 

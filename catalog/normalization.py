@@ -87,6 +87,36 @@ def _is_ignorable(character: str) -> bool:
     )
 
 
+#: Marks on Latin, Greek and Cyrillic letters. Those of other scripts (vowels, voicing) are letters by themselves.
+_ACCENTS = re.compile("[\u0300-\u036f]")
+#: Letters that Unicode does not take apart, as people type them who lack the key.
+_PLAIN_LETTERS = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ŧ": "t", "\u0131": "i", "þ": "th"}
+)
+#: Characters of `search_text`, and of a name's key: as many as PostgreSQL takes in an index, whatever folding makes.
+SEARCH_LENGTH, NAME_LENGTH = 500, 200
+
+
+def folded(text: str) -> str:
+    """What texts have in common that differ in capitals, accents, width or invisible characters only.
+
+    Accents are dropped from Latin, Greek and Cyrillic letters alone; other scripts stay as they are.
+    """
+    apart = unicodedata.normalize("NFKD", _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).casefold())
+    bare = _ACCENTS.sub("", apart).translate(_PLAIN_LETTERS)
+    return unicodedata.normalize("NFC", "".join(one for one in bare if not _is_ignorable(one)))
+
+
+def search_text(sku: str, name: str, brand: str, category: str) -> str:
+    """The text that the product list searches: one, so that one comparison per product is enough. The SKU is first."""
+    return folded("\n".join((sku, name, brand, category)))[:SEARCH_LENGTH]
+
+
+def name_key(name: str) -> str:
+    """What a list by name is sorted by."""
+    return folded(name)[:NAME_LENGTH]
+
+
 def normalized_sku(sku: str) -> str:
     """The SKU in its stored form. Raises NotFoundError for an invalid one, without a query."""
     try:

@@ -14,6 +14,8 @@ from embedder import console
 from web.stopping import Stop
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from catalog.catalog import Catalog
 
 log = logging.getLogger("web")
@@ -59,6 +61,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.enrollment import Worker
     from catalog.errors import CatalogError, GalleryUnavailableError
     from catalog.inbox import ask_again
+    from catalog.products import Comparing
     from catalog.transfer import ImportWorker
     from web.app import create_app
     from web.gate import Gate
@@ -81,8 +84,8 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         server = Server(app, Gate(app), host=host, port=port, threads=threads, waiting=waiting, max_body=MAX_REQUEST)
         opened.callback(server.close)
         stop.wake(server.wake)
-        _greet(catalog, host, server.port)
-        worker = Worker(catalog, also=ask_again)
+        _greet(app, catalog, host, server.port)
+        worker = Worker(catalog, also=ask_again, last=Comparing().run)
         worker.start()
         opened.callback(worker.stop)
         imports = ImportWorker(catalog)
@@ -93,6 +96,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery
             catalog.answers.flush()
             catalog.unanswered.flush()
+            catalog.uses.flush()
 
 
 def _end_within(seconds: float) -> None:
@@ -122,16 +126,16 @@ def _number(text: str, least: int, most: int) -> int:
     raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
 
 
-def _greet(catalog: Catalog, host: str, port: int) -> None:
-    from catalog import accounts
+def _greet(app: Flask, catalog: Catalog, host: str, port: int) -> None:
+    from web import links
     from web.secret_key import is_loopback
 
-    first = accounts.first_user(catalog.database)
-    if first:
-        print(f"First start: sign in as {first[0]} with the password {first[1]} (shown this once).")
-    where = "localhost" if is_loopback(host) else host
+    site = f"http://{'localhost' if is_loopback(host) else host}:{port}"
+    if path := links.first_start(app):
+        print("Nobody can sign in yet. This link makes the first account, once, until the server is restarted:")
+        print(f"First start: {site}{path}")
     print(f"Catalog in {catalog.settings.data}")
-    print(f"Serving on http://{where}:{port}", flush=True)
+    print(f"Serving on {site}", flush=True)
 
 
 if __name__ == "__main__":

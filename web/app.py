@@ -7,7 +7,7 @@ from flask import Flask, Response, redirect, url_for
 from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
-from web import admin, api, errors, health, login, multipart, pictures, routes, security
+from web import access, admin, api, errors, health, links, login, multipart, pictures, routes, security
 from web.proxies import TrustedProxies
 from web.skus import SkuConverter
 
@@ -33,6 +33,8 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     routes.init_app(app)
     security.init_app(app)
     login.init_app(app)
+    access.init_app(app)  # after the check of a form's token, as that needs no database
+    links.init_app(app)
     health.init_app(app, catalog)
     app.register_blueprint(pictures.blueprint)
     api.init_app(app)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 from flask import current_app, request
 from flask_login import current_user
 
+from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
@@ -48,3 +51,20 @@ def actor() -> str:
     """Name of the signed-in user, for the audit log."""
     name: str = current_user.name
     return name
+
+
+def sent_form() -> accounts.Form:
+    """The form that was sent, which makes a secret once. Raises InvalidInputError for a page that has no such form."""
+    try:
+        return accounts.Form(current_user.id, uuid.UUID(request.form.get("form", "")))
+    except ValueError as error:
+        raise InvalidInputError("form", "This page is no longer valid: load it again and repeat.") from error
+
+
+def read_once() -> accounts.ReadOnce | None:
+    """What the form named in the address has made, the first time that the page is shown."""
+    try:
+        form = accounts.Form(current_user.id, uuid.UUID(request.args.get("made", "")))
+    except ValueError:
+        return None
+    return accounts.read_once(catalog().database, form)

@@ -17,6 +17,7 @@ from catalog.errors import (
     DatabaseUnavailableError,
     GalleryError,
     InvalidInputError,
+    NotAllowedError,
     NotFoundError,
     PhotoQuestionableError,
     PhotoRejectedError,
@@ -32,6 +33,7 @@ STATUS: tuple[tuple[type[CatalogError], int], ...] = (
     (InvalidInputError, 422),
     (SkuExistsError, 409),
     (ConflictError, 409),
+    (NotAllowedError, 403),
     (NotFoundError, 404),
     (StorageError, 503),
     (DatabaseUnavailableError, 503),
@@ -88,7 +90,7 @@ def init_app(app: Flask) -> None:
         status = status_of(error)
         if status >= 500:
             log.error("%s %s: %s: %s", request.method, request.path, error.code, error)
-        titles = {404: "Not found", 409: "Conflict", 503: "Not available right now"}
+        titles = {403: "Not allowed", 404: "Not found", 409: "Conflict", 503: "Not available right now"}
         title = titles.get(status, "Not accepted")
         if wants_problem():
             return problem(status, error.code, title, str(error), **_extra(error))

@@ -10,26 +10,26 @@ from werkzeug.wrappers import Response
 
 from catalog import accounts
 from catalog.normalization import plain
+from catalog.storage.tables import User
 from web.context import catalog
-from web.security import limit_sign_in
+from web.security import client_address, limit_sign_in
 
 blueprint = Blueprint("login", __name__)
 manager = LoginManager()
-manager.login_view = "login.sign_in"
-manager.login_message = None
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
     """The user of a session. Its id, which the cookie holds, is the session's token."""
 
-    def __init__(self, token: str, name: str) -> None:
-        self.id, self.name = token, name
+    def __init__(self, token: str, user: User) -> None:
+        self.id, self.name, self.role = token, user.name, user.role
 
 
 @manager.user_loader  # type: ignore[untyped-decorator]
 def _load(token: str) -> SignedIn | None:
-    user = accounts.session_user(catalog().database, token)
-    return SignedIn(token, user.name) if user else None
+    opened = catalog()
+    user = accounts.session_user(opened.database, token, limits=opened.settings.sessions, uses=opened.uses)
+    return SignedIn(token, user) if user else None
 
 
 def init_app(app: Flask) -> None:
@@ -45,13 +45,15 @@ def sign_in() -> str | Response | tuple[str, int]:
     if current_user.is_authenticated:
         return redirect(url_for("products.index"))
     if request.method == "GET":
-        return render_template("pages/login.html", name="", error="")
-    name = request.form.get("name", "")
-    user = accounts.check_password(catalog().database, name, request.form.get("password", ""))
-    token = accounts.start_session(catalog().database, user) if user else None
-    if user is None or token is None:
+        nobody = not accounts.has_staff(catalog().database)
+        return render_template("pages/login.html", name="", error="", nobody=nobody)
+    name, password = request.form.get("name", ""), request.form.get("password", "")
+    limits = catalog().settings.sessions
+    found = accounts.sign_in(catalog().database, name, password, address=client_address(), limits=limits)
+    if found is None:
         return render_template("pages/login.html", name=name, error="Name or password is wrong."), 401
-    login_user(SignedIn(token, user.name))
+    user, token = found
+    login_user(SignedIn(token, user))
     return redirect(_safe(request.args.get("next", "")) or url_for("products.index"))
 
 

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec
 from flask import Flask, Response, g, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_limiter import Limiter
+from flask_login import current_user
 from flask_wtf import CSRFProtect
 
 from catalog import accounts
@@ -52,6 +53,14 @@ def limit_sign_in(view: Callable[..., Any]) -> Callable[..., Any]:
     return limiter.limit(
         WRONG_TRIES, methods=["POST"], error_message=TOO_MANY, deduct_when=lambda reply: reply.status_code == 401
     )(limited)
+
+
+def limit_own_password(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Limit the tries to change one's own password: whoever finds a browser signed in doesn't guess it."""
+    limited: Callable[..., Any] = limiter.limit(
+        TRIES, key_func=lambda: f"own {current_user.name}", methods=["POST"], error_message=TOO_MANY
+    )(view)
+    return limited
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -107,7 +116,7 @@ def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
         key = bearer_key(request.headers.get("Authorization", ""))
         if not key:
             return errors.problem(401, "key_missing", *KEY_MISSING)
-        row = accounts.check_key(catalog().database, key)
+        row = accounts.check_key(catalog().database, key, catalog().uses)
         if row is None:
             return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
         g.key_name, g.key_keeps_photos = row.name, row.inbox

@@ -19,8 +19,7 @@ from sqlalchemy.exc import OperationalError
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.products import listing
-from catalog.products.facts import search_text
+from catalog.products import Counts
 from catalog.storage.tables import Barcode, Enrollment, Generation, Photo, Product
 from embedder.barcodes import gtin
 
@@ -64,12 +63,11 @@ def product(number: int, rng: random.Random) -> dict[str, Any]:
         "brand": brand,
         "category": rng.choice(CATEGORIES),
     }
-    searched = search_text(Product(**said))
-    return {"id": uuid.UUID(int=rng.getrandbits(128)), **said, "search": searched, "active": number % 50 != 0}
+    return {"id": uuid.UUID(int=rng.getrandbits(128)), **said, "active": number % 50 != 0}
 
 
-def fill(catalog: Catalog, count: int) -> None:
-    """Write `count` products with their photos, enrollments and barcodes."""
+def fill(catalog: Catalog, count: int, photos_each: int = PHOTOS) -> None:
+    """Write `count` products with so many photos each, enrollments and barcodes."""
     rng = random.Random(SEED)
     with catalog.database.write() as session:
         session.add(Generation(id=1, bundle_id="measured", bundle_name="", collection="measured", dim=256, live=True))
@@ -85,7 +83,7 @@ def fill(catalog: Catalog, count: int) -> None:
                 "height": 1000,
             }
             for one in some
-            for _ in range(PHOTOS)
+            for _ in range(photos_each)
         ]
         active = {one["id"] for one in some if one["active"]}
         enrolled = [
@@ -124,9 +122,9 @@ def questions(catalog: Catalog, count: int) -> dict[str, Callable[[random.Random
     }
 
 
-def ask(catalog: Catalog, count: int) -> dict[str, dict[str, Any]]:
+def timed(asked: dict[str, Callable[[random.Random], Any]]) -> dict[str, dict[str, Any]]:
     """Milliseconds of each query, and how many products it found (median)."""
-    asked, rng = questions(catalog, count), random.Random(SEED + 1)
+    rng = random.Random(SEED + 1)
     for question in asked.values():
         question(rng)
     taken: dict[str, list[float]] = {name: [] for name in asked}
@@ -138,7 +136,7 @@ def ask(catalog: Catalog, count: int) -> dict[str, dict[str, Any]]:
             answer = question(rng)
             busy[name].append((time.process_time() - cpu) * 1000)
             taken[name].append((time.perf_counter() - began) * 1000)
-            found[name].append(answer.products if isinstance(answer, listing.Counts) else answer.total)
+            found[name].append(answer.products if isinstance(answer, Counts) else getattr(answer, "total", 0))
     return {
         name: {
             "p50_ms": round(float(np.percentile(times, 50)), 2),
@@ -183,17 +181,22 @@ def postgres() -> Iterator[str | None]:
         server.dispose()
 
 
+def vacuum(catalog: Catalog) -> None:
+    """What PostgreSQL's autovacuum does by itself, but after a minute."""
+    if not catalog.database.is_sqlite:
+        engine = catalog.database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+
+
 def measure(url: str, count: int) -> dict[str, Any]:
     with opened(url) as catalog:
         began = time.perf_counter()
         fill(catalog, count)
         seconds = time.perf_counter() - began
-        if not catalog.database.is_sqlite:  # what its autovacuum does by itself, but after a minute
-            engine = catalog.database.engine.execution_options(isolation_level="AUTOCOMMIT")
-            with engine.connect() as connection:
-                connection.execute(text("VACUUM ANALYZE"))
+        vacuum(catalog)
         load = os.getloadavg()[0]
-        asked = ask(catalog, count)
+        asked = timed(questions(catalog, count))
         return {
             "fill_seconds": round(seconds, 1),
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],

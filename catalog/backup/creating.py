@@ -36,9 +36,10 @@ def back_up(catalog: Catalog, target: Path, progress: Progress = no_progress) ->
     """Write a backup to `target`, replacing an older one.
 
     The rows are a snapshot. Photos never change and are removed a day after their rows at the earliest
-    (photo_checks.ORPHAN_AGE), so they can be copied after it. A missing or damaged photo or bundle is left out and
-    named; such a backup never replaces a file, which may still hold it. `progress` counts photos. Raises
-    BackupFailedError, StorageError and DatabaseUnavailableError; `target` is then unchanged.
+    (photo_checks.ORPHAN_AGE), so they can be copied after it; those of the bin may be gone with it, and are then
+    passed over. A missing or damaged photo or bundle is left out and named; such a backup never replaces a file, which
+    may still hold it. `progress` counts photos. Raises BackupFailedError, StorageError and DatabaseUnavailableError;
+    `target` is then unchanged.
     """
     left_out: list[str] = []
 

@@ -26,16 +26,34 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from catalog.storage.tables import Base, ImportJob, ImportLine, InboxPhoto, SignIn, UtcDateTime
+from catalog.storage.tables import (
+    Base,
+    ComparedPhoto,
+    ImportJob,
+    ImportLine,
+    InboxPhoto,
+    Invitation,
+    LookAlikePair,
+    Product,
+    SentForm,
+    SignIn,
+    UtcDateTime,
+)
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
 Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
-#: Sessions would come alive again; photos of the inbox are of passing interest, and may show what nobody asked to keep;
-#: the files of imports are not in a backup.
-LEFT_OUT = tuple(table.__tablename__ for table in (SignIn, InboxPhoto, ImportJob, ImportLine))
+#: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
+#: asked to keep; which products look alike is found again by itself; the files of imports are not in a backup.
+LEFT_OUT = (
+    *(SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__),
+    *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__, ImportJob.__tablename__, ImportLine.__tablename__),
+)
+
+#: Columns that follow from others, by table: written anew, since an older version wrote them in another way.
+DERIVED = {Product.__tablename__: ("search", "name_key")}
 
 
 def tables() -> list[Table]:
@@ -64,12 +82,13 @@ def parts(connection: Connection, table: Table) -> Iterator[tuple[bytes, int]]:
 def load(connection: Connection, table: Table, part: bytes, changed: dict[str, Any]) -> int:
     """Insert the rows of a part, with the values of `changed` instead of their own; returns how many.
 
-    A column that the rows lack gets its default. Raises KeyError for one that the table lacks, ValueError or TypeError
-    for an invalid row.
+    A column that the rows lack, or that follows from others, gets its default. Raises KeyError for one that the table
+    lacks, ValueError or TypeError for an invalid row.
     """
     codecs = {column.name: codec(column.type) for column in table.columns}
+    derived = DERIVED.get(table.name, ())
     rows = [
-        {name: codecs[name][1](value) for name, value in json.loads(line).items()} | changed
+        {name: codecs[name][1](value) for name, value in json.loads(line).items() if name not in derived} | changed
         for line in part.splitlines()
     ]
     # A generation's predecessor may be a later row: self-references are set when all rows are inserted.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog.cli import accounts, coverage, feedback, maintenance, products, transfer
+from catalog.cli import coverage, feedback, keys, maintenance, products, transfer, users
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -178,6 +178,6 @@ for command in (
     coverage.coverage,
     coverage.margins_,
     feedback.feedback,
-    *(accounts.user, accounts.key),
+    *(users.user, keys.key),
 ):
     main.add_command(command)

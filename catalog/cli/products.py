@@ -10,6 +10,9 @@ import click
 from catalog.cli.session import ACTOR, opened
 from catalog.errors import PhotoQuestionableError
 
+#: The orders of catalog.products, which this module loads in a command only.
+SORTS = ("sku", "name", "newest", "recent", "most")
+
 
 @click.command()
 @click.argument("sku")
@@ -55,20 +58,27 @@ def add(
 @click.command("list")
 @click.argument("search", default="")
 @click.option("--category", default="", help="Of this category.")
+@click.option("--brand", default="", help="Of this brand.")
 @click.option("--label", "in_set", default="", help="Of this set.")
 @click.option("--group", default="", help="Of this variant group.")
 @click.option("--few-photos", type=click.IntRange(1), metavar="N", help="With fewer than N photos.")
 @click.option("--never-recognized", is_flag=True, help="That no answer in the log was sure of.")
+@click.option("--with-warnings", is_flag=True, help="With a photo that was added in spite of a warning.")
+@click.option("--pending", is_flag=True, help="With a photo that is not searchable yet.")
 @click.option("--retired", is_flag=True, help="The retired ones.")
-def list_(search: str, in_set: str, group: str, **only: Any) -> None:
-    """List products, or those whose SKU, name, brand or category contains SEARCH, or whose barcode it is."""
+@click.option("--sort", type=click.Choice(SORTS), default="sku", help="recent, most: by answers to tills.")
+def list_(search: str, in_set: str, group: str, sort: Any, **only: Any) -> None:
+    """List products, or those whose SKU, name, brand and category contain the words of SEARCH, or whose barcode it is.
+
+    Accents and capitals make no difference, and if little is found, typing errors do not, either.
+    """
     from catalog import products
 
     chosen = products.Filter(search, label=in_set, variant_group=group, **only)
     with opened() as catalog:
         after = ""
         while True:
-            page = products.list_page(catalog.database, chosen, after=after, limit=500)
+            page = products.list_page(catalog.database, chosen, order=sort, after=after, limit=500)
             for product in page.products:
                 click.echo(f"{product.sku}\t{product.name}\t{len(product.photos)} photos")
             if page.next_key is None:

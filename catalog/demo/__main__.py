@@ -45,7 +45,7 @@ def main() -> None:
         f"; decided by what is printed: {sum(row.decided_by == 'details' for row in rows)}"
     )
     print(f"report with the pictures side by side: {report}")
-    print(f"`make serve` opens this catalog; sign in as admin with the password {server.password}")
+    print("`make serve` opens this catalog, and prints a link that makes your account")
     print(summary.line)
 
 

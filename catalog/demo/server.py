@@ -27,11 +27,14 @@ MEASURED = ("CATALOG_MODEL", "CATALOG_SECOND_LOOK")
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, a till's key, admin's password, its process, seconds until it listened."""
+    """A running server: its address, a till's key, its process, seconds until it listened.
+
+    `first_start`: the link that makes the first account.
+    """
 
     url: str
     key: str
-    password: str
+    first_start: str
     pid: int
     seconds: float
 
@@ -58,11 +61,11 @@ def serve_catalog(data: Path) -> Iterator[Server]:
         try:
             said = _wait_for_address(process, log_path)
             address = re.search(r"Serving on (\S+)", said)
-            password = re.search(r"with the password (\S+)", said)
+            first_start = re.search(r"First start: (\S+)", said)
             yield Server(
                 url=address.group(1) if address else "",
                 key=made.stdout.decode().strip(),
-                password=password.group(1) if password else "",
+                first_start=first_start.group(1) if first_start else "",
                 pid=process.pid,
                 seconds=time.monotonic() - began,
             )

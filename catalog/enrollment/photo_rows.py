@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -16,8 +16,10 @@ from catalog.generations import live_generation
 from catalog.margins import note_change
 from catalog.normalization import plain
 from catalog.storage.bin_rows import PHOTO_COLUMNS
-from catalog.storage.tables import Enrollment, Photo, PhotoColumns, Product, Removal
+from catalog.storage.tables import Enrollment, Generation, Photo, PhotoColumns, Product, Removal
 
+#: Ids of one statement.
+BLOCK = 1000
 # Namespace of photo ids (UUIDv5): a photo's id is derived from its product and content.
 _PHOTO_IDS = uuid.UUID("5f0c4e0a-6f0c-5c8e-9d57-0d7a51f1b6aa")
 
@@ -76,29 +78,51 @@ def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) ->
 
 def enqueue_enrollments(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
     """Make photos pending that the live generation should have and lacks, and cancel their pending removals."""
+    if product.active:
+        enqueue_enrollments_of(session, [product.id], photo_ids)
+
+
+def enqueue_enrollments_of(session: Session, product_ids: Sequence[uuid.UUID], photo_ids: Sequence[uuid.UUID]) -> None:
+    """The same for photos of several products, which are active."""
     live = live_generation(session, hold="share")
-    if live is None or not product.active:
+    if live is None:
         return
-    note_change(session, product.id)
-    owed = Enrollment.generation_id == live.id
-    there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(photo_ids))))
-    session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in photo_ids if i not in there)
-    # In other generations, too: a restored photo must not be removed from a gallery that is being built.
-    back = Removal.point_id.in_(photo_ids)
-    outbox.lock_removals(session, back)
-    session.execute(delete(Removal).where(back))
+    for product_id in product_ids:
+        note_change(session, product_id)
+    for block in _blocks(photo_ids):
+        owed = Enrollment.generation_id == live.id
+        there = set(session.scalars(select(Enrollment.photo_id).where(owed, Enrollment.photo_id.in_(block))))
+        session.add_all(Enrollment(generation_id=live.id, photo_id=i) for i in block if i not in there)
+        # In other generations, too: a restored photo must not be removed from a gallery that is being built.
+        back = Removal.point_id.in_(block)
+        outbox.lock_removals(session, back)
+        session.execute(delete(Removal).where(back))
 
 
 def enqueue_removals(session: Session, product: Product, photo_ids: Sequence[uuid.UUID]) -> None:
     """Remove a product's photos from every generation that holds them: the live one at once, others before a switch to
     them.
     """
-    note_change(session, product.id)
-    mine = Enrollment.photo_id.in_(photo_ids)
-    outbox.lock_enrollments(session, mine)
-    deleted = session.execute(delete(Enrollment).where(mine).returning(Enrollment.generation_id, Enrollment.photo_id))
+    enqueue_removals_of(session, [product.id], photo_ids)
+
+
+def enqueue_removals_of(session: Session, product_ids: Sequence[uuid.UUID], photo_ids: Sequence[uuid.UUID]) -> None:
+    """The same for photos of several products."""
+    for product_id in product_ids:
+        note_change(session, product_id)
     held: dict[int, list[uuid.UUID]] = {}
-    for generation, identity in deleted.all():
-        held.setdefault(generation, []).append(identity)
-    for generation in sorted(held):
-        outbox.enqueue_removals(session, generation, held[generation])
+    for generation in session.scalars(select(Generation.id).order_by(Generation.id)).all():
+        for block in _blocks(photo_ids):
+            mine = (Enrollment.generation_id == generation) & Enrollment.photo_id.in_(block)
+            outbox.lock_enrollments(session, mine)
+            gone = session.scalars(delete(Enrollment).where(mine).returning(Enrollment.photo_id))
+            held.setdefault(generation, []).extend(gone)
+    for generation, identities in held.items():
+        for block in _blocks(identities):
+            outbox.enqueue_removals(session, generation, block)
+
+
+def _blocks(identities: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
+    """Ids in as many statements as they need, in the order in which rows are locked."""
+    ordered = sorted(identities)
+    return (ordered[start : start + BLOCK] for start in range(0, len(ordered), BLOCK))

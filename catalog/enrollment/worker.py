@@ -22,16 +22,23 @@ TRIM_EVERY = 3600.0
 
 
 class Worker:
-    """A thread in the serving process: retries what is pending, writes the answer log and the photos for the inbox,
-    releases generations that are no longer live, and, while nothing is pending, keeps the products' margins up to date.
+    """A thread in the serving process: retries what is pending, writes the answer log, the photos for the inbox and
+    when keys and sessions were last used, releases generations that are no longer live, and, while nothing is pending,
+    keeps the products' margins up to date.
 
-    `also`: what else there is to do then, of packages above this one; it returns how much it did.
+    `also`: what else there is to do then, of packages above this one, and `last` what there is to do when there is
+    nothing else; each returns how much it did.
     """
 
     def __init__(
-        self, catalog: Catalog, every: float = 1.0, *, also: Callable[[Catalog], int] = lambda catalog: 0
+        self,
+        catalog: Catalog,
+        every: float = 1.0,
+        *,
+        also: Callable[[Catalog], int] = lambda catalog: 0,
+        last: Callable[[Catalog], int] = lambda catalog: 0,
     ) -> None:
-        self._catalog, self._every, self._also = catalog, every, also
+        self._catalog, self._every, self._also, self._last = catalog, every, also, last
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -52,6 +59,7 @@ class Worker:
             try:
                 self._catalog.answers.flush()
                 self._catalog.unanswered.flush()
+                self._catalog.uses.flush()
                 if began >= trim_at:
                     # At once again until none is left.
                     trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
@@ -59,6 +67,7 @@ class Worker:
                     bin_rows.trim(self._catalog.database)
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog) or self._also(self._catalog) or upkeep.run()
+                worked = worked or self._last(self._catalog)
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # Exponential backoff with a low limit: the part may take a while to come back.

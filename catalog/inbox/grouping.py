@@ -13,7 +13,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import NotFoundError
-from catalog.storage import Database
+from catalog.storage import Database, product_rows
 from catalog.storage.tables import Feedback, InboxPhoto, Photo, Product
 
 #: Products that are offered for a group.
@@ -124,12 +124,10 @@ def _candidates(session: Session, rows: Sequence[InboxPhoto]) -> tuple[Candidate
             scores[sku] = max(score, scores.get(sku, score))
     near = sorted(scores, key=lambda sku: -scores[sku])
     wanted = list(dict.fromkeys([*told, *near]))
-    in_order = (Photo.cover.desc(), Photo.created_at, Photo.id)
-    cover = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(*in_order).limit(1)
     known = {
         row.sku: row
         for row in session.execute(
-            select(Product.sku, Product.name, cover.scalar_subquery().label("photo")).where(
+            select(Product.sku, Product.name, product_rows.cover().label("photo")).where(
                 Product.sku.in_(wanted[: 4 * OFFERED]), Product.active, exists().where(Photo.product_id == Product.id)
             )
         )

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
-from catalog.storage import Database
-from catalog.storage.tables import Generation, LeftOutAnswer, Photo, Product, ProductMargin
+from catalog.storage import Database, product_rows
+from catalog.storage.tables import Generation, LeftOutAnswer, Product, ProductMargin
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,7 @@ def rivals(database: Database, product_id: uuid.UUID, limit: int = 4) -> list[Ri
             )
         ]
         ours, theirs = counts
-        in_order = (Photo.cover.desc(), Photo.created_at, Photo.id)
-        cover = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(*in_order).limit(1)
-        columns = select(Product.id, Product.sku, Product.name, cover.scalar_subquery().label("photo"))
+        columns = select(Product.id, Product.sku, Product.name, product_rows.cover().label("photo"))
         near = sorted(ours.keys() | theirs.keys(), key=lambda i: (-ours.get(i, 0) - theirs.get(i, 0), i))[: 4 * limit]
         rows = session.execute(columns.where(Product.id.in_(near), Product.active)).all()
     known = {row.id: (row.sku, row.name, row.photo or "") for row in rows}

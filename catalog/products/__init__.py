@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from catalog.products import barcode_owners, conflicts
+from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
+from catalog.products.bulk_changing import (
+    CHANGE,
+    UNDO,
+    BulkChange,
+    BulkResult,
+    Chosen,
+    bulk_entry,
+    change_many,
+    chosen_skus,
+    undo,
+)
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
+from catalog.products.comparing import Comparing, compare_all
+from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
 from catalog.products.deleting import (
     Deleted,
     DeletedPage,
@@ -17,21 +30,14 @@ from catalog.products.deleting import (
     list_deleted,
     undelete,
 )
+from catalog.products.differing import set_different
 from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
+from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import (
-    Counts,
-    Filter,
-    Page,
-    Suggestions,
-    categories,
-    counts,
-    labels,
-    list_page,
-    suggestions,
-)
-from catalog.products.merging import merge, purge, rename
+from catalog.products.listing import Page, list_page
+from catalog.products.merging import Taken, merge, purge, rename
+from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
     move_photo,
@@ -44,9 +50,16 @@ from catalog.products.photo_edits import (
 
 __all__ = [
     "ATTRIBUTE",
+    "CHANGE",
     "MAX_PHOTOS",
+    "ORDERS",
+    "UNDO",
     "AddResult",
+    "BulkChange",
+    "BulkResult",
     "Change",
+    "Chosen",
+    "Comparing",
     "Counts",
     "Deleted",
     "DeletedPage",
@@ -57,16 +70,23 @@ __all__ = [
     "FoundBarcode",
     "History",
     "Intake",
+    "Order",
     "Page",
     "PhotoResult",
     "Suggestions",
+    "Taken",
     "Undeleted",
     "add_photos",
     "amend",
     "barcode_owners",
+    "brands",
+    "bulk_entry",
     "categories",
     "change",
+    "change_many",
     "check_facts",
+    "chosen_skus",
+    "compare_all",
     "conflicts",
     "counts",
     "create",
@@ -75,6 +95,7 @@ __all__ = [
     "delete_photos",
     "delete_product",
     "differences",
+    "duplicates",
     "get",
     "given_facts",
     "labels",
@@ -92,8 +113,11 @@ __all__ = [
     "rotate_photo",
     "set_active",
     "set_cover",
+    "set_different",
     "set_labels",
+    "side_by_side",
     "suggestions",
     "uncrop_photo",
     "undelete",
+    "undo",
 ]

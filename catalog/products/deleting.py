@@ -18,7 +18,7 @@ from catalog.enrollment import photo_rows
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.normalization import sku_key
 from catalog.products import barcode_owners
-from catalog.products.facts import replace_labels, search_text
+from catalog.products.facts import describe_anew, replace_labels
 from catalog.storage import Database, audit_log, bin_rows
 from catalog.storage.product_rows import lock_product, refuse_alike
 from catalog.storage.tables import BinEntry, Photo, Product, RecognitionEntry
@@ -128,7 +128,7 @@ def _new(session: Session, entry: BinEntry, facts: dict[str, Any]) -> Product:
     for name in ("name", "brand", "category", "variant_group", "attributes", "active"):
         setattr(product, name, facts[name])
     product.created_at = datetime.fromisoformat(facts["created_at"])
-    product.search = search_text(product)
+    describe_anew(product)
     replace_labels(product, facts["labels"])
     session.add(product)
     session.flush()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.errors import InvalidInputError
-from catalog.normalization import check_sku, checked_text
+from catalog.normalization import check_sku, checked_text, name_key, search_text
 from catalog.products import barcode_owners
 from catalog.storage.tables import Label, Product, now
 
@@ -85,7 +85,7 @@ def _check_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
 def describe(product: Product, facts: Facts) -> None:
     """Write validated facts to a product, except barcodes, in the caller's transaction."""
     product.name, product.brand, product.category = facts.name, facts.brand, facts.category
-    product.search = search_text(product)
+    describe_anew(product)
     if facts.variant_group is not None:
         product.variant_group = facts.variant_group
     if facts.attributes is not None:
@@ -94,9 +94,10 @@ def describe(product: Product, facts: Facts) -> None:
         replace_labels(product, facts.labels)
 
 
-def search_text(product: Product) -> str:
-    """The text that the product list searches: one, so that one comparison per product is enough."""
-    return "\n".join((product.sku, product.name, product.brand, product.category)).casefold()
+def describe_anew(product: Product) -> None:
+    """Write what follows from a product's facts: what the list searches and sorts by."""
+    product.search = search_text(product.sku, product.name, product.brand, product.category)
+    product.name_key = name_key(product.name)
 
 
 def replace_labels(product: Product, names: Iterable[str]) -> None:

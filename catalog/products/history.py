@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Text, and_, cast, or_, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError, NotFoundError
-from catalog.products import barcode_owners, merging
+from catalog.products import barcode_owners, bulk_changing, merging
 from catalog.products.changing import get
 from catalog.products.facts import Facts, check_facts, describe
 from catalog.storage import Database, audit_log
@@ -25,8 +26,10 @@ TEXTS = ("name", "brand", "category", "variant_group")
 SETS = ("barcodes", "labels")
 #: What these did can be reverted; a revert is a change like any other.
 REVERTIBLE = ("product.change", "product.label", "product.revert", "product.rename", "barcode.add", "barcode.remove")
+#: Changes of many products: their subject is no SKU.
+OF_MANY = (bulk_changing.CHANGE, bulk_changing.UNDO)
 #: Actions about products. Others have subjects that may read like a SKU.
-KINDS = ("product.", "photo.", "photos.", "barcode.")
+KINDS = (*OF_MANY, "product.", "photo.", "photos.", "barcode.")
 #: Entries of the log that are read at once.
 PAGE = 200
 
@@ -152,13 +155,18 @@ def _entries(session: Session, sku: str) -> Iterator[AuditEntry]:
     # As it came out of the bin: until it went there, another product may have had the SKU.
     deleted: Mapping[str, Any] | None = None
     while True:
-        query = select(AuditEntry).where(AuditEntry.subject == sku)
+        named = cast(AuditEntry.after, Text).contains(json.dumps(sku), autoescape=True)
+        query = select(AuditEntry).where(or_(AuditEntry.subject == sku, and_(AuditEntry.action.in_(OF_MANY), named)))
         query = query if before is None else query.where(AuditEntry.id < before)
         page = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE)).all()
         for entry in page:
             before = entry.id
             if not entry.action.startswith(KINDS):
                 continue  # about a person, a key or a model of this name
+            if entry.action in OF_MANY:
+                if deleted is None and (own := _of_one(entry, sku)) is not None:
+                    yield own
+                continue
             if deleted is not None:
                 if entry.action != "product.delete" or entry.before != deleted:
                     continue
@@ -176,6 +184,15 @@ def _entries(session: Session, sku: str) -> Iterator[AuditEntry]:
         else:
             if len(page) < PAGE:
                 return
+
+
+def _of_one(entry: AuditEntry, sku: str) -> AuditEntry | None:
+    """What a change of many products did to this one, as an entry of its own; None if it did nothing."""
+    before, after = ((side or {}).get("products", {}).get(sku) for side in (entry.before, entry.after))
+    if before is None or after is None:
+        return None
+    told = {"id": entry.id, "at": entry.at, "actor": entry.actor, "action": entry.action}
+    return AuditEntry(**told, subject=sku, before=before, after=after)
 
 
 def _change(entry: AuditEntry) -> Change:

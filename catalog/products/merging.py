@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
@@ -10,11 +12,12 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
 from catalog.normalization import check_sku, sku_key
-from catalog.products.facts import MAX_LABELS, replace_labels, search_text
+from catalog.products import differing
+from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, Facts, describe, describe_anew
 from catalog.storage import audit_log, bin_rows
 from catalog.storage.audit_log import whole_snapshot
 from catalog.storage.product_rows import lock_product, lock_products, refuse_alike
-from catalog.storage.tables import Barcode, Enrollment, RecognitionEntry
+from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
 
 def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, actor: str) -> None:
@@ -34,7 +37,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
             before = audit_log.product_snapshot(product)
             refuse_alike(session, new, but=product.id)
             product.sku, product.sku_key = new, sku_key(new)
-            product.search = search_text(product)
+            describe_anew(product)
             session.flush()
             ids = [photo.id for photo in product.photos]
             # The gallery's points hold the SKU, so they are written again; until then they are found as before.
@@ -47,27 +50,52 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     enrollment.catch_up(catalog, ids)
 
 
-def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
+#: Facts of which a person chooses whose value stays when two products are merged.
+FACTS = ("name", "brand", "category", "variant_group")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What the product that stays takes over of the one that is merged: names of FACTS, and keys of attributes.
+
+    Of a key that the one that is merged lacks, it takes over that there is none.
+    """
+
+    facts: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+
+
+def merge(
+    catalog: Catalog,
+    sku: str,
+    into: str,
+    *,
+    taken: Taken = Taken(),
+    versions: tuple[int, int] | None = None,
+    actor: str,
+) -> None:
     """Merge two SKUs: `into` gets the photos, barcodes, labels and past answers of `sku`, which is deleted.
 
-    `into` keeps its own facts, and photos that were deleted from `sku` are restored to it. Raises NotFoundError,
-    InvalidInputError when both are one SKU, or ConflictError when the labels would be too many.
+    `into` keeps its own facts, but for those that are `taken`; photos that were deleted from `sku` are restored to it.
+    `versions`: those of `sku` and of `into` that the person saw (optimistic locking). Raises NotFoundError,
+    InvalidInputError when both are one SKU, or ConflictError when a version is no longer the newest, or the labels or
+    attributes would be too many.
     """
     with catalog.database.write() as session:
         product, target = lock_products(session, sku, into)
+        _check_versions((product, target), versions)
         before, after = whole_snapshot(product), whole_snapshot(target)
         gone = [photo.id for photo in product.photos]
+        facts = merged_facts(product, target, taken)
         ids = [photo_rows.copy(session, target, photo) for photo in product.photos]
         photo_rows.drop(session, product, gone)
         numbers = [barcode.gtin for barcode in product.barcodes]
-        names = {label.name for part in (product, target) for label in part.labels}
-        if len(names) > MAX_LABELS:
-            raise ConflictError(f"Together they have {len(names)} labels; at most {MAX_LABELS} are possible.")
-        replace_labels(target, names)
+        describe(target, facts)
         session.flush()
         session.execute(update(Barcode).where(Barcode.gtin.in_(numbers)).values(product_id=target.id))
         mine = RecognitionEntry.product_id == product.id
         session.execute(update(RecognitionEntry).where(mine).values(product_id=target.id))
+        differing.carry_over(session, product.id, target.id)
         bin_rows.move_entries(session, product.id, target.id)
         session.expire_all()
         session.delete(product)
@@ -79,6 +107,34 @@ def merge(catalog: Catalog, sku: str, into: str, *, actor: str) -> None:
     enrollment.catch_up(catalog, ids)
 
 
+def merged_facts(product: Product, target: Product, taken: Taken) -> Facts:
+    """The facts that `target` has once `product` is merged into it.
+
+    Raises ConflictError when its labels or attributes would be too many.
+    """
+    values = {name: getattr(product if name in taken.facts else target, name) for name in FACTS}
+    owners = {
+        key: product if key in taken.attributes else target for key in {**product.attributes, **target.attributes}
+    }
+    attributes = {key: owners[key].attributes[key] for key in sorted(owners) if key in owners[key].attributes}
+    labels = {label.name for part in (product, target) for label in part.labels}
+    for what, count, most in (
+        ("labels", len(labels), MAX_LABELS),
+        ("attributes", len(attributes), MAX_ATTRIBUTES),
+    ):
+        if count > most:
+            raise ConflictError(f"Together they have {count} {what}; at most {most} are possible.")
+    return Facts(target.sku, **values, labels=tuple(sorted(labels)), attributes=attributes)
+
+
+def _check_versions(products: tuple[Product, Product], versions: tuple[int, int] | None) -> None:
+    for product, version in zip(products, versions or (), strict=False):
+        if product.version != version:
+            raise ConflictError(
+                f"The product {product.sku!r} was changed by somebody else in the meantime: look again."
+            )
+
+
 def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     """Delete a product and all that it has for good, past the bin; the audit log records what it was.
 
@@ -87,6 +143,7 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     with catalog.database.write() as session:
         product = lock_product(session, sku)
         before = whole_snapshot(product)
+        differing.forget(session, product.id)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
         bin_rows.drop_entries(session, product.id)
         session.flush()

@@ -7,6 +7,7 @@ from pathlib import Path
 from catalog.storage import answer_counts, audit_log, bin_rows, database, feature_store, product_rows, revision, tables
 from catalog.storage.answer_log import AnswerEntry, AnswerLog
 from catalog.storage.database import Database
+from catalog.storage.last_uses import LastUses
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
 from catalog.storage.unanswered_photos import AskedPhoto, UnansweredPhotos
 
@@ -15,6 +16,7 @@ __all__ = [
     "AnswerLog",
     "AskedPhoto",
     "Database",
+    "LastUses",
     "PhotoStore",
     "StoredFile",
     "UnansweredPhotos",

@@ -28,9 +28,11 @@ def record(
     subject: str,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-) -> None:
+) -> AuditEntry:
     """Add an entry to the audit log."""
-    session.add(AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after))
+    entry = AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after)
+    session.add(entry)
+    return entry
 
 
 def product_snapshot(product: Product) -> dict[str, Any]:

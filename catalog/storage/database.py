@@ -130,6 +130,8 @@ class Database:
 
             connection.rollback()
             connection = connection.execution_options(immediate=True)
+            # All steps in one transaction: Alembic would commit each, and another process start in between.
+            connection.begin()
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             try:

@@ -1,4 +1,4 @@
-"""Product rows: by SKU, locked (SELECT ... FOR UPDATE); by barcode."""
+"""Product rows: by SKU, locked (SELECT ... FOR UPDATE); by barcode; their covers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import InvalidInputError, SkuAlikeError
 from catalog.normalization import no_product, normalized_sku, sku_key
-from catalog.storage.tables import Barcode, Product
+from catalog.storage.tables import Barcode, Photo, Product
 from embedder.barcodes import gtin
 
 
@@ -35,6 +35,13 @@ def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Prod
         if wanted not in found:
             raise no_product(wanted)
     return found[first], found[second]
+
+
+def cover() -> ScalarSelect[str]:
+    """In a query of products: the SHA-256 of the photo that is shown first, NULL without one."""
+    in_order = (Photo.cover.desc(), Photo.created_at, Photo.id)
+    photo = select(Photo.sha256).where(Photo.product_id == Product.id).order_by(*in_order).limit(1)
+    return photo.correlate(Product).scalar_subquery()
 
 
 def refuse_alike(session: Session, sku: str, *, but: uuid.UUID | None = None) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from catalog.normalization import KEY_LENGTH, sku_key
+from catalog.normalization import KEY_LENGTH, NAME_LENGTH, name_key, search_text, sku_key
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -66,16 +66,28 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, uuid.UUID: Uuid, dict[str, Any]: JSON}
 
 
+# What follows from other columns of a row that is inserted without it, as by a restore.
+
+
 def _key_of_row(context: Any) -> str:
-    """The key of a row that is inserted without one, as by a restore of an older backup."""
     return sku_key(context.get_current_parameters()["sku"])
+
+
+def _search_of_row(context: Any) -> str:
+    row = context.get_current_parameters()
+    return search_text(row["sku"], row["name"], row.get("brand") or "", row.get("category") or "")
+
+
+def _name_key_of_row(context: Any) -> str:
+    return name_key(context.get_current_parameters()["name"])
 
 
 class Product(Base):
     """What is sold under one SKU. A retired product (`active` false) stays, is not recognized, and can be restored.
 
     `sku_key` is what its SKU has in common with those that differ in capitals only (see normalization.py).
-    `search` is the text that the list searches: SKU, name, brand and category, casefolded (see products/facts.py).
+    `search` is the text that the list searches: SKU, name, brand and category, folded; `name_key` is the folded name,
+    which a list by name is sorted by. Whoever changes a fact describes the product anew (see products/facts.py).
     """
 
     __tablename__ = "product"
@@ -88,7 +100,8 @@ class Product(Base):
     category: Mapped[str] = mapped_column(String(100), default="")
     variant_group: Mapped[str] = mapped_column(String(100), default="", server_default="")
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    search: Mapped[str] = mapped_column(Text, default="", server_default="")
+    search: Mapped[str] = mapped_column(Text, default=_search_of_row, server_default="")
+    name_key: Mapped[str] = mapped_column(String(NAME_LENGTH), default=_name_key_of_row, server_default="")
     active: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -114,6 +127,8 @@ class Product(Base):
         # A covering index for searches, so that SQLite reads no row for them.
         Index("ix_product_active_sku_search", "active", "sku", "search"),
         Index("ix_product_active_category_sku", "active", "category", "sku"),
+        # Covering, for the brands that a form suggests: a page waits for it.
+        Index("ix_product_active_brand", "active", "brand"),
         Index("ix_product_created_at", "created_at"),
         Index("ix_product_variant_group", "variant_group"),
     )
@@ -152,7 +167,17 @@ class Photo(PhotoColumns, Base):
 
     product: Mapped[Product] = relationship(back_populates="photos")
 
-    __table_args__ = (UniqueConstraint("product_id", "sha256"), Index("ix_photo_created_at", "created_at"))
+    __table_args__ = (
+        UniqueConstraint("product_id", "sha256"),
+        Index("ix_photo_created_at", "created_at"),
+        # Photos with warnings are few.
+        Index(
+            "ix_photo_overruled",
+            "product_id",
+            sqlite_where=text("status = 'overruled'"),
+            postgresql_where=text("status = 'overruled'"),
+        ),
+    )
 
 
 class BinEntry(Base):
@@ -320,6 +345,56 @@ class MarginDue(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class ComparedPhoto(Base):
+    """A photo that was compared with those of other products, to find products that are in the catalog twice.
+
+    Written by the background alone (products/comparing.py), as LookAlikePair is: no foreign key to product or photo, so
+    that no change by a person ever waits for it.
+    """
+
+    __tablename__ = "compared_photo"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    photo_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[uuid.UUID] = mapped_column(index=True)
+
+
+class LookAlikePair(Base):
+    """Two products that look alike, `one_id` the lesser id, by the two of their photos that are most alike.
+
+    `cosine`: of their vectors. `points`: local features that match, None where they do not show one pack by them.
+    `same_picture`: one is a copy of the other.
+    """
+
+    __tablename__ = "look_alike_pair"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    one_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    other_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    one_photo: Mapped[uuid.UUID]
+    other_photo: Mapped[uuid.UUID]
+    cosine: Mapped[float]
+    points: Mapped[int | None]
+    same_picture: Mapped[bool]
+
+
+class DifferentProducts(Base):
+    """Two products, `one_id` the lesser id, of which a person said that they differ, however alike they are.
+
+    No foreign key to product: what is said of a product that is merged is carried over to the other one, whose rows
+    name third products that the transaction does not lock.
+    """
+
+    __tablename__ = "different_products"
+
+    one_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    other_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (Index("ix_different_products_other_id", "other_id"),)
+
+
 class RecognitionEntry(Base):
     """An answer to a till (answer log). `product_id` is set only when the decision is a match."""
 
@@ -337,7 +412,11 @@ class RecognitionEntry(Base):
     bundle_id: Mapped[str] = mapped_column(String(12))
     milliseconds: Mapped[float]
 
-    __table_args__ = (Index("ix_recognition_product_id_at", "product_id", "at"),)
+    __table_args__ = (
+        Index("ix_recognition_product_id_at", "product_id", "at"),
+        # The overview counts the answers of each day by decision, from the index alone.
+        Index("ix_recognition_decision_at", "decision", "at"),
+    )
 
 
 class Feedback(Base):
@@ -434,31 +513,62 @@ class ImportLine(Base):
 
 
 class User(Base):
-    """A staff member who may sign in to the admin pages."""
+    """A staff member who may sign in to the admin pages, as `role` (see accounts/roles.py).
+
+    Rows from before there were roles are of admins. `password_hash` is "" until an invitation is accepted.
+    """
 
     __tablename__ = "staff"  # "user" is a reserved word in PostgreSQL
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(20), default="admin", server_default="admin")
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    last_sign_in_at: Mapped[datetime | None]
 
 
 class SignIn(Base):
-    """A session of a staff member: it ends when the row is gone. Only a hash of the token in the cookie is stored."""
+    """A session of a staff member: it ends when the row is gone. Only a hash of the token in the cookie is stored.
+
+    `seen_at`: its last request, but for a minute; null in rows from before it was noted.
+    """
 
     __tablename__ = "sign_in"
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    seen_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """The last link by which a staff member may set the password, once. Only a hash of its token is stored."""
+
+    __tablename__ = "invitation"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SentForm(Base):
+    """A form that has made the `secret` of `name`, to be read once in that session (see accounts/forms.py)."""
+
+    __tablename__ = "sent_form"
+
+    session: Mapped[str] = mapped_column(ForeignKey("sign_in.sha256", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class ApiKey(Base):
     """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart.
 
-    `inbox`: its photos that are not recognized are kept for the staff.
+    `inbox`: its photos that are not recognized are kept for the staff. `last_used_at`: but for a minute.
     """
 
     __tablename__ = "api_key"
@@ -469,6 +579,7 @@ class ApiKey(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     inbox: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime] = mapped_column(default=now)
+    last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 

@@ -1,4 +1,4 @@
-"""Export of the whole catalog to a folder or zip that can be imported again: a CSV, and the photos that it names."""
+"""Export of all or some products to a folder or zip that can be imported again: a CSV, and the photos that it names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import secrets
 import shutil
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, func, select, true
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
 
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
 from catalog.normalization import sku_key
-from catalog.products import ATTRIBUTE, Filter
+from catalog.products import ATTRIBUTE
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
@@ -52,84 +52,111 @@ def export(
     catalog: Catalog,
     target: Path,
     *,
-    only: Filter | None = None,
+    skus: Sequence[str] | None = None,
     photos: bool = True,
     progress: Progress = no_progress,
 ) -> Exported:
-    """Write all products, retired ones too, or those of a filter, to the folder or zip (`.zip`) `target`, atomically.
+    """Write all products, retired ones too, or those of `skus`, to the folder or zip (`.zip`) `target`, atomically.
 
     Without `photos` their column is empty. A product's photos of the same name are numbered. `progress` counts photos.
     Raises InvalidInputError for a target that exists (an empty folder may), and OSError when it can't be written.
     """
     done = Exported()
-    steps = Steps(progress, count_photos(catalog.database, only))
+    steps = Steps(progress, count_photos(catalog.database) if skus is None else _sum(catalog.database, skus)[0])
+    attributes = _attributes(catalog.database, skus)
+    lines = bytearray(_header(attributes))
+    folders: set[str] = set()
     with _writer(target) as out:
-        out.write(LIST, _write(catalog, only, done, steps, out if photos else None))
+        for product in _products(catalog.database, skus):
+            names = list(_photos(catalog.photos, product, out, done, folders)) if photos else []
+            lines += _line(product, attributes, names)
+            done.products += 1
+            steps.advance(len(product.photos))
+        out.write(LIST, bytes(lines))
     return done
 
 
-def export_list(catalog: Catalog, only: Filter | None = None) -> bytes:
-    """The list of an export without photos, as the bytes of a CSV."""
-    return _write(catalog, only, Exported(), Steps(no_progress, 0), None)
+def export_list(database: Database, skus: Sequence[str]) -> bytes:
+    """The CSV of these products, without photos: UTF-8 with a byte-order mark."""
+    attributes = _attributes(database, skus)
+    return _header(attributes) + b"".join(_line(product, attributes, []) for product in _products(database, skus))
 
 
-def _write(catalog: Catalog, only: Filter | None, done: Exported, steps: Steps, out: _Writer | None) -> bytes:
-    """Write the photos of products to `out`, if there is one; returns the list."""
-    attributes = _attributes(catalog.database, only)
-    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
-    lines = bytearray(b"\xef\xbb\xbf" + product_csv.encode(header))  # Excel detects UTF-8 by the byte-order mark only
-    folders: set[str] = set()
-    for product in _products(catalog.database, only):
-        names = list(_photos(catalog.photos, product, out, done, folders)) if out else []
-        cells = {
-            "sku": product.sku,
-            "name": product.name,
-            "brand": product.brand,
-            "category": product.category,
-            "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
-            "variant_group": product.variant_group,
-            "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
-            "active": "yes" if product.active else "no",
-            "photos": product_csv.SEPARATOR.join(names),
-        }
-        own = [str(product.attributes.get(name, "")) for name in attributes]
-        lines += product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
-        done.products += 1
-        steps.advance(len(product.photos))
-    return bytes(lines)
+def photo_bytes(database: Database, skus: Sequence[str]) -> int:
+    """Bytes of all photos of these products."""
+    return _sum(database, skus)[1]
 
 
-def count_photos(database: Database, only: Filter | None = None) -> int:
-    """Photos of all products, retired ones too, or of those of a filter."""
+def _sum(database: Database, skus: Sequence[str]) -> tuple[int, int]:
+    """How many photos these products have, and their bytes."""
+    count = size = 0
     with database.read() as session:
-        query = select(func.count()).select_from(Photo)
-        if only is not None:
-            query = query.join(Product, Product.id == Photo.product_id).where(only.condition(session))
-        return session.scalar(query) or 0
+        for start in range(0, len(skus), BATCH):
+            query = select(func.count(), func.coalesce(func.sum(Photo.bytes), 0)).join(Product)
+            found = session.execute(query.where(Product.sku.in_(skus[start : start + BATCH]))).one()
+            count, size = count + found[0], size + int(found[1])
+    return count, size
 
 
-def _products(database: Database, only: Filter | None) -> Iterator[Product]:
+def _header(attributes: Sequence[str]) -> bytes:
+    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
+    return b"\xef\xbb\xbf" + product_csv.encode(header)  # Excel detects UTF-8 by the byte-order mark only
+
+
+def _line(product: Product, attributes: Sequence[str], photos: Sequence[str]) -> bytes:
+    cells = {
+        "sku": product.sku,
+        "name": product.name,
+        "brand": product.brand,
+        "category": product.category,
+        "barcode": ";".join(gtin.printed_gtin(barcode.gtin) for barcode in product.barcodes),
+        "variant_group": product.variant_group,
+        "labels": product_csv.SEPARATOR.join(label.name for label in product.labels),
+        "active": "yes" if product.active else "no",
+        "photos": product_csv.SEPARATOR.join(photos),
+    }
+    own = [str(product.attributes.get(name, "")) for name in attributes]
+    return product_csv.encode([*(cells[column] for column in product_csv.COLUMNS), *own])
+
+
+def count_photos(database: Database) -> int:
+    """Photos of all products, retired ones too."""
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(Photo)) or 0
+
+
+def _products(database: Database, skus: Sequence[str] | None) -> Iterator[Product]:
+    """These products in their order, or all, sorted by SKU."""
     whole = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+    if skus is not None:
+        for start in range(0, len(skus), BATCH):
+            some = skus[start : start + BATCH]
+            with database.read() as session:
+                query = select(Product).options(*whole).where(Product.sku.in_(some))
+                found = {product.sku: product for product in session.scalars(query)}
+            yield from (found[sku] for sku in some if sku in found)
+        return
     after = ""
     while True:
         with database.read() as session:
-            query = select(Product).options(*whole).where(Product.sku > after, _condition(session, only))
-            batch = list(session.scalars(query.order_by(Product.sku).limit(BATCH)))
+            query = select(Product).options(*whole).where(Product.sku > after).order_by(Product.sku).limit(BATCH)
+            batch = list(session.scalars(query))
         yield from batch
         if len(batch) < BATCH:
             return
         after = batch[-1].sku
 
 
-def _condition(session: Session, only: Filter | None) -> ColumnElement[bool]:
-    return true() if only is None else only.condition(session)
-
-
-def _attributes(database: Database, only: Filter | None) -> list[str]:
-    """The names of all attributes: each is a column."""
+def _attributes(database: Database, skus: Sequence[str] | None) -> list[str]:
+    """The names of all attributes of these products, or of all: each is a column."""
+    blocks = [None] if skus is None else [skus[start : start + BATCH] for start in range(0, len(skus), BATCH)]
+    names: set[str] = set()
     with database.read() as session:
-        query = select(Product.attributes).where(_condition(session, only))
-        return sorted({name for own in session.scalars(query) for name in own})
+        for block in blocks:
+            query = select(Product.attributes)
+            query = query if block is None else query.where(Product.sku.in_(block))
+            names |= {name for own in session.scalars(query) for name in own}
+    return sorted(names)
 
 
 def _photos(photos: PhotoStore, product: Product, out: _Writer, done: Exported, folders: set[str]) -> Iterator[str]:

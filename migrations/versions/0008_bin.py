@@ -1,4 +1,4 @@
-"""The bin: deleted photos and products, for 30 days. The cover of a product."""
+"""The bin: deleted photos and products, for 30 days. The cover of a product, and its brand to suggest."""
 
 from __future__ import annotations
 
@@ -51,11 +51,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_bin_photo_sha256"), "bin_photo", ["sha256"])
     op.create_index(op.f("ix_bin_photo_original"), "bin_photo", ["original"])
+    op.create_index("ix_product_active_brand", "product", ["active", "brand"])
     op.add_column("photo", sa.Column("cover", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
     """Take back."""
     op.drop_column("photo", "cover")
+    op.drop_index("ix_product_active_brand", "product")
     op.drop_table("bin_photo")
     op.drop_table("bin_entry")

@@ -12,7 +12,6 @@ import pytest
 from catalog import margins, products, transfer
 from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.products import listing
 from catalog.recognition import decide, recognize
 from catalog.recognition.candidates import nearest_products
 from catalog.transfer import sources
@@ -68,4 +67,4 @@ def test_grocery_store(groceries: Catalog, record_property: Callable[[str, objec
     print(f"{len(queries)} queries: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     assert figures["top1"] >= TOP1
     assert margins_refuse_wrong_matches(groceries, queries)
-    assert products.counts(groceries.database) == listing.Counts(81, report.photos, 0)
+    assert products.counts(groceries.database) == products.Counts(81, report.photos, 0)

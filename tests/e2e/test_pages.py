@@ -368,6 +368,49 @@ def test_a_list_with_photos_is_imported_after_a_look_at_each_line(page: Any, tmp
     assert "Tea" in page.inner_text("h1")
 
 
+def test_products_are_found_ticked_changed_and_put_back(page: Any, tmp_path: Path) -> None:
+    """The list as a person uses it; axe-core looks at each state."""
+    brand, seed = f"Ünïque {page.size}", 70 if page.size == "phone" else 80
+    for number in range(2):
+        page.goto("/add/")
+        page.set_input_files("[data-choose]", photo(tmp_path, seed + number))
+        page.fill("#sku", f"LIST-{page.size}-{number}")
+        page.fill("#brand", brand)
+        keep(page)
+    page.goto("/products/")
+    assert page.locator("[data-filters]").evaluate("all => all.open") == (page.size == "laptop")
+    if page.size == "phone":
+        page.click("text=Filters and order")
+    page.select_option("#by-brand", brand)
+    page.select_option("#by-sort", "newest")
+    page.click("text=Show")
+    assert page.url.endswith("&sort=newest") and "search=" not in page.url and page.locator("[name=sku]").count() == 2
+    fits(page)
+    accessible(page, "a filtered list")
+    page.click("text=Table")
+    page.click("text=Tick all")
+    fits(page)
+    accessible(page, "the table, ticked")
+    page.click("text=Change ticked")
+    page.fill("#add_labels", f"shelf {page.size}")
+    fits(page)
+    accessible(page, "the form for many")
+    page.click("button:has-text('Change 2 products')")
+    page.locator("text=2 products changed.").wait_for()
+    accessible(page, "changed")
+    page.click("text=Undo")
+    page.locator("text=Undone: 2 products as before.").wait_for()
+    page.fill("[name=search]", f"list-{page.size} uniqeu")  # not as it is spelled
+    page.press("[name=search]", "Enter")
+    assert "2 found, some by forgiving typing errors" in page.inner_text(".found")
+    page.click("text=Search by a photo")
+    page.set_input_files("[data-choose]", photo(tmp_path, seed + 1))
+    page.locator(".matches li").first.wait_for()
+    assert f"LIST-{page.size}-1" in page.locator(".matches li").first.inner_text()
+    fits(page)
+    accessible(page, "products like a photo")
+
+
 def accessible(page: Any, what: str) -> None:
     """No finding of axe-core that it calls serious or critical, and one h1."""
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
@@ -455,6 +498,13 @@ def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: P
     assert (width, height) == (pytest.approx(224, abs=4), pytest.approx(192, abs=4))
     page.get_by_role("button", name="The whole photo again").click()
     page.get_by_text("The whole photo is back.").wait_for()
+    (tmp_path / "broken.jpg").write_bytes(b"no picture at all")
+    page.set_input_files("[data-choose]", tmp_path / "broken.jpg")
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("broken.jpg").first.wait_for()
+    page.set_input_files("[data-choose]", photo(tmp_path, 5003))
+    page.get_by_role("button", name="Replace").click()
+    page.get_by_text("Replaced. The old photo is in the bin.").wait_for()
 
 
 def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Path) -> None:
@@ -470,6 +520,7 @@ def test_a_photo_is_moved_to_a_product_that_is_searched(page: Any, tmp_path: Pat
     page.keyboard.press("Enter")
     page.wait_for_url("**search=**")
     fits(page)
+    accessible(page, "the search for another product")
     page.get_by_role("button", name=f"Move to {other}").click()
     page.get_by_text(f"The photo is with {other} now.").wait_for()
     assert page.locator(".photos img").count() == 1
@@ -491,6 +542,11 @@ def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> N
     page.get_by_role("button", name="Delete it").click()
     page.get_by_role("button", name="Undo").wait_for()
     fits(page)
+    accessible(page, "the message with Undo")
+    with page.context.new_page() as other:
+        other.goto("/bin/")
+        accessible(other, "the bin")
+        fits(other)
     page.get_by_role("button", name="Undo").click()
     page.get_by_text(f"{sku} is back, with 1 photo.").wait_for()
     assert page.locator(".chips input").evaluate_all("all => all.map((each) => each.value)") == ["bakery", "store 12"]
@@ -518,3 +574,98 @@ def test_signing_out(page: Any, browser: Any, server: Served) -> None:
     page.wait_for_url("**/login")
     page.goto("/products/")
     page.wait_for_url("**/login**")
+
+
+def test_somebody_is_invited_by_a_link_and_switched_off(page: Any, browser: Any, server: Served) -> None:
+    name = f"berta {page.size}"
+    page.goto("/people/")
+    page.fill("#name", name)
+    page.check("#role-viewer")
+    page.get_by_role("button", name="Make a link").click()
+    page.get_by_text(f"A link for {name}").wait_for()
+    fits(page)
+    link = page.inner_text("#secret")
+    assert link.startswith(f"{server.url}/invite/")
+    page.reload()
+    assert page.locator("#secret").count() == 0
+
+    theirs = browser.new_context(base_url=server.url, **SIZES[page.size]).new_page()
+    theirs.goto(link)
+    accessible(theirs, "an invitation")
+    theirs.fill("#password", "another battery")
+    theirs.get_by_role("button", name="Sign in").click()
+    theirs.wait_for_url("**/products/")
+    assert theirs.get_by_text("Add a product").count() == 0
+    theirs.goto("/keys/")
+    theirs.get_by_text("ask an admin").wait_for()
+    accessible(theirs, "a refusal")
+
+    page.get_by_role("link", name=name).click()
+    accessible(page, "a person")
+    page.get_by_text("Switch off …").click()
+    page.get_by_role("button", name="Yes, switch off").click()
+    page.get_by_text("signed out everywhere").wait_for()
+    theirs.goto("/products/")
+    theirs.wait_for_url("**/login**")
+    theirs.context.close()
+
+
+def test_a_new_catalog_begins_with_a_link(browser: Any, tmp_path: Path) -> None:
+    with served(tmp_path / "log", environment(CATALOG_DATA=str(tmp_path / "data"))) as fresh:
+        context = browser.new_context(base_url=fresh.url, **SIZES["phone"])
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_text("open the link that the server printed").wait_for()
+        page.goto(fresh.first_start)
+        accessible(page, "the first start")
+        page.fill("#name", "anna")
+        page.fill("#password", "correct horse battery")
+        page.get_by_role("button", name="Start").click()
+        page.get_by_role("link", name="Add your first product").wait_for()
+        fits(page)
+        accessible(page, "welcome")
+        page.get_by_role("link", name="Add your first product").click()
+        page.wait_for_url("**/add/")
+        assert page.goto(fresh.first_start).status == 404
+        context.close()
+
+
+def test_two_products_are_merged_by_choosing_what_stays(page: Any, tmp_path: Path) -> None:
+    one, other = f"ONE-{page.size}", f"OTHER-{page.size}"
+    seed = 4101 if page.size == "phone" else 4102
+    for sku, name in ((one, "Tea in tins"), (other, "Tea")):
+        page.goto("/add/")
+        page.set_input_files("[data-choose]", photo(tmp_path, seed))
+        page.fill("#sku", sku)
+        page.fill("#name", name)
+        keep(page)
+    page.click("[data-done] >> text=Merge them")
+    page.locator("[data-preview]").wait_for()
+    fits(page)
+    assert "Tea in tins" in page.inner_text("[data-preview]")
+    page.get_by_role("radio", name="Tea", exact=True).check()
+    page.get_by_role("radio", name=other, exact=True).check()
+    page.get_by_role("button", name=f"Merge into {other}").wait_for()
+    assert "Tea in tins" not in page.inner_text("[data-preview]")
+    page.get_by_role("button", name=f"Merge into {other}").click()
+    page.wait_for_url(f"**/products/{other}")
+    assert page.inner_text("h1") == "Tea" and "one product now" in page.inner_text("[role=status]")
+    assert page.goto(f"/products/{one}").status == 404
+    page.goto("/duplicates/")
+    fits(page)
+    assert page.locator("h1").count() == 1
+
+
+def test_the_overview_reads_well_and_leads_to_where_one_acts(page: Any) -> None:
+    page.goto("/overview/")
+    fits(page)
+    chart = page.get_by_role("img", name="Answers a day by decision")
+    assert chart.bounding_box()["width"] > 0.7 * page.viewport_size["width"]
+    page.get_by_text("As a table").click()
+    assert page.locator("tbody tr").count() == 30
+    fits(page)
+    page.locator(".figure", has_text="not recognized").click()
+    page.wait_for_url("**/inbox/")
+    page.goto("/models/")
+    fits(page)
+    assert page.locator(".model .badge").first.inner_text() == "live"

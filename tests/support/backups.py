@@ -14,6 +14,7 @@ from catalog.storage.tables import (
     Base,
     BinEntry,
     BinPhoto,
+    DifferentProducts,
     Feedback,
     Generation,
     Label,
@@ -55,6 +56,7 @@ def fill(catalog: Catalog) -> None:
         gone = BinPhoto(photo_id=uuid.uuid4(), sha256=other.photos[0].sha256, **photo_facts)
         owner = {"product_id": other.id, "sku": "S1", "name": "S1", "product": {"sku": "S1"}}
         session.add(BinEntry(actor="anna", photos=[gone], **owner))
+        session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 
 def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:

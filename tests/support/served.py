@@ -10,7 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import httpx
+
+PASSWORD = "a password of the tests"
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,21 @@ class Served:
     seconds: float  # from start to listening
 
     @property
-    def password(self) -> str:
-        found = re.search(r"with the password (\S+)", self.said)
+    def first_start(self) -> str:
+        """The link that makes the first account."""
+        found = re.search(r"First start: (\S+)", self.said)
         assert found, self.said
         return found.group(1)
+
+    @cached_property
+    def password(self) -> str:
+        """Of `admin`, whom the link makes."""
+        with httpx.Client(timeout=60) as client:
+            token = re.search(r'name="csrf_token" value="([^"]+)"', client.get(self.first_start).text)
+            assert token
+            form = {"name": "admin", "password": PASSWORD, "csrf_token": token.group(1)}
+            assert client.post(self.first_start, data=form).status_code == 302
+        return PASSWORD
 
 
 def environment(**variables: str) -> dict[str, str]:

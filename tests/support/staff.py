@@ -13,15 +13,20 @@ NAME, PASSWORD = "anna", "correct horse battery"
 
 
 def csrf_of(client: FlaskClient, page: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(page).get_data(as_text=True))
-    assert found, f"no form on {page}"
+    return field_of(client.get(page).get_data(as_text=True), "csrf_token")
+
+
+def field_of(html: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]+)"', html)
+    assert found, f"no {name} on the page"
     return found.group(1)
 
 
 class Staff:
-    def __init__(self, client: FlaskClient) -> None:
+    def __init__(self, client: FlaskClient, name: str = NAME, password: str = PASSWORD) -> None:
         self.client = client
-        form = {"name": NAME, "password": PASSWORD, "csrf_token": csrf_of(client, "/login")}
+        form = {"name": name, "password": password, "csrf_token": csrf_of(client, "/login")}
         assert client.post("/login", data=form).status_code == 302
 
     def get(self, page: str) -> TestResponse:
@@ -35,6 +40,12 @@ class Staff:
         headers = {"X-Requested-With": "fetch"} if script else {}
         data = {**form, "csrf_token": csrf_of(self.client, page or target)}
         return self.client.post(target, data=data, headers=headers, content_type="multipart/form-data")
+
+    def send_once(self, target: str, form: dict[str, Any], *, page: str | None = None) -> TestResponse:
+        """Send a form that makes a secret; the page that it leads to."""
+        shown = field_of(self.get(page or target).get_data(as_text=True), "form")
+        reply = self.send(target, {**form, "form": shown}, page=page)
+        return self.get(reply.location) if reply.status_code == 302 else reply
 
 
 def facts_shown(staff: Staff, page: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from catalog.config import Settings
 from catalog.enrollment import NewPhoto, enrolling
 from catalog.errors import CatalogError
 from catalog.maintenance.findings import WASTE
-from catalog.products import Facts, Intake, barcode_owners
+from catalog.products import BulkChange, Facts, Filter, Intake, Taken, barcode_owners
 from catalog.recognition.candidates import nearest_products
 from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
@@ -69,11 +69,17 @@ class Acting:
     def set_labels(self, sku: str, labels: list[str]) -> None:
         products.set_labels(self.catalog.database, sku, labels, actor=ACTOR)
 
+    def change_all(self, sku: str, add: str, remove: str, active: bool) -> None:
+        """All products of the same state, `sku` or not."""
+        change = BulkChange(add_labels=(add,), remove_labels=(remove,), active=active)
+        products.change_many(self.catalog, Filter(retired=active), change, actor=ACTOR)
+
     def rename(self, sku: str, new: str) -> None:
         products.rename(self.catalog, sku, new, actor=ACTOR)
 
-    def merge(self, sku: str, into: str) -> None:
-        products.merge(self.catalog, sku, into, actor=ACTOR)
+    def merge(self, sku: str, into: str, named: bool = False) -> None:
+        taken = Taken(frozenset({"name"} if named else ()))
+        products.merge(self.catalog, sku, into, taken=taken, actor=ACTOR)
 
     def purge(self, sku: str) -> None:
         products.purge(self.catalog, sku, actor=ACTOR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import zlib
@@ -56,13 +57,19 @@ class Asking:
         return self._send(f"/products/{sku}/photos", {}, files=_files(photos))
 
     def change(self, sku: str, name: str) -> str:
-        return self._send(f"/products/{sku}/facts", {"name": name})
+        while True:  # until nobody else has changed the product between the look and the change
+            page = self.get(f"/products/{sku}")
+            shown = re.findall(r'name="(was|version)" value="([^"]*)"', page[page.index('id="facts"') :])[:2]
+            form = {field: html.unescape(value) for field, value in shown}
+            refused = self._send(f"/products/{sku}/facts", {**form, "name": name})
+            if refused != "409":
+                return refused
 
     def set_active(self, sku: str, active: bool) -> str:
         return self._send(f"/products/{sku}/active", {"active": str(int(active))})
 
     def delete_photo(self, sku: str, photo: int) -> str:
-        return self._send(f"/products/{sku}/photos/{self._photo_id(sku, photo)}/delete", {})
+        return self._send(f"/products/{sku}/photos/delete", {"photo": self._photo_id(sku, photo)})
 
     def add_barcode(self, sku: str, gtin: str) -> str:
         return self._send(f"/products/{sku}/barcodes", {"barcode": gtin})
@@ -72,17 +79,20 @@ class Asking:
 
     def _photo_id(self, sku: str, number: int) -> str:
         sha256 = content_hash(photo(number))
-        # Its picture, and the next form that names a photo of the product.
-        found = re.search(rf"{sha256}/.*?/photos/([0-9a-f-]{{36}})/", self.get(f"/products/{sku}"), re.DOTALL)
+        # Its picture, and the next box to choose a photo of the product by.
+        shown = self.get(f"/products/{sku}")
+        found = re.search(rf'{sha256}/.*?name="photo" value="([0-9a-f-]{{36}})"', shown, re.DOTALL)
         assert found, f"{sku} does not show photo {number}"
         return found.group(1)
 
     def _send(self, page: str, form: dict[str, Any], **more: Any) -> str:
         data = {**form, "csrf_token": self._token}
         reply = self._http.post(page, data=data, headers={"Cookie": self._cookies}, **more)
+        if reply.status_code in (409, 422):  # the page again, with what is wrong beside its field
+            return str(reply.status_code)
         assert reply.status_code == 302, (page, reply.status_code, reply.text[-500:])
         kind, message = _flashed(reply)[-1]
-        return "" if kind == "success" else message
+        return "" if kind == "success" or kind.startswith("undo:") else message
 
 
 def sign_in(url: str) -> tuple[dict[str, str], str]:

@@ -109,13 +109,18 @@ class Machine(RuleBasedStateMachine):
     def set_labels(self, sku: str, labels: list[str]) -> None:
         self.do("set_labels", sku, labels=labels)
 
+    @rule(add=st.sampled_from(LABELS), active=st.booleans())
+    def change_all(self, add: str, active: bool) -> None:
+        remove = next(label for label in LABELS if label != add)
+        self.do("change_all", "", add=add, remove=remove, active=active)
+
     @rule(sku=a_sku, new=a_sku)
     def rename(self, sku: str, new: str) -> None:
         self.do("rename", sku, new=new)
 
-    @rule(sku=a_sku, into=a_sku)
-    def merge(self, sku: str, into: str) -> None:
-        self.do("merge", sku, into=into)
+    @rule(sku=a_sku, into=a_sku, named=st.booleans())
+    def merge(self, sku: str, into: str, named: bool) -> None:
+        self.do("merge", sku, into=into, named=named)
 
     @rule(sku=a_sku)
     def purge(self, sku: str) -> None:

@@ -152,6 +152,12 @@ class Model:
     def set_labels(self, sku: str, labels: list[str]) -> None:
         self._held(sku).labels = set(labels)
 
+    def change_all(self, sku: str, add: str, remove: str, active: bool) -> None:
+        for kept in self.products.values():
+            if kept.active is not active:
+                kept.labels = (kept.labels | {add}) - {remove}
+                kept.active = active
+
     def rename(self, sku: str, new: str) -> None:
         kept = self._held(sku)
         if new in self.products and new != sku:
@@ -159,8 +165,10 @@ class Model:
         del self.products[sku]
         self.products[new] = kept
 
-    def merge(self, sku: str, into: str) -> None:
+    def merge(self, sku: str, into: str, named: bool = False) -> None:
+        """`named`: the name of the one that is merged is taken over."""
         kept, other = self._both(sku, into)
+        other.name = kept.name if named else other.name
         for part in ("photos", "barcodes", "labels"):
             getattr(other, part).update(getattr(kept, part))
         del self.products[sku]

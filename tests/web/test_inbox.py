@@ -175,9 +175,9 @@ def test_a_wrong_match_comes_in_by_feedback(till: FlaskClient, staff: Staff, cat
 
 def test_photos_of_a_key_are_not_kept(app: Flask, staff: Staff, catalog: Catalog) -> None:
     made = accounts.add_key(catalog.database, "private till", actor="test")
-    page = staff.get("/keys/").get_data(as_text=True)
+    page = staff.get(f"/keys/{made.id}").get_data(as_text=True)
     assert f"/keys/{made.id}/inbox" in page
-    assert staff.send(f"/keys/{made.id}/inbox", {"kept": "0"}, page="/keys/").status_code == 302
+    assert staff.send(f"/keys/{made.id}/inbox", {"kept": "0"}, page=f"/keys/{made.id}").status_code == 302
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {made.key}"
     ask(client, catalog, jpeg(SEEDS[3]))

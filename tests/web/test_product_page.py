@@ -23,7 +23,7 @@ from catalog.storage.tables import RecognitionEntry, now
 from tests.support.pictures import jpeg
 from tests.support.staff import Staff, csrf_of, facts_shown
 
-EAN = "4006381333931"
+EAN = "5901234123457"
 
 
 def add(catalog: Catalog, sku: str, *seeds: int, **facts: Any) -> list[uuid.UUID]:

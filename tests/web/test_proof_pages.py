@@ -125,5 +125,5 @@ def test_the_product_page_asks_its_script_and_shows_what_was_overruled(staff, ca
     assert asked.status_code == 422 and "too dark" in asked.get_data(as_text=True)
     assert len(products.get(catalog.database, "PROOF-6").photos) == 1
     form = {"photos": (io.BytesIO(dark), "dark.jpg")}
-    assert staff.send(f"{page}/photos", form, page=page, script=True).status_code == 302
+    assert staff.send(f"{page}/photos", form, page=page, script=True).status_code == 204
     assert '<span class="state wait">too dark</span>' in staff.get(page).get_data(as_text=True)

@@ -24,7 +24,8 @@ def behind(catalog: Catalog, proxies: str) -> Flask:
     trusted = Settings.from_env({"CATALOG_TRUSTED_PROXIES": proxies}).trusted_proxies
     settings = dataclasses.replace(catalog.settings, trusted_proxies=trusted)
     app = create_app(dataclasses.replace(catalog, settings=settings), "a key for tests only, long enough")
-    app.add_url_rule("/who", "who", lambda: jsonify([request.remote_addr, request.scheme, client_address()]))
+    # Beside the health checks, which everybody may ask.
+    app.add_url_rule("/who", "health.who", lambda: jsonify([request.remote_addr, request.scheme, client_address()]))
     return app
 
 

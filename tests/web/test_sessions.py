@@ -14,7 +14,7 @@ from tests.support.staff import csrf_of
 from web.security import limiter
 
 NAME, PASSWORD = "carla", "a password of the sessions"
-PAGES = ["/products/", "/add/", "/try/", "/keys/", "/audit/"]
+PAGES = ["/products/", "/add/", "/try/", "/keys/", "/people/", "/audit/", "/account/"]
 
 
 @pytest.fixture

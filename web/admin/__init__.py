@@ -5,11 +5,37 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
+from catalog import maintenance
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
-from web.admin import add, audit, bin, exports, history, imports, inbox, keys, photos, products, tryout
+from web.admin import (
+    account,
+    add,
+    alike,
+    audit,
+    bin,
+    bulk,
+    duplicates,
+    history,
+    imports,
+    inbox,
+    keys,
+    merging,
+    models,
+    overview,
+    people,
+    photos,
+    products,
+    tryout,
+    work,
+)
 from web.admin.menu import MENU
+
+PAGES = (
+    *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
+    *(overview, work, duplicates, merging, bin, models, keys, people, audit, account),
+)
 
 
 def init_app(app: Flask) -> None:
@@ -22,5 +48,6 @@ def init_app(app: Flask) -> None:
         "bytes": images.MAX_BYTES,
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
-    for module in (products, photos, history, add, inbox, tryout, imports, exports, bin, keys, audit):
+    app.config["ROLLING_BACK"] = maintenance.RollingBack()
+    for module in PAGES:
         app.register_blueprint(module.pages)

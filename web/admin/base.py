@@ -1,30 +1,25 @@
-"""What all staff pages share: they require signing in."""
+"""What all staff pages share."""
 
 from __future__ import annotations
 
 import uuid
 
-from flask import Blueprint, flash, redirect, request, url_for
-from flask_login import current_user
-from werkzeug.wrappers import Response
+from flask import Blueprint, Response, flash, redirect
+from werkzeug.wrappers import Response as Redirect
 
 from web import errors
 
 
 def blueprint(name: str, prefix: str) -> Blueprint:
-    """The blueprint of a page below `prefix`, which only the staff may see."""
-    pages = Blueprint(name, __name__, url_prefix=prefix)
-    pages.before_request(_sign_in_first)
-    return pages
+    """The blueprint of a page below `prefix`. Who may see it: web/access.py, which closes what it has no rule for."""
+    return Blueprint(name, __name__, url_prefix=prefix)
 
 
-def _sign_in_first() -> Response | None:
-    """Sign in, then come back; a page's script is told so, and keeps what was chosen and typed."""
-    if current_user.is_authenticated:
-        return None
+def go_to(address: str) -> Redirect:
+    """Redirect. A page's script gets the address alone: following it would use up the message that is to be shown."""
     if errors.wants_problem():
-        return errors.problem(401, "not_signed_in", "Not signed in", "Sign in, then send it again.")
-    return redirect(url_for("login.sign_in", next=request.full_path if request.method == "GET" else None))
+        return Response(status=204, headers={"Location": address})
+    return redirect(address)
 
 
 def flash_undo(message: str, entry: uuid.UUID) -> None:

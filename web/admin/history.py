@@ -17,6 +17,8 @@ PAGE = 30
 NAMES = {
     "product.create": "Added",
     "product.change": "Changed",
+    "products.change": "Changed with others",
+    "products.undo": "A change with others undone",
     "product.label": "Labels changed",
     "product.rename": "Renamed",
     "product.revert": "Reverted",

@@ -1,33 +1,55 @@
-"""API keys of tills: create, list, revoke."""
+"""API keys of tills: create, list, rename, revoke."""
 
 from __future__ import annotations
+
+import uuid
+from contextlib import suppress
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import accounts
-from catalog.errors import InvalidInputError
+from catalog.errors import FormSentError, InvalidInputError
 from web.admin.base import blueprint
-from web.context import actor, catalog
+from web.context import actor, catalog, read_once, sent_form
 
 pages = blueprint("keys", "/keys")
 
 
 @pages.get("/")
 def index() -> str:
-    """All keys, without their secret part."""
-    return _page(None)
+    """All keys, without their secret part, and one that was just made, once."""
+    return _page(made=read_once())
 
 
 @pages.post("/")
-def add() -> str | Response:
-    """Make a key and show it."""
+def add() -> Response | tuple[str, int]:
+    """Make a key; the list then shows it."""
+    form, name = sent_form(), request.form.get("name", "")
     try:
-        made = accounts.add_key(catalog().database, request.form.get("name", ""), actor=actor())
+        with suppress(FormSentError):
+            accounts.add_key(catalog().database, name, actor=actor(), form=form)
     except InvalidInputError as error:
-        flash(str(error), "danger")
-        return redirect(url_for("keys.index"))
-    return _page(made)
+        return _page(error=error, name=name), 422
+    return redirect(url_for("keys.index", made=form.id))
+
+
+@pages.get("/<int:key_id>")
+def show(key_id: int) -> str:
+    """One key: its name, its photos, and revoking it."""
+    return _key(key_id)
+
+
+@pages.post("/<int:key_id>/name")
+def rename(key_id: int) -> Response | tuple[str, int]:
+    """Another name."""
+    name = request.form.get("name", "")
+    try:
+        accounts.rename_key(catalog().database, key_id, name, actor=actor())
+    except InvalidInputError as error:
+        return _key(key_id, error, name), 422
+    flash("Saved.", "success")
+    return redirect(url_for("keys.show", key_id=key_id))
 
 
 @pages.post("/<int:key_id>/revoke")
@@ -44,8 +66,14 @@ def keep_photos(key_id: int) -> Response:
     kept = request.form.get("kept") == "1"
     accounts.set_inbox(catalog().database, key_id, kept, actor=actor())
     flash("Its photos that are not recognized are kept." if kept else "None of its photos is kept.", "success")
-    return redirect(url_for("keys.index"))
+    return redirect(url_for("keys.show", key_id=key_id))
 
 
-def _page(made: accounts.NewKey | None) -> str:
-    return render_template("pages/keys.html", keys=accounts.list_keys(catalog().database), made=made)
+def _page(made: accounts.ReadOnce | None = None, error: InvalidInputError | None = None, name: str = "") -> str:
+    keys = accounts.list_keys(catalog().database)
+    return render_template("pages/keys.html", keys=keys, made=made, error=error, name=name, form=uuid.uuid4())
+
+
+def _key(key_id: int, error: InvalidInputError | None = None, name: str = "") -> str:
+    key = accounts.get_key(catalog().database, key_id)
+    return render_template("pages/key.html", key=key, error=error, name=name if error else key.name)

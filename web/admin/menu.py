@@ -19,8 +19,13 @@ MENU = (
     Item("add.index", "Add a product", often=True),
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
+    Item("overview.index", "Overview"),
+    Item("work.index", "Needs work"),
+    Item("duplicates.index", "Duplicates"),
     Item("bin.index", "Bin"),
     Item("imports.index", "Import"),
+    Item("models.index", "Models"),
     Item("keys.index", "Keys"),
+    Item("people.index", "People"),
     Item("audit.index", "Audit log"),
 )

@@ -14,7 +14,7 @@ from catalog.enrollment import photo_rows
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.products import PhotoResult
 from web import errors, routes
-from web.admin.base import blueprint, flash_undo
+from web.admin.base import blueprint, flash_undo, go_to
 from web.context import actor, catalog, uploads
 
 #: Products that a search for the right one shows.
@@ -145,11 +145,11 @@ def _edited(sku: str, photo: uuid.UUID, done: str, edit: Callable[[], PhotoResul
     try:
         result = edit()
     except CatalogError as error:
-        if errors.status_of(error) in (404, 503):
+        if errors.status_of(error) in (404, 503) or errors.wants_problem():
             raise
         return _page(sku, photo, error), errors.status_of(error)
     flash(done if result.state == "searchable" else f"{done} Pending: {result.reason}", "success")
-    return redirect(url_for("photos.show", sku=sku, photo=result.id))
+    return go_to(url_for("photos.show", sku=sku, photo=result.id))
 
 
 def _box() -> tuple[float, float, float, float]:

@@ -15,8 +15,9 @@ from catalog.products import barcode_owners
 from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
-from web.admin.base import blueprint, flash_undo
+from web.admin.base import blueprint, flash_undo, go_to
 from web.admin.facts_form import FactsForm
+from web.admin.list_query import ListQuery, offered
 from web.context import actor, by_staff, catalog, uploads
 
 Page = str | Response | tuple[str, int]
@@ -27,18 +28,18 @@ pages = blueprint("products", "/products")
 
 @pages.get("/")
 def index() -> str:
-    """Products with thumbnails, sorted by SKU, with search and keyset pagination."""
-    search, after = request.args.get("search", ""), request.args.get("after", "")
-    retired = request.args.get("retired") == "1"
-    only = products.Filter(search, retired=retired)
-    page = products.list_page(catalog().database, only, after=after, limit=PAGE)
+    """Products with thumbnails: search, filters, orders and keyset pagination, all in the address."""
+    args, database = request.args, catalog().database
+    query = ListQuery.of(args)
+    after, before = args.get("after", ""), args.get("before", "")
+    done = args.get("done", type=int)
     return render_template(
         "pages/products.html",
-        page=page,
-        counts=products.counts(catalog().database),
-        search=search,
-        after=after,
-        retired=retired,
+        page=products.list_page(database, query.only, order=query.order, after=after, before=before, limit=PAGE),
+        counts=products.counts(database),
+        query=query,
+        changed=products.bulk_entry(database, done) if done is not None else None,
+        **offered(),
     )
 
 
@@ -174,4 +175,4 @@ def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequen
         if errors.status_of(error) == 404:
             raise
         flash(str(error), "danger")
-    return redirect(url_for("products.show", sku=sku, read=read))
+    return go_to(url_for("products.show", sku=sku, read=read))

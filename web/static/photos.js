@@ -118,7 +118,7 @@ function photoInput(box, changed) {
   };
 }
 
-// One request -> { status, type, text, url }. `progress` is told the share that is sent. Rejects when the server can't be
+// One request -> { status, type, text, location }. `progress` is told the share that is sent. Rejects when the server can't be
 // reached; `signal` gives up.
 function post(url, data, progress, signal) {
   return new Promise((done, failed) => {
@@ -127,7 +127,7 @@ function post(url, data, progress, signal) {
     request.setRequestHeader("X-Requested-With", "fetch");
     request.upload.onprogress = (event) => progress(event.loaded / event.total);
     request.onload = () => done({
-      status: request.status, text: request.responseText, url: request.responseURL,
+      status: request.status, text: request.responseText, location: request.getResponseHeader("Location"),
       type: request.getResponseHeader("Content-Type") || "",
     });
     request.onerror = failed;
@@ -291,7 +291,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
         reply = await post(form.action, data, progress, sending.signal);
       } while (ended(reply) && await sessionAgain());
       if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
-      if ("follow" in form.dataset && reply.url && reply.url !== form.action) return location.assign(reply.url);
+      if ("follow" in form.dataset && reply.location) return location.assign(reply.location);
       if (questions && reply.status === 422 && reply.type.startsWith("text/html")) {
         questions.innerHTML = reply.text; // our own template, escaped by the server
         return questions.scrollIntoView({ block: "nearest" });

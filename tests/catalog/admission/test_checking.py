@@ -11,7 +11,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import PhotoQuestionableError
-from catalog.products import AddResult, Intake, listing
+from catalog.products import AddResult, Intake
 from catalog.products.adding import Facts
 from catalog.storage.tables import AuditEntry
 from tests.support.drawn import DRAWN, front
@@ -60,7 +60,7 @@ def test_strict_refuses_before_anything_is_written_and_names_every_photo(catalog
         ("0.jpg", ["too_dark"]),
         ("2.jpg", ["too_small"]),
     ]
-    assert products.counts(catalog.database) == listing.Counts(0, 0, 0)
+    assert products.counts(catalog.database) == products.Counts(0, 0, 0)
     with pytest.raises(FileNotFoundError):
         catalog.photos.root.joinpath(error.sha256[:2]).stat()  # type: ignore[attr-defined]  # the test's is a folder
     assert add(catalog, "A", jpeg(1), check="refuse").searchable

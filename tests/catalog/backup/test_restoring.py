@@ -194,7 +194,7 @@ def test_a_catalog_that_holds_something_is_left_alone(catalog: Catalog, target: 
     if what == "product":
         create_each(catalog, 2)
     elif what == "user":
-        accounts.first_user(catalog.database)
+        accounts.first_admin(catalog.database, "anna", "correct horse battery")
     else:
         accounts.add_key(catalog.database, "till", actor="test")
     before = content(catalog)

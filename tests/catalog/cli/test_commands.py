@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from catalog import accounts
 from catalog.catalog import Catalog
-from catalog.cli import main
+from catalog.cli import main, users
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
 from catalog.storage.tables import Generation
@@ -185,6 +185,8 @@ def test_users(run: Run, open_catalog: Callable[[], Catalog]) -> None:
 
 def test_a_user_is_switched_off_and_on(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     run("user", "add", "anna", "--password", "correct horse")
+    assert "only admin" in one_line(run("user", "disable", "anna", status=1))
+    run("user", "add", "carla", "--password", "correct horse")
     catalog = open_catalog()
     for command, knows in (("disable", False), ("disable", False), ("enable", True)):
         run("user", command, "anna")
@@ -192,11 +194,35 @@ def test_a_user_is_switched_off_and_on(run: Run, open_catalog: Callable[[], Cata
     assert "no user 'ben'" in one_line(run("user", "disable", "ben", status=1))
 
 
+def test_roles_and_links(run: Run, open_catalog: Callable[[], Catalog]) -> None:
+    run("user", "add", "anna", "--password", "correct horse")
+    run("user", "add", "ben", "--role", "viewer", "--password", "correct horse")
+    run("user", "role", "ben", "editor")
+    link = run("user", "invite", "carla", "--role", "viewer", "--url", "https://shop.example/").stdout.strip()
+    address, _, token = link.rpartition("/")
+    assert address == "https://shop.example/invite"
+    assert run("user", "list").stdout.splitlines() == [
+        *("anna\tadmin\tnever\tactive", "ben\teditor\tnever\tactive", "carla\tviewer\tnever\tinvited")
+    ]
+    catalog = open_catalog()
+    accounts.accept(catalog.database, token, "another battery")
+    again = run("user", "invite", "ben").stdout.strip().rpartition("/")[2]
+    assert accounts.invited(catalog.database, again).name == "ben"
+    assert "no user 'dora'" in one_line(run("user", "invite", "dora", status=1))
+    assert "already" in one_line(run("user", "invite", "ben", "--role", "admin", status=1))
+    assert "only admin" in one_line(run("user", "role", "anna", "viewer", status=1))
+    run("user", "role", "anna", "owner", status=2)
+    assert tuple(users.Role.choices) == accounts.ROLES
+
+
 def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     key = run("key", "create", "till 1").stdout.strip()
     assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive\n"
     catalog = open_catalog()
-    assert accounts.check_key(catalog.database, key) is not None
+    assert accounts.check_key(catalog.database, key, catalog.uses) is not None
+    catalog.uses.flush()
+    run("key", "rename", "1", "till at the door")
+    assert "\ttill at the door\tactive, last used 20" in run("key", "list").stdout
     run("key", "revoke", "1")
     assert accounts.check_key(catalog.database, key) is None
     assert "\trevoked 20" in run("key", "list").stdout

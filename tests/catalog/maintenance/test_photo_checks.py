@@ -124,7 +124,7 @@ def test_orphaned_files_are_told_with_their_age_and_only_take_space(filled: Cata
     assert stored(filled, 1).exists()
 
 
-def test_a_photo_that_left_the_bin_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
+def test_a_photo_that_is_gone_stays_for_a_day_and_an_original_as_long_as_its_crop(filled: Catalog) -> None:
     cut = orphan(filled, 8, 30)
     os.utime(stored(filled, 1), (0, 0))
     with filled.database.write() as session:

@@ -69,7 +69,7 @@ def test_the_way_down_and_up_again(db: Database) -> None:
 
 def test_steps_down_and_up_again_keep_the_rows(db: Database) -> None:
     with db.write() as session:
-        product = Product(sku="A", name="a")
+        product = Product(sku="A", name="Ä")
         session.add(product)
         session.add(Photo(id=uuid.uuid4(), product=product, sha256="0" * 64, bytes=1, width=1, height=1))
     with db.engine.begin() as connection:
@@ -79,7 +79,8 @@ def test_steps_down_and_up_again_keep_the_rows(db: Database) -> None:
         photo = session.scalars(select(Photo)).one()
         assert (photo.product.sku, photo.status, photo.warnings, photo.crop) == ("A", "accepted", [], None)
         assert (photo.product.attributes, photo.product.variant_group, photo.product.labels) == ({}, "", [])
-        assert photo.product.search == "a\na\n\n"  # of a catalog that was there before searches had it
+        # Of a catalog that was there before searches and lists by name had them.
+        assert (photo.product.search, photo.product.name_key) == ("a\na\n\n", "a")
 
 
 def test_migrate_can_be_repeated_and_keeps_rows(db: Database) -> None:

@@ -11,7 +11,6 @@ from catalog import enrollment, maintenance, products, transfer
 from catalog.catalog import Catalog
 from catalog.enrollment import ReadPhoto, Upload
 from catalog.errors import InvalidInputError, StorageError
-from catalog.products import listing
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry
 from catalog.transfer import importing, sources
@@ -226,7 +225,7 @@ def test_a_killed_import_goes_on_where_it_ended(
     report = load(catalog, tmp_path / "in")
     assert report == Report(products=10 - kept // 2, photos=20 - kept, duplicates=kept)
     assert len(looked) == len(set(looked)) == 20 - kept  # what is there is only hashed
-    assert products.counts(catalog.database) == listing.Counts(10, 20, 0)
+    assert products.counts(catalog.database) == products.Counts(10, 20, 0)
     assert catalog.gallery.count(catalog.generations.ready().collection) == 20
 
 

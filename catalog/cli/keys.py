@@ -1,57 +1,10 @@
-"""`catalog user` and `catalog key`: staff accounts and the API keys of tills."""
+"""`catalog key`: the API keys of tills."""
 
 from __future__ import annotations
 
 import click
 
 from catalog.cli.session import ACTOR, opened
-
-
-@click.group()
-def user() -> None:
-    """Staff who may sign in."""
-
-
-@user.command("add")
-@click.argument("name")
-@click.password_option(help="Asked for when not given.")
-def user_add(name: str, password: str) -> None:
-    """Add a member of the staff."""
-    from catalog import accounts
-
-    with opened() as catalog:
-        accounts.add_user(catalog.database, name, password, actor=ACTOR)
-
-
-@user.command("password")
-@click.argument("name")
-@click.password_option(help="Asked for when not given.")
-def user_password(name: str, password: str) -> None:
-    """Set a new password; the user's sessions end."""
-    from catalog import accounts
-
-    with opened() as catalog:
-        accounts.set_password(catalog.database, name, password, actor=ACTOR)
-
-
-@user.command("disable")
-@click.argument("name")
-def user_disable(name: str) -> None:
-    """Switch a member of the staff off: sessions end, and nobody signs in by this name."""
-    from catalog import accounts
-
-    with opened() as catalog:
-        accounts.set_active(catalog.database, name, False, actor=ACTOR)
-
-
-@user.command("enable")
-@click.argument("name")
-def user_enable(name: str) -> None:
-    """Switch a member of the staff on again."""
-    from catalog import accounts
-
-    with opened() as catalog:
-        accounts.set_active(catalog.database, name, True, actor=ACTOR)
 
 
 @click.group()
@@ -78,7 +31,19 @@ def key_list() -> None:
         for row in accounts.list_keys(catalog.database):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
             state += "" if row.inbox else ", no photos kept"
+            state += f", last used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else ""
             click.echo(f"{row.id}\t{row.prefix}...\t{row.name}\t{state}")
+
+
+@key.command("rename")
+@click.argument("key_id", type=int)
+@click.argument("name")
+def key_rename(key_id: int, name: str) -> None:
+    """Give a key another name (its number is shown by `catalog key list`)."""
+    from catalog import accounts
+
+    with opened() as catalog:
+        accounts.rename_key(catalog.database, key_id, name, actor=ACTOR)
 
 
 @key.command("revoke")

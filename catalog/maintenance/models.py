@@ -1,0 +1,115 @@
+"""The models of a catalog, as the staff sees them: which is live, what each can do, how far a re-embedding is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from catalog.catalog import Catalog
+from catalog.storage.tables import Enrollment, Generation, Photo, Product
+from embedder.bundle import Bundle, load_bundle
+from embedder.errors import BundleError
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of query photos, 0 to 1, of products that the thresholds were not fitted on (see the bundle's card).
+
+    Of products in the gallery: `right` and `wrong` matches, `unsure` otherwise. `accepted`: matches of products that
+    are in no gallery.
+    """
+
+    right: float
+    wrong: float
+    unsure: float
+    accepted: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A generation. `embedded`: photos of active products in it; `previous`: a rollback goes to it.
+
+    `bundle` is None when its folder is missing or damaged on this host, `rates` when it was never calibrated.
+    """
+
+    name: str
+    bundle_id: str
+    dim: int
+    live: bool
+    previous: bool
+    created_at: datetime
+    switched_at: datetime | None
+    embedded: int
+    bundle: Bundle | None
+    rates: Rates | None
+
+
+@dataclass(frozen=True)
+class Models:
+    """All models, the newest first; `photos` of active products, which a model has to have to become the live one."""
+
+    models: list[Model]
+    photos: int
+
+    @property
+    def previous(self) -> Model | None:
+        """The model that a rollback goes to."""
+        return next((model for model in self.models if model.previous), None)
+
+    @property
+    def live(self) -> Model | None:
+        """The live model."""
+        return next((model for model in self.models if model.live), None)
+
+
+def list_models(catalog: Catalog) -> Models:
+    """The models that the catalog has had, and how much of it each has embedded. Loads no model."""
+    with catalog.database.read() as session:
+        rows = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
+        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active)) or 0
+        embedded = _count_embedded(session)
+    previous = next((row.previous_id for row in rows if row.live), None)
+    return Models(
+        [_model(row, catalog.settings.bundles, embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
+        photos,
+    )
+
+
+def _count_embedded(session: Session) -> dict[int, int]:
+    query = select(Enrollment.generation_id, func.count()).where(Enrollment.done).group_by(Enrollment.generation_id)
+    return dict(session.execute(query).all())
+
+
+def _model(row: Generation, bundles: Path, embedded: int, *, previous: bool) -> Model:
+    try:
+        bundle = load_bundle(bundles / row.bundle_id)
+    except BundleError:
+        bundle = None
+    return Model(
+        row.bundle_name,
+        row.bundle_id,
+        row.dim,
+        row.live,
+        previous,
+        row.created_at,
+        row.switched_at,
+        embedded,
+        bundle,
+        _rates(bundle.training) if bundle else None,
+    )
+
+
+def _rates(training: dict[str, Any]) -> Rates | None:
+    """The rates of the whole answer, with the second look where the bundle has one, as its card states them."""
+    for part in ("second_look", "calibration"):
+        rates = (training.get(part) or {}).get("rates")
+        if rates:
+            known = rates["known"]
+            unsure = known["ambiguous"] + known["unknown"]
+            return Rates(known["right"], known["wrong"], unsure, rates["held_out"]["accepted"])
+    return None

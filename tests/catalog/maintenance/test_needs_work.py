@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from catalog import margins, products
+from catalog.catalog import Catalog
+from catalog.maintenance import list_work
+from catalog.maintenance.needs_work import DAYS, Need
+from catalog.storage.tables import Feedback, Photo, RecognitionEntry, now
+from tests.support.margins import APPLE, APPLE_1, APPLE_2, PEAR, keep_up, put, put_look_alikes, toward
+
+
+def needs(catalog: Catalog) -> dict[str, tuple[Need, ...]]:
+    """In order."""
+    return {work.product.sku: work.needs for work in list_work(catalog.database).work}
+
+
+def judge(catalog: Catalog, sku: str, *, correct: bool = False, days_ago: int = 0) -> None:
+    """A till was answered with this product, and says what it thinks of it: twice, as when a reply was lost."""
+    product = products.get(catalog.database, sku)
+    with catalog.database.write() as session:
+        answer = RecognitionEntry(
+            id=uuid.uuid4(), decision="match", decided_by="vector", product_id=product.id, sku=sku,
+            bundle_id="0" * 12, milliseconds=1.0,
+        )  # fmt: skip
+        session.add(answer)
+        session.flush()
+        for _ in range(2):
+            at = now() - timedelta(days=days_ago)
+            session.add(Feedback(recognition_id=answer.id, actor="till", correct=correct, at=at))
+
+
+def test_what_makes_tills_answer_wrongly_comes_first(catalog: Catalog) -> None:
+    put_look_alikes(catalog)
+    put(catalog, "GOOD", [toward(x5=1.0), toward(x5=0.88, x6=0.4749)])
+    put(catalog, "LONELY", [toward(x7=1.0)])
+    keep_up(catalog)
+    found = needs(catalog)
+    assert found[PEAR] == (Need("mistaken", 1, 2),) and found["LONELY"] == (Need("one_visit", 1, 1),)
+    assert "GOOD" not in found and list(found).index(PEAR) < list(found).index("LONELY")
+    judge(catalog, "GOOD")
+    assert next(iter(needs(catalog).items())) == ("GOOD", (Need("judged_wrong", 1, 1),))
+
+
+def test_what_a_product_is_mistaken_for_is_shown_beside_it(catalog: Catalog) -> None:
+    put_look_alikes(catalog)
+    keep_up(catalog)
+    pear = next(work for work in list_work(catalog.database).work if work.product.sku == PEAR)
+    assert pear.mistaken_for is not None and pear.mistaken_for.sku == APPLE
+    assert pear.mistaken_for.photo == products.get(catalog.database, APPLE).photos[0].sha256
+    work = list_work(catalog.database)
+    assert (work.found, work.asked) == (3, 4)
+
+
+def test_work_that_is_done_leaves_the_list(catalog: Catalog) -> None:
+    put(catalog, "LONELY", [APPLE_1])
+    keep_up(catalog)
+    assert "LONELY" in needs(catalog)
+    put(catalog, "LONELY", [APPLE_2])
+    keep_up(catalog, margins.Upkeep(catalog))
+    assert needs(catalog) == {}
+
+
+def test_old_feedback_and_right_answers_ask_for_nothing(catalog: Catalog) -> None:
+    put(catalog, "GOOD", [toward(x5=1.0), toward(x5=0.88, x6=0.4749)])
+    keep_up(catalog)
+    judge(catalog, "GOOD", correct=True)
+    judge(catalog, "GOOD", days_ago=DAYS + 1)
+    assert needs(catalog) == {}
+
+
+def test_photos_in_spite_of_warnings_and_products_without_any_are_named_and_retired_ones_not(catalog: Catalog) -> None:
+    ids = put_look_alikes(catalog)
+    keep_up(catalog)
+    with catalog.database.write() as session:
+        session.get_one(Photo, ids[APPLE][0]).status = "overruled"
+    assert needs(catalog)[APPLE] == (Need("overruled", 1, 1),)
+    for identity in ids[PEAR]:
+        products.delete_photos(catalog, PEAR, [identity], actor="anna")
+    assert needs(catalog)[PEAR][0] == Need("no_photo")
+    assert list(needs(catalog)) == [PEAR, APPLE]
+    products.set_active(catalog, PEAR, False, actor="anna")
+    assert PEAR not in needs(catalog)
+
+
+def test_the_list_is_paged(catalog: Catalog) -> None:
+    for number in range(5):
+        put(catalog, f"S{number}", [toward(**{f"x{10 + number}": 1.0})])
+    keep_up(catalog)
+    seen = [work.product.sku for start in (0, 2, 4) for work in list_work(catalog.database, start=start, limit=2).work]
+    assert sorted(seen) == [f"S{number}" for number in range(5)]
+    assert list_work(catalog.database, start=2, limit=2).total == 5

@@ -1,0 +1,37 @@
+"""Duplicates: products that are likely in the catalog twice, and what a person says about each pair."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from catalog import products
+from catalog.errors import CatalogError
+from web.admin.base import blueprint
+from web.context import actor, catalog
+
+PAGE = 20
+#: Pages beyond this are empty: as many pairs as a person looks through.
+LAST = 1000
+pages = blueprint("duplicates", "/duplicates")
+
+
+@pages.get("/")
+def index() -> str:
+    """Pairs of products, the surest first, each with the reasons."""
+    number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+    found = products.duplicates.list_duplicates(catalog().database, start=number * PAGE, limit=PAGE)
+    return render_template("pages/duplicates.html", found=found, number=number, last=(found.total - 1) // PAGE)
+
+
+@pages.post("/different")
+def set_different() -> Response:
+    """They differ: the pair is not shown again."""
+    sku, other = request.form.get("sku", ""), request.form.get("other", "")
+    number = min(max(request.form.get("page", 0, type=int), 0), LAST)
+    try:
+        products.set_different(catalog().database, sku, other, actor=actor())
+        flash(f"{sku} and {other} differ: they are not shown together again.", "success")
+    except CatalogError as error:
+        flash(str(error), "danger")
+    return redirect(url_for("duplicates.index", page=number or None))

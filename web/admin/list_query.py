@@ -1,0 +1,112 @@
+"""What the address of the product list says: which products, in which order, how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import url_for
+from werkzeug.datastructures import MultiDict
+
+from catalog import products
+from catalog.products import Filter, Order
+from web.context import catalog
+
+#: The orders, as the page calls them.
+ORDERS: dict[Order, str] = {
+    "sku": "By SKU",
+    "name": "By name",
+    "newest": "Newest first",
+    "recent": "Last recognized first",
+    "most": "Most recognized first",
+}
+STATES = {"": "In the catalog", "pending": "Not searchable yet", "retired": "Retired"}
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """A list: its filter and order, as a `table` or as tiles."""
+
+    only: Filter
+    order: Order = "sku"
+    table: bool = False
+
+    @classmethod
+    def of(cls, given: MultiDict[str, str]) -> ListQuery:
+        """The list that an address or a form names; what is no filter counts as none."""
+        few = given.get("few", type=int)
+        state = given.get("state", "")
+        only = Filter(
+            search=given.get("search", "").strip(),
+            category=given.get("category", ""),
+            brand=given.get("brand", ""),
+            label=given.get("label", ""),
+            few_photos=few if few is not None and few > 0 else None,
+            never_recognized=given.get("never") == "1",
+            with_warnings=given.get("warned") == "1",
+            pending=state == "pending",
+            retired=state == "retired",
+        )
+        sort = given.get("sort", "")
+        orders: list[Order] = [order for order in ORDERS if order == sort]
+        return cls(only, orders[0] if orders else "sku", given.get("view") == "table")
+
+    @property
+    def state(self) -> str:
+        """The key in STATES."""
+        return "retired" if self.only.retired else "pending" if self.only.pending else ""
+
+    def arguments(self) -> dict[str, Any]:
+        """The list as parameters of an address: those that say something."""
+        only = self.only
+        said = {
+            "search": only.search,
+            "category": only.category,
+            "brand": only.brand,
+            "label": only.label,
+            "few": only.few_photos,
+            "never": int(only.never_recognized),
+            "warned": int(only.with_warnings),
+            "state": self.state,
+            "sort": "" if self.order == "sku" else self.order,
+            "view": "table" if self.table else "",
+        }
+        return {name: value for name, value in said.items() if value}
+
+    def url(self, **more: Any) -> str:
+        """The address of the list; `more`: parameters beside its own."""
+        return url_for("products.index", **{**self.arguments(), **more})
+
+    def conditions(self) -> Iterator[tuple[str, str]]:
+        """Each condition in words, and the address of the list without it."""
+        only, none = self.only, Filter()
+        for name, words in (
+            ("search", f"“{only.search}”"),
+            ("category", f"category {only.category}"),
+            ("brand", f"brand {only.brand}"),
+            ("label", f"label {only.label}"),
+            ("few_photos", f"fewer than {only.few_photos} photos"),
+            ("never_recognized", "never recognized"),
+            ("with_warnings", "photos with warnings"),
+            ("pending", "not searchable yet"),
+            ("retired", "retired"),
+        ):
+            if getattr(only, name) != getattr(none, name):
+                yield words, replace(self, only=replace(only, **{name: getattr(none, name)})).url()
+
+    def shown_as(self, *, table: bool) -> str:
+        """The address of the same list as a table, or as tiles."""
+        return replace(self, table=table).url()
+
+
+def offered() -> dict[str, Any]:
+    """What the filters of the list offer, for its templates."""
+    database = catalog().database
+    return {
+        "orders": ORDERS,
+        "states": STATES,
+        "categories": products.categories(database),
+        "brands": products.brands(database),
+        "labels": products.labels(database),
+    }

@@ -1,0 +1,60 @@
+"""The overview: the catalog in figures, each with a link to the page where one acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import render_template
+
+from catalog import maintenance
+from catalog.maintenance import DECISIONS, Day
+from web.admin.base import blueprint
+from web.context import catalog
+
+#: Units of the chart: one day is STEP wide, its bar BAR, and the highest bar HEIGHT high.
+STEP, BAR, HEIGHT = 10, 8, 100
+pages = blueprint("overview", "/overview")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a day's bar, in units of the chart, from the top left; `decision` gives its color."""
+
+    decision: str
+    x: float
+    y: float
+    height: float
+    said: str
+
+
+@pages.get("/")
+def index() -> str:
+    """All figures of one moment."""
+    seen = maintenance.look_over(catalog())
+    highest = max(day.total for day in seen.days)
+    return render_template(
+        "pages/overview.html",
+        seen=seen,
+        bars=bars_of(seen.days),
+        highest=highest,
+        size=(STEP * len(seen.days), HEIGHT),
+        bar=BAR,
+        answers=sum(day.total for day in seen.days),
+        matches=sum(day.match for day in seen.days),
+    )
+
+
+def bars_of(days: Sequence[Day]) -> list[Bar]:
+    """Days -> the parts of their bars, the first decision at the bottom; parts of nothing are left out."""
+    unit = HEIGHT / max(1, *(day.total for day in days))
+    bars = []
+    for place, day in enumerate(days):
+        top = float(HEIGHT)
+        for decision in DECISIONS:
+            count: int = getattr(day, decision)
+            top -= count * unit
+            if count:
+                said = f"{day.on:%Y-%m-%d}: {count} {decision}"
+                bars.append(Bar(decision, place * STEP + (STEP - BAR) / 2, round(top, 2), round(count * unit, 2), said))
+    return bars

@@ -1,0 +1,27 @@
+// The product list: short addresses, filters that are open where there is room, ticking all. It works without this, too.
+"use strict";
+
+const list = document.querySelector("form[data-list]");
+
+// An address says only what was chosen.
+list.addEventListener("submit", () => {
+  for (const field of list.elements) if (field.name && !field.value) field.disabled = true;
+});
+window.addEventListener("pageshow", () => { for (const field of list.elements) field.disabled = false; });
+
+// On a phone the filters open when they are asked for.
+if (matchMedia("(min-width: 900px)").matches) list.querySelector("[data-filters]").open = true;
+
+const all = document.querySelector("[data-tick-all]");
+if (all) {
+  const boxes = [...document.querySelectorAll("[name=sku]")];
+  const name = () => { all.textContent = boxes.every((box) => box.checked) ? "Tick none" : "Tick all"; };
+  all.hidden = false;
+  all.addEventListener("click", () => {
+    const on = !boxes.every((box) => box.checked);
+    for (const box of boxes) box.checked = on;
+    name();
+  });
+  for (const box of boxes) box.addEventListener("change", name);
+  name();
+}
