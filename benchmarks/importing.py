@@ -5,7 +5,7 @@
 From each SKU in DIR at most so many photos are imported into an empty catalog (SQLite, Edge), by the command in its own
 process: first with OpenBLAS as it is on a processor that it does not know, then as embedder.openblas configures it,
 then again, when all photos are already imported. Wall-clock and CPU seconds (which other programs disturb less). Last,
-the cost of validating a photo, and of extracting its features.
+the cost of checking a photo, and of extracting its features.
 """
 
 from __future__ import annotations

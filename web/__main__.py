@@ -62,6 +62,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.errors import CatalogError, GalleryUnavailableError
     from catalog.inbox import ask_again
     from catalog.products import Comparing
+    from catalog.transfer import ImportWorker
     from web.app import create_app
     from web.gate import Gate
     from web.routes import MAX_REQUEST
@@ -87,6 +88,9 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         worker = Worker(catalog, also=ask_again, last=Comparing().run)
         worker.start()
         opened.callback(worker.stop)
+        imports = ImportWorker(catalog)
+        imports.start()
+        opened.callback(imports.stop)
         server.run(stop)
         _end_within(ENDING)
         with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery

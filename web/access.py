@@ -35,6 +35,7 @@ RULES = {
     "history": Rule(VIEWER, EDITOR),
     "bin": Rule(EDITOR, EDITOR),
     "inbox": Rule(VIEWER, EDITOR),
+    "imports": Rule(EDITOR, EDITOR),
     "overview": Rule(VIEWER, EDITOR),
     "work": Rule(VIEWER, EDITOR),
     "duplicates": Rule(VIEWER, EDITOR),

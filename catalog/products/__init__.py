@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
+from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.bulk_changing import (
     CHANGE,
@@ -30,7 +31,7 @@ from catalog.products.deleting import (
     undelete,
 )
 from catalog.products.differing import set_different
-from catalog.products.facts import Facts, check_facts
+from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
@@ -48,6 +49,7 @@ from catalog.products.photo_edits import (
 )
 
 __all__ = [
+    "ATTRIBUTE",
     "CHANGE",
     "MAX_PHOTOS",
     "ORDERS",
@@ -62,6 +64,7 @@ __all__ = [
     "Deleted",
     "DeletedPage",
     "Difference",
+    "FactChange",
     "Facts",
     "Filter",
     "FoundBarcode",
@@ -74,6 +77,7 @@ __all__ = [
     "Taken",
     "Undeleted",
     "add_photos",
+    "amend",
     "barcode_owners",
     "brands",
     "bulk_entry",
@@ -90,8 +94,10 @@ __all__ = [
     "delete_photo",
     "delete_photos",
     "delete_product",
+    "differences",
     "duplicates",
     "get",
+    "given_facts",
     "labels",
     "list_changes",
     "list_deleted",

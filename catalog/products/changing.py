@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from catalog import enrollment
 from catalog.catalog import Catalog
@@ -58,16 +58,22 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
         if product.active == active:
             return
         before = audit_log.product_snapshot(product)
-        product.active = active
-        session.flush()
-        ids = [photo.id for photo in product.photos]
-        if active:
-            photo_rows.enqueue_enrollments(session, product, ids)
-        else:
-            photo_rows.enqueue_removals(session, product, ids)
+        ids = switch_active(session, product, active)
         action = "product.restore" if active else "product.retire"
         audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
     enrollment.catch_up(catalog, ids if active else [])
+
+
+def switch_active(session: Session, product: Product, active: bool) -> list[uuid.UUID]:
+    """Retire or restore a product in the caller's transaction; returns its photos, for `enrollment.catch_up`."""
+    product.active = active
+    session.flush()
+    ids = [photo.id for photo in product.photos]
+    if active:
+        photo_rows.enqueue_enrollments(session, product, ids)
+    else:
+        photo_rows.enqueue_removals(session, product, ids)
+    return ids
 
 
 def get(database: Database, sku: str) -> Product:

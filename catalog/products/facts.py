@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.errors import InvalidInputError
@@ -13,6 +13,8 @@ from catalog.storage.tables import Label, Product, now
 
 #: Maximum lengths in characters, in the order of the form.
 LIMITS = {"name": 200, "brand": 100, "category": 100, "variant_group": 100}
+#: What stands before the name of an attribute where it is a column among other facts.
+ATTRIBUTE = "attribute:"
 MAX_LABELS, LABEL_LENGTH = 50, 64
 MAX_ATTRIBUTES, KEY_LENGTH, VALUE_LENGTH = 50, 50, 500
 
@@ -38,11 +40,17 @@ class Facts:
 
 def check_facts(facts: Facts) -> Facts:
     """The facts in their stored form: NFC, stripped, the name defaulting to the SKU. Raises InvalidInputError."""
+    given = given_facts(facts)
+    return replace(given, name=given.name or given.sku)
+
+
+def given_facts(facts: Facts) -> Facts:
+    """The facts in their stored form, and a name that is not given stays empty. Raises InvalidInputError."""
     texts = {key: checked_text(key, getattr(facts, key) or "", limit) for key, limit in LIMITS.items()}
     sku = check_sku(facts.sku)
     return Facts(
         sku,
-        texts["name"] or sku,
+        texts["name"],
         texts["brand"],
         texts["category"],
         barcode_owners.checked(facts.barcodes),

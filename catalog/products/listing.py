@@ -71,6 +71,6 @@ def list_page(
         rows.key(page[-1]) if later else None,
         total,
         capped,
-        rows.key(page[0]) if earlier else None,
+        rows.key(page[0]) if earlier and page else None,
         found.exact is not None,
     )

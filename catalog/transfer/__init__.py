@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from catalog.transfer import import_jobs, uploads
 from catalog.transfer.exporting import count_photos, export, export_list, photo_bytes
-from catalog.transfer.importing import import_items
-from catalog.transfer.product_csv import parse_mapping
+from catalog.transfer.import_worker import ImportWorker
+from catalog.transfer.importing import Report, import_items
+from catalog.transfer.previewing import Line, ignored, preview
+from catalog.transfer.product_csv import COLUMNS, parse_mapping
 from catalog.transfer.sources import Item, Source, open_source
-from catalog.transfer.validating import validate
 
 __all__ = [
+    "COLUMNS",
+    "ImportWorker",
     "Item",
+    "Line",
+    "Report",
     "Source",
     "count_photos",
     "export",
     "export_list",
+    "ignored",
     "import_items",
+    "import_jobs",
     "open_source",
     "parse_mapping",
     "photo_bytes",
-    "validate",
+    "preview",
+    "uploads",
 ]

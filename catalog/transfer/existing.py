@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from catalog.enrollment.outbox import PENDING
 from catalog.errors import InvalidInputError
 from catalog.normalization import check_sku, sku_key
 from catalog.products import barcode_owners
-from catalog.storage import Database
+from catalog.storage import Database, audit_log
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer.sources import Item
 from embedder.barcodes import gtin
@@ -19,17 +21,20 @@ from embedder.errors import GtinError
 
 #: Products per batch.
 BATCH = 200
+_FACTS = (selectinload(Product.barcodes), selectinload(Product.labels))
 
 
 @dataclass
 class Existing:
     """`photos`: for each SKU that exists, the SHA-256 of its photos, and whether each is still pending.
 
+    `products`: their facts, as a snapshot (see storage/audit_log.py).
     `alike`: for each SKU that does not, one of the catalog that differs in capitals, width or blanks only.
     `owners`: barcode (14 digits) -> the SKU that has it.
     """
 
     photos: dict[str, dict[str, bool]] = field(default_factory=dict)
+    products: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     alike: dict[str, str] = field(default_factory=dict)
 
@@ -54,8 +59,9 @@ def look_up(database: Database, items: Sequence[Item]) -> Existing:
     known = Existing()
     with database.read() as session:
         mine = Product.sku.in_(skus)
-        for sku in session.scalars(select(Product.sku).where(mine)):
-            known.photos[sku] = {}
+        for product in session.scalars(select(Product).options(*_FACTS).where(mine)):
+            known.photos[product.sku] = {}
+            known.products[product.sku] = audit_log.product_snapshot(product)
         new = {sku_key(sku) for sku in skus - known.photos.keys()}
         near = select(Product.sku_key, Product.sku).where(Product.sku_key.in_(new)).order_by(Product.sku.desc())
         taken = dict(session.execute(near).all())

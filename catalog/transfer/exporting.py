@@ -20,6 +20,7 @@ from sqlalchemy.orm import selectinload
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, StorageError
 from catalog.normalization import sku_key
+from catalog.products import ATTRIBUTE
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, PhotoStore
 from catalog.storage.tables import Photo, Product
@@ -98,7 +99,7 @@ def _sum(database: Database, skus: Sequence[str]) -> tuple[int, int]:
 
 
 def _header(attributes: Sequence[str]) -> bytes:
-    header = (*product_csv.COLUMNS, *(product_csv.ATTRIBUTE + name for name in attributes))
+    header = (*product_csv.COLUMNS, *(ATTRIBUTE + name for name in attributes))
     return b"\xef\xbb\xbf" + product_csv.encode(header)  # Excel detects UTF-8 by the byte-order mark only
 
 

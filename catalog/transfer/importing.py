@@ -15,22 +15,23 @@ from catalog import enrollment, products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, ReadPhoto
 from catalog.errors import (
-    BarcodeTakenError,
+    ConflictError,
     GalleryError,
     InvalidInputError,
     NotFoundError,
     PhotoRejectedError,
-    SkuAlikeError,
     SkuExistsError,
 )
 from catalog.generations import LiveModel
 from catalog.normalization import check_sku
-from catalog.products import Facts, Intake, barcode_owners, check_facts
+from catalog.products import Facts, Intake, barcode_owners, check_facts, differences, given_facts
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import Database, content_hash
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer import existing
+from catalog.transfer.contradictions import Across
 from catalog.transfer.existing import Existing
+from catalog.transfer.previewing import ignored, reading_pool
 from catalog.transfer.sources import Item, PhotoFile
 
 log = logging.getLogger(__name__)
@@ -48,22 +49,30 @@ AGAIN = 4.0
 class Report:
     """What an import did; `errors` has one line for each photo or product that was left out.
 
+    `changed`: products whose facts an update changed. `ignored`: a line for each item that an import without update
+    found to differ from its product, which stays as it is.
     `pending`: photos of the imported products that are not searchable at its end; `why`: what the gallery said.
     """
 
     products: int = 0
     photos: int = 0
     duplicates: int = 0
+    changed: int = 0
     pending: int = 0
     errors: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Photos of one item that are written in one batch; `has`: those its product has (SHA-256 -> whether pending)."""
+    """Photos of one item that are written in one batch; `has`: those its product has (SHA-256 -> whether pending).
+
+    `first`: of the item.
+    """
 
     item: Item
+    first: bool
     photos: list[PhotoFile]
     known: Existing
     has: dict[str, bool] | None
@@ -73,30 +82,53 @@ class _Part:
 _Looked = bool | str | ReadPhoto
 
 
-def import_items(catalog: Catalog, items: Sequence[Item], *, actor: str, progress: Progress = no_progress) -> Report:
+@dataclass(frozen=True)
+class _Run:
+    """What all batches of one import share; `across`: lines of an update that contradict each other are left out."""
+
+    catalog: Catalog
+    actor: str
+    update: bool
+    report: Report
+    across: Across = field(default_factory=Across)
+
+
+def import_items(
+    catalog: Catalog,
+    items: Sequence[Item],
+    *,
+    actor: str,
+    update: bool = False,
+    progress: Progress = no_progress,
+    report: Report | None = None,
+    polite: bool = False,
+) -> Report:
     """Import items one product at a time; a bad photo or product is reported and does not stop the others.
 
-    Existing products keep their facts, and get the photos and barcodes that they lack. Photos of the next products are
-    read while the previous ones are written. `progress` counts photos. Raises what database and photo store do when
-    they fail. At the end, what is pending is tried again.
+    Existing products get the photos and barcodes that they lack. They keep their facts, or with `update` get those of
+    the items. Photos of the next products are read while the previous ones are written: by all
+    threads of the embedder, or, if `polite`, by one of low priority. `progress` counts photos, and an item without any
+    as one; what it raises ends the import. Raises what database and photo store do when they fail. At the end, what is
+    pending is tried again. `report`: one that is filled as the import goes on.
     """
-    report = Report()
-    steps = Steps(progress, sum(len(item.photos) for item in items))
+    report = report or Report()
+    run = _Run(catalog, actor, update, report)
+    steps = Steps(progress, sum(len(item.photos) or 1 for item in items))
     _finish_pending(catalog)
     live = catalog.generations.live()
     refused: Item | None = None
     waiting: set[str] = set()
-    pool = ThreadPoolExecutor(live.embedder.workers, thread_name_prefix="import")
+    pool = reading_pool("import", live.embedder.workers, polite=polite)
     try:
         for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
             if part.item is not refused:
                 try:
-                    if _import_part(catalog, part, looked, report, actor):
+                    if _import_part(run, part, looked):
                         waiting.add(check_sku(part.item.facts.sku))
-                except (InvalidInputError, BarcodeTakenError, SkuAlikeError) as error:
+                except (InvalidInputError, ConflictError, NotFoundError) as error:
                     refused = part.item
                     report.errors.append(f"{part.item.source}: {error}")
-            steps.advance(len(part.photos))
+            steps.advance(len(part.photos) or 1)
     finally:
         pool.shutdown(cancel_futures=True)
     if waiting:
@@ -135,7 +167,7 @@ def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:
         except InvalidInputError:
             has = None
         for start in range(0, len(item.photos) or 1, CHUNK):
-            yield _Part(item, item.photos[start : start + CHUNK], there, has)
+            yield _Part(item, start == 0, item.photos[start : start + CHUNK], there, has)
 
 
 def _read_ahead(
@@ -165,14 +197,16 @@ def _look(live: LiveModel, part: _Part, photo: PhotoFile) -> _Looked:
         return str(error)
 
 
-def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: Report, actor: str) -> bool:
+def _import_part(run: _Run, part: _Part, looked: list[_Looked]) -> bool:
     """Write one batch; returns whether any of its photos is pending."""
-    item = part.item
+    item, report, catalog, actor = part.item, run.report, run.catalog, run.actor
     if item.errors:
         raise InvalidInputError("line", " ".join(item.errors))
     facts = check_facts(item.facts)
     if not item.photos and part.has is None:
         raise InvalidInputError("photos", f"{facts.sku or 'The line'} has no photo.")
+    if part.first:
+        _settle_facts(run, part)
     report.errors += [f"{item.source}: {result}" for result in looked if isinstance(result, str)]
     duplicates = [result for result in looked if isinstance(result, bool)]
     new = [result for result in looked if isinstance(result, ReadPhoto)]
@@ -183,13 +217,29 @@ def _import_part(catalog: Catalog, part: _Part, looked: list[_Looked], report: R
         report.products += added.created
         report.duplicates += sum(photo.duplicate for photo in added.photos)
         report.photos += sum(not photo.duplicate for photo in added.photos)
-        if item.active:  # a retired product has nothing pending
+        if item.active is not False:  # a retired product has nothing pending
             pending |= not added.searchable
     elif part.has is not None:
         _add_barcodes(catalog.database, facts, part.known, actor)
-    if not item.active and (new or part.has is not None):
+    if item.active is False and (new or part.has is not None):
         products.set_active(catalog, facts.sku, False, actor=actor)
     return pending
+
+
+def _settle_facts(run: _Run, part: _Part) -> None:
+    """Have the product's facts as the item gives them, or report that they differ. Raises InvalidInputError."""
+    item = part.item
+    if run.update:
+        for wrong in run.across.contradictions(item, part.known):
+            raise InvalidInputError("line", wrong)
+    if part.has is None:
+        return
+    facts = given_facts(item.facts)
+    changes = differences(part.known.products[facts.sku], facts, item.active)
+    if changes and run.update:
+        run.report.changed += bool(products.amend(run.catalog, item.facts, active=item.active, actor=run.actor))
+    elif left := ignored(changes):
+        run.report.ignored.append(f"{item.source}: {facts.sku}: {'; '.join(map(str, left))}")
 
 
 def _add_barcodes(database: Database, facts: Facts, there: Existing, actor: str) -> None:

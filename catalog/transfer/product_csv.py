@@ -7,16 +7,15 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from catalog.errors import InvalidInputError
+from catalog.products import ATTRIBUTE
 from embedder.barcodes.gtin import SHORTENED
 
 #: Columns that are read, in the order in which they are written; further ones are `attribute:NAME`.
 COLUMNS = ("sku", "name", "brand", "category", "barcode", "variant_group", "labels", "active", "photos")
-NEEDED = {"sku", "photos"}
-ATTRIBUTE = "attribute:"
 #: Separates the photos, or the labels, of one cell.
 SEPARATOR = "|"
 DELIMITERS = (",", ";", "\t")
@@ -75,26 +74,21 @@ def parse_mapping(*texts: str) -> dict[str, str]:
     return mapping
 
 
-def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
+def read(raw: bytes, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Sheet:
     """Parse the bytes of a CSV in UTF-8, or in UTF-16 as Excel's "Unicode text" is.
 
     The delimiter is the one that a first line `sep=;` names, or else comma, semicolon or tab, whichever finds most
-    columns in the header. `mapping`: column -> its header; other columns go by their own names, case-insensitively.
-    Blank lines are skipped. Raises InvalidInputError for what is no such CSV (a workbook, another encoding), a header
-    that lacks sku or photos or names a column twice, and a quote that is never closed.
+    columns in the header. `mapping`: column -> its header, or "" to leave the column out; other columns go by their own
+    names, case-insensitively. Blank lines are skipped. Raises InvalidInputError for what is no such CSV (a workbook,
+    another encoding), a header that lacks sku, or photos where they are needed, or names a column twice, and a quote
+    that is never closed.
     """
-    text = _decode(raw)
-    named = _SEP.match(text)
-    text = text[named.end() :] if named else text
-    skipped = 1 if named else 0
+    text, delimiter, skipped = _opened(raw, mapping or {})
     number = skipped
-    # The limit is the process's: it is only ever raised. What a column may hold is checked where it is read.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
-        delimiter = named.group(1) if named else _delimiter(text, mapping or {})
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        headers = [_one_line(header) for header in next((row for row in rows if any(map(str.strip, row))), [])]
-        columns = _columns(headers, mapping or {})
+        headers = _headers(rows)
+        columns = _columns(headers, mapping or {}, photos_needed)
         read_columns = set(columns.values())
         sheet = Sheet(unread=[header for i, header in enumerate(headers) if header and i not in read_columns])
         for row in rows:
@@ -102,8 +96,47 @@ def read(raw: bytes, mapping: Mapping[str, str] | None = None) -> Sheet:
             if any(cell.strip() for cell in row):
                 sheet.lines.append(_row(number, row, columns, len(headers)))
     except csv.Error as error:
-        raise InvalidInputError("csv", f"It can't be read as a CSV after line {number}: {error}.") from error
+        raise _unreadable(number, error) from error
     return sheet
+
+
+def read_headers(raw: bytes) -> list[str]:
+    """The headers of a CSV, in order. Raises InvalidInputError for what is no CSV."""
+    text, delimiter, skipped = _opened(raw, {})
+    try:
+        return [*filter(None, _headers(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)))]
+    except csv.Error as error:
+        raise _unreadable(skipped, error) from error
+
+
+def guess_columns(headers: Sequence[str]) -> dict[str, str]:
+    """Column -> the header that is read for it where no mapping says otherwise; the first of several."""
+    found: dict[str, str] = {}
+    for header in headers:
+        if (column := _column(header)) in COLUMNS or column.startswith(ATTRIBUTE):
+            found.setdefault(column, header)
+    return found
+
+
+def _opened(raw: bytes, mapping: Mapping[str, str]) -> tuple[str, str, int]:
+    """The text of a CSV from its header on, its delimiter, and the number of lines before. Raises InvalidInputError."""
+    text = _decode(raw)
+    named = _SEP.match(text)
+    text = text[named.end() :] if named else text
+    # The limit is the process's: it is only ever raised. What a column may hold is checked where it is read.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    try:
+        return text, named.group(1) if named else _delimiter(text, mapping), 1 if named else 0
+    except csv.Error as error:
+        raise _unreadable(0, error) from error
+
+
+def _headers(rows: Iterable[list[str]]) -> list[str]:
+    return [_one_line(header) for header in next((row for row in rows if any(map(str.strip, row))), [])]
+
+
+def _unreadable(number: int, error: csv.Error) -> InvalidInputError:
+    return InvalidInputError("csv", f"It can't be read as a CSV after line {number}: {error}.")
 
 
 def _row(number: int, row: Sequence[str], columns: Mapping[str, int], headers: int) -> CsvRow:
@@ -190,9 +223,9 @@ def _delimiter(text: str, mapping: Mapping[str, str]) -> str:
     return max(DELIMITERS, key=sense)
 
 
-def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
+def _columns(headers: Sequence[str], mapping: Mapping[str, str], photos_needed: bool) -> dict[str, int]:
     """Column -> its index. Raises InvalidInputError."""
-    named = {header.lower(): column for column, header in mapping.items()}
+    named = {header.lower(): column for column, header in mapping.items() if header}
     has = f"the headers are {', '.join(filter(None, headers)) or 'none'}"
     found: dict[str, int] = {}
     for place, header in enumerate(headers):
@@ -204,9 +237,10 @@ def _columns(headers: Sequence[str], mapping: Mapping[str, str]) -> dict[str, in
         if column in found:
             raise InvalidInputError("csv", f"Two headers stand for {column}: {has}.")
         found[column] = place
-    for column in (*mapping, *sorted(NEEDED)):
+    needed = [column for column, header in mapping.items() if header]
+    for column in (*needed, *(["photos"] if photos_needed else []), "sku"):
         if column not in found:
-            said = mapping.get(column, column)
+            said = mapping.get(column) or column
             raise InvalidInputError("csv", f"There is no header {said!r} for the column {column}: {has}.")
     return found
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from catalog.errors import InvalidInputError
-from catalog.products import Facts
+from catalog.products import ATTRIBUTE, Facts, check_facts
 from catalog.transfer import product_csv
 from catalog.transfer.zip_archive import Archive, ZippedFile, open_archive
 from embedder import datasets
@@ -22,7 +22,9 @@ from embedder.barcodes import gtin
 LIST = "catalog.csv"
 #: Photos without a line in the list that are named, at most.
 NAMED = 20
-YES, NO = {"", "yes", "y", "true", "1"}, {"no", "n", "false", "0"}
+#: Facts in which two lines of one SKU may not contradict each other; an empty cell means not given.
+AGREED = ("name", "brand", "category", "variant_group")
+ACTIVE = {"": None, **dict.fromkeys(("yes", "y", "true", "1"), True), **dict.fromkeys(("no", "n", "false", "0"), False)}
 
 
 class PhotoFile(Protocol):
@@ -43,14 +45,14 @@ FileT = TypeVar("FileT", bound=PhotoFile)
 class Item:
     """A product to import: its facts, its photo files, and where it was read (a folder, or a line of a CSV).
 
-    `active`: whether it is to be recognized; a retired product of an export is not. `errors`: what is wrong with the
-    form of its line.
+    `active`: whether it is to be recognized, as a retired product of an export is not; None: not said. `errors`: what
+    is wrong with the form of its line.
     """
 
     facts: Facts
     photos: list[PhotoFile]
     source: str
-    active: bool = True
+    active: bool | None = None
     errors: tuple[str, ...] = ()
 
 
@@ -77,19 +79,23 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path, mapping: Mapping[str, str] | None = None) -> Iterator[Source]:
+def open_source(
+    path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True
+) -> Iterator[Source]:
     """Open a folder, a CSV or a zip; the photos of a zip can be read until the block ends. Raises InvalidInputError.
 
-    `mapping`: see product_csv.read. A folder with the CSV of an export is read by that.
+    `mapping`, `photos_needed`: see product_csv.read. A folder with the CSV of an export is read by that.
     """
     if path.is_dir():
         listed = path / LIST
-        yield from_listed_folder(listed, mapping) if listed.is_file() else from_folder(path)
+        yield (
+            from_listed_folder(listed, mapping, photos_needed=photos_needed) if listed.is_file() else from_folder(path)
+        )
     elif path.suffix.lower() == ".zip":
         with open_archive(path) as archive:
-            yield from_zip(archive, mapping)
+            yield from_zip(archive, mapping, photos_needed=photos_needed)
     else:
-        yield from_csv(path, mapping)
+        yield from_csv(path, mapping, photos_needed=photos_needed)
 
 
 def from_folder(root: Path) -> Source:
@@ -98,9 +104,9 @@ def from_folder(root: Path) -> Source:
     return _sorted_source(found, "folder", f"There is no photo below {root}.", lambda paths: str(paths[0].parent))
 
 
-def from_listed_folder(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
+def from_listed_folder(path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
     """The folder of a CSV: as `from_csv`, and what no line of the CSV names is told. Raises InvalidInputError."""
-    source = from_csv(path, mapping)
+    source = from_csv(path, mapping, photos_needed=photos_needed)
     found = _scanned(path.parent)
     named = {os.path.realpath(str(photo)) for item in source.items for photo in item.photos}
     photos = [photo for paths in found.photos.values() for photo in paths]
@@ -110,7 +116,7 @@ def from_listed_folder(path: Path, mapping: Mapping[str, str] | None = None) -> 
     return replace(source, told=[*_unnamed(unnamed, path.name), *others], system=found.system)
 
 
-def from_csv(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
+def from_csv(path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
     """A CSV with the columns of `product_csv.COLUMNS`; sku and photos are required, a SKU may have several lines.
 
     `photos` holds paths relative to the CSV, separated by `|`; `barcode` holds barcodes, separated by a blank or `;`;
@@ -126,17 +132,14 @@ def from_csv(path: Path, mapping: Mapping[str, str] | None = None) -> Source:
     def photo(name: str) -> PhotoFile:
         return _only(name, finder.find(name)) or path.parent / name
 
-    return _listed(raw, str(path), photo, mapping)
+    return _listed(raw, str(path), photo, mapping, photos_needed)
 
 
-def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Source:
+def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
     """A zip with one CSV and its photos, or else with folders as in `from_folder`. Raises InvalidInputError."""
-    lists = [file for file in archive.files if file.name.lower().endswith(".csv") and not _system_part(file.path)]
-    if len(lists) > 1:
-        names = ", ".join(sorted(file.path for file in lists)[:5])
-        raise InvalidInputError("zip", f"{archive.name} holds several lists, and one is possible: {names}.")
+    listed = list_of(archive)
     found = _sorted_archive(archive)
-    if not lists:
+    if listed is None:
         return _sorted_source(
             found,
             "zip",
@@ -144,10 +147,10 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Sour
             lambda files: posixpath.dirname(str(files[0])),
         )
     try:
-        raw = lists[0].read_bytes()
+        raw = listed.read_bytes()
     except OSError as error:
         raise InvalidInputError("zip", f"{error.filename}: {error.strerror}.") from error
-    folder = posixpath.dirname(lists[0].path)
+    folder = posixpath.dirname(listed.path)
     untold = sum(not datasets.is_told(file.path) for file in archive.files)
     absent = f"it is not in {archive.name}" + (
         f", which has {untold} names of an encoding that it does not tell" if untold else ""
@@ -157,12 +160,21 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None) -> Sour
         files = archive.find(posixpath.join(folder, name))
         return _only(name, files) or _Absent(name, absent)
 
-    source = _listed(raw, str(lists[0]), photo, mapping)
+    source = _listed(raw, str(listed), photo, mapping, photos_needed)
     named = {str(photo) for item in source.items for photo in item.photos}
     unnamed = [str(file) for files in found.photos.values() for file in files if str(file) not in named]
     others = [str(left) for left in found.left_out if left.place not in named]
-    others += [str(left) for left in found.no_photos if left.place != str(lists[0])]
-    return replace(source, told=[*_unnamed(unnamed, lists[0].name), *others], system=found.system)
+    others += [str(left) for left in found.no_photos if left.place != str(listed)]
+    return replace(source, told=[*_unnamed(unnamed, listed.name), *others], system=found.system)
+
+
+def list_of(archive: Archive) -> ZippedFile | None:
+    """The CSV in a zip; None when there is none. Raises InvalidInputError for several."""
+    lists = [file for file in archive.files if file.name.lower().endswith(".csv") and not _system_part(file.path)]
+    if len(lists) > 1:
+        names = ", ".join(sorted(file.path for file in lists)[:5])
+        raise InvalidInputError("zip", f"{archive.name} holds several lists, and one is possible: {names}.")
+    return lists[0] if lists else None
 
 
 def _scanned(root: Path) -> datasets.Scan[Path]:
@@ -243,29 +255,61 @@ class _Absent:
         raise FileNotFoundError(0, self.why, self.path)
 
 
-def _listed(raw: bytes, name: str, photo: Callable[[str], PhotoFile], mapping: Mapping[str, str] | None) -> Source:
+def _listed(
+    raw: bytes, name: str, photo: Callable[[str], PhotoFile], mapping: Mapping[str, str] | None, photos_needed: bool
+) -> Source:
     try:
-        table = product_csv.read(raw, mapping)
+        table = product_csv.read(raw, mapping, photos_needed=photos_needed)
     except InvalidInputError as error:
         raise InvalidInputError(error.field, f"{name}: {error}") from error
     if not table.lines:
         raise InvalidInputError("csv", f"{name}: There is no line below the header.")
-    return Source([_item(line, name, photo) for line in table.lines], listed=True, unread=table.unread)
+    return Source(_joined([_item(line, name, photo) for line in table.lines]), listed=True, unread=table.unread)
+
+
+def _joined(items: list[Item]) -> list[Item]:
+    """Lines of one SKU say together what it is: each gets the labels and attributes of all, and of the other facts
+    what another one gives where it is empty. So it does not count which of them comes first.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        groups.setdefault(item.facts.sku.strip(), []).append(place)
+    for places in (places for places in groups.values() if len(places) > 1):
+        given = [items[place].facts for place in places if _is_right(items[place])]
+        labels = tuple(dict.fromkeys(label for facts in given for label in facts.labels or ()))
+        attributes = {name: value for facts in reversed(given) for name, value in (facts.attributes or {}).items()}
+        texts = {name: next(filter(None, (getattr(facts, name) for facts in given)), "") for name in AGREED}
+        for place in places:
+            facts = items[place].facts
+            own: dict[str, Any] = {name: getattr(facts, name) or value for name, value in texts.items()}
+            facts = replace(facts, labels=labels or None, attributes=attributes or None)
+            items[place] = replace(items[place], facts=replace(facts, **own))
+    return items
+
+
+def _is_right(item: Item) -> bool:
+    try:
+        check_facts(item.facts)
+    except InvalidInputError:
+        return False
+    return not item.errors
 
 
 def _item(line: product_csv.CsvRow, name: str, photo: Callable[[str], PhotoFile]) -> Item:
     errors = line.errors
     active = line.cells.get("active", "").lower()
-    if active not in YES | NO:
+    if active not in ACTIVE:
         errors += (f"The column active says {active[:40]!r}, and it may say yes or no.",)
-    photos = [photo(path) for part in line.cells["photos"].split(product_csv.SEPARATOR) if (path := part.strip())]
-    return Item(_facts(line.cells), photos, f"{name}:{line.number}", active not in NO, errors)
+    photos = [
+        photo(path) for part in line.cells.get("photos", "").split(product_csv.SEPARATOR) if (path := part.strip())
+    ]
+    return Item(_facts(line.cells), photos, f"{name}:{line.number}", ACTIVE.get(active), errors)
 
 
 def _facts(cells: Mapping[str, str]) -> Facts:
     """The facts of a line; an empty cell means not given."""
-    own = [column for column in cells if column.startswith(product_csv.ATTRIBUTE) and cells[column]]
-    attributes = {column.removeprefix(product_csv.ATTRIBUTE): cells[column] for column in own}
+    own = [column for column in cells if column.startswith(ATTRIBUTE) and cells[column]]
+    attributes = {column.removeprefix(ATTRIBUTE): cells[column] for column in own}
     labels = tuple(label for label in re.split("[|;]", cells.get("labels", "")) if label.strip())
     return Facts(
         cells["sku"],

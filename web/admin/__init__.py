@@ -18,6 +18,7 @@ from web.admin import (
     bulk,
     duplicates,
     history,
+    imports,
     inbox,
     keys,
     merging,
@@ -32,7 +33,7 @@ from web.admin import (
 from web.admin.menu import MENU
 
 PAGES = (
-    *(products, photos, history, alike, bulk, add, inbox, tryout),
+    *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
     *(overview, work, duplicates, merging, bin, models, keys, people, audit, account),
 )
 

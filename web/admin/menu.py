@@ -23,6 +23,7 @@ MENU = (
     Item("work.index", "Needs work"),
     Item("duplicates.index", "Duplicates"),
     Item("bin.index", "Bin"),
+    Item("imports.index", "Import"),
     Item("models.index", "Models"),
     Item("keys.index", "Keys"),
     Item("people.index", "People"),

@@ -246,3 +246,25 @@ def test_an_import_whose_photos_stay_pending_fails(
         assert "1 photos can't be found yet: The Qdrant server at" in result.stderr
         server.faults = []
         assert "0 pending" in run("import", "in", "--quiet").stdout
+
+
+def test_import_over_what_is_there(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("sku,photos,name\nA,1.jpg,Tea\nB,2.jpg,Milk\n")
+    run("import", "list.csv", "--quiet")
+    (tmp_path / "list.csv").write_text("sku,photos,name\nA,1.jpg,Green tea\nB,2.jpg,Milk\nC,3.jpg,Cheese\n")
+    checked = run("import", "list.csv", "--check", "--quiet")
+    assert (
+        "list.csv:2: A: changed: name: Tea -> Green tea\nlist.csv:4: C: new: name: Cheese; +1 photos\n"
+        in checked.stdout
+    )
+    assert "3 lines: 1 new, 1 changed, 1 unchanged, 0 wrong. Nothing was imported" in checked.stdout
+    strict = run("import", "list.csv", "--strict", "--quiet", status=1)
+    assert strict.stderr.startswith("list.csv:2: A: changed: name: Tea -> Green tea\nnothing was imported: 1 errors")
+    left = run("import", "list.csv", "--quiet")
+    assert left.stderr.startswith("as it was: list.csv:2: A: name: Tea -> Green tea\n1 lines differ")
+    assert "A\tTea" in run("list").stdout
+    (tmp_path / "list.csv").write_text("sku,name\nA,Green tea\nB,Milk\n")
+    assert "1 products changed" in run("import", "list.csv", "--update", "--quiet").stdout
+    assert "A\tGreen tea" in run("list").stdout
+    (tmp_path / "list.csv").write_text("sku,name\nA,Black\nN,\n")
+    assert "N has no photo" in run("import", "list.csv", "--update", "--check", "--quiet", status=1).stderr

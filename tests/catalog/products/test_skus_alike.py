@@ -16,6 +16,7 @@ from catalog.normalization import check_sku, sku_key
 from catalog.products import Facts, Intake
 from catalog.recognition import Scope, recognize
 from catalog.storage.tables import Product
+from tests.support.imports import errors_of
 from tests.support.pictures import jpeg
 from tests.support.steps import create, rows, shots
 
@@ -116,11 +117,11 @@ def test_an_import_leaves_the_second_out(catalog: Catalog, tmp_path: Path) -> No
         (tmp_path / "photos" / sku).mkdir(parents=True)
         (tmp_path / "photos" / sku / "front.jpg").write_bytes(jpeg(seed))
     with transfer.open_source(tmp_path / "photos") as source:
-        assert "only in capitals, width or blanks" in transfer.validate(catalog.database, source.items)[0]
+        assert "only in capitals, width or blanks" in errors_of(catalog.database, source.items)[0]
         report = transfer.import_items(catalog, source.items, actor="t")
         assert (report.products, report.photos, len(report.errors)) == (1, 1, 1)
         assert "'tea-1' differs from 'TEA-1'" in report.errors[0]
-        assert "'tea-1' differs from 'TEA-1'" in transfer.validate(catalog.database, source.items)[0]
+        assert "'tea-1' differs from 'TEA-1'" in errors_of(catalog.database, source.items)[0]
     assert len(products.get(catalog.database, "TEA-1").photos) == 1
     with pytest.raises(NotFoundError):
         products.get(catalog.database, "tea-1")

@@ -21,6 +21,7 @@ from catalog.storage.photo_folder import FolderStore
 from catalog.storage.tables import Product
 from catalog.transfer import sources
 from catalog.transfer.importing import Report
+from tests.support.imports import errors_of
 from tests.support.pictures import jpeg
 
 #: SKU -> name, barcodes, active, hashes of photos.
@@ -81,12 +82,12 @@ def test_what_is_exported_can_be_imported(
     other = empty()
     with transfer.open_source(tmp_path / target) as source:
         assert source.listed and source.photos == 11
-        assert transfer.validate(other.database, source.items) == []
+        assert errors_of(other.database, source.items) == []
         assert transfer.import_items(other, source.items, actor="t") == Report(products=5, photos=11)
     assert contents(other) == contents(catalog)
     # Into the catalog that it came from it changes nothing.
     with transfer.open_source(tmp_path / target) as source:
-        assert transfer.validate(catalog.database, source.items) == []
+        assert errors_of(catalog.database, source.items) == []
         assert transfer.import_items(catalog, source.items, actor="t") == Report(duplicates=11)
     other.close()
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -146,7 +147,7 @@ def test_any_sku_comes_back_from_names_that_every_system_has(
             assert not re.match(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", part)
             assert len(part.encode()) <= 255
         other = empty()
-        assert transfer.validate(other.database, source.items) == []
+        assert errors_of(other.database, source.items) == []
         assert transfer.import_items(other, source.items, actor="t") == Report(products=len(ODD), photos=len(ODD))
     for number, sku in enumerate(ODD):
         (photo,) = products.get(other.database, sku).photos

@@ -7,12 +7,13 @@ import pytest
 from catalog import products, transfer
 from catalog.catalog import Catalog
 from catalog.transfer import sources
+from tests.support.imports import errors_of
 from tests.support.pictures import bad_files, encode, jpeg, odd_files, picture
 
 
 def check(catalog: Catalog, path: Path) -> list[str]:
     with transfer.open_source(path) as source:
-        return transfer.validate(catalog.database, source.items)
+        return errors_of(catalog.database, source.items)
 
 
 def test_all_that_is_wrong_is_told_by_line(catalog: Catalog, tmp_path: Path) -> None:

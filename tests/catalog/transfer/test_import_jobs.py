@@ -1,0 +1,298 @@
+"""Imports of the pages: uploaded in pieces, checked, run one at a time, and whole again after whatever ended them."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from catalog import products
+from catalog.catalog import Catalog
+from catalog.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
+from catalog.storage.tables import AuditEntry, ImportJob, ImportLine, now
+from catalog.transfer import ImportWorker, import_jobs, import_worker, uploads
+from catalog.transfer.import_jobs import Piece
+from tests.support.pictures import jpeg
+
+LIST = b"Artikel;photos;Titel;Farbe\nA;1.jpg;Tea;green\nB;2.jpg;Milk;\nC;absent.jpg;;\n"
+MAPPING = {"sku": "Artikel", "photos": "photos", "name": "Titel", "brand": "", "attribute:Farbe": "Farbe"}
+
+
+def pieces(files: dict[str, bytes]) -> list[Piece]:
+    return [Piece(path, 0, io.BytesIO(data)) for path, data in files.items()]
+
+
+def uploaded(catalog: Catalog, files: dict[str, bytes]) -> uuid.UUID:
+    job = import_jobs.start(catalog, "upload", actor="anna")
+    import_jobs.add_files(catalog, job, pieces(files))
+    import_jobs.complete(catalog, job)
+    return job
+
+
+def listed(catalog: Catalog) -> uuid.UUID:
+    job = uploaded(catalog, {"shop/list.csv": LIST, "shop/1.jpg": jpeg(1), "shop/2.jpg": jpeg(2)})
+    import_jobs.choose_columns(catalog, job, MAPPING)
+    return job
+
+
+def state(catalog: Catalog, job: uuid.UUID) -> str:
+    return import_jobs.get(catalog.database, job).state
+
+
+def run(catalog: Catalog, job: uuid.UUID, *, update_facts: bool = False) -> ImportJob:
+    import_jobs.run(catalog.database, job, update_facts=update_facts, actor="anna")
+    assert ImportWorker(catalog).step()
+    return import_jobs.get(catalog.database, job)
+
+
+def test_a_list_is_uploaded_checked_and_imported(catalog: Catalog) -> None:
+    job = uploaded(catalog, {"shop/list.csv": LIST, "shop/1.jpg": jpeg(1), "shop/2.jpg": jpeg(2)})
+    assert state(catalog, job) == "columns"
+    columns = import_jobs.columns(catalog, import_jobs.get(catalog.database, job))
+    assert columns.headers == ["Artikel", "photos", "Titel", "Farbe"]
+    assert columns.chosen == {"photos": "photos"}
+    import_jobs.choose_columns(catalog, job, MAPPING)
+    worker = ImportWorker(catalog)
+    assert worker.step() and not worker.step()
+    preview = import_jobs.preview_page(catalog.database, job, "", 0, 50)
+    assert preview.counts == {"new": 2, "wrong": 1}
+    assert [line.source for line in preview.lines] == ["shop/list.csv:2", "shop/list.csv:3", "shop/list.csv:4"]
+    [wrong] = import_jobs.preview_page(catalog.database, job, "wrong", 0, 50).lines
+    assert wrong.errors == ["shop/absent.jpg: No such file or directory"]
+    assert products.counts(catalog.database).products == 0
+    done = run(catalog, job)
+    assert (done.state, done.counts["products"], done.counts["photos"]) == ("done", 2, 2)
+    assert done.errors == ["shop/list.csv:4: shop/absent.jpg: No such file or directory"]
+    tea = products.get(catalog.database, "A")
+    assert (tea.name, tea.attributes, tea.photos[0].source) == ("Tea", {"Farbe": "green"}, "import")
+    with catalog.database.read() as session:
+        actions = session.execute(select(AuditEntry.actor, AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert ("anna", "import.run") in actions and ("anna", "product.create") in actions
+
+
+def test_an_import_changes_facts_only_when_told(catalog: Catalog) -> None:
+    job = listed(catalog)
+    ImportWorker(catalog).step()
+    run(catalog, job)
+    for update_facts, name in ((False, "Tea"), (True, "Green tea")):
+        job = uploaded(catalog, {"list.csv": b"sku,name\nA,Green tea\n"})
+        import_jobs.choose_columns(catalog, job, {"sku": "sku", "name": "name"})
+        ImportWorker(catalog).step()
+        [line] = import_jobs.preview_page(catalog.database, job, "changed", 0, 50).lines
+        assert line.changes == [["name", "Tea", "Green tea"]]
+        done = run(catalog, job, update_facts=update_facts)
+        assert (done.counts["changed"], done.counts["ignored"]) == (int(update_facts), int(not update_facts))
+        assert products.get(catalog.database, "A").name == name
+
+
+def test_folders_and_a_zip_need_no_columns(catalog: Catalog) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("TEA/1.jpg", jpeg(1))
+    for files, sku in (
+        ({"all/MILK/1.jpg": jpeg(2), "all/MILK/notes.txt": b"x"}, "MILK"),
+        ({"a.zip": packed.getvalue()}, "TEA"),
+    ):
+        job = uploaded(catalog, files)
+        assert state(catalog, job) == "checking"
+        ImportWorker(catalog).step()
+        assert run(catalog, job).counts["products"] == 1
+        assert products.get(catalog.database, sku).name == sku
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "Choose a list"),
+        ({"a.csv": b"sku", "b.csv": b"sku"}, "several lists"),
+        ({"a.zip": b"", "1.jpg": b""}, "by itself"),
+        ({"1.jpg": b"", "2.jpg": b""}, "a folder for each product"),
+        ({"book.xlsx": b"PK\3\4" + bytes(30)}, "not a CSV"),
+        ({"a.zip": b"no zip"}, "no zip"),
+        ({"a.csv": b"sku\xff\n"}, "UTF-8"),
+    ],
+)
+def test_what_can_not_be_imported_is_told_at_once(catalog: Catalog, files: dict[str, bytes], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        uploaded(catalog, files)
+
+
+@pytest.mark.parametrize(
+    "path", ["../evil.csv", "a/../../b", "..\\b", "a\0b", "x" * 256, "", "/", "a/" * 600 + "b", "\udfff"]
+)
+def test_no_name_leads_out_of_the_folder(catalog: Catalog, path: str) -> None:
+    job = import_jobs.start(catalog, "upload", actor="anna")
+    before = set(catalog.settings.data.rglob("*"))
+    with pytest.raises(InvalidInputError):
+        import_jobs.add_files(catalog, job, pieces({path: b"x"}))
+    assert not [found for found in set(catalog.settings.data.rglob("*")) - before if found.is_file()]
+
+
+def test_a_file_comes_in_pieces_and_a_piece_may_come_again(catalog: Catalog) -> None:
+    job = import_jobs.start(catalog, "upload", actor="anna")
+    for offset, data in ((0, b"sku,na"), (6, b"me\nA,Tea\n"), (6, b"me\nA,Tea\n")):
+        import_jobs.add_files(catalog, job, [Piece("list.csv", offset, io.BytesIO(data))])
+    with pytest.raises(InvalidInputError, match="missing"):
+        import_jobs.add_files(catalog, job, [Piece("list.csv", 99, io.BytesIO(b"x"))])
+    path = uploads.files_folder(catalog.settings, job) / "list.csv"
+    assert path.read_bytes() == b"sku,name\nA,Tea\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert all(folder.stat().st_mode & 0o077 == 0 for folder in (path.parent, path.parent.parent))
+
+
+def test_limits_are_kept(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_FILES", 2)
+    with pytest.raises(InvalidInputError, match="2 files"):
+        uploaded(catalog, {f"{number}.jpg": b"x" for number in range(3)})
+    monkeypatch.setattr(uploads, "KEPT_FREE", 1 << 60)
+    assert uploads.free_bytes(catalog.settings) == 0
+    with pytest.raises(InvalidInputError, match="room"):
+        uploaded(catalog, {"1.jpg": b"x"})
+    monkeypatch.setattr(import_jobs, "OPEN", 2)
+    with pytest.raises(ConflictError):
+        import_jobs.start(catalog, "upload", actor="anna")
+
+
+def test_a_full_disk_is_told(catalog: Catalog, small_disk: Path) -> None:
+    (catalog.settings.data / "imports").symlink_to(small_disk)
+    job = import_jobs.start(catalog, "upload", actor="anna")
+    with pytest.raises(StorageError, match="No space left"):
+        import_jobs.add_files(catalog, job, pieces({"a.zip": bytes(3 << 20)}))
+    assert state(catalog, job) == "uploading"
+
+
+@pytest.mark.parametrize("mapping", [{"name": "Titel"}, {"sku": "Artikel", "name": "Artikel"}, {"sku": "Nr"}])
+def test_columns_that_are_not_there_or_chosen_twice(catalog: Catalog, mapping: dict[str, str]) -> None:
+    job = uploaded(catalog, {"list.csv": LIST})
+    with pytest.raises(InvalidInputError):
+        import_jobs.choose_columns(catalog, job, mapping)
+    assert state(catalog, job) == "columns"
+
+
+def many(catalog: Catalog, count: int) -> uuid.UUID:
+    job = uploaded(catalog, {f"in/S{seed}/1.jpg": jpeg(seed) for seed in range(count)})
+    ImportWorker(catalog).step()
+    return job
+
+
+def test_a_cancelled_import_ends_keeps_what_it_added_and_can_go_on(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_worker, "TELL_EVERY", 0.0)
+    job = many(catalog, 6)
+    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+    tell, told = ImportWorker._tell, []
+
+    def cancel_at_the_third(worker: ImportWorker, task: object, done: int, total: int) -> None:
+        told.append(done)
+        if done == 3:
+            import_jobs.cancel(catalog.database, job)
+        tell(worker, task, done, total)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ImportWorker, "_tell", cancel_at_the_third)
+    ImportWorker(catalog).step()
+    found = import_jobs.get(catalog.database, job)
+    assert (found.state, found.counts["products"], found.done) == ("cancelled", 3, 3)
+    assert products.counts(catalog.database).products == 3
+    import_jobs.again(catalog.database, job)
+    monkeypatch.setattr(ImportWorker, "_tell", tell)
+    ImportWorker(catalog).step()
+    found = import_jobs.get(catalog.database, job)
+    assert (found.state, found.counts["products"], found.counts["photos"]) == ("done", 6, 6)
+    assert found.counts["duplicates"] == 0
+
+
+def test_a_server_that_stops_leaves_the_import_to_the_next_one(catalog: Catalog) -> None:
+    job = many(catalog, 3)
+    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+    worker = ImportWorker(catalog)
+    worker._stop.set()
+    worker.step()
+    assert state(catalog, job) == "running"
+    ImportWorker(catalog).step()
+    assert state(catalog, job) == "done"
+    assert products.counts(catalog.database) == products.Counts(3, 3, 0)
+
+
+def test_an_import_that_ends_every_process_is_given_up(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = many(catalog, 1)
+    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+
+    class Killed(BaseException):
+        """As SIGKILL would: nothing of the worker's own runs."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImportWorker, "_import", die)
+        for _ in range(import_worker.ATTEMPTS):
+            with pytest.raises(Killed):
+                ImportWorker(catalog).step()
+    ImportWorker(catalog).step()
+    assert state(catalog, job) == "failed"
+    import_jobs.again(catalog.database, job)
+    ImportWorker(catalog).step()
+    assert state(catalog, job) == "done"
+
+
+def test_a_photo_store_that_fails_ends_the_import_which_can_go_on(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = many(catalog, 2)
+
+    def full(data: bytes) -> str:
+        raise StorageError("No space left on device.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog.photos, "put", full)
+        found = run(catalog, job)
+    assert (found.state, found.message) == ("failed", "No space left on device.")
+    import_jobs.again(catalog.database, job)
+    ImportWorker(catalog).step()
+    assert products.counts(catalog.database).products == 2
+
+
+def test_of_two_imports_and_two_workers_one_is_worked_at_at_a_time(catalog: Catalog) -> None:
+    first, second = many(catalog, 1), listed(catalog)
+    import_jobs.run(catalog.database, first, update_facts=False, actor="anna")
+    one, other = ImportWorker(catalog), ImportWorker(catalog)
+    with one._alone() as held:
+        assert held and not other.step()
+    assert other.step() and state(catalog, first) == "done" and state(catalog, second) == "checking"
+    assert other.step() and state(catalog, second) == "checked"
+
+
+def test_steps_out_of_their_order_are_refused(catalog: Catalog) -> None:
+    job = listed(catalog)
+    for step in (
+        lambda: import_jobs.run(catalog.database, job, update_facts=False, actor="anna"),
+        lambda: import_jobs.again(catalog.database, job),
+        lambda: import_jobs.add_files(catalog, job, pieces({"x.jpg": b""})),
+        lambda: import_jobs.complete(catalog, job),
+    ):
+        with pytest.raises(ConflictError):
+            step()
+    with pytest.raises(NotFoundError):
+        import_jobs.cancel(catalog.database, uuid.uuid4())
+
+
+def test_files_go_a_day_after_an_import_is_over(catalog: Catalog) -> None:
+    over, fresh, idle = many(catalog, 1), listed(catalog), uploaded(catalog, {"list.csv": LIST})
+    run(catalog, over)
+    unknown = uploads.files_folder(catalog.settings, uuid.uuid4())
+    unknown.mkdir(parents=True)
+    with catalog.database.write() as session:
+        session.execute(update(ImportJob).where(ImportJob.id == over).values(finished_at=now() - timedelta(days=2)))
+        session.execute(update(ImportJob).where(ImportJob.id == idle).values(created_at=now() - timedelta(days=8)))
+    import_jobs.trim(catalog)
+    assert os.listdir(uploads.imports_folder(catalog.settings)) == [str(fresh)]
+    assert [state(catalog, job) for job in (over, fresh, idle)] == ["done", "checking", "cancelled"]
+    with catalog.database.read() as session:
+        assert session.scalars(select(ImportLine).where(ImportLine.job_id == over)).all() == []
