@@ -1,6 +1,6 @@
 """The pictures of the docs: a synthetic catalog in headless Chromium, in laptop and phone width, and a match.
 
-`make pictures`. Writes docs/images/*.png and proof.jpg.
+`make pictures`. Writes docs/images/*.png and proof.jpg: of the pages those that a document shows.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from embedder import matching
 from embedder.matching import local_features, verify
 
 SEED = 7
-TAKEN = ("products", "add", "added", "inbox", "try", "add-asked", "added-like")
+TAKEN = ("products", "product", "add", "added", "inbox", "try", "add-asked", "merge", "overview")
 JPEG = {"Content-Type": "image/jpeg"}
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
 SIZES: dict[str, dict[str, Any]] = {
     "laptop": {"viewport": {"width": 1100, "height": 760}},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
@@ -42,7 +43,7 @@ def draw_proof(sku: str, path: Path) -> None:
 def shoot(page: Any, path: Path, **options: Any) -> None:
     """Take a picture once all that the page shows is there, also what it loads late."""
     page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach((image) => { image.loading = 'eager'; })")
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
     page.screenshot(path=path, **options)
 
 
@@ -117,12 +118,21 @@ def main() -> None:
             page.fill("#sku", f"AGAIN-{size}")
             page.fill("#name", "The same pack once more")
             send(page, IMAGES / f"add-asked-{size}.png")
-            shoot(page, IMAGES / f"added-like-{size}.png", full_page=True)
+            page.click("text=Merge them")
+            page.locator("[data-preview]").wait_for()
+            shoot(page, IMAGES / f"merge-{size}.png", full_page=True)
+            page.goto(f"/products/{stranger.sku}")
+            shoot(page, IMAGES / f"product-{size}.png")
+            page.goto("/overview/")
+            shoot(page, IMAGES / f"overview-{size}.png")
             context.close()
         browser.close()
-    # Flat colors: a palette keeps them small in every clone.
+    documents = "".join(path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     for path in (IMAGES / f"{name}-{size}.png" for name in TAKEN for size in SIZES):
-        Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+        if f"images/{path.name}" in documents:  # flat colors: a palette keeps them small in every clone
+            Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+        else:
+            path.unlink()
 
 
 def by_print(till: httpx.Client, shown: list[Product]) -> bytes:
