@@ -99,7 +99,7 @@ def undo(catalog: Catalog, entry_id: int, *, actor: str) -> BulkResult:
                 left.append(sku)
             else:
                 wanted[sku] = state.values | before[sku]
-        result, restored = _apply(session, states, wanted, UNDO, actor, mark=mark, left=left)
+        result, restored = _apply(session, states, wanted, UNDO, actor, mark=mark, left=sorted(left))
     enrollment.catch_up(catalog, restored[:AT_ONCE])
     return result
 

@@ -1,4 +1,4 @@
-// The product list: short addresses, filters that are open where there is room, ticking all. It works without this, too.
+// The product list: short addresses, ticking all. It works without this, too.
 "use strict";
 
 const list = document.querySelector("form[data-list]");
@@ -8,9 +8,6 @@ list.addEventListener("submit", () => {
   for (const field of list.elements) if (field.name && !field.value) field.disabled = true;
 });
 window.addEventListener("pageshow", () => { for (const field of list.elements) field.disabled = false; });
-
-// On a phone the filters open when they are asked for.
-if (matchMedia("(min-width: 900px)").matches) list.querySelector("[data-filters]").open = true;
 
 const all = document.querySelector("[data-tick-all]");
 if (all) {
