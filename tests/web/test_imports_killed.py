@@ -24,7 +24,7 @@ from tests.support.served import environment, served
 
 pytestmark = pytest.mark.slow
 
-PRODUCTS = 16
+PRODUCTS = 60
 
 
 def begun(settings: Settings) -> tuple[uuid.UUID, str]:
