@@ -370,7 +370,7 @@ def test_a_list_with_photos_is_imported_after_a_look_at_each_line(page: Any, tmp
 
 def test_products_are_found_ticked_changed_and_put_back(page: Any, tmp_path: Path) -> None:
     """The list as a person uses it; axe-core looks at each state."""
-    brand, seed = f"Ünïque {page.size}", 70 if page.size == "phone" else 80
+    brand, seed = f"Ünïque {page.size}", 710 if page.size == "phone" else 720
     for number in range(2):
         page.goto("/add/")
         page.set_input_files("[data-choose]", photo(tmp_path, seed + number))
