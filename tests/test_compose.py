@@ -94,7 +94,7 @@ def test_the_command_line_serves_on_postgresql(database: str, tmp_path: Path) ->
     env = web_environment(
         CATALOG_DATABASE=database, CATALOG_GALLERY=f"edge:{tmp_path / 'gallery'}", CATALOG_DATA=str(tmp_path / "data")
     )
-    key = run(["key", "create", "till"], env).stdout.strip()
+    key = run(["key", "create", "till", "--scope", "recognize", "--scope", "catalog:write"], env).stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
     with served(tmp_path / "log", env, command(free_port())) as server:
         photos = [("photos", (f"{seed}.jpg", pictures.jpeg(seed), "image/jpeg")) for seed in (1, 2, 3, 4)]
@@ -111,7 +111,7 @@ def test_without_its_qdrant_server_it_serves_and_keeps_what_is_added(database: s
         CATALOG_GALLERY=f"http://127.0.0.1:{free_port()}",
         CATALOG_DATA=str(tmp_path / "data"),
     )
-    key = run(["key", "create", "till"], env).stdout.strip()
+    key = run(["key", "create", "till", "--scope", "recognize", "--scope", "catalog:write"], env).stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
     with served(tmp_path / "log", env, command(free_port())) as server:
         assert httpx.get(f"{server.url}/health").status_code == 200

@@ -104,22 +104,28 @@ def bearer_key(authorization: str) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def needs_key(view: Callable[P, Response]) -> Callable[P, Response]:
-    """Require `Authorization: Bearer KEY`; the key's name is then `g.key_name`.
+def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+    """Require `Authorization: Bearer KEY` of a key with this scope; the key's name is then `g.key_name`.
 
     `g.key_keeps_photos`: whether its photos may go into the inbox.
     """
 
-    @routes.mark_needs_key
-    @wraps(view)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
-        key = bearer_key(request.headers.get("Authorization", ""))
-        if not key:
-            return errors.problem(401, "key_missing", *KEY_MISSING)
-        row = accounts.check_key(catalog().database, key, catalog().uses)
-        if row is None:
-            return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
-        g.key_name, g.key_keeps_photos = row.name, row.inbox
-        return view(*args, **kwargs)
+    def guard(view: Callable[P, Response]) -> Callable[P, Response]:
+        @routes.mark_needs_key
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
+            key = bearer_key(request.headers.get("Authorization", ""))
+            if not key:
+                return errors.problem(401, "key_missing", *KEY_MISSING)
+            row = accounts.check_key(catalog().database, key, catalog().uses)
+            if row is None:
+                return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
+            if scope not in row.scopes:
+                detail = f"This needs a key with the scope {scope}, and yours has {' '.join(row.scopes)}."
+                return errors.problem(403, "scope_missing", "This key may not do that", detail)
+            g.key_name, g.key_keeps_photos = row.name, row.inbox
+            return view(*args, **kwargs)
 
-    return checked
+        return checked
+
+    return guard

@@ -2,7 +2,18 @@
 
 from catalog.accounts.forms import Form, ReadOnce, read_once
 from catalog.accounts.invites import INVITED_FOR, NewLink, accept, invite, invited, new_link
-from catalog.accounts.keys import NewKey, add_key, check_key, get_key, list_keys, rename_key, revoke_key, set_inbox
+from catalog.accounts.keys import (
+    RECOGNIZE,
+    SCOPES,
+    NewKey,
+    add_key,
+    check_key,
+    get_key,
+    list_keys,
+    rename_key,
+    revoke_key,
+    set_inbox,
+)
 from catalog.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from catalog.accounts.people import (
     add_user,
@@ -30,7 +41,9 @@ __all__ = [
     "INVITED_FOR",
     "MAX_PASSWORD",
     "MIN_PASSWORD",
+    "RECOGNIZE",
     "ROLES",
+    "SCOPES",
     "VIEWER",
     "Form",
     "NewKey",

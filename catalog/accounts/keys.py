@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,10 +11,14 @@ from sqlalchemy.orm import Session
 from catalog.accounts import forms
 from catalog.accounts.passwords import new_token, token_hash
 from catalog.accounts.people import checked_name
-from catalog.errors import NotFoundError
+from catalog.errors import InvalidInputError, NotFoundError
 from catalog.normalization import MOST
 from catalog.storage import Database, LastUses, audit_log
 from catalog.storage.tables import ApiKey, now
+
+#: What a key may do: scope -> in words. A till needs the first alone.
+SCOPES = {"recognize": "recognize photos", "feedback": "judge answers", "catalog:write": "add products"}
+RECOGNIZE = ("recognize",)
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,31 @@ class NewKey:
     key: str
 
 
-def add_key(database: Database, name: str, *, actor: str, form: forms.Form | None = None) -> NewKey:
-    """Create an API key for a till. `form`: see forms.py.
+def add_key(
+    database: Database,
+    name: str,
+    scopes: Collection[str] = RECOGNIZE,
+    *,
+    actor: str,
+    form: forms.Form | None = None,
+) -> NewKey:
+    """Create an API key that may do what `scopes` say. `form`: see forms.py.
 
-    Raises InvalidInputError for an invalid name, FormSentError for a form that has made its key already.
+    Raises InvalidInputError for an invalid name or scope, or none, FormSentError for a form that has made its key
+    already.
     """
     name = checked_name(name)
+    if not scopes or set(scopes) - SCOPES.keys():
+        raise InvalidInputError("scope", f"Choose what the key may do: {', '.join(SCOPES)}.")
+    granted = [scope for scope in SCOPES if scope in scopes]
     key = "pc_" + new_token()
     with database.write() as session:
-        row = ApiKey(name=name, prefix=key[:9], sha256=token_hash(key))
+        row = ApiKey(name=name, prefix=key[:9], sha256=token_hash(key), scopes=granted)
         session.add(row)
         if form:
             forms.keep(session, form, name, key)
         session.flush()
-        audit_log.record(session, actor, "key.add", name, after={"prefix": row.prefix})
+        audit_log.record(session, actor, "key.add", name, after={"prefix": row.prefix, "scopes": granted})
         return NewKey(row.id, name, key)
 
 

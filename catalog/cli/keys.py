@@ -6,6 +6,9 @@ import click
 
 from catalog.cli.session import ACTOR, opened
 
+#: As accounts/keys.py has them; a command's options are read before that is loaded.
+SCOPES = ("recognize", "feedback", "catalog:write")
+
 
 @click.group()
 def key() -> None:
@@ -14,12 +17,21 @@ def key() -> None:
 
 @key.command("create")
 @click.argument("name")
-def key_create(name: str) -> None:
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=SCOPES[:1],
+    show_default=True,
+    help="What it may do; several times for more.",
+)
+def key_create(name: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print it, this once."""
     from catalog import accounts
 
     with opened() as catalog:
-        click.echo(accounts.add_key(catalog.database, name, actor=ACTOR).key)
+        click.echo(accounts.add_key(catalog.database, name, scopes, actor=ACTOR).key)
 
 
 @key.command("list")
@@ -30,6 +42,7 @@ def key_list() -> None:
     with opened() as catalog:
         for row in accounts.list_keys(catalog.database):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
+            state += f", may {' '.join(row.scopes)}"
             state += "" if row.inbox else ", no photos kept"
             state += f", last used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else ""
             click.echo(f"{row.id}\t{row.prefix}...\t{row.name}\t{state}")

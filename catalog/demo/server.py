@@ -53,7 +53,8 @@ def serve_catalog(data: Path) -> Iterator[Server]:
     environment["CATALOG_DATA"] = str(data)
     environment |= {name: os.environ[name] for name in MEASURED if os.environ.get(name)}
     catalog = [sys.executable, "-m", "catalog"]
-    made = subprocess.run([*catalog, "key", "create", "demo"], env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    key = [*catalog, "key", "create", "demo", "--scope", "recognize", "--scope", "catalog:write"]
+    made = subprocess.run(key, env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603
     log_path = data / "server.log"
     with log_path.open("w+") as log:
         began = time.monotonic()

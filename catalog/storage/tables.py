@@ -568,7 +568,8 @@ class SentForm(Base):
 class ApiKey(Base):
     """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart.
 
-    `inbox`: its photos that are not recognized are kept for the staff. `last_used_at`: but for a minute.
+    `scopes`: what it may do (see accounts/keys.py); a key of an older version may do all. `inbox`: its photos that are
+    not recognized are kept for the staff. `last_used_at`: but for a minute.
     """
 
     __tablename__ = "api_key"
@@ -577,6 +578,7 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(12))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON, server_default='["recognize", "feedback", "catalog:write"]')
     inbox: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_used_at: Mapped[datetime | None]

@@ -59,7 +59,7 @@ class World:
         self.imported = Model()
         with self._opened() as catalog:
             accounts.add_user(catalog.database, asking.NAME, asking.PASSWORD, actor="torture")
-            self.key = accounts.add_key(catalog.database, "torture", actor="torture").key
+            self.key = accounts.add_key(catalog.database, "torture", accounts.SCOPES, actor="torture").key
         self.signed: tuple[dict[str, str], str] | None = None
 
     def kill(self, kind: str) -> None:

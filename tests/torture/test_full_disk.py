@@ -140,7 +140,7 @@ def test_the_server_says_so(env: dict[str, str], disk: Disk, part: str) -> None:
         pytest.skip("a file is SQLite's")
     catalog = open_on(env, disk, part)
     till = create_app(catalog, "a key for tests only, long enough").test_client()
-    key = accounts.add_key(catalog.database, "till", actor="test").key
+    key = accounts.add_key(catalog.database, "till", accounts.SCOPES, actor="test").key
     till.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
     assert _add(till, "S1", 1) == (201, "searchable")
     disk.fill()

@@ -33,7 +33,7 @@ def catalog(app: Flask) -> Catalog:
 
 @pytest.fixture(scope="session")
 def key(catalog: Catalog) -> str:
-    return accounts.add_key(catalog.database, "till of the tests", actor="test").key
+    return accounts.add_key(catalog.database, "till of the tests", accounts.SCOPES, actor="test").key
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Site:
         self.catalog = catalog
         self._session: str | None = None
         accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
-        self.key = accounts.add_key(catalog.database, "till", actor="test").key
+        self.key = accounts.add_key(catalog.database, "till", accounts.SCOPES, actor="test").key
         photo = NewPhoto("1.jpg", jpeg(1))
         products.create(catalog, Facts(SKU, barcodes=(GTIN,), labels=("tea",)), [photo], Intake("test"))
         self.app: Flask = create_app(catalog, "a key for tests only, long enough")

@@ -178,7 +178,7 @@ def test_keys(anybody: FlaskClient, catalog: Catalog, path: str) -> None:
         problem(reply, 401, "key_missing")
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
     problem(anybody.post(path, headers={"Authorization": "Bearer pc_wrong"}), 401, "key_unknown")
-    made = accounts.add_key(catalog.database, "soon gone", actor="test")
+    made = accounts.add_key(catalog.database, "soon gone", accounts.SCOPES, actor="test")
     headers = {"Authorization": f"Bearer {made.key}"}
     assert anybody.post(path, headers=headers).status_code == 422, "the key opens, the request is empty"
     accounts.revoke_key(catalog.database, made.id, actor="test")

@@ -50,7 +50,7 @@ def catalog(app: Flask) -> Catalog:
 @pytest.fixture
 def till(app: Flask, catalog: Catalog) -> FlaskClient:
     client = app.test_client()
-    key = accounts.add_key(catalog.database, "till 3", actor="test").key
+    key = accounts.add_key(catalog.database, "till 3", accounts.SCOPES, actor="test").key
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
     return client
 

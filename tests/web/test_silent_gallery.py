@@ -29,7 +29,9 @@ TIMEOUT, MARGIN = 2, 5.0
 def client_of(catalog: Catalog) -> FlaskClient:
     app: Flask = create_app(catalog, "a key for tests only, long enough")
     client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {accounts.add_key(catalog.database, 'till', actor='test').key}"
+    client.environ_base["HTTP_AUTHORIZATION"] = (
+        f"Bearer {accounts.add_key(catalog.database, 'till', accounts.SCOPES, actor='test').key}"
+    )
     return client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
 
 from flask import flash, redirect, render_template, request, url_for
@@ -25,12 +26,12 @@ def index() -> str:
 @pages.post("/")
 def add() -> Response | tuple[str, int]:
     """Make a key; the list then shows it."""
-    form, name = sent_form(), request.form.get("name", "")
+    form, name, scopes = sent_form(), request.form.get("name", ""), request.form.getlist("scope")
     try:
         with suppress(FormSentError):
-            accounts.add_key(catalog().database, name, actor=actor(), form=form)
+            accounts.add_key(catalog().database, name, scopes, actor=actor(), form=form)
     except InvalidInputError as error:
-        return _page(error=error, name=name), 422
+        return _page(error=error, name=name, scopes=scopes), 422
     return redirect(url_for("keys.index", made=form.id))
 
 
@@ -69,11 +70,26 @@ def keep_photos(key_id: int) -> Response:
     return redirect(url_for("keys.show", key_id=key_id))
 
 
-def _page(made: accounts.ReadOnce | None = None, error: InvalidInputError | None = None, name: str = "") -> str:
-    keys = accounts.list_keys(catalog().database)
-    return render_template("pages/keys.html", keys=keys, made=made, error=error, name=name, form=uuid.uuid4())
+def _page(
+    made: accounts.ReadOnce | None = None,
+    error: InvalidInputError | None = None,
+    name: str = "",
+    scopes: Collection[str] = accounts.RECOGNIZE,
+) -> str:
+    return render_template(
+        "pages/keys.html",
+        keys=accounts.list_keys(catalog().database),
+        made=made,
+        error=error,
+        name=name,
+        scopes=scopes,
+        words=accounts.SCOPES,
+        form=uuid.uuid4(),
+    )
 
 
 def _key(key_id: int, error: InvalidInputError | None = None, name: str = "") -> str:
     key = accounts.get_key(catalog().database, key_id)
-    return render_template("pages/key.html", key=key, error=error, name=name if error else key.name)
+    return render_template(
+        "pages/key.html", key=key, error=error, name=name if error else key.name, words=accounts.SCOPES
+    )

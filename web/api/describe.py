@@ -22,7 +22,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
     "/api/v1/recognize": (
         views.recognize,
         {"HTTP_200": Recognition},
-        (401, 413, 415, 422, 503),
+        (401, 403, 413, 415, 422, 503),
         {
             "multipart/form-data": {
                 "schema": {
@@ -37,7 +37,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
     "/api/v1/products": (
         views.create_product,
         {"HTTP_201": Added},
-        (401, 409, 413, 415, 422, 503),
+        (401, 403, 409, 413, 415, 422, 503),
         {
             "multipart/form-data": {
                 "schema": {
@@ -59,7 +59,7 @@ _PATHS: dict[str, tuple[Any, dict[str, Any], tuple[int, ...], dict[str, Any]]] =
     "/api/v1/recognitions/<uuid:answer>/feedback": (
         views.add_feedback,
         {"HTTP_204": None},
-        (401, 404, 422, 503),
+        (401, 403, 404, 422, 503),
         {
             "multipart/form-data": {
                 "schema": {

@@ -21,7 +21,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @blueprint.post("/recognize")
-@needs_key
+@needs_key("recognize")
 @routes.takes_photos(routes.MAX_PHOTO_REQUEST, "tills")
 def recognize() -> Response:
     """Which product a photo shows: multipart field `photo`, or the image as the body.
@@ -45,7 +45,7 @@ def recognize() -> Response:
 
 
 @blueprint.post("/recognitions/<uuid:answer>/feedback")
-@needs_key
+@needs_key("feedback")
 def add_feedback(answer: uuid.UUID) -> Response:
     """Say of an answer that it was right, or which SKU it was: form fields `correct` (true or false), `sku`, `note`.
 
@@ -70,7 +70,7 @@ def add_feedback(answer: uuid.UUID) -> Response:
 
 
 @blueprint.post("/products")
-@needs_key
+@needs_key("catalog:write")
 @routes.takes_photos(routes.MAX_REQUEST, "adding")
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.

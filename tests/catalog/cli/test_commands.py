@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from catalog import accounts
 from catalog.catalog import Catalog
-from catalog.cli import main, users
+from catalog.cli import keys, main, users
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
 from catalog.storage.tables import Generation
@@ -217,12 +217,16 @@ def test_roles_and_links(run: Run, open_catalog: Callable[[], Catalog]) -> None:
 
 def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     key = run("key", "create", "till 1").stdout.strip()
-    assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive\n"
+    assert run("key", "list").stdout == f"1\t{key[:9]}...\ttill 1\tactive, may recognize\n"
+    assert tuple(accounts.SCOPES) == keys.SCOPES
+    run("key", "create", "ERP", "--scope", "catalog:write", "--scope", "feedback")
+    assert "\tERP\tactive, may feedback catalog:write\n" in run("key", "list").stdout
+    run("key", "create", "ERP", "--scope", "everything", status=2)
     catalog = open_catalog()
     assert accounts.check_key(catalog.database, key, catalog.uses) is not None
     catalog.uses.flush()
     run("key", "rename", "1", "till at the door")
-    assert "\ttill at the door\tactive, last used 20" in run("key", "list").stdout
+    assert "\ttill at the door\tactive, may recognize, last used 20" in run("key", "list").stdout
     run("key", "revoke", "1")
     assert accounts.check_key(catalog.database, key) is None
     assert "\trevoked 20" in run("key", "list").stdout
