@@ -74,7 +74,7 @@ def test_what_can_not_be(run: Run, open_catalog: Callable[[], Catalog]) -> None:
 def test_the_key_whose_photos_are_not_kept(run: Run) -> None:
     run("key", "create", "till")
     run("key", "inbox", "1", "off")
-    assert run("key", "list").stdout.rstrip().endswith("active, no photos kept")
+    assert run("key", "list").stdout.rstrip().endswith("active, may recognize, no photos kept")
     run("key", "inbox", "1", "on")
-    assert run("key", "list").stdout.rstrip().endswith("active")
+    assert run("key", "list").stdout.rstrip().endswith("active, may recognize")
     assert "no key 9" in one_line(run("key", "inbox", "9", "on", status=1))
