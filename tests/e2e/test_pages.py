@@ -71,7 +71,7 @@ def page(request: pytest.FixtureRequest, browser: Any, server: Served, session: 
     """Signed in; at the end the console must be free of errors."""
     context = browser.new_context(base_url=server.url, storage_state=session, **SIZES[request.param])
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     errors: list[str] = []
     expected = "Failed to load resource"  # Chromium's own line for a 4xx reply, which some tests provoke
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" and expected not in m.text else None)
@@ -263,8 +263,9 @@ def test_a_closed_tab_loses_nothing(page: Any, tmp_path: Path) -> None:
     page.goto("/add/")
     page.set_input_files("[data-choose]", [photo(tmp_path, 52), photo(tmp_path, 53)])
     page.fill("#sku", "DRAFT")
+    page.locator(".previews img").nth(1).wait_for()
     page.fill("#brand", "Acme")
-    page.wait_for_timeout(800)
+    page.locator("form[data-kept=yes]").wait_for()
     page.goto("/products/")
     page.goto("/add/")
     page.locator(".draft").wait_for()
@@ -273,10 +274,19 @@ def test_a_closed_tab_loses_nothing(page: Any, tmp_path: Path) -> None:
     fits(page)
     page.click("text=Begin anew")
     assert page.input_value("#sku") == "" and page.locator(".previews img").count() == 0
+    page.locator("form[data-draft]:not([data-kept])").wait_for()
     page.wait_for_timeout(500)
     page.goto("/add/")
     page.wait_for_timeout(300)
     assert page.locator(".draft").count() == 0
+    page.set_input_files("[data-choose]", photo(tmp_path, 57))
+    page.fill("#sku", f"DRAFT-{page.size}")
+    page.locator("form[data-kept=yes]").wait_for()
+    keep(page)
+    page.goto("/products/")  # which hides the page
+    page.goto("/add/")
+    page.wait_for_timeout(300)
+    assert page.locator(".draft").count() == 0 and page.input_value("#sku") == ""
 
 
 def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Path) -> None:

@@ -30,20 +30,27 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
   const key = `${document.querySelector("[data-user]").textContent} ${location.pathname}`;
   const fields = [...form.querySelectorAll("input[id]")];
   const before = JSON.stringify(fields.map((field) => field.value)); // of the server: an error's page, or photos of the inbox
-  let waiting;
+  let waiting, sent = false;
 
   const empty = () => JSON.stringify(fields.map((field) => field.value)) === before && !form.photoInput.all().length;
-  const forget = () => { clearTimeout(waiting); return stored("readwrite", (drafts) => drafts.delete(key)).catch(() => {}); };
-
-  // A browser that keeps nothing (private windows, a full disk) loses the draft, and nothing else.
-  const keep = () => {
+  // `data-kept` says whether the draft of this moment is kept. A browser that keeps nothing (private windows, a full disk)
+  // loses the draft, and nothing else.
+  async function forget() {
     clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      if (empty()) return forget();
-      const draft = { fields: Object.fromEntries(fields.map((field) => [field.name, field.value])), photos: form.photoInput.all().map((photo) => photo.file) };
-      stored("readwrite", (drafts) => drafts.put(draft, key)).catch(() => {});
-    }, 300);
-  };
+    await stored("readwrite", (drafts) => drafts.delete(key)).catch(() => {});
+    delete form.dataset.kept;
+  }
+
+  async function keep() {
+    clearTimeout(waiting);
+    if (sent || empty()) return forget();
+    const draft = { fields: Object.fromEntries(fields.map((field) => [field.name, field.value])), photos: form.photoInput.all().map((photo) => photo.file) };
+    const kept = form.dataset.kept = String(Math.random());
+    await stored("readwrite", (drafts) => drafts.put(draft, key)).catch(() => {});
+    if (form.dataset.kept === kept) form.dataset.kept = "yes";
+  }
+
+  const keepSoon = () => { delete form.dataset.kept; clearTimeout(waiting); waiting = setTimeout(keep, 300); };
 
   async function restore() {
     const draft = await stored("readonly", (drafts) => drafts.get(key)).catch(() => null);
@@ -53,14 +60,15 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
     const note = element("p", { className: "draft hint", textContent: "What you began is still here. " });
     note.setAttribute("role", "status");
     const discard = element("button", { type: "button", className: "btn btn-sm btn-outline-secondary", textContent: "Begin anew" });
-    discard.onclick = async () => { await forget(); form.reset(); form.photoInput.clear(); note.remove(); };
+    discard.onclick = () => { form.reset(); form.photoInput.clear(); note.remove(); forget(); };
     note.append(discard);
     form.prepend(note);
     form.addEventListener("sent", () => note.remove());
   }
 
-  form.addEventListener("input", keep);
-  form.addEventListener("photos", keep);
-  form.addEventListener("sent", () => { setTimeout(forget); });
+  form.addEventListener("input", keepSoon);
+  form.addEventListener("photos", keepSoon);
+  document.addEventListener("visibilitychange", () => { if (document.hidden && waiting) keep(); }); // the tab is left, or closed
+  form.addEventListener("sent", () => { sent = true; forget(); });
   restore();
 }
