@@ -221,7 +221,12 @@ def test_no_cache_keeps_what_is_secret(staff, anybody: FlaskClient, till: FlaskC
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example"])
 def test_the_example_names_no_host_of_a_request(staff, host: str) -> None:
     page = staff.get("/keys/").get_data(as_text=True)
-    form = {"name": "till 11", "form": field_of(page, "form"), "csrf_token": field_of(page, "csrf_token")}
+    form = {
+        "name": "till 11",
+        "scope": "recognize",
+        "form": field_of(page, "form"),
+        "csrf_token": field_of(page, "csrf_token"),
+    }
     session = staff.client.get_cookie("session")
     assert session is not None
     staff.client.set_cookie("session", session.value, domain=host.partition(":")[0])
