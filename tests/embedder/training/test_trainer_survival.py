@@ -94,7 +94,7 @@ class Room:
             pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
 
     def _limit_after_the_first(self) -> None:
-        while not list(self.folder.rglob("checkpoints/checkpoint")):
+        while not (self.folder / "work" / CHECKPOINTS / "checkpoint").exists():
             if self.left.wait(0.002):
                 return
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, self.limits[1]))
