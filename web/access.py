@@ -37,7 +37,7 @@ RULES = {
     "inbox": Rule(VIEWER, EDITOR),
     "imports": Rule(EDITOR, EDITOR),
     "overview": Rule(VIEWER, EDITOR),
-    "work": Rule(VIEWER, EDITOR),
+    "needs_work": Rule(VIEWER, EDITOR),
     "duplicates": Rule(VIEWER, EDITOR),
     "merging": Rule(EDITOR, EDITOR),
     "models": Rule(VIEWER, ADMIN),

@@ -21,6 +21,15 @@ def catalog() -> Catalog:
     return found
 
 
+#: Pages of a list beyond this are empty.
+LAST_PAGE = 1_000_000
+
+
+def page_number() -> int:
+    """Which page of a list is asked for, from 0 on; the first for what is none."""
+    return min(max(request.values.get("page", 0, type=int), 0), LAST_PAGE)
+
+
 def uploads(field: str) -> list[NewPhoto]:
     """The files of a multipart field; an empty file input (no name, no bytes) is skipped."""
     files = request.files.getlist(field)

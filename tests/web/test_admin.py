@@ -282,9 +282,9 @@ def test_all_photos_that_cant_be_used_are_named(staff) -> None:
 def test_what_needs_work_is_shown_with_what_it_is_mistaken_for(staff, catalog: Catalog) -> None:
     put_look_alikes(catalog)
     margins.refresh(catalog, catalog.generations.ready())
-    page = text(staff.get("/work/"))
+    page = text(staff.get("/needs-work/"))
     assert "Name of PEAR PEAR 1 of its 2 photos looks more like another product." in page
     assert "looks like Name of APPLE" in page
     for sku in (PEAR, APPLE):
         products.purge(catalog, sku, actor="test")
-    assert "Name of PEAR" not in text(staff.get("/work/"))
+    assert "Name of PEAR" not in text(staff.get("/needs-work/"))

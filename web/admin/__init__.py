@@ -23,18 +23,18 @@ from web.admin import (
     keys,
     merging,
     models,
+    needs_work,
     overview,
     people,
     photos,
     products,
     tryout,
-    work,
 )
 from web.admin.menu import MENU
 
 PAGES = (
     *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
-    *(overview, work, duplicates, merging, bin, models, keys, people, audit, account),
+    *(overview, needs_work, duplicates, merging, bin, models, keys, people, audit, account),
 )
 
 

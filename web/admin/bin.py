@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import uuid
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from catalog import products
 from catalog.errors import CatalogError
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import actor, catalog
+from web.context import actor, catalog, page_number
 
 PAGE = 24
-#: Pages beyond this are empty.
-LAST = 10_000
 pages = blueprint("bin", "/bin")
 
 
 @pages.get("/")
 def index() -> str:
     """What was deleted, the newest first."""
-    number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+    number = page_number()
     shown = products.list_deleted(catalog().database, start=number * PAGE, limit=PAGE)
     return render_template("pages/bin.html", bin=shown, number=number, last=(shown.total - 1) // PAGE)
 

@@ -8,18 +8,16 @@ from werkzeug.wrappers import Response
 from catalog import products
 from catalog.errors import CatalogError
 from web.admin.base import blueprint
-from web.context import actor, catalog
+from web.context import actor, catalog, page_number
 
 PAGE = 20
-#: Pages beyond this are empty: as many pairs as a person looks through.
-LAST = 1000
 pages = blueprint("duplicates", "/duplicates")
 
 
 @pages.get("/")
 def index() -> str:
     """Pairs of products, the surest first, each with the reasons."""
-    number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+    number = page_number()
     found = products.duplicates.list_duplicates(catalog().database, start=number * PAGE, limit=PAGE)
     return render_template("pages/duplicates.html", found=found, number=number, last=(found.total - 1) // PAGE)
 
@@ -28,7 +26,7 @@ def index() -> str:
 def set_different() -> Response:
     """They differ: the pair is not shown again."""
     sku, other = request.form.get("sku", ""), request.form.get("other", "")
-    number = min(max(request.form.get("page", 0, type=int), 0), LAST)
+    number = page_number()
     try:
         products.set_different(catalog().database, sku, other, actor=actor())
         flash(f"{sku} and {other} differ: they are not shown together again.", "success")

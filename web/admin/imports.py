@@ -15,15 +15,13 @@ from catalog.products import ATTRIBUTE
 from catalog.transfer import import_jobs, uploads
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import actor, catalog
+from web.context import actor, catalog, page_number
 
 pages = blueprint("imports", "/import")
 Page = str | Response | tuple[str, int]
 
 #: Lines of a page of the preview.
 LINES = 50
-#: Pages of a preview beyond this are empty.
-LAST = 1_000_000
 STATES = ("new", "changed", "unchanged", "wrong")
 
 
@@ -175,7 +173,7 @@ def _page(job_id: uuid.UUID, problem: CatalogError | None = None, mapping: dict[
         )
     if job.state == "checked":
         only = request.args.get("only", "")
-        number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+        number = page_number()
         only = only if only in STATES else ""
         preview = import_jobs.preview_page(catalog().database, job.id, only, number * LINES, LINES)
         shown = preview.counts.get(only, 0) if only else sum(preview.counts.values())

@@ -13,12 +13,10 @@ from catalog import inbox
 from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import actor, by_staff, catalog
+from web.context import actor, by_staff, catalog, page_number
 from web.thumbnails import LARGE, THUMBNAIL, thumbnail
 
 PAGE = 12
-#: Pages beyond this are empty: the inbox is limited in megabytes.
-LAST = 10_000
 pages = blueprint("inbox", "/inbox")
 
 
@@ -71,7 +69,7 @@ def not_ours(group: uuid.UUID) -> Response:
 
 def _page(asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) -> str:
     by: inbox.Order = "frequent" if request.values.get("by") == "frequent" else "newest"
-    number = min(max(request.values.get("page", 0, type=int), 0), LAST)
+    number = page_number()
     shown = inbox.groups(catalog().database, order=by, start=number * PAGE, limit=PAGE)
     return render_template(
         "pages/inbox.html",
@@ -95,6 +93,5 @@ def _done(message: str, change: Callable[[], object]) -> Response:
 
 def _back() -> Response:
     """To the page of the inbox that the form was on."""
-    by, page = request.form.get("by"), request.form.get("page", 0, type=int)
-    order = "frequent" if by == "frequent" else None
-    return redirect(url_for("inbox.index", by=order, page=min(max(page, 0), LAST) or None))
+    order = "frequent" if request.form.get("by") == "frequent" else None
+    return redirect(url_for("inbox.index", by=order, page=page_number() or None))

@@ -20,7 +20,7 @@ MENU = (
     Item("inbox.index", "Not recognized", often=True),
     Item("try.index", "Try a photo", often=True),
     Item("overview.index", "Overview"),
-    Item("work.index", "Needs work"),
+    Item("needs_work.index", "Needs work"),
     Item("duplicates.index", "Duplicates"),
     Item("bin.index", "Bin"),
     Item("imports.index", "Import"),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from flask import render_template, request
+from flask import render_template
 
 from catalog import maintenance
 from web.admin.base import blueprint
-from web.context import catalog
+from web.context import catalog, page_number
 
 PAGE = 24
-#: Pages beyond this are empty.
-LAST = 10_000
-pages = blueprint("work", "/work")
+pages = blueprint("needs_work", "/needs-work")
 
 
 @pages.get("/")
 def index() -> str:
     """The products, the most urgent first."""
-    number = min(max(request.args.get("page", 0, type=int), 0), LAST)
+    number = page_number()
     shown = maintenance.list_work(catalog().database, start=number * PAGE, limit=PAGE)
-    return render_template("pages/work.html", list=shown, number=number, last=(shown.total - 1) // PAGE)
+    return render_template("pages/needs_work.html", list=shown, number=number, last=(shown.total - 1) // PAGE)
