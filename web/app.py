@@ -14,7 +14,7 @@ from web.skus import SkuConverter
 
 def create_app(catalog: Catalog, secret_key: str) -> Flask:
     """The Flask app with pages and API for one open catalog."""
-    app = Flask(__name__)
+    app = errors.LoggedWithoutTokens(__name__)
     app.config.update(
         SECRET_KEY=secret_key,
         MAX_CONTENT_LENGTH=routes.MAX_FORM_REQUEST,

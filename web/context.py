@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 
 from flask import current_app, request
 from flask_login import current_user
@@ -28,6 +30,23 @@ LAST_PAGE = 1_000_000
 def page_number() -> int:
     """Which page of a list is asked for, from 0 on; the first for what is none."""
     return min(max(request.values.get("page", 0, type=int), 0), LAST_PAGE)
+
+
+def ids(names: Sequence[str], most: int | None = None) -> list[uuid.UUID]:
+    """Ids that a form or an address names, each once, of the first `most` names; what is no id names nothing."""
+    found = []
+    for name in dict.fromkeys(names[:most]):
+        with suppress(ValueError):
+            found.append(uuid.UUID(name))
+    return found
+
+
+def one_upload(field: str) -> NewPhoto:
+    """The one photo of a multipart field. Raises InvalidInputError for none or several."""
+    files = uploads(field)
+    if len(files) != 1:
+        raise InvalidInputError(field, f"One photo is needed (field `{field}`); {len(files)} came.")
+    return files[0]
 
 
 def uploads(field: str) -> list[NewPhoto]:

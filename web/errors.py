@@ -82,6 +82,20 @@ def _refused(photo: PhotoRejectedError) -> dict[str, Any]:
     return {**named, "code": photo.code, "detail": str(photo).removeprefix(f"{photo.filename}: ")}
 
 
+def logged_path() -> str:
+    """The path of the request for the log, without the token of a link: whoever reads the log could use it."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "...") if token else request.path
+
+
+class LoggedWithoutTokens(Flask):
+    """A Flask app whose log of unexpected errors holds no token, either."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log an unexpected error of a view."""
+        self.logger.error("Exception on %s [%s]", logged_path(), request.method, exc_info=exc_info)
+
+
 def init_app(app: Flask) -> None:
     """Map every error of the catalog and of HTTP."""
 
@@ -89,7 +103,7 @@ def init_app(app: Flask) -> None:
     def catalog_error(error: CatalogError) -> Response | tuple[str, int]:
         status = status_of(error)
         if status >= 500:
-            log.error("%s %s: %s: %s", request.method, request.path, error.code, error)
+            log.error("%s %s: %s: %s", request.method, logged_path(), error.code, error)
         titles = {403: "Not allowed", 404: "Not found", 409: "Conflict", 503: "Not available right now"}
         title = titles.get(status, "Not accepted")
         if wants_problem():

@@ -53,11 +53,11 @@ def make_first(token: str) -> Page:
     _check_first(token)
     name, password = request.form.get("name", ""), request.form.get("password", "")
     try:
-        accounts.first_admin(catalog().database, name, password)
+        user = accounts.first_admin(catalog().database, name, password)
     except CatalogError as error:
         return render_template("pages/start.html", name=name, error=str(error)), errors.status_of(error)
     current_app.extensions.pop(_FIRST, None)
-    return _signed_in(accounts.get_person(catalog().database, name), "account.welcome")
+    return _signed_in(user, "account.welcome")
 
 
 @blueprint.get("/invite/<token>")

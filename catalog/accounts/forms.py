@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.accounts.passwords import token_hash
-from catalog.errors import FormSentError
+from catalog.errors import FormSentError, InvalidInputError
 from catalog.storage import Database
-from catalog.storage.tables import SentForm, now
+from catalog.storage.tables import SentForm, SignIn, now
 
 #: The secret waits so long for its reader.
 READABLE = timedelta(minutes=5)
@@ -45,15 +44,17 @@ class ReadOnce:
 def keep(session: Session, form: Form, name: str, secret: str) -> None:
     """Keep the secret for one reading, in the transaction that makes it.
 
-    Raises FormSentError, so that nothing else is made, where this form has made something already.
+    Raises FormSentError, so that nothing else is made, where this form has made something already; InvalidInputError
+    when the session has ended meanwhile.
     """
     session.execute(update(SentForm).where(SentForm.created_at < now() - READABLE).values(secret=None))
-    row = SentForm(session=token_hash(form.token), id=form.id, name=name, secret=_combined(form, secret.encode()))
-    session.add(row)
-    try:
-        session.flush()
-    except IntegrityError as error:
-        raise FormSentError("This form was sent already.") from error
+    sha256 = token_hash(form.token)
+    # Locked: of two clicks the second one finds what the first has made.
+    if session.get(SignIn, sha256, with_for_update=True) is None:
+        raise InvalidInputError("form", "Your session has ended: sign in, and send it again.")
+    if session.get(SentForm, (sha256, form.id)) is not None:
+        raise FormSentError("This form was sent already.")
+    session.add(SentForm(session=sha256, id=form.id, name=name, secret=_combined(form, secret.encode())))
 
 
 def read_once(database: Database, form: Form) -> ReadOnce | None:

@@ -64,9 +64,10 @@ def invited(database: Database, token: str) -> User:
 def accept(database: Database, token: str, password: str) -> User:
     """Set the password of the person whom the link is for, and end its other sessions; the link is then of no use.
 
+    Ask `invited` first: no password need be hashed for a link that is none.
+
     Raises LinkGoneError, or InvalidInputError for the password.
     """
-    invited(database, token)  # no password is hashed for a link that is none
     password_hash = hashed(password)
     with database.write() as session:
         user = found(session, _of(session, token).id)

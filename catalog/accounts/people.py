@@ -22,7 +22,7 @@ def add_user(database: Database, name: str, password: str, *, actor: str, role: 
         audit_log.record(session, actor, "user.add", name.strip(), after={"role": role})
 
 
-def first_admin(database: Database, name: str, password: str) -> None:
+def first_admin(database: Database, name: str, password: str) -> User:
     """Make the first member of the staff, an admin. Raises ConflictError where there is one, else as `add_user`."""
     password_hash = hashed(password)
     with database.write() as session:
@@ -30,8 +30,11 @@ def first_admin(database: Database, name: str, password: str) -> None:
             session.execute(text("LOCK TABLE staff IN SHARE ROW EXCLUSIVE MODE"))
         if session.scalar(select(func.count()).select_from(User)):
             raise ConflictError("The first account was made already: sign in, or ask an admin for an invitation.")
-        new_person(session, name, ADMIN, password_hash)
+        user = new_person(session, name, ADMIN, password_hash)
         audit_log.record(session, "first start", "user.add", name.strip(), after={"role": ADMIN})
+        session.flush()
+        session.expunge(user)
+    return user
 
 
 def has_staff(database: Database) -> bool:
@@ -105,9 +108,9 @@ def new_person(session: Session, name: str, role: str, password_hash: str) -> Us
     return user
 
 
-def end_all(session: Session, user: User) -> None:
-    """End all sessions of somebody, and the link that sets the password."""
-    session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+def end_all(session: Session, user: User, *, but: str = "") -> None:
+    """End all sessions of somebody, except the one of this hash, and the link that sets the password."""
+    session.execute(delete(SignIn).where(SignIn.user_id == user.id, SignIn.sha256 != but))
     session.execute(delete(Invitation).where(Invitation.user_id == user.id))
 
 

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, and_, delete, func, not_, select
 from sqlalchemy.orm import Session
 
 from catalog.accounts.passwords import MAX_PASSWORD, NO_PASSWORD, hashed, is_right, new_token, token_hash
+from catalog.accounts.people import end_all
 from catalog.config import SessionLimits
 from catalog.errors import InvalidInputError, NotFoundError
 from catalog.storage import Database, LastUses, audit_log
-from catalog.storage.tables import AuditEntry, Invitation, SignIn, User, now
+from catalog.storage.tables import AuditEntry, SignIn, User, now
 
 #: Failed sign-ins in the audit log, at most, in one minute of all: it is no place to be flooded.
 FAILURES, MINUTE = 10, timedelta(minutes=1)
@@ -98,9 +99,7 @@ def change_password(database: Database, token: str, present: str, new: str) -> N
         if fresh is None or fresh.password_hash != user.password_hash:
             raise InvalidInputError("present", "That is not your present password.")
         fresh.password_hash = password_hash
-        own = SignIn.sha256 == token_hash(token)
-        session.execute(delete(SignIn).where(SignIn.user_id == user.id, not_(own)))
-        session.execute(delete(Invitation).where(Invitation.user_id == user.id))
+        end_all(session, fresh, but=token_hash(token))
         audit_log.record(session, fresh.name, "user.password", fresh.name)
 
 

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from catalog import accounts
 from catalog.catalog import Catalog
+from catalog.errors import DatabaseUnavailableError
 from tests.support.staff import PASSWORD, Staff, csrf_of, field_of
 from web.security import limiter
 
@@ -163,3 +164,22 @@ def test_signing_in_is_in_the_audit_log_with_the_address(
     for action in ("user.sign_in", "user.sign_in_failed", "user.sign_out"):
         assert f"{action} {name}" in log
     assert "address 127.0.0.1" in log
+
+
+def test_no_log_holds_the_token_of_a_link(
+    anybody: FlaskClient, catalog: Catalog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = accounts.invite(catalog.database, "logged", "viewer", actor="test").token
+
+    def away(*_: object) -> None:
+        raise DatabaseUnavailableError("The database does not answer.")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    anybody.application.config["PROPAGATE_EXCEPTIONS"] = False
+    for fault, status, said in ((away, 503, "database_unavailable"), (broken, 500, "Exception on /invite/...")):
+        monkeypatch.setattr(accounts, "invited", fault)
+        assert anybody.get(f"/invite/{token}").status_code == status
+        assert said in caplog.text
+    assert token not in caplog.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 
 from flask import render_template, request
 
@@ -14,7 +13,7 @@ from catalog.products import Facts
 from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import by_staff, catalog, facts, uploads
+from web.context import by_staff, catalog, facts, ids, uploads
 
 Page = str | tuple[str, int]
 pages = blueprint("add", "/add")
@@ -23,7 +22,7 @@ pages = blueprint("add", "/add")
 @pages.get("/")
 def index() -> Page:
     """The form: empty, or with photos of the inbox and the barcode that is on them."""
-    waiting = _waiting(request.args.getlist("inbox"))
+    waiting = ids(request.args.getlist("inbox"), products.MAX_PHOTOS)
     return _form(Facts("", barcodes=_read(waiting)), waiting)
 
 
@@ -32,7 +31,7 @@ def index() -> Page:
 def add() -> Page:
     """Show warnings about the photos, if any, and save only when told "anyway"; else add, and show the result."""
     given = facts(request.form.get("sku", ""))
-    waiting = _waiting(request.form.getlist("inbox"))
+    waiting = ids(request.form.getlist("inbox"), products.MAX_PHOTOS)
     try:
         strict = "anyway" not in request.form
         added = inbox.create_product(catalog(), given, waiting, uploads("photos"), by_staff(strict=strict))
@@ -51,15 +50,6 @@ def add() -> Page:
 
 def _form(given: Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
     return render_template("pages/add.html", facts=given, problem=problem, waiting=waiting)
-
-
-def _waiting(names: Sequence[str]) -> list[uuid.UUID]:
-    """Photos of the inbox that a form or an address names, each once; what is no id names none."""
-    found = []
-    for name in dict.fromkeys(names[: products.MAX_PHOTOS]):
-        with suppress(ValueError):
-            found.append(uuid.UUID(name))
-    return found
 
 
 def _read(photos: Sequence[uuid.UUID]) -> tuple[str, ...]:

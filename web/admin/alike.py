@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import redirect, render_template, request, url_for
+from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from catalog import recognition
-from catalog.errors import CatalogError, InvalidInputError
+from catalog.errors import CatalogError
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import catalog, uploads
+from web.context import catalog, one_upload
 
 Page = str | tuple[str, int]
 pages = blueprint("alike", "/alike")
@@ -26,14 +26,12 @@ def index() -> Response:
 def find() -> Page:
     """The products: a fragment for the page's script, else a whole page."""
     try:
-        photos = uploads("photo")
-        if len(photos) != 1:
-            raise InvalidInputError("photo", "Choose one photo.")
-        matches = recognition.find_alike(catalog(), photos[0].data, filename=photos[0].filename)
+        photo = one_upload("photo")
+        matches = recognition.find_alike(catalog(), photo.data, filename=photo.filename)
     except CatalogError as error:
         if errors.wants_problem():
             raise
         return render_template("pages/alike.html", matches=None, problem=error), errors.status_of(error)
-    if "X-Requested-With" in request.headers:
+    if errors.wants_problem():
         return render_template("parts/alike.html", matches=matches)
     return render_template("pages/alike.html", matches=matches, problem=None)

@@ -29,7 +29,7 @@ def index() -> Page:
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("merging.index", sku=sku))
-    if "X-Requested-With" in request.headers:
+    if errors.wants_problem():
         return render_template("parts/merged.html", seen=seen)
     return render_template("pages/merge.html", seen=seen, problem=None)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -15,7 +14,7 @@ from catalog.errors import CatalogError, InvalidInputError
 from catalog.products import PhotoResult
 from web import errors, routes
 from web.admin.base import blueprint, flash_undo, go_to
-from web.context import actor, catalog, uploads
+from web.context import actor, catalog, ids, one_upload
 
 #: Products that a search for the right one shows.
 HITS = 24
@@ -66,10 +65,7 @@ def replace(sku: str, photo: uuid.UUID) -> Page:
     """Another file in its place."""
 
     def exchange() -> PhotoResult:
-        files = uploads("photo")
-        if len(files) != 1:
-            raise InvalidInputError("photo", "Choose one photo first.")
-        return products.replace_photo(catalog(), sku, photo, files[0], actor=actor())
+        return products.replace_photo(catalog(), sku, photo, one_upload("photo"), actor=actor())
 
     return _edited(sku, photo, "Replaced. The old photo is in the bin.", exchange)
 
@@ -85,7 +81,7 @@ def set_cover(sku: str, photo: uuid.UUID) -> Response:
 @pages.post("/<sku:sku>/photos/delete")
 def delete(sku: str) -> Response:
     """Put photos into the bin."""
-    chosen = _chosen(request.form.getlist("photo"))
+    chosen = ids(request.form.getlist("photo"))
     try:
         entry = products.delete_photos(catalog(), sku, chosen, actor=actor())
     except InvalidInputError as error:
@@ -99,7 +95,7 @@ def delete(sku: str) -> Response:
 @pages.get("/<sku:sku>/photos/move")
 def choose_product(sku: str) -> str:
     """Search for the product that photos belong to, by pictures."""
-    chosen, search = _chosen(request.args.getlist("photo")), request.args.get("search", "")
+    chosen, search = ids(request.args.getlist("photo")), request.args.get("search", "")
     product = products.get(catalog().database, sku)
     page = products.list_page(catalog().database, products.Filter(search), limit=HITS) if search.strip() else None
     moving = [photo for photo in product.photos if photo.id in chosen]
@@ -110,7 +106,7 @@ def choose_product(sku: str) -> str:
 @routes.in_lane("adding")
 def move(sku: str) -> Response:
     """Move photos to the product `to`; without one, ask for it."""
-    chosen, to = _chosen(request.form.getlist("photo")), request.form.get("to", "")
+    chosen, to = ids(request.form.getlist("photo")), request.form.get("to", "")
     try:
         if not chosen:
             raise InvalidInputError("photo", "Choose a photo first.")
@@ -158,12 +154,3 @@ def _box() -> tuple[float, float, float, float]:
     if left is None or top is None or right is None or bottom is None:
         raise InvalidInputError("crop", "Left, top, right and bottom are numbers from 0 to 100.")
     return left / 100, top / 100, right / 100, bottom / 100
-
-
-def _chosen(names: Sequence[str]) -> list[uuid.UUID]:
-    """Photos that a form or an address names, each once; what is no id names none."""
-    found = []
-    for name in dict.fromkeys(names):
-        with suppress(ValueError):
-            found.append(uuid.UUID(name))
-    return found

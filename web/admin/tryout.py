@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from flask import render_template, request
+from flask import render_template
 
 from catalog import recognition
-from catalog.errors import CatalogError, InvalidInputError
+from catalog.errors import CatalogError
 from catalog.recognition import Recognition, recognize
 from embedder.matching import to_jpeg
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import catalog, uploads
+from web.context import catalog, one_upload
 
 Page = str | tuple[str, int]
 pages = blueprint("try", "/try")
@@ -29,18 +29,16 @@ def index() -> Page:
 def ask() -> Page:
     """The answer: a fragment for the page's script, else a whole page."""
     try:
-        photos = uploads("photo")
-        if len(photos) != 1:
-            raise InvalidInputError("photo", "Choose one photo.")
-        answer = recognize(catalog(), photos[0].data, filename=photos[0].filename)
+        photo = one_upload("photo")
+        answer = recognize(catalog(), photo.data, filename=photo.filename)
     except CatalogError as error:
         if errors.wants_problem():
             raise
         return render_template("pages/try.html", answer=None, problem=error), errors.status_of(error)
     shown = {"answer": answer, "thresholds": catalog().generations.ready().embedder.bundle.thresholds}
     shown["shown"] = recognition.first_shown(answer)
-    shown["picture"] = _picture(photos[0].data, answer)
-    if "X-Requested-With" in request.headers:
+    shown["picture"] = _picture(photo.data, answer)
+    if errors.wants_problem():
         return render_template("parts/answer.html", **shown)
     return render_template("pages/try.html", **shown, problem=None)
 

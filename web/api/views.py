@@ -14,7 +14,7 @@ from catalog.products import Intake
 from catalog.recognition import Scope
 from catalog.recognition import recognize as recognize_photo
 from web import routes
-from web.context import catalog, facts, flag, uploads
+from web.context import catalog, facts, flag, one_upload, uploads
 from web.security import needs_key
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -29,10 +29,8 @@ def recognize() -> Response:
     Fields `label` and `sku`, any number of each, narrow it to those products; beside a body they are in the address.
     """
     if request.mimetype == "multipart/form-data":
-        photos = uploads("photo")
-        if len(photos) != 1:
-            raise InvalidInputError("photo", f"Send one file in the field `photo`; {len(photos)} came.")
-        data, filename = photos[0].data, photos[0].filename
+        photo = one_upload("photo")
+        data, filename = photo.data, photo.filename
     else:
         data, filename = request.get_data(), ""
     wanted = request.values  # from the form, or from the URL if the body is the photo

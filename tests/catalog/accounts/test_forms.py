@@ -113,3 +113,10 @@ def test_it_goes_with_its_session(catalog: Catalog, form: Form) -> None:
     assert accounts.read_once(catalog.database, form) is None
     with catalog.database.read() as session:
         assert session.scalars(select(SentForm)).all() == []
+
+
+def test_a_form_of_a_session_that_has_ended_makes_nothing_and_says_so(catalog: Catalog, form: Form) -> None:
+    accounts.end_session(catalog.database, form.token)
+    with pytest.raises(InvalidInputError, match="session has ended"):
+        accounts.add_key(catalog.database, "till 1", actor="anna", form=form)
+    assert accounts.list_keys(catalog.database) == []
