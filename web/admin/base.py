@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Collection
 
 from flask import Blueprint, Response, flash, redirect
 from werkzeug.wrappers import Response as Redirect
 
+from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors
 
 
@@ -20,6 +22,20 @@ def go_to(address: str) -> Redirect:
     if errors.wants_problem():
         return Response(status=204, headers={"Location": address})
     return redirect(address)
+
+
+def attempt(change: Callable[[], object], done: str, *, raising: Collection[int] = (404, 503)) -> None:
+    """Make a change; a message says that it is done (`done`, or the text that it returns), or why it can't be.
+
+    An error of a status in `raising` has a page of its own, and so have questions about photos.
+    """
+    try:
+        said = change()
+        flash(said if isinstance(said, str) and said else done, "success")
+    except CatalogError as error:
+        if isinstance(error, PhotoQuestionableError) or errors.status_of(error) in raising:
+            raise
+        flash(str(error), "danger")
 
 
 def flash_undo(message: str, entry: uuid.UUID) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import products
-from catalog.errors import CatalogError
-from web.admin.base import blueprint
+from web.admin.base import attempt, blueprint
 from web.context import actor, catalog, page_number
 
 PAGE = 20
@@ -27,9 +26,9 @@ def set_different() -> Response:
     """They differ: the pair is not shown again."""
     sku, other = request.form.get("sku", ""), request.form.get("other", "")
     number = page_number()
-    try:
-        products.set_different(catalog().database, sku, other, actor=actor())
-        flash(f"{sku} and {other} differ: they are not shown together again.", "success")
-    except CatalogError as error:
-        flash(str(error), "danger")
+    attempt(
+        lambda: products.set_different(catalog().database, sku, other, actor=actor()),
+        f"{sku} and {other} differ: they are not shown together again.",
+        raising=(503,),
+    )
     return redirect(url_for("duplicates.index", page=number or None))

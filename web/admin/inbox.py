@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from catalog import inbox
 from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors, routes
-from web.admin.base import blueprint
+from web.admin.base import attempt, blueprint
 from web.context import actor, by_staff, catalog, page_number
 from web.thumbnails import LARGE, THUMBNAIL, thumbnail
 
@@ -83,11 +83,7 @@ def _page(asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) ->
 
 
 def _done(message: str, change: Callable[[], object]) -> Response:
-    try:
-        change()
-        flash(message, "success")
-    except CatalogError as error:
-        flash(str(error), "danger")
+    attempt(change, message, raising=(503,))  # what somebody else has decided on meanwhile is no error
     return _back()
 
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from catalog import accounts
 from catalog.errors import CatalogError, FormSentError, NotFoundError
 from web import access, errors
-from web.admin.base import blueprint
+from web.admin.base import attempt, blueprint
 from web.context import actor, catalog, read_once, sent_form
 
 pages = blueprint("people", "/people")
@@ -92,11 +92,5 @@ def _page(
 
 
 def _done(person: int, message: str, change: Callable[[], None]) -> Response:
-    try:
-        change()
-        flash(message, "success")
-    except NotFoundError:
-        raise
-    except CatalogError as error:
-        flash(str(error), "danger")
+    attempt(change, message)
     return redirect(url_for("people.show", person=person))

@@ -15,7 +15,7 @@ from catalog.products import barcode_owners
 from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
-from web.admin.base import blueprint, flash_undo, go_to
+from web.admin.base import attempt, blueprint, flash_undo, go_to
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
 from web.context import actor, by_staff, catalog, uploads
@@ -167,12 +167,5 @@ def _done(sku: str, message: str, change: Callable[[], str | None], read: Sequen
 
     `read`: barcodes that the page then offers to keep; the change may fill it.
     """
-    try:
-        flash(change() or message, "success")
-    except PhotoQuestionableError:
-        raise
-    except CatalogError as error:
-        if errors.status_of(error) == 404:
-            raise
-        flash(str(error), "danger")
+    attempt(change, message)
     return go_to(url_for("products.show", sku=sku, read=read))
