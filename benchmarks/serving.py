@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from common import load
+from common.timing import quantiles
 
 from catalog.demo import camera
 from catalog.demo.products import products
@@ -38,12 +38,6 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     raise RuntimeError("no VmRSS")
-
-
-def quantiles(times: list[float]) -> dict[str, float]:
-    """Median and 95th percentile, in milliseconds."""
-    ordered = sorted(times)
-    return {"p50": round(statistics.median(ordered), 1), "p95": round(ordered[int(len(ordered) * 0.95)], 1)}
 
 
 def measure(second_look: str) -> dict[str, Any]:

@@ -19,3 +19,9 @@ def interleaved(
             call()
             times[name].append((clock() - began) * 1000)
     return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def quantiles(times: list[float]) -> dict[str, float]:
+    """Median and 95th percentile, in milliseconds."""
+    ordered = sorted(times)
+    return {"p50": round(statistics.median(ordered), 1), "p95": round(ordered[int(len(ordered) * 0.95)], 1)}
