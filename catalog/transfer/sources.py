@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from catalog.errors import InvalidInputError
 from catalog.products import ATTRIBUTE, Facts, check_facts
 from catalog.transfer import product_csv
+from catalog.transfer.local_files import MAX_LIST, LocalFile, leads_out, read_file, real_path
 from catalog.transfer.zip_archive import Archive, ZippedFile, open_archive
 from embedder import datasets
 from embedder.barcodes import gtin
@@ -28,7 +28,7 @@ ACTIVE = {"": None, **dict.fromkeys(("yes", "y", "true", "1"), True), **dict.fro
 
 
 class PhotoFile(Protocol):
-    """A readable photo: a Path, or a file in a zip. `str` gives its location."""
+    """A readable photo: a file on a disk, or in a zip. `str` gives its location."""
 
     @property
     def name(self) -> str:
@@ -39,6 +39,7 @@ class PhotoFile(Protocol):
 
 
 FileT = TypeVar("FileT", bound=PhotoFile)
+FoundT = TypeVar("FoundT", Path, ZippedFile)
 
 
 @dataclass(frozen=True)
@@ -101,36 +102,48 @@ def open_source(
 def from_folder(root: Path) -> Source:
     """DIR/.../<SKU>/*.jpg, any depth: the folder that holds the photos is the SKU. Raises InvalidInputError."""
     found = _scanned(root)
-    return _sorted_source(found, "folder", f"There is no photo below {root}.", lambda paths: str(paths[0].parent))
+    empty = f"There is no photo below {root}."
+    return _sorted_source(found, "folder", empty, lambda paths: str(paths[0].parent), LocalFile)
 
 
-def from_listed_folder(path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
+def from_listed_folder(
+    path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True, below: Path | None = None
+) -> Source:
     """The folder of a CSV: as `from_csv`, and what no line of the CSV names is told. Raises InvalidInputError."""
-    source = from_csv(path, mapping, photos_needed=photos_needed)
+    source = from_csv(path, mapping, photos_needed=photos_needed, below=below)
     found = _scanned(path.parent)
-    named = {os.path.realpath(str(photo)) for item in source.items for photo in item.photos}
+    named = {real_path(str(photo)) for item in source.items for photo in item.photos}
     photos = [photo for paths in found.photos.values() for photo in paths]
-    unnamed = [str(photo) for photo in photos if os.path.realpath(photo) not in named]
-    others = [str(left) for left in found.left_out if os.path.realpath(left.place) not in named]
+    unnamed = [str(photo) for photo in photos if real_path(photo) not in named]
+    others = [str(left) for left in found.left_out if real_path(left.place) not in named]
     others += [str(left) for left in found.no_photos if left.place != str(path)]
     return replace(source, told=[*_unnamed(unnamed, path.name), *others], system=found.system)
 
 
-def from_csv(path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True) -> Source:
+def from_csv(
+    path: Path, mapping: Mapping[str, str] | None = None, *, photos_needed: bool = True, below: Path | None = None
+) -> Source:
     """A CSV with the columns of `product_csv.COLUMNS`; sku and photos are required, a SKU may have several lines.
 
     `photos` holds paths relative to the CSV, separated by `|`; `barcode` holds barcodes, separated by a blank or `;`;
-    `active` is yes or no. Paths may be those of another system (FileFinder). Raises InvalidInputError for a file that
-    is no such CSV.
+    `active` is yes or no. Paths may be those of another system (FileFinder). `below`: the folder that no photo may lie
+    outside of, for a list that somebody else wrote; whether there is a file outside is not told. Raises
+    InvalidInputError for a file that is no such CSV.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_file(path, MAX_LIST)
     except OSError as error:
         raise InvalidInputError("csv", f"{path} can't be read: {error.strerror}.") from error
     finder = datasets.FileFinder(path.parent)
 
     def photo(name: str) -> PhotoFile:
-        return _only(name, finder.find(name)) or path.parent / name
+        stated = [path.parent / name, path.parent / name.replace("\\", "/")]
+        # Before anything is looked for, so that no answer depends on what is outside; then again for what was found.
+        if below is None or not any(leads_out(place, below) for place in stated):
+            found = finder.find(name)
+            if below is None or not any(leads_out(file, below) for file in found):
+                return _only(name, [LocalFile(file) for file in found]) or LocalFile(stated[0])
+        return _Absent(name, "it leads out of the upload")
 
     return _listed(raw, str(path), photo, mapping, photos_needed)
 
@@ -145,6 +158,7 @@ def from_zip(archive: Archive, mapping: Mapping[str, str] | None = None, *, phot
             "zip",
             f"There is no photo in {archive.name}.",
             lambda files: posixpath.dirname(str(files[0])),
+            lambda file: file,
         )
     try:
         raw = listed.read_bytes()
@@ -211,12 +225,18 @@ def _system_part(path: str) -> tuple[str, ...] | None:
     return None if end is None else parts[:end]
 
 
-def _sorted_source(found: datasets.Scan[FileT], kind: str, empty: str, place: Callable[[list[FileT]], str]) -> Source:
+def _sorted_source(
+    found: datasets.Scan[FoundT],
+    kind: str,
+    empty: str,
+    place: Callable[[list[FoundT]], str],
+    photo: Callable[[FoundT], PhotoFile],
+) -> Source:
     """The source of a folder or zip without a list; `empty`: the error when it holds nothing to tell of."""
     if not found.photos and not found.left_out:
         raise InvalidInputError(kind, empty)
     return Source(
-        [Item(Facts(sku), list(files), place(files)) for sku, files in found.photos.items()],
+        [Item(Facts(sku), [photo(file) for file in files], place(files)) for sku, files in found.photos.items()],
         left_out=[str(left) for left in found.left_out],
         told=[*map(str, found.no_photos), *found.joined],
         system=found.system,

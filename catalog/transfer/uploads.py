@@ -14,6 +14,7 @@ from catalog.config import Settings
 from catalog.errors import InvalidInputError, StorageError
 from catalog.normalization import plain
 from catalog.transfer import product_csv, sources
+from catalog.transfer.local_files import MAX_LIST, read_file
 from catalog.transfer.sources import Source
 from catalog.transfer.zip_archive import open_archive
 from embedder import datasets
@@ -85,14 +86,15 @@ def _parts(path: str) -> tuple[str, ...]:
 def open_upload(root: Path, mapping: Mapping[str, str]) -> Iterator[Source]:
     """The source that uploaded files are: one zip; photos with one CSV, wherever it lies; or folders named by SKUs.
 
-    Photos are not needed: a list may be of products that are there. Raises InvalidInputError.
+    Photos are not needed: a list may be of products that are there. It reaches no file but the uploaded ones. Raises
+    InvalidInputError.
     """
     kind, path = _main_file(root)
     if kind == "zip":
         with open_archive(path) as archive:
             yield sources.from_zip(archive, mapping, photos_needed=False)
     elif kind == "csv":
-        yield sources.from_listed_folder(path, mapping, photos_needed=False)
+        yield sources.from_listed_folder(path, mapping, photos_needed=False, below=root)
     else:
         yield sources.from_folder(path)
 
@@ -104,7 +106,7 @@ def list_headers(root: Path) -> list[str] | None:
         return None
     try:
         if kind == "csv":
-            return product_csv.read_headers(path.read_bytes())
+            return product_csv.read_headers(read_file(path, MAX_LIST))
         with open_archive(path) as archive:
             found = sources.list_of(archive)
             return product_csv.read_headers(found.read_bytes()) if found else None

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catalog.errors import InvalidInputError
+from catalog.transfer.local_files import MAX_LIST, check_regular, too_large
 from embedder import datasets, images
 
 #: Files in one zip, at most. Its list of names is kept in memory.
 MAX_FILES = 500_000
 #: A zip that declares this many bytes and this many times its own size is a zip bomb: photos hardly compress.
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 100
-#: Bytes of a CSV, at most.
-MAX_LIST = 100 * 1024 * 1024
 #: What reading a damaged, encrypted or unusual file in a zip raises; ValueError: a name that is not in its encoding.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 #: Flag of a file whose name is UTF-8.
@@ -48,7 +47,7 @@ class ZippedFile:
     def read_bytes(self) -> bytes:
         """The bytes, verified by their CRC. Raises OSError; also for another size than declared, or over the limit."""
         if self._info.file_size > self._limit:
-            raise self._error(f"it has {self._info.file_size:,} bytes; at most {self._limit:,} are possible")
+            raise self._error(too_large(self._info.file_size, self._limit))
         data = self._read(self._limit + 1)
         if len(data) != self._info.file_size:
             raise self._error("it is not of the size that the zip says")
@@ -149,6 +148,7 @@ def _checked(name: str, archive: str) -> str:
 def open_archive(path: Path) -> Iterator[Archive]:
     """A zip, open until the block ends; its files can be read by many threads at once. Raises InvalidInputError."""
     try:
+        check_regular(path)
         opened = zipfile.ZipFile(path)
     except _UNREADABLE as error:
         raise InvalidInputError("zip", f"{path} is no zip that can be read: {error}") from error
