@@ -13,12 +13,15 @@ from embedder.datasets.file_names import is_told
 
 #: Suffixes that mark a photo. A file of another name is one if its bytes say so.
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".png", ".webp", ".avif"),
+        *(".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    }
 )
 #: Suffixes of pictures that are not decoded. Most raw formats of cameras begin like a TIFF.
 OTHER_PICTURES = frozenset(
     {
-        *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg"),
+        *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".psd", ".svg"),
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
     }
 )

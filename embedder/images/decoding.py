@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import (
+    AvifImagePlugin,
     Image,
     TiffImagePlugin,  # noqa: F401  (registers itself: without it Pillow imports all of its plugins)
     WebPImagePlugin,  # noqa: F401
@@ -27,22 +28,27 @@ from embedder.images.structure import Kind, Structure, orientation, read_structu
 
 Pixels = npt.NDArray[np.uint8]
 
+# A photo is decoded by the thread that asks for it; others have their own photos.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
 #: Formats that are opened at all: every decoder is attack surface. JPEG includes MPO, the JPEG of some phones.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 MAX_BYTES = 25 * 1024 * 1024
 #: A phone's 50 megapixels pass. Checked in the header, before decoding, so a decompression bomb costs nothing.
 MAX_PIXELS = 64_000_000
 #: Of the other kinds all pixels are held at once, however small the picture is needed: of a TIFF twice, since Pillow
-#: turns it, of a WebP four times. So the largest of each fits into memory.BUDGET.
+#: turns it, of a WebP or AVIF four times. So the largest of each fits into memory.BUDGET.
 PIXELS_OF_KIND: dict[Kind, int] = {
     "jpeg": MAX_PIXELS, "progressive": 32_000_000, "png": 32_000_000, "gif": 32_000_000, "bmp": 32_000_000,
-    "tiff": 24_000_000, "webp": 13_000_000,
+    "tiff": 24_000_000, "webp": 13_000_000, "avif": 13_000_000,
 }  # fmt: skip
 #: What decoding holds for each pixel, in bytes (measured: Pillow 13, its buffers and the decoder's). Of a JPEG it is of
 #: each pixel at the scale at which it is decoded.
 BYTES_OF_PIXEL: dict[Kind, float] = {
-    "jpeg": 4.5, "progressive": 4.5, "png": 4.5, "webp": 17.0, "gif": 5.0, "bmp": 4.5, "tiff": 8.5,
+    "jpeg": 4.5, "progressive": 4.5, "png": 4.5, "webp": 17.0, "avif": 17.0, "gif": 5.0, "bmp": 4.5, "tiff": 8.5,
 }  # fmt: skip
+#: Kinds of which a decoder is given the whole file, and takes memory by what is coded in it.
+AT_ONCE = ("webp", "avif")
 #: Pixels that a picture has at most after decoding when a side is wanted: long, thin ones are reduced further.
 MAX_WANTED_PIXELS = 8_000_000
 #: And when it is wanted as large as it is.
@@ -115,7 +121,7 @@ def decode_each(
             missing = sorted(set(reductions) - pictures.keys())
             # The scale of a JPEG is chosen before its pixels are read.
             at_once = missing[:1] if structure.kind in ("jpeg", "progressive") else missing
-            with decoding_budget.hold(0 if structure.kind == "webp" else _memory(picture, structure, at_once)):
+            with decoding_budget.hold(0 if structure.kind in AT_ONCE else _memory(picture, structure, at_once)):
                 pictures.update(zip(at_once, _to_rgb(picture, structure, at_once), strict=True))
         if pictures.keys() >= set(reductions):
             return tuple(pictures[reduction] for reduction in reductions)
@@ -125,14 +131,14 @@ def decode_each(
 def _open(data: bytes, limits: Limits, *, decoding: bool = False) -> Iterator[tuple[Image.Image, Structure]]:
     """The picture of a file: header read, size checked, no pixel decoded yet. Raises ImageError.
 
-    A WebP takes its memory at once, and holds it of the budget meanwhile; with `decoding`, for its pixels, too.
+    A WebP or AVIF takes its memory at once, and holds it of the budget meanwhile; with `decoding`, for its pixels, too.
     """
     structure = read_structure(data)
     most = min(limits.max_pixels, PIXELS_OF_KIND[structure.kind])
     held = 0.0
-    if structure.kind == "webp":
+    if structure.kind in AT_ONCE:
         _check_pixels(structure.tile, "", structure, most)
-        held = len(data) + decoding * structure.tile * BYTES_OF_PIXEL["webp"]
+        held = len(data) + decoding * structure.tile * BYTES_OF_PIXEL[structure.kind]
     with decoding_budget.hold(round(held)):
         yield from _opened(structure, most, limits.min_side)
 
@@ -210,7 +216,7 @@ def _to_rgb(picture: Image.Image, structure: Structure, reductions: Sequence[int
 
 def _orientation(picture: Image.Image, structure: Structure) -> int:
     """EXIF orientation (1: upright). Damaged EXIF does not reject a photo: it counts as upright."""
-    if structure.kind == "webp":
+    if structure.kind in AT_ONCE:
         return orientation(picture.info.get("exif") or b"")
     return structure.orientation
 

@@ -25,11 +25,10 @@ _DECODED = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }
-#: Brands of the ISO base media format that hold still pictures; the others are films.
-_BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"), "HEIC"),
-    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
-}
+#: Brands of the ISO base media format that hold still pictures; the others are films. The last are of any coding.
+_AVIF = (b"avif", b"avis")
+_ANY_CODING = (b"mif1", b"msf1", b"miaf", b"heif")
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", *_ANY_CODING)
 #: Sizes of the header after the first 14 bytes of a BMP: a text may begin with "BM", too.
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
@@ -40,11 +39,20 @@ def decoded_format(head: bytes) -> str | None:
         return "WEBP"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "BMP"
+    if head[4:8] == b"ftyp" and _is_avif(head):
+        return "AVIF"
     return next((name for start, name in _DECODED.items() if head.startswith(start)), None)
 
 
 def other_format(head: bytes) -> str | None:
     """The picture format of a file with these first bytes; None unless it is one that is known and not decoded."""
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12])
+        return "HEIC" if head[8:12] in _HEIC and not _is_avif(head) else None
     return next((name for start, name in _OTHERS.items() if head.startswith(start)), None)
+
+
+def _is_avif(head: bytes) -> bool:
+    """By the brand of the file, or, where that is of any coding, by those that it is compatible with."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    compatible = [head[place : place + 4] for place in range(16, size, 4)]
+    return head[8:12] in _AVIF or (head[8:12] in _ANY_CODING and any(brand in _AVIF for brand in compatible))

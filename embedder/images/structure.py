@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from embedder.errors import ImageError
-from embedder.images.file_kinds import HEAD, other_format
+from embedder.images.avif import read_avif
+from embedder.images.file_kinds import HEAD, decoded_format, other_format
 
 #: Kinds that differ in what decoding takes. `progressive`: a JPEG of several scans.
-Kind = Literal["jpeg", "progressive", "png", "webp", "gif", "bmp", "tiff"]
+Kind = Literal["jpeg", "progressive", "png", "webp", "avif", "gif", "bmp", "tiff"]
 #: Scans of a JPEG: encoders usually write about ten, and each goes over all of the picture.
 MAX_SCANS = 64
 #: Parts of a file (PNG chunks, JPEG segments). A photo of 25 MB has some thousands.
@@ -47,9 +48,10 @@ _PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 class Structure:
     """`parts`, one after the other, are the file; of JPEG and PNG without metadata.
 
-    `orientation` (EXIF, 1: upright; of TIFF the decoder's concern) and `profile` (ICC) are of JPEG and PNG; WebP's are
-    read by its decoder. `whole` is what decoding holds beside the picture, in bytes for each of its pixels. `tile`:
-    pixels of a WebP; of a TIFF's tile, which is decoded as a whole however small the picture is; 0 without tiles.
+    `orientation` (EXIF, 1: upright; of TIFF the decoder's concern) and `profile` (ICC) are of JPEG and PNG; WebP's and
+    AVIF's are read by their decoders. `whole` is what decoding holds beside the picture, in bytes for each of its
+    pixels. `tile`: pixels of a WebP or AVIF; of a TIFF's tile, which is decoded as a whole however small the picture
+    is; 0 without tiles.
     """
 
     kind: Kind
@@ -68,6 +70,9 @@ def read_structure(data: bytes) -> Structure:
         return _png(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Structure("webp", (data,), tile=_webp_pixels(data))
+    if decoded_format(data[:HEAD]) == "AVIF":
+        parts, pixels = read_avif(data)
+        return Structure("avif", parts, tile=pixels)
     if data.startswith(b"GIF8"):
         return Structure("gif", (data,))
     if data.startswith(b"BM"):
@@ -85,7 +90,7 @@ def unreadable(message: str = "", head: bytes = b"") -> ImageError:
     found = f": it is {other}. {_WHAT_TO_DO.get(other, 'Save it as JPEG')}" if other else ""
     return ImageError(
         "not_an_image",
-        message or f"The file is not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF){found}.",
+        message or f"The file is not an image that can be read (JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF){found}.",
     )
 
 

@@ -222,10 +222,14 @@ def test_all_that_is_wrong_is_named_at_once_where_it_is(page: Any, tmp_path: Pat
     assert page.locator("#sku-problem").count() == 0
 
 
-def test_what_the_browser_reads_and_the_server_does_not_is_sent_as_jpeg(page: Any, tmp_path: Path) -> None:
-    pictures.picture(56, (320, 240)).save(tmp_path / "pack.avif")
+def test_an_avif_is_kept_and_one_of_a_phone_becomes_a_smaller_jpeg(page: Any, tmp_path: Path) -> None:
+    for name, seed, size in (("pack", 56, (320, 240)), ("phone", 57, (2_500, 1_500))):
+        pictures.picture(seed, size).save(tmp_path / f"{name}.avif")
     page.goto("/add/")
-    page.set_input_files("[data-choose]", tmp_path / "pack.avif")
+    page.set_input_files("[data-choose]", [tmp_path / "pack.avif", tmp_path / "phone.avif"])
     page.fill("#sku", f"AVIF-{page.size}")
     keep(page)
-    assert page.get_attribute("[data-done] .previews img", "alt") == "pack.jpg"
+    kept = page.locator("[data-done] .previews img")
+    assert [kept.nth(place).get_attribute("alt") for place in range(2)] == ["pack.avif", "phone.jpg"]
+    for place in range(2):
+        assert kept.nth(place).evaluate("async (one) => { await one.decode(); return one.naturalWidth; }") > 0

@@ -43,6 +43,13 @@ def flat_webp(side: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def flat_avif(side: int, *, said: int | None = None, **options: object) -> bytes:
+    """An AVIF of one color; `said`: the side that its headers state, in place of the one that is coded."""
+    data = _saved(Image.new("RGB", (side, side)), "AVIF", speed=10, **options)
+    coded, stated = struct.pack(">II", side, side), struct.pack(">II", said or side, said or side)
+    return data.replace(b"ispe" + bytes(4) + coded, b"ispe" + bytes(4) + stated)
+
+
 def flat_jpeg(width: int, height: int, **options: object) -> bytes:
     """A JPEG of one grey, made of a small one: its size is written over, and rows are missing that decoders fill."""
     return _saved(Image.new("RGB", (width, height), (120, 130, 140)), "JPEG", quality=30, **options)
@@ -123,6 +130,8 @@ SIDEWAYS[0x0112] = 6
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "webp of 64 megapixels": (lambda: flat_webp(7_990), "too_many_pixels"),
     "webp of 268 megapixels": (lambda: flat_webp(16_383), "too_many_pixels"),
+    "avif of 16 megapixels": (lambda: flat_avif(4_000), "too_many_pixels"),
+    "avif of 16 megapixels that says 64 pixels": (lambda: flat_avif(4_000, said=8), "too_many_pixels"),
     "png of 64 megapixels": (lambda: flat_png(7_990, 7_990), "too_many_pixels"),
     "16-bit png of 64 megapixels": (lambda: flat_png(7_990, 7_990, depth=16, color=0), "too_many_pixels"),
     "jpeg of 2,000 scans": (lambda: scans(5_000, 2_000), "too_complex"),
@@ -138,6 +147,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 #: Name -> how it is made: within the limits.
 ACCEPTED: dict[str, Callable[[], bytes]] = {
     "webp": lambda: flat_webp(3_600),
+    "avif": lambda: flat_avif(3_600, subsampling="4:4:4"),
+    "avif with alpha": lambda: _saved(Image.new("RGBA", (3_600, 3_600)), "AVIF", speed=10, subsampling="4:4:4"),
     "png": lambda: flat_png(5_650, 5_650),
     "png with alpha": lambda: flat_png(5_650, 5_650, color=6),
     "interlaced png": lambda: flat_png(5_650, 5_650, color=6, interlaced=True),

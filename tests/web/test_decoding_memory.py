@@ -39,13 +39,14 @@ def padded(data: bytes) -> bytes:
 
 ROUNDS: dict[str, list[Callable[[], bytes]]] = {
     "webp": [bombs.ACCEPTED["webp"]],
+    "avif": [bombs.ACCEPTED["avif"]],
     "png with alpha": [bombs.ACCEPTED["png with alpha"]],
     "progressive jpeg": [bombs.ACCEPTED["progressive jpeg"]],
     "all kinds": [
         noisy_png,
         *(
             bombs.ACCEPTED[name]
-            for name in ("webp", "tiff", "thin jpeg", "16-bit png", "cmyk jpeg", "jpeg of 60 scans")
+            for name in ("webp", "avif with alpha", "tiff", "thin jpeg", "16-bit png", "cmyk jpeg", "jpeg of 60 scans")
         ),
         bombs.REFUSED["webp of 64 megapixels"][0],
     ],

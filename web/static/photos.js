@@ -5,10 +5,10 @@
 
 const LONGEST = 2048; // pixels; a phone's photo is made smaller before it is sent, which is what takes the time
 const MB = 1024 * 1024;
-const READ = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff"]; // by the server
+const READ = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp", "image/tiff"]; // by the server
 
-// A photo of a phone, smaller and upright. AVIF and, where the browser reads it, HEIC become JPEG. What the browser can't
-// read is sent as it is: the server says what is wrong.
+// A photo of a phone, smaller and upright. What the browser reads and the server does not (HEIC, in Safari) becomes JPEG.
+// What the browser can't read is sent as it is: the server says what is wrong.
 async function shrink(file) {
   let picture;
   try {

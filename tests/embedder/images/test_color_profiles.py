@@ -34,7 +34,13 @@ def difference(one: Image.Image, other: Image.Image = SCENE) -> float:
 @pytest.mark.parametrize("space", ["adobe", "p3", "prophoto"])
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("PNG", {}), ("TIFF", {}), ("JPEG", {"quality": 97, "subsampling": 0}), ("WEBP", {"lossless": True})],
+    [
+        ("PNG", {}),
+        ("TIFF", {}),
+        ("JPEG", {"quality": 97, "subsampling": 0}),
+        ("WEBP", {"lossless": True}),
+        ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+    ],
 )
 def test_a_wide_gamut_picture_has_the_colors_that_were_meant(space: str, kind: str, options: dict[str, object]) -> None:
     data = written(space, kind, **options)
@@ -57,7 +63,7 @@ def test_nothing_is_done_for_srgb(name: str) -> None:
     assert difference(images.decode(encode(SCENE, "PNG", icc_profile=icc_profile("srgb", name)))) == 0
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF"])
 def test_a_broken_profile_is_ignored(kind: str) -> None:
     whole = icc_profile("prophoto")
     plain = images.decode(encode(SCENE, kind))

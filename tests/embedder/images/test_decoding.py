@@ -103,7 +103,7 @@ def test_too_few_pixels(encode: Encode) -> None:
     assert images.decode(encode(scene(300, 8), "JPEG")).size == (300, 8)
 
 
-@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG"])
 def test_each_format_opens(form: str, encode: Encode) -> None:
     picture = scene(64, 48)
     opened = images.decode(encode(picture, form))
@@ -113,7 +113,7 @@ def test_each_format_opens(form: str, encode: Encode) -> None:
 
 def test_png_opens_in_a_fresh_process(encode: Encode, tmp_path: Path) -> None:
     """Pillow loads its formats one by one: what opens must not depend on what was opened before."""
-    for form in ("PNG", "WEBP", "TIFF"):
+    for form in ("PNG", "WEBP", "AVIF", "TIFF"):
         (tmp_path / form).write_bytes(encode(scene(20, 20), form))
         code = f"from embedder import images; print(images.decode(open({str(tmp_path / form)!r}, 'rb').read()).size)"
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -150,7 +150,7 @@ def test_float_and_32_bit_tiffs_are_scaled(encode: Encode) -> None:
 
 def test_animation_gives_its_first_frame(encode: Encode) -> None:
     frames = [Image.new("RGB", (30, 30), color) for color in ("red", "lime", "blue")]
-    for form in ("GIF", "WEBP", "PNG"):
+    for form in ("GIF", "WEBP", "AVIF", "PNG"):
         opened = images.decode(encode(frames[0], form, save_all=True, append_images=frames[1:]))
         assert difference(opened, frames[0]) < 4, form
 
@@ -162,7 +162,7 @@ def test_mpo_opens_as_the_jpeg_that_it_is(encode: Encode) -> None:
     assert images.dimensions(data) == (60, 40)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_gives_the_same_upright_picture(form: str, orientation: int, encode: Encode) -> None:
     upright = scene(64, 40)
@@ -218,7 +218,7 @@ def test_transparent_palette_color_is_white(encode: Encode) -> None:
         assert np.asarray(images.decode(encode(picture, form, transparency=1))).min() == 255, form
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (3000, 90)])
 def test_pictures_of_several_sizes_are_those_of_a_decoding_each(
     kind: str, size: tuple[int, int], encode: Encode
@@ -307,7 +307,7 @@ def test_dimensions_refuses_what_is_no_image() -> None:
     ("start", "form"),
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
         (b"\xff\x0a\xfa\x7f", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"8BPS\0\1", "Photoshop"),
@@ -320,7 +320,7 @@ def test_a_format_that_is_not_decoded_is_named(start: bytes, form: str) -> None:
     assert caught.value.code == "not_an_image"
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"])
 def test_formats_that_are_decoded_are_known_by_their_first_bytes(form: str, encode: Encode) -> None:
     start = encode(Image.new("RGB", (16, 16)), form)[: images.HEAD]
     assert (images.decoded_format(start), images.other_format(start)) == (form, None)
@@ -365,7 +365,7 @@ def test_find_photos_needs_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns of damage; what counts is what is raised
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF"])
 def test_damaged_bytes_never_raise_anything_but_image_errors(form: str, encode: Encode) -> None:
     rng = random.Random(form)
     exif = Image.Exif()

@@ -82,8 +82,9 @@ def test_each_kind_has_its_limit_of_pixels() -> None:
         ("GIF", 5_700, 32),
         ("TIFF", 4_950, 24),
         ("WEBP", 3_650, 13),
+        ("AVIF", 3_650, 13),
     ]:
-        data = encode(Image.new("L" if kind != "WEBP" else "RGB", (side, side)), kind)
+        data = encode(Image.new("L" if kind not in ("WEBP", "AVIF") else "RGB", (side, side)), kind)
         if len(data) > images.MAX_BYTES:
             data = data[: images.MAX_BYTES]
         with pytest.raises(ImageError, match=f"at most {most} are accepted of {kind}"):
@@ -95,7 +96,7 @@ def test_each_kind_has_its_limit_of_pixels() -> None:
 
 @pytest.mark.slow
 def test_a_picture_is_decoded_at_the_size_that_is_needed() -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"):
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"):
         opened = images.decode(encode(picture(2, (1600, 1200)), kind), want=200)
         assert opened.size == (800, 600), kind
     wide = images.decode(bombs.flat_jpeg(60_000, 900), want=512)
@@ -171,16 +172,17 @@ def test_exif_is_read_in_both_orders_and_its_damage_ignored() -> None:
     assert structure.orientation(b"II*\0\xff\xff\xff\xff" + bytes(20)) == 1
 
 
-def test_a_webp_and_a_png_are_turned_as_the_camera_was_held() -> None:
+def test_other_kinds_than_jpeg_are_turned_as_the_camera_was_held() -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
-    for kind in ("WEBP", "PNG", "JPEG", "TIFF"):
-        opened = images.decode(encode(picture(2, (1600, 1200)), kind, exif=exif), want=200)
+    held = exif.tobytes()  # saving an AVIF takes the orientation out of what it is given
+    for kind in ("WEBP", "AVIF", "PNG", "JPEG", "TIFF"):
+        opened = images.decode(encode(picture(2, (1600, 1200)), kind, exif=held), want=200)
         assert opened.size == (600, 800), kind
-        assert images.dimensions(encode(SCENE, kind, exif=exif)) == (80, 120), kind
+        assert images.dimensions(encode(SCENE, kind, exif=held)) == (80, 120), kind
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
 def test_of_an_animation_the_first_picture_alone_is_decoded(kind: str) -> None:
     frames = [picture(seed, (400, 300)) for seed in range(60)]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=20)
