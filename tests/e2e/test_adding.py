@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import bars, pictures
-from tests.support.browsing import MARKS, fits, keep, photo
+from tests.support.browsing import MARKS, drop, fits, keep, photo
 from tests.support.served import Served
 
 pytestmark = MARKS
@@ -99,15 +99,7 @@ def test_a_removed_preview_is_not_sent(page: Any, tmp_path: Path) -> None:
 
 def test_photos_can_be_dropped(page: Any, tmp_path: Path) -> None:
     page.goto("/add/")
-    data = list(photo(tmp_path, 41).read_bytes())
-    page.evaluate(
-        """(data) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(data)], "dropped.jpg", { type: "image/jpeg" }));
-          document.querySelector("[data-photos]").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
-        }""",
-        data,
-    )
+    drop(page, photo(tmp_path, 41))
     page.locator(".previews img").wait_for()
     page.fill("#sku", f"DROPPED-{page.size}")
     keep(page)

@@ -88,7 +88,7 @@ def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: P
     (tmp_path / "broken.jpg").write_bytes(b"no picture at all")
     page.set_input_files("[data-choose]", tmp_path / "broken.jpg")
     page.get_by_role("button", name="Replace").click()
-    page.get_by_text("broken.jpg").first.wait_for()
+    page.get_by_role("alert").filter(has_text="broken.jpg").wait_for()
     page.set_input_files("[data-choose]", photo(tmp_path, 5003))
     page.get_by_role("button", name="Replace").click()
     page.get_by_text("Replaced. The old photo is in the bin.").wait_for()

@@ -40,6 +40,19 @@ def photo(folder: Path, seed: int, size: tuple[int, int] = (320, 240)) -> Path:
     return path
 
 
+def drop(page: Any, path: Path) -> None:
+    """Drag a photo from elsewhere onto the page's form."""
+    page.evaluate(
+        """([name, data]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(data)], name, { type: "image/jpeg" }));
+          const dropped = new DragEvent("drop", { dataTransfer: transfer, cancelable: true });
+          document.querySelector("[data-photos]").dispatchEvent(dropped);
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
+
+
 def fits(page: Any) -> None:
     """Nothing sticks out at the side."""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -29,10 +29,10 @@ async function stored(mode, call) {
 for (const form of document.querySelectorAll("form[data-draft]")) {
   const key = `${document.querySelector("[data-user]").textContent} ${location.pathname}`;
   const fields = [...form.querySelectorAll("input[id]")];
-  const before = JSON.stringify(fields.map((field) => field.value)); // of the server: an error's page, or photos of the inbox
   let waiting, sent = false;
 
-  const empty = () => JSON.stringify(fields.map((field) => field.value)) === before && !form.photoInput.all().length;
+  // Nothing but what the server put there: an error's page, or photos of the inbox.
+  const empty = () => fields.every((field) => field.value === field.defaultValue) && !form.photoInput.all().length;
   // `data-kept` says whether the draft of this moment is kept. A browser that keeps nothing (private windows, a full disk)
   // loses the draft, and nothing else.
   async function forget() {
@@ -70,5 +70,5 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
   form.addEventListener("photos", keepSoon);
   document.addEventListener("visibilitychange", () => { if (document.hidden && waiting) keep(); }); // the tab is left, or closed
   form.addEventListener("sent", () => { sent = true; forget(); });
-  restore();
+  if (empty()) restore(); else keepSoon(); // begun before this script had come
 }

@@ -41,6 +41,7 @@ function photoInput(box, changed) {
   const list = box.querySelector("[data-previews]");
   let photos = []; // { name, file, item }
   let turn = Promise.resolve();
+  let locked = false; // while they are sent
 
   // Two photos of one name, as phones call them all, could not be told apart in an answer.
   function nameOf(photo, wanted) {
@@ -78,7 +79,7 @@ function photoInput(box, changed) {
 
   function add(chosen) {
     const fresh = [...chosen];
-    if (!fresh.length) return;
+    if (!fresh.length || locked) return;
     if (!multiple) remove(photos);
     for (const file of multiple ? fresh : fresh.slice(-1)) {
       const photo = { chosen: file.name, name: "", file, item: element("li") };
@@ -92,7 +93,9 @@ function photoInput(box, changed) {
   }
 
   for (const input of box.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => { add(input.files); input.value = ""; });
+    const take = () => { add(input.files); input.value = ""; };
+    input.addEventListener("change", take);
+    take(); // what was chosen before this script had come, or is still there after the page was loaded again
   }
   for (const name of ["dragenter", "dragover"]) {
     box.addEventListener(name, (event) => { event.preventDefault(); box.classList.add("over"); });
@@ -105,6 +108,11 @@ function photoInput(box, changed) {
     remove,
     clear: () => remove(photos),
     all: () => photos,
+    // While they are sent nothing is chosen or taken away: the answer is about what was sent.
+    lock(on) {
+      locked = on;
+      for (const control of box.querySelectorAll("input[type=file], .remove")) control.disabled = on;
+    },
     ready: async () => { for (let last; last !== turn;) { last = turn; await last; } },
     // What is over a limit, before anything is sent; "" if nothing is.
     over() {
@@ -133,7 +141,7 @@ function post(url, data, progress, signal) {
     request.onerror = failed;
     request.onabort = () => failed(new DOMException("", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
-    request.send(data);
+    if (signal.aborted) request.onabort(); else request.send(data);
   });
 }
 
@@ -229,11 +237,15 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   const label = button.textContent;
   const cancel = element("button", { type: "button", className: "btn btn-outline-secondary", textContent: "Cancel", hidden: true });
   button.after(" ", cancel);
+  const asks = "auto" in form.dataset; // a question, asked as soon as a photo is chosen; it changes nothing
+  let sending = null, again = false;
   const photos = photoInput(box, (more) => {
     problem.hidden = true;
     questions?.replaceChildren();
     form.dispatchEvent(new Event("photos"));
-    if (more && "auto" in form.dataset) form.requestSubmit();
+    if (!more || !asks) return;
+    again = Boolean(sending); // another photo before the first one was answered
+    if (again) sending.abort(); else form.requestSubmit();
   });
   form.photoInput = photos;
 
@@ -267,10 +279,10 @@ for (const form of document.querySelectorAll("form[data-send]")) {
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (button.disabled) return;
+    if (sending) return;
     if (!photos.all().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
     const anyway = event.submitter && "anyway" in event.submitter.dataset;
-    const sending = new AbortController();
+    sending = new AbortController();
     cancel.onclick = () => sending.abort();
     button.disabled = true;
     button.textContent = form.dataset.busy;
@@ -281,6 +293,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       await photos.ready();
       const over = photos.over();
       if (over) return fail(over);
+      if (!asks) photos.lock(true);
       let reply;
       do {
         const data = new FormData(form);
@@ -291,6 +304,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
         reply = await post(form.action, data, progress, sending.signal);
       } while (ended(reply) && await sessionAgain());
       if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
+      if (again) return;
       if ("follow" in form.dataset && reply.location) return location.assign(reply.location);
       if (questions && reply.status === 422 && reply.type.startsWith("text/html")) {
         questions.innerHTML = reply.text; // our own template, escaped by the server
@@ -300,14 +314,18 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       const result = document.querySelector(form.dataset.result);
       result.innerHTML = reply.text; // our own template, escaped by the server
       form.dispatchEvent(new Event("sent"));
-      if (!("auto" in form.dataset)) { form.hidden = true; photos.clear(); }
+      if (!asks) { form.hidden = true; photos.clear(); }
       result.scrollIntoView({ block: "nearest" });
     } catch (error) {
-      fail(error.name === "AbortError" ? "Cancelled. Look whether it was kept before you send it again." : "The server can't be reached. Nothing is lost: send it again.");
+      const cancelled = asks ? "Cancelled." : "Cancelled. Look whether it was kept before you send it again.";
+      if (!again) fail(error.name === "AbortError" ? cancelled : "The server can't be reached. Nothing is lost: send it again.");
     } finally {
+      photos.lock(false);
       button.disabled = false;
       button.textContent = label;
       cancel.hidden = true;
+      sending = null;
+      if (again) { again = false; form.requestSubmit(); }
     }
   });
 }
