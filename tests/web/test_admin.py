@@ -4,6 +4,7 @@ import io
 import re
 
 import pytest
+from flask import Flask, url_for
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -11,13 +12,17 @@ from catalog import accounts, enrollment, margins, products
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry
+from catalog.transfer import import_jobs
 from tests.support import pictures
 from tests.support.margins import APPLE, PEAR, put_look_alikes
-from tests.support.staff import NAME, PASSWORD, csrf_of, facts_shown, field_of
+from tests.support.staff import NAME, PASSWORD, Staff, csrf_of, facts_shown, field_of
 from web.security import limiter
 
 SCRIPT = {"X-Requested-With": "fetch"}
-PAGES = [*("/products/", "/add/", "/try/", "/bin/", "/keys/", "/people/", "/audit/", "/account/", "/account/welcome")]
+#: Routes that are no page of the staff, by endpoint or blueprint: for programs, files, or a part of a page.
+NO_PAGE = {"api", "health", "static", "bootstrap", "description", "pictures", "session", "home"} | {
+    *("inbox.picture", "imports.progress", "imports.errors_list", "alike.index")
+}
 
 
 def photo(seed: int) -> tuple[io.BytesIO, str]:
@@ -28,20 +33,62 @@ def text(reply) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", reply.get_data(as_text=True)).split())
 
 
-@pytest.mark.parametrize("page", [*PAGES, "/products/ANY", "/photos/" + "0" * 64 + "/thumbnail"])
-def test_nothing_shows_without_signing_in(anybody: FlaskClient, page: str) -> None:
-    reply = anybody.get(page)
-    assert reply.status_code == 302 and "/login" in reply.location
+@pytest.fixture(scope="module")
+def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
+    """A real address of each page that the app has a route for, by endpoint: a new page is looked at, too."""
+    limiter.reset()
+    staff = Staff(app.test_client())
+    staff.send("/add/", {"sku": "WEB-EVERY", "name": "Tea", "photos": [photo(102)]})
+    found = products.get(catalog.database, "WEB-EVERY").photos[0].id
+    accounts.add_key(catalog.database, "till of every page", actor="test")
+    job = import_jobs.start(catalog, "list.csv", actor=NAME)
+    import_jobs.add_files(catalog, job, [import_jobs.Piece("list.csv", 0, io.BytesIO(b"sku,name\nWEB-EVERY,Tea\n"))])
+    import_jobs.complete(catalog, job)
+    link = accounts.invite(catalog.database, "guest of every page", "viewer", actor="test")
+    addresses = {
+        "products.show": "/products/WEB-EVERY",
+        "photos.show": f"/products/WEB-EVERY/photos/{found}",
+        "photos.choose_product": f"/products/WEB-EVERY/photos/move?photo={found}",
+        "history.show": "/products/WEB-EVERY/history",
+        "merging.index": "/merge/?sku=WEB-EVERY",
+        "imports.show": f"/import/{job}",
+        "keys.show": f"/keys/{accounts.list_keys(catalog.database)[0].id}",
+        "people.show": f"/people/{accounts.list_people(catalog.database)[0].id}",
+        "links.invitation": f"/invite/{link.token}",
+    }
+    with app.test_request_context():
+        for rule in app.url_map.iter_rules():
+            if "GET" in rule.methods and not {rule.endpoint, rule.endpoint.partition(".")[0]} & NO_PAGE:
+                addresses.setdefault(rule.endpoint, url_for(rule.endpoint) if not rule.arguments else rule.rule)
+    addresses.pop("links.start")  # tests/web/test_first_start.py
+    assert not [address for address in addresses.values() if "<" in address], "say here where such a page is"
+    return {**addresses, "none": "/products/NO-SUCH"}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_page_shows(staff, page: str) -> None:
-    reply = staff.get(page)
-    assert reply.status_code == 200
-    policy = reply.headers["Content-Security-Policy"]
-    assert "script-src 'self'" in policy and "unsafe-inline" not in policy
-    html = reply.get_data(as_text=True)
-    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", html), "inline code would be blocked"
+def test_nothing_shows_without_signing_in(anybody: FlaskClient, every_page: dict[str, str]) -> None:
+    asked = {name: page for name, page in every_page.items() if not name.startswith(("links.", "login."))}
+    assert len(asked) > 20
+    for page in [*asked.values(), "/photos/" + "0" * 64 + "/thumbnail"]:
+        reply = anybody.get(page)
+        assert reply.status_code == 302 and "/login" in reply.location, page
+
+
+def test_every_page_shows(staff, anybody: FlaskClient, every_page: dict[str, str]) -> None:
+    """No cache keeps it; no inline code; a language, one heading, a title of its own; the token in each form."""
+    titles = set()
+    for name, page in every_page.items():
+        reply = (anybody if name.startswith(("links.", "login.")) else staff).get(page)
+        assert reply.status_code == (404 if name == "none" else 200), page
+        policy = reply.headers["Content-Security-Policy"]
+        assert "script-src 'self'" in policy and "unsafe-inline" not in policy
+        assert reply.headers["Cache-Control"] == "no-store", page
+        html = reply.get_data(as_text=True)
+        assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", html), "inline code would be blocked"
+        assert html.startswith('<!doctype html>\n<html lang="en">') and len(re.findall(r"<h1\b", html)) == 1, page
+        titles |= set(re.findall(r"<title>(.+) - Catalog</title>", html))
+        for form in re.findall(r'<form[^>]*method="post".*?</form>', html, re.DOTALL):
+            assert form.count('name="csrf_token" value="') == 1, (page, form)
+    assert len(titles) > len(every_page) - 4, "pages are told apart by their titles"
 
 
 def test_a_change_needs_the_token_of_the_page(staff) -> None:
@@ -209,10 +256,8 @@ def test_unknown_product(staff) -> None:
 
 
 def test_no_cache_keeps_what_is_secret(staff, anybody: FlaskClient, till: FlaskClient) -> None:
-    for page in PAGES:
-        assert staff.get(page).headers["Cache-Control"] == "no-store"
+    """And no cache keeps a page: test_every_page_shows."""
     assert staff.send_once("/keys/", {"name": "till 10"}).headers["Cache-Control"] == "no-store"
-    assert anybody.get("/login").headers["Cache-Control"] == "no-store"
     assert till.post("/api/v1/recognize", data=pictures.jpeg(1)).headers["Cache-Control"] == "no-store"
     with anybody.get("/static/app.css") as kept:
         assert kept.headers["Cache-Control"] != "no-store"

@@ -9,7 +9,6 @@ from flask import render_template, request
 
 from catalog import inbox, products
 from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
-from catalog.products import Facts
 from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import blueprint
@@ -23,7 +22,7 @@ pages = blueprint("add", "/add")
 def index() -> Page:
     """The form: empty, or with photos of the inbox and the barcode that is on them."""
     waiting = ids(request.args.getlist("inbox"), products.MAX_PHOTOS)
-    return _form(Facts("", barcodes=_read(waiting)), waiting)
+    return _form(products.Facts("", barcodes=_read(waiting)), waiting)
 
 
 @pages.post("/")
@@ -48,7 +47,7 @@ def add() -> Page:
     return render_template("pages/added.html", added=added), 201
 
 
-def _form(given: Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
+def _form(given: products.Facts, waiting: Sequence[uuid.UUID], problem: CatalogError | None = None) -> str:
     return render_template("pages/add.html", facts=given, problem=problem, waiting=waiting)
 
 

@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 
 from catalog import products, transfer
 from catalog.errors import CatalogError, InvalidInputError
-from catalog.products import BulkChange, Chosen
 from web import errors, routes
 from web.admin.base import blueprint
 from web.admin.list_query import ListQuery, offered
@@ -35,7 +34,7 @@ class Choice:
     all_found: bool
 
     @property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> products.Chosen:
         """For the catalog."""
         return self.query.only if self.all_found else self.ticked
 
@@ -108,7 +107,7 @@ def export() -> Page | Response:
     return send_file(file, mimetype="application/zip", as_attachment=True, download_name="products.zip")
 
 
-def _given() -> BulkChange:
+def _given() -> products.BulkChange:
     """The change in the form. An empty field leaves things as they are."""
     given = request.form
 
@@ -120,8 +119,8 @@ def _given() -> BulkChange:
 
     active = {"retire": False, "restore": True}.get(given.get("do", ""))
     if active is not None:
-        return BulkChange(active=active)
-    return BulkChange(names("add_labels"), names("remove_labels"), text("category"), text("brand"))
+        return products.BulkChange(active=active)
+    return products.BulkChange(names("add_labels"), names("remove_labels"), text("category"), text("brand"))
 
 
 def _form(choice: Choice, problem: CatalogError | None = None) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 from flask import request
 
+from catalog import products
 from catalog.errors import CatalogError, ConflictError, InvalidInputError
-from catalog.products import Facts, conflicts
-from catalog.products.conflicts import Conflict
 from catalog.storage.tables import Product
 
 #: Empty rows for more attributes.
@@ -32,10 +31,10 @@ class FactsForm:
     labels: tuple[str, ...]
     new_labels: str
     rows: tuple[tuple[str, str], ...]
-    was: Facts
+    was: products.Facts
     version: int
     error: CatalogError | None = None
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: tuple[products.conflicts.Conflict, ...] = ()
 
     @property
     def offered(self) -> list[str]:
@@ -45,14 +44,14 @@ class FactsForm:
     @property
     def carried(self) -> str:
         """What the form carries of `was`."""
-        return json.dumps(conflicts.as_dict(self.was))
+        return json.dumps(products.conflicts.as_dict(self.was))
 
     @property
     def wrong(self) -> str:
         """The field that the error is about, "" for none."""
         return self.error.field if isinstance(self.error, InvalidInputError) else ""
 
-    def facts(self) -> Facts:
+    def facts(self) -> products.Facts:
         """What was typed. Raises InvalidInputError for two attributes of one name."""
         attributes: dict[str, str] = {}
         for key, value in self.rows:
@@ -62,12 +61,12 @@ class FactsForm:
         more = (name for text in re.split(r"[,\r\n]", self.new_labels) if (name := text.strip()))
         labels = tuple(dict.fromkeys((*self.labels, *more)))
         texts = (self.name, self.brand, self.category)
-        return Facts(self.was.sku, *texts, (), self.variant_group, labels, attributes)
+        return products.Facts(self.was.sku, *texts, (), self.variant_group, labels, attributes)
 
 
 def of_product(product: Product) -> FactsForm:
     """The form, as it first shows a product."""
-    return _showing(conflicts.facts_of(product), conflicts.facts_of(product), product.version)
+    return _showing(products.conflicts.facts_of(product), products.conflicts.facts_of(product), product.version)
 
 
 def typed(sku: str) -> FactsForm:
@@ -86,7 +85,7 @@ def typed(sku: str) -> FactsForm:
         tuple(form.getlist("label")),
         form.get("new_labels", ""),
         tuple((key.strip(), value) for key, value in pairs if key.strip() or value.strip()),
-        conflicts.from_dict(sku, carried if isinstance(carried, dict) else {}),
+        products.conflicts.from_dict(sku, carried if isinstance(carried, dict) else {}),
         form.get("version", 0, type=int) if carried is not None else 0,
     )
 
@@ -95,12 +94,12 @@ def refused(form: FactsForm, product: Product, error: CatalogError) -> FactsForm
     """The form to show again, nothing typed lost: beside what was typed, what others saved meanwhile."""
     if not isinstance(error, ConflictError):
         return replace(form, error=error)
-    theirs = conflicts.facts_of(product)
-    merged, changed = conflicts.merge_facts(form.was, theirs, form.facts())
+    theirs = products.conflicts.facts_of(product)
+    merged, changed = products.conflicts.merge_facts(form.was, theirs, form.facts())
     return replace(_showing(merged, theirs, product.version), error=error, conflicts=tuple(changed))
 
 
-def _showing(facts: Facts, was: Facts, version: int) -> FactsForm:
+def _showing(facts: products.Facts, was: products.Facts, version: int) -> FactsForm:
     rows = tuple((facts.attributes or {}).items())
     texts = (facts.name, facts.brand, facts.category, facts.variant_group or "")
     return FactsForm(*texts, facts.labels or (), "", rows, was, version)

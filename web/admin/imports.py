@@ -9,10 +9,9 @@ from flask import Response as FlaskResponse
 from flask import flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from catalog import transfer
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.products import ATTRIBUTE
-from catalog.transfer import import_jobs, uploads
+from catalog.transfer import COLUMNS, import_jobs, uploads
 from web import errors, routes
 from web.admin.base import blueprint
 from web.context import actor, catalog, page_number
@@ -94,7 +93,7 @@ def complete(job: uuid.UUID) -> FlaskResponse:
 def choose_columns(job: uuid.UUID) -> Page:
     """Check the lines, read by these columns."""
     form = request.form
-    mapping = {column: form.get(f"column_{column}", "") for column in transfer.COLUMNS}
+    mapping = {column: form.get(f"column_{column}", "") for column in COLUMNS}
     kept = set(form.getlist("attribute"))
     for header in form.getlist("other"):
         mapping[header if header.lower().startswith(ATTRIBUTE) else ATTRIBUTE + header] = (
@@ -166,7 +165,7 @@ def _page(job_id: uuid.UUID, problem: CatalogError | None = None, mapping: dict[
             job=job,
             headers=columns.headers,
             chosen=chosen,
-            columns=transfer.COLUMNS,
+            columns=COLUMNS,
             others=[header for header in columns.headers if header not in _of_columns(columns.chosen)],
             kept={header for column, header in chosen.items() if column.startswith(ATTRIBUTE)},
             problem=problem,

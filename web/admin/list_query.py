@@ -10,11 +10,10 @@ from flask import url_for
 from werkzeug.datastructures import MultiDict
 
 from catalog import products
-from catalog.products import Filter, Order
 from web.context import catalog
 
 #: The orders, as the page calls them.
-ORDERS: dict[Order, str] = {
+ORDERS: dict[products.Order, str] = {
     "sku": "By SKU",
     "name": "By name",
     "newest": "Newest first",
@@ -28,8 +27,8 @@ STATES = {"": "In the catalog", "pending": "Not searchable yet", "retired": "Ret
 class ListQuery:
     """A list: its filter and order, as a `table` or as tiles."""
 
-    only: Filter
-    order: Order = "sku"
+    only: products.Filter
+    order: products.Order = "sku"
     table: bool = False
 
     @classmethod
@@ -37,7 +36,7 @@ class ListQuery:
         """The list that an address or a form names; what is no filter counts as none."""
         few = given.get("few", type=int)
         state = given.get("state", "")
-        only = Filter(
+        only = products.Filter(
             search=given.get("search", "").strip(),
             category=given.get("category", ""),
             brand=given.get("brand", ""),
@@ -49,7 +48,7 @@ class ListQuery:
             retired=state == "retired",
         )
         sort = given.get("sort", "")
-        orders: list[Order] = [order for order in ORDERS if order == sort]
+        orders: list[products.Order] = [order for order in ORDERS if order == sort]
         return cls(only, orders[0] if orders else "sku", given.get("view") == "table")
 
     @property
@@ -80,7 +79,7 @@ class ListQuery:
 
     def conditions(self) -> Iterator[tuple[str, str]]:
         """Each condition in words, and the address of the list without it."""
-        only, none = self.only, Filter()
+        only, none = self.only, products.Filter()
         for name, words in (
             ("search", f"“{only.search}”"),
             ("category", f"category {only.category}"),

@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response
 
 from catalog import products
 from catalog.errors import CatalogError, ConflictError, InvalidInputError
-from catalog.products import side_by_side
 from web import errors, routes
 from web.admin.base import blueprint
 from web.context import actor, catalog
@@ -25,7 +24,7 @@ def index() -> Page:
     if not other:
         return _search(sku)
     try:
-        seen = side_by_side.compare(catalog().database, sku, other, request.args.to_dict())
+        seen = products.side_by_side.compare(catalog().database, sku, other, request.args.to_dict())
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("merging.index", sku=sku))
@@ -43,9 +42,9 @@ def merge() -> Page:
     versions = (form.get("version_one", -1, type=int), form.get("version_other", -1, type=int))
     chosen = form.to_dict()
     try:
-        kept = side_by_side.merge_chosen(catalog(), sku, other, chosen, versions, actor=actor())
+        kept = products.side_by_side.merge_chosen(catalog(), sku, other, chosen, versions, actor=actor())
     except ConflictError as error:
-        seen = side_by_side.compare(catalog().database, sku, other, chosen)
+        seen = products.side_by_side.compare(catalog().database, sku, other, chosen)
         return render_template("pages/merge.html", seen=seen, problem=error), errors.status_of(error)
     except CatalogError as error:
         flash(str(error), "danger")

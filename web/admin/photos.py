@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from catalog import products
 from catalog.enrollment import photo_rows
 from catalog.errors import CatalogError, InvalidInputError
-from catalog.products import PhotoResult
 from web import errors, routes
 from web.admin.base import blueprint, flash_undo, go_to
 from web.context import actor, catalog, ids, one_upload
@@ -64,7 +63,7 @@ def rotate(sku: str, photo: uuid.UUID) -> Page:
 def replace(sku: str, photo: uuid.UUID) -> Page:
     """Another file in its place."""
 
-    def exchange() -> PhotoResult:
+    def exchange() -> products.PhotoResult:
         return products.replace_photo(catalog(), sku, photo, one_upload("photo"), actor=actor())
 
     return _edited(sku, photo, "Replaced. The old photo is in the bin.", exchange)
@@ -136,7 +135,7 @@ def _page(sku: str, identity: uuid.UUID, problem: CatalogError | None = None) ->
     )
 
 
-def _edited(sku: str, photo: uuid.UUID, done: str, edit: Callable[[], PhotoResult]) -> Page:
+def _edited(sku: str, photo: uuid.UUID, done: str, edit: Callable[[], products.PhotoResult]) -> Page:
     """Make an edit, and go to the photo that is there now; or show the page again with what speaks against it."""
     try:
         result = edit()

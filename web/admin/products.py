@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from catalog import margins, products
 from catalog.errors import CatalogError, ConflictError, InvalidInputError, PhotoQuestionableError, SkuExistsError
 from catalog.normalization import check_sku
-from catalog.products import barcode_owners
 from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
@@ -70,7 +69,7 @@ def _page(sku: str, form: FactsForm | None = None, refused: Refused | None = Non
         refused=refused,
         more_rows=facts_form.MORE,
         pending=products.pending_photos(database, product),
-        found=barcode_owners.look_up(database, request.args.getlist("read")),
+        found=products.barcode_owners.look_up(database, request.args.getlist("read")),
         needed=margins.needed_margin(database, product.id),
         rivals=margins.rivals(database, product.id),
         recognized=answer_counts.recognized(database, product.id),
@@ -132,7 +131,7 @@ def add_barcode(sku: str) -> Page:
     """Add a barcode, typed or read from a photo; the others that were read are still offered."""
     typed = request.form.get("barcode", "")
     try:
-        barcode_owners.add(catalog().database, sku, typed, actor=actor())
+        products.barcode_owners.add(catalog().database, sku, typed, actor=actor())
     except (InvalidInputError, ConflictError) as error:
         return _page(sku, refused=Refused("barcode", typed, error)), errors.status_of(error)
     flash("The barcode is kept.", "success")
@@ -143,7 +142,7 @@ def add_barcode(sku: str) -> Page:
 def remove_barcode(sku: str, number: str) -> Response:
     """Remove a barcode."""
     done = "The barcode is removed."
-    return _done(sku, done, lambda: barcode_owners.remove(catalog().database, sku, number, actor=actor()))
+    return _done(sku, done, lambda: products.barcode_owners.remove(catalog().database, sku, number, actor=actor()))
 
 
 @pages.post("/<sku:sku>/active")

@@ -8,7 +8,6 @@ from flask import render_template
 
 from catalog import recognition
 from catalog.errors import CatalogError
-from catalog.recognition import Recognition, recognize
 from embedder.matching import to_jpeg
 from web import errors, routes
 from web.admin.base import blueprint
@@ -30,7 +29,7 @@ def ask() -> Page:
     """The answer: a fragment for the page's script, else a whole page."""
     try:
         photo = one_upload("photo")
-        answer = recognize(catalog(), photo.data, filename=photo.filename)
+        answer = recognition.recognize(catalog(), photo.data, filename=photo.filename)
     except CatalogError as error:
         if errors.wants_problem():
             raise
@@ -43,7 +42,7 @@ def ask() -> Page:
     return render_template("pages/try.html", **shown, problem=None)
 
 
-def _picture(data: bytes, answer: Recognition) -> str | None:
+def _picture(data: bytes, answer: recognition.Recognition) -> str | None:
     """The explaining picture as a data: URL, since a tried photo is stored nowhere; None if there is none."""
     try:
         drawn = recognition.answer_picture(catalog().photos, data, answer)
