@@ -62,6 +62,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.errors import CatalogError, GalleryUnavailableError
     from catalog.inbox import ask_again
     from catalog.products import Comparing
+    from catalog.runs import RunWorker
     from catalog.transfer import ImportWorker
     from web.app import create_app
     from web.gate import Gate
@@ -91,6 +92,9 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         imports = ImportWorker(catalog)
         imports.start()
         opened.callback(imports.stop)
+        runs = RunWorker(catalog)
+        runs.start()
+        opened.callback(runs.stop)
         server.run(stop)
         _end_within(ENDING)
         with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery

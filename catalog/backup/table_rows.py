@@ -35,6 +35,7 @@ from catalog.storage.tables import (
     Invitation,
     LookAlikePair,
     Product,
+    Run,
     SentForm,
     SignIn,
     UtcDateTime,
@@ -46,10 +47,12 @@ Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 #: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
-#: asked to keep; which products look alike is found again by itself; the files of imports are not in a backup.
+#: asked to keep; which products look alike is found again by itself; the files of imports are not in a backup; a run
+#: that was at work would be begun again.
 LEFT_OUT = (
     *(SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__),
     *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__, ImportJob.__tablename__, ImportLine.__tablename__),
+    Run.__tablename__,
 )
 
 #: Columns that follow from others, by table: written anew, since an older version wrote them in another way.

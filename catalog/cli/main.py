@@ -153,9 +153,9 @@ def _draw(photos: PhotoStore, data: bytes, answer: Recognition, out: Path) -> No
 @main.command()
 def worker() -> None:
     """Do the jobs that others hand over, where CATALOG_JOBS names a broker."""
-    from catalog import maintenance
+    from catalog import runs
 
-    maintenance.work(Settings.from_env())
+    runs.work(Settings.from_env())
 
 
 @main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -28,12 +28,12 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
     openblas.restart_with_environment()
-    from catalog import maintenance
+    from catalog import runs
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
     with progress_bar("photo", quiet) as progress:
-        result = maintenance.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
+        result = runs.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
     else:
@@ -55,21 +55,21 @@ def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, 
     be looked at.
     """
     openblas.restart_with_environment()
-    from catalog import maintenance
+    from catalog import maintenance, runs
 
     found: list[Finding] = []
+    options = {"repair": repair, "remove_orphans": remove_orphans, "ask_gallery": not no_gallery}
     try:
-        with opened() as catalog, progress_bar("photo", quiet) as progress:
-            for finding in maintenance.examine(
-                catalog,
-                repair=repair,
-                remove_orphans=remove_orphans,
-                ask_gallery=not no_gallery,
-                progress=progress,
-            ):
+        with (
+            opened() as catalog,
+            progress_bar("photo", quiet) as progress,
+            runs.recorded(catalog.database, "doctor", actor=ACTOR, options=options) as record,
+        ):
+            for finding in maintenance.examine(catalog, **options, progress=record.beside(progress)):
                 found.append(finding)
                 line = f"{finding.subject}: {'mended: ' if finding.mended else ''}{finding.message}"
                 click.echo(json.dumps(asdict(finding)) if as_json else line)
+            record.outcome = runs.outcome_of(found)
     except DatabaseUnavailableError as error:
         click.echo(f"catalog: {error}", err=True)
         sys.exit(2)

@@ -16,10 +16,11 @@ log = logging.getLogger(__name__)
 
 
 def extract_stored(
-    store: PhotoStore, live: LiveModel, photos: Mapping[uuid.UUID, str]
+    store: PhotoStore, live: LiveModel, photos: Mapping[uuid.UUID, str], *, polite: bool = False
 ) -> tuple[dict[uuid.UUID, PhotoFeatures], dict[uuid.UUID, Exception]]:
     """Stored photos (SHA-256 by id) -> their features, and why the others can't be read, both by id.
 
+    On the embedder's threads, or, if `polite`, on the caller's alone: those are for who waits for an answer.
     Local features do not depend on the bundle: stored ones are reused, the others are extracted and stored.
     """
     features: dict[uuid.UUID, PhotoFeatures] = {}
@@ -35,7 +36,8 @@ def extract_stored(
             feature_store.save(store, sha256, extracted.local)
         return extracted
 
-    for photo_id, result in zip(photos, live.embedder.map(extract, photos.values()), strict=True):
+    extracting = map(extract, photos.values()) if polite else live.embedder.map(extract, photos.values())
+    for photo_id, result in zip(photos, extracting, strict=True):
         if isinstance(result, Exception):
             log.error("photo %s can't be embedded: %s", photo_id, result)
             failures[photo_id] = result

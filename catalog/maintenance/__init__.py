@@ -5,15 +5,13 @@ from __future__ import annotations
 from catalog.maintenance import coverage
 from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
-from catalog.maintenance.findings import Finding, Kind, status
-from catalog.maintenance.jobs import run_reembed, work
-from catalog.maintenance.models import Models, list_models
+from catalog.maintenance.findings import Finding, Kind, Severity, severity, status
+from catalog.maintenance.models import Models, check_way_back, list_models
 from catalog.maintenance.needs_work import Worklist, list_work
 from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
 from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
-from catalog.maintenance.reembedding import reembed, rollback
-from catalog.maintenance.rolling_back import RollingBack
+from catalog.maintenance.reembedding import Switched, reembed, rollback
 
 __all__ = [
     "DECISIONS",
@@ -24,8 +22,10 @@ __all__ = [
     "Models",
     "Overview",
     "Readiness",
-    "RollingBack",
+    "Severity",
+    "Switched",
     "Worklist",
+    "check_way_back",
     "coverage",
     "examine",
     "list_models",
@@ -34,7 +34,6 @@ __all__ = [
     "rebuild",
     "reembed",
     "rollback",
-    "run_reembed",
+    "severity",
     "status",
-    "work",
 ]

@@ -94,11 +94,17 @@ class _Answer:
 
 
 def examine_coverage(
-    catalog: Catalog, *, sku: str = "", sample: int | None = None, progress: Progress = no_progress
+    catalog: Catalog,
+    *,
+    sku: str = "",
+    sample: int | None = None,
+    polite: bool = False,
+    progress: Progress = no_progress,
 ) -> Iterator[Coverage]:
     """Every active product by SKU, or one, or a sample of `sample`, the same while the catalog stays the same.
 
-    `progress` counts products. Raises NotFoundError for an unknown SKU, and a GalleryError.
+    `polite`: on this thread alone, beside tills. `progress` counts products. Raises NotFoundError for an unknown SKU,
+    and a GalleryError.
     """
     live = catalog.generations.ready()
     ids = _chosen(catalog.database, sku, sample)
@@ -108,7 +114,7 @@ def examine_coverage(
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
             page = session.scalars(query.options(selectinload(Product.photos))).all()
         for product in page:
-            yield _product(catalog, live, product)
+            yield _product(catalog, live, product, polite=polite)
             steps.advance()
 
 
@@ -131,12 +137,12 @@ def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]
     return [row.id for row in sorted(rows, key=lambda row: row.sku)]
 
 
-def _product(catalog: Catalog, live: LiveModel, product: Product) -> Coverage:
+def _product(catalog: Catalog, live: LiveModel, product: Product, *, polite: bool) -> Coverage:
     photos = list(product.photos)
     features: dict[uuid.UUID, PhotoFeatures] = {}
     for start in range(0, len(photos), outbox.CHUNK):
         chunk = {photo.id: photo.sha256 for photo in photos[start : start + outbox.CHUNK]}
-        features |= enrollment.extract_stored(catalog.photos, live, chunk)[0]
+        features |= enrollment.extract_stored(catalog.photos, live, chunk, polite=polite)[0]
     readable = [photo for photo in photos if photo.id in features]
     asked = [_ask(catalog, live, product, photo, features) for photo in readable] if len(readable) > 1 else []
     wrong = Counter(answer.sku for answer in asked if answer.sku != product.sku)

@@ -19,6 +19,7 @@ def examine(
     repair: bool = False,
     remove_orphans: bool = False,
     ask_gallery: bool = True,
+    serving: bool = False,
     progress: Progress = no_progress,
 ) -> Iterator[Finding]:
     """Check every photo of every product (and its local features if the live model re-ranks), the files of the photo
@@ -26,13 +27,31 @@ def examine(
 
     `repair` rebuilds all that can be rebuilt. A lost photo can't be: its product needs a new one. `remove_orphans`
     removes files that no row has referred to for ORPHAN_AGE, and collections without a generation.
-    `ask_gallery=False` skips the gallery. `progress` counts photos. Raises DatabaseUnavailableError, or ConfigError
-    for a damaged live bundle; another part that does not answer is a finding.
+    `ask_gallery=False` skips the gallery. `serving`: this process answers tills, so the live collection stays open, and
+    nothing is done on the embedder's threads. `progress` counts photos; it is called between the parts, too, and may
+    end the check by raising. Raises DatabaseUnavailableError, or ConfigError for a damaged live bundle; another part
+    that does not answer is a finding.
     """
+    last = (0, 0)
+
+    def reach(done: int, total: int) -> None:
+        nonlocal last
+        last = done, total
+        progress(done, total)
+
     try:
-        yield from check_photos(catalog, repair=repair, progress=progress)
-        yield from check_files(catalog, remove=remove_orphans)
+        yield from check_photos(catalog, repair=repair, progress=reach)
+        for finding in check_files(catalog, remove=remove_orphans):
+            progress(*last)
+            yield finding
     except StorageError as error:
         yield Finding("photos_not_asked", f"{error} The photos were not looked at (further).")
-    yield from gallery_checks.examine(catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery)
+    progress(*last)
+    found = gallery_checks.examine(
+        catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery, serving=serving
+    )
+    for finding in found:
+        progress(*last)
+        yield finding
+    progress(*last)
     yield from check_margins(catalog, repair=repair)

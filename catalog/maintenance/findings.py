@@ -32,6 +32,8 @@ Kind = Literal[
 WASTE: frozenset[Kind] = frozenset({"file_orphaned", "file_unfinished", "collection_orphaned"})
 #: A part could not be checked.
 NOT_ASKED: frozenset[Kind] = frozenset({"photos_not_asked", "gallery_not_asked"})
+#: How bad a finding is: a defect; a part that could not be checked; WASTE; repaired.
+Severity = Literal["defect", "unchecked", "waste", "mended"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,18 @@ class Finding:
         return self.sku or self.collection or self.sha256[:12] or "catalog"
 
 
+def severity(finding: Finding) -> Severity:
+    """How bad it is."""
+    if finding.mended:
+        return "mended"
+    if finding.kind in NOT_ASKED:
+        return "unchecked"
+    return "waste" if finding.kind in WASTE else "defect"
+
+
 def status(findings: Iterable[Finding]) -> int:
     """Exit status. 1: an unrepaired defect, other than WASTE; else 2: a part could not be checked; else 0."""
-    left = {finding.kind for finding in findings if not finding.mended} - WASTE
-    if left - NOT_ASKED:
+    found = {severity(finding) for finding in findings}
+    if "defect" in found:
         return 1
-    return 2 if left else 0
+    return 2 if "unchecked" in found else 0

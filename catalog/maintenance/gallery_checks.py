@@ -52,24 +52,29 @@ class _Row:
     since: datetime
 
 
-def examine(catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery: bool) -> Iterator[Finding]:
+def examine(
+    catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery: bool, serving: bool = False
+) -> Iterator[Finding]:
     """Check SQL for missing enrollments and photos pending for long, and with `ask_gallery` each generation's
     collection.
 
     `repair` makes missing photos pending, enrolls them, and deletes orphaned points; `remove_orphans` drops collections
-    without a generation. What can't be checked (another process holds it) is a finding as well. Raises
-    DatabaseUnavailableError, or ConfigError for a damaged live bundle.
+    without a generation. `serving`: see doctor.examine. What can't be checked (another process holds it) is a finding,
+    too. Raises DatabaseUnavailableError, or ConfigError for a damaged live bundle.
     """
     live = catalog.generations.live()
     forgotten = _not_enrolled(catalog.database, repair=repair)
     if ask_gallery:
-        yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans)
+        yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans, serving=serving)
     yield from _enrolled(catalog, forgotten) if repair and ask_gallery else forgotten
     yield from _long_pending(catalog, repair=repair and ask_gallery)
-    catalog.generations.release(live.collection)
+    if not serving:
+        catalog.generations.release(live.collection)
 
 
-def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans: bool) -> Iterator[Finding]:
+def _gallery(
+    catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans: bool, serving: bool
+) -> Iterator[Finding]:
     try:
         there = catalog.gallery.generations()  # before SQL is read: a row is committed before its collection is made
     except GalleryError as error:
@@ -81,7 +86,8 @@ def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans:
         yield _orphaned_collection(catalog, name, remove=remove_orphans)
     for generation in generations:
         try:
-            yield from _generation(catalog, live, generation, there=generation.collection in there, repair=repair)
+            there_is = generation.collection in there
+            yield from _generation(catalog, live, generation, there=there_is, repair=repair, serving=serving)
         except GalleryLockedError as error:
             advice = "Its photos were not looked at: stop that process for this, or leave it out by --no-gallery."
             yield Finding("gallery_not_asked", f"{error} {advice}", collection=generation.collection)
@@ -91,7 +97,8 @@ def _gallery(catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans:
             advice = " `catalog rebuild` makes it anew." if generation.live else ""
             yield Finding("collection_broken", f"{error}{advice}", collection=generation.collection)
         finally:
-            catalog.generations.release(generation.collection)  # a server that starts just now needs it
+            if not (serving and generation.collection == live.collection):
+                catalog.generations.release(generation.collection)  # a server that starts just now needs it
 
 
 def _not_enrolled(database: Database, *, repair: bool) -> list[Finding]:
@@ -182,7 +189,7 @@ def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Findin
 
 
 def _generation(
-    catalog: Catalog, live: LiveModel, generation: Generation, *, there: bool, repair: bool
+    catalog: Catalog, live: LiveModel, generation: Generation, *, there: bool, repair: bool, serving: bool
 ) -> Iterator[Finding]:
     """Check a generation: its bundle, collection and points, and of the live one some vectors. Raises GalleryError."""
     collection = generation.collection
@@ -211,7 +218,7 @@ def _generation(
     yield from _enrolled(catalog, missing) if repair and generation.live else missing
     yield from _orphans(catalog, generation, before, points, repair=repair)
     if generation.live and generation.id == live.generation_id:
-        for finding in _sampled(catalog, live, points):
+        for finding in _sampled(catalog, live, points, serving=serving):
             yield _written_again(catalog, generation, finding) if repair else finding
 
 
@@ -313,7 +320,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
             pass
 
 
-def _sampled(catalog: Catalog, live: LiveModel, points: set[str]) -> Iterator[Finding]:
+def _sampled(catalog: Catalog, live: LiveModel, points: set[str], *, serving: bool) -> Iterator[Finding]:
     """Embed a sample of photos again: their vectors and words in the gallery must be the same."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
     with catalog.database.read() as session:
@@ -332,7 +339,8 @@ def _sampled(catalog: Catalog, live: LiveModel, points: set[str]) -> Iterator[Fi
         except (CatalogError, ImageError):
             return None  # check_photos reports it
 
-    extracted_rows = zip(rows, live.embedder.map(extract, rows), strict=True)
+    extracting = map(extract, rows) if serving else live.embedder.map(extract, rows)
+    extracted_rows = zip(rows, extracting, strict=True)
     features = [(row, extracted) for row, extracted in extracted_rows if extracted is not None]
     strange = [row[2] for row, extracted in features if not _knows(catalog, live, row[0], extracted)]
     if strange:

@@ -11,6 +11,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
+from catalog.errors import ConflictError
+from catalog.generations import live_generation
+from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError
@@ -78,6 +81,14 @@ def list_models(catalog: Catalog) -> Models:
         [_model(row, catalog.settings.bundles, embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
         photos,
     )
+
+
+def check_way_back(database: Database, live: str) -> None:
+    """Raises ConflictError unless the bundle `live` is the live one, as the person saw it, and one was before it."""
+    with database.read() as session:
+        row = live_generation(session)
+    if row is None or row.bundle_id != live or row.previous_id is None:
+        raise ConflictError("Another model is live by now, or none was before it: look again.")
 
 
 def _count_embedded(session: Session) -> dict[int, int]:

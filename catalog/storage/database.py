@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,13 +90,20 @@ class Database:
             yield connection
 
     @contextmanager
-    def alone(self, *, wait: bool = False) -> Iterator[bool]:
-        """Whether the caller is the only one, of all threads and processes, in such a block until it ends.
+    def alone(self, name: str = "", *, wait: bool = False) -> Iterator[bool]:
+        """Whether the caller is the only one, of all threads and processes, in a block of this name until it ends.
 
-        `wait` until it is. No transaction is open meanwhile: nobody else waits.
+        `wait` until it is. No transaction is open meanwhile: nobody else waits. A process that is killed leaves it.
         """
         if self.is_sqlite:
-            descriptor = os.open(Path(self.engine.url.database or "").parent, os.O_RDONLY)
+            folder = Path(self.engine.url.database or "").parent
+            try:
+                if name:
+                    descriptor = os.open(folder / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+                else:
+                    descriptor = os.open(folder, os.O_RDONLY)
+            except OSError as error:
+                raise DatabaseUnavailableError(f"Nothing can be written to {folder}: {error.strerror}.") from error
             try:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -108,13 +116,14 @@ class Database:
             return
         with _unavailable_told(), self.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            ask = "SELECT pg_advisory_lock(:key)" if wait else "SELECT pg_try_advisory_lock(:key)"
-            held = connection.scalar(text(ask), {"key": ALONE_LOCK}) is not False
+            keys = {"key": ALONE_LOCK, "name": zlib.crc32(name.encode()) & 0x7FFF_FFFF}
+            ask = f"SELECT pg_{'' if wait else 'try_'}advisory_lock(:key, :name)"
+            held = connection.scalar(text(ask), keys) is not False
             try:
                 yield held
             finally:
                 if held:
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ALONE_LOCK})
+                    connection.execute(text("SELECT pg_advisory_unlock(:key, :name)"), keys)
 
     def migrate(self) -> None:
         """Migrate the schema to the newest revision. Safe when several processes start at once.

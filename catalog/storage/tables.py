@@ -29,6 +29,7 @@ from catalog.storage.product_tables import (
     PhotoColumns,
     Product,
 )
+from catalog.storage.run_tables import CoverageDay, ProductCoverage, Run
 from catalog.storage.table_base import Base, UtcDateTime, now
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "BinEntry",
     "BinPhoto",
     "ComparedPhoto",
+    "CoverageDay",
     "DifferentProducts",
     "Enrollment",
     "Feedback",
@@ -55,9 +57,11 @@ __all__ = [
     "Photo",
     "PhotoColumns",
     "Product",
+    "ProductCoverage",
     "ProductMargin",
     "RecognitionEntry",
     "Removal",
+    "Run",
     "SentForm",
     "SignIn",
     "User",

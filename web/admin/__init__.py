@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 
-from catalog import maintenance
 from catalog.products import MAX_PHOTOS
 from embedder import images
 from web import routes
@@ -48,6 +47,5 @@ def init_app(app: Flask) -> None:
         "bytes": images.MAX_BYTES,
         "total": routes.MAX_REQUEST - routes.MAX_FORM_REQUEST,
     }
-    app.config["ROLLING_BACK"] = maintenance.RollingBack()
     for module in PAGES:
         app.register_blueprint(module.pages)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import maintenance
-from catalog.errors import ConflictError
-from catalog.maintenance import RollingBack
-from web.admin.base import blueprint
+from catalog.runs import recording
+from web.admin.base import attempt, blueprint
 from web.context import actor, catalog
 
 pages = blueprint("models", "/models")
@@ -17,22 +16,20 @@ pages = blueprint("models", "/models")
 @pages.get("/")
 def index() -> str:
     """All models, the newest first."""
-    return render_template("pages/models.html", found=maintenance.list_models(catalog()), rolling_back=_rolling_back())
+    database = catalog().database
+    return render_template(
+        "pages/models.html", found=maintenance.list_models(catalog()), run=recording.latest(database, "reembed")
+    )
 
 
 @pages.post("/rollback")
 def roll_back() -> Response:
     """Go back to the model before the live one: the page shows how far it is."""
-    try:
-        _rolling_back().start(catalog(), request.form.get("live", ""), actor=actor())
-        flash(
-            "The model before is brought up to date, then it is switched to. Tills are answered meanwhile.", "success"
-        )
-    except ConflictError as error:
-        flash(str(error), "danger")
+    database = catalog().database
+
+    def ask() -> None:
+        maintenance.check_way_back(database, request.form.get("live", ""))
+        recording.start(database, "reembed", actor=actor(), options={"rollback": True})
+
+    attempt(ask, "The model before is brought up to date, then it is switched to. Tills are answered meanwhile.")
     return redirect(url_for("models.index"))
-
-
-def _rolling_back() -> RollingBack:
-    found: RollingBack = current_app.config["ROLLING_BACK"]
-    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import enrollment, maintenance, products
+from catalog import enrollment, products, runs
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError
@@ -89,4 +89,4 @@ def test_a_dead_broker_is_told(tmp_path: Path) -> None:
 
 def test_local_has_no_worker(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CATALOG_JOBS is local"):
-        maintenance.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))
+        runs.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))

@@ -1,0 +1,27 @@
+"""Runs: long maintenance work that is recorded in SQL, done in the background, and gone on with after a kill."""
+
+from __future__ import annotations
+
+from catalog.runs import recording
+from catalog.runs.broker import work
+from catalog.runs.commands import JobFailedError, recorded, run_reembed
+from catalog.runs.doctor_run import outcome_of
+from catalog.runs.kinds import KINDS, Kind
+from catalog.runs.performing import perform
+from catalog.runs.tasks import Outcome, Task
+from catalog.runs.worker import RunWorker
+
+__all__ = [
+    "KINDS",
+    "JobFailedError",
+    "Kind",
+    "Outcome",
+    "RunWorker",
+    "Task",
+    "outcome_of",
+    "perform",
+    "recorded",
+    "recording",
+    "run_reembed",
+    "work",
+]

@@ -1,0 +1,130 @@
+"""Runs of the command line: done by its own process, and recorded as those of the pages are."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from catalog.catalog import Catalog
+from catalog.config import Settings
+from catalog.errors import CatalogError, ConflictError, DatabaseUnavailableError
+from catalog.maintenance import Switched
+from catalog.progress import Progress
+from catalog.runs import broker, recording, reembedding_run
+from catalog.runs.performing import alone_at
+from catalog.runs.tasks import Outcome, StopAskedError, Task
+from catalog.storage import Database
+from catalog.storage.tables import Run
+
+KIND = "reembed"
+
+
+class JobFailedError(CatalogError):
+    """The job failed or was stopped; the message says why, in the words of the process that was at it."""
+
+    code = "job_failed"
+
+
+class Record:
+    """What a command keeps of its run. `outcome` is set at the end; `task` is None where nothing is recorded."""
+
+    def __init__(self, task: Task | None) -> None:
+        self.task = task
+        self.outcome = Outcome("")
+
+    @property
+    def run_id(self) -> uuid.UUID | None:
+        """The run, if it is recorded."""
+        return self.task.id if self.task else None
+
+    def beside(self, progress: Progress) -> Progress:
+        """A progress that tells the run, too."""
+        if (task := self.task) is None:
+            return progress
+
+        def reach(done: int, total: int) -> None:
+            progress(done, total)
+            with suppress(DatabaseUnavailableError):
+                task.progress(done, total)
+
+        return reach
+
+
+@contextmanager
+def recorded(
+    database: Database, kind: str, *, actor: str, options: Mapping[str, Any] | None = None, needed: bool = False
+) -> Iterator[Record]:
+    """Keep that a command does such a run, and how it ended.
+
+    A command need not be alone: without `needed`, nothing is recorded while another process is at a run of this kind,
+    or while the database can't be written; with it, that is a ConflictError or a DatabaseUnavailableError. Raises
+    JobFailedError when a person stopped it in the pages.
+    """
+    with ExitStack() as held:
+        task = None
+        try:
+            if held.enter_context(alone_at(database, kind)):
+                task = recording.take_as_command(database, kind, actor=actor, options=options or {})
+        except (DatabaseUnavailableError, IntegrityError):
+            if needed:
+                raise
+        if needed and task is None:
+            raise ConflictError("It is at work already, in another process: let it end, or stop it under Jobs.")
+        record = Record(task)
+        try:
+            yield record
+        except BaseException as error:
+            stopped = isinstance(error, StopAskedError | KeyboardInterrupt)
+            _end(task, "stopped" if stopped else "failed", "It was stopped." if stopped else str(error))
+            if isinstance(error, StopAskedError):
+                raise JobFailedError("It was stopped in the pages.") from None
+            raise
+        _end(task, "done", record.outcome.message, record.outcome.result)
+
+
+def _end(task: Task | None, state: recording.Ended, message: str, result: Mapping[str, Any] | None = None) -> None:
+    with suppress(DatabaseUnavailableError):
+        if task is not None:
+            recording.end(task, state, message, result)
+
+
+def run_reembed(settings: Settings, bundle: Path | None, *, rollback: bool, actor: str, progress: Progress) -> Switched:
+    """Re-embed with a bundle (CATALOG_MODEL when None) or roll back: in this process, or wait for a worker to do it.
+
+    Raises what `reembed` raises, ConflictError while another is at work, ConfigError
+    when no worker answers, JobFailedError when the worker failed.
+    """
+    options: dict[str, Any] = {"rollback": True} if rollback else {}
+    if bundle is not None:
+        options["bundle"] = str(bundle.absolute())
+    if settings.jobs != "local":
+        return _by_worker(settings, options, actor, progress)
+    with closing(Catalog.open(settings)) as catalog:
+        with recorded(catalog.database, KIND, actor=actor, options=options, needed=True) as record:
+            record.outcome = reembedding_run.switch(catalog, options, record.beside(progress), actor=actor)
+        return Switched(**record.outcome.result)
+
+
+def _by_worker(settings: Settings, options: dict[str, Any], actor: str, progress: Progress) -> Switched:
+    with closing(Database(settings.database)) as database:
+        database.migrate()
+        sender = broker.Sender(settings)
+        run_id = recording.start(database, KIND, actor=actor, options=options)
+        try:
+            run = broker.wait_for(database, sender, run_id, lambda run: _tell(run, progress))
+        except BaseException:
+            recording.stop(database, run_id, actor=actor)
+            raise
+    if run.state != "done":
+        raise JobFailedError(run.message)
+    return Switched(**run.result)
+
+
+def _tell(run: Run, progress: Progress) -> None:
+    if run.total:
+        progress(run.done, run.total)

@@ -1,0 +1,39 @@
+"""The kinds of runs. One more is one more entry of KINDS here, and of PAGES in web/admin/jobs.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from catalog.catalog import Catalog
+from catalog.runs import coverage_run, doctor_run, reembedding_run
+from catalog.runs.tasks import Outcome, Task
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run: `name` as it is stored (at most 20 characters), `title` for people, `work` does it.
+
+    `work` calls `task.progress` every few seconds, lets what that raises pass, and can be begun again after it was
+    killed at any moment. It raises a CatalogError, an EmbedderError or an OSError when it can't go on.
+
+    `apart`: it is done by a process of its own, as work that takes many cores, builds another model's gallery, or holds
+    Python's lock for long; else by a thread of low priority of the process that has the gallery open. `nightly`: every
+    night, at CATALOG_NIGHTLY.
+    """
+
+    name: str
+    title: str
+    work: Callable[[Catalog, Task], Outcome]
+    apart: bool = False
+    nightly: bool = False
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("coverage", "Examine all photos", coverage_run.work, nightly=True),
+        Kind("doctor", "Check the catalog", doctor_run.work, nightly=True),
+        Kind("reembed", "Embed all photos again", reembedding_run.work, apart=True),
+    )
+}

@@ -1,0 +1,108 @@
+"""Work at a run until it is over: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from multiprocessing.process import BaseProcess
+
+from catalog.catalog import Catalog
+from catalog.config import Settings
+from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryLockedError
+from catalog.runs import recording
+from catalog.runs.kinds import KINDS, Kind
+from catalog.runs.tasks import LostError, StopAskedError, Task
+from catalog.storage import Database
+from embedder.errors import EmbedderError
+
+log = logging.getLogger(__name__)
+
+#: The niceness of a process that does a run beside the one that serves.
+NICE = 15
+
+
+@contextmanager
+def alone_at(database: Database, kind: str) -> Iterator[bool]:
+    """Whether no other process works at a run of this kind, until the block ends."""
+    with database.alone(f"run-{kind}") as alone:
+        yield alone
+
+
+def perform(
+    catalog: Catalog,
+    run_id: uuid.UUID,
+    *,
+    leaving: Callable[[], bool] = lambda: False,
+    taken: Callable[[Task], None] = lambda task: None,
+) -> bool:
+    """Work at a run until it is over; False if another process is at it, or it is over already.
+
+    `leaving`: this process is to end, and the next one goes on. `taken` is called when the work begins. Raises
+    DatabaseUnavailableError, after which it is begun again, and GalleryLockedError: it waits for the process that has
+    the gallery open.
+    """
+    kind = KINDS[recording.get(catalog.database, run_id).kind]
+    with alone_at(catalog.database, kind.name) as alone:
+        task = recording.take(catalog.database, run_id) if alone else None
+        if task is None:
+            return False
+        task.leaving = leaving
+        taken(task)
+        _work(catalog, kind, task)
+        return True
+
+
+def _work(catalog: Catalog, kind: Kind, task: Task) -> None:
+    try:
+        outcome = kind.work(catalog, task)
+    except StopAskedError:
+        recording.end(task, "stopped", "It was stopped.")
+    except LostError:
+        log.info("the run of %s %s goes on in another process", kind.name, task.id)
+    except DatabaseUnavailableError:
+        raise
+    except GalleryLockedError as error:
+        log.warning("the run of %s %s waits for the process that has the gallery: %s", kind.name, task.id, error)
+        recording.give_back(catalog.database, task.holder)
+        raise
+    except (CatalogError, EmbedderError, OSError) as error:
+        log.warning("the run of %s %s failed: %s", kind.name, task.id, error)
+        recording.end(task, "failed", str(error))
+    except Exception:
+        recording.end(task, "failed", "Something unexpected went wrong; the server's log says what.")
+        raise
+    else:
+        recording.end(task, "done", outcome.message, outcome.result)
+
+
+def start_apart(settings: Settings, run_id: uuid.UUID) -> BaseProcess:
+    """A process that works at a run. It ends with this one, unless this one is killed; then it goes on."""
+    # Started anew, not forked: threads of this process may hold locks.
+    spawning = multiprocessing.get_context("spawn")
+    process = spawning.Process(target=_apart, args=(settings, run_id), name=f"run {run_id}", daemon=True)
+    process.start()
+    return process
+
+
+def _apart(settings: Settings, run_id: uuid.UUID) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
+    os.nice(NICE)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    perform_alone(settings, run_id)
+
+
+def perform_alone(settings: Settings, run_id: uuid.UUID) -> None:
+    """Open the catalog for a run alone; what keeps it from beginning is kept as its end. Raises CatalogError."""
+    with closing(Catalog.open(settings)) as catalog:
+        try:
+            perform(catalog, run_id)
+        except DatabaseUnavailableError:
+            raise
+        except (CatalogError, EmbedderError) as error:
+            recording.end_left(catalog.database, run_id, "failed", str(error))

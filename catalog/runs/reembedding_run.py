@@ -1,0 +1,33 @@
+"""Re-embedding and rollback as runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from catalog.catalog import Catalog
+from catalog.maintenance import reembed, rollback
+from catalog.progress import Progress
+from catalog.runs.tasks import Outcome, Task
+from embedder.bundle import load_bundle
+
+
+def work(catalog: Catalog, task: Task) -> Outcome:
+    """What `options` ask for. Raises what `reembed` raises."""
+    return switch(catalog, task.options, task.progress, actor=task.actor)
+
+
+def switch(catalog: Catalog, options: Mapping[str, Any], progress: Progress, *, actor: str) -> Outcome:
+    """Switch to the bundle in the folder `options["bundle"]` (CATALOG_MODEL's without), or back if `rollback`.
+
+    The result has the fields of a Switched. Raises what `reembed` raises.
+    """
+    if options.get("rollback"):
+        switched = rollback(catalog, progress, actor=actor)
+    else:
+        bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))
+        switched = reembed(catalog, bundle, progress, actor=actor)
+    said = f"{switched.photos} photos embedded; {switched.total} are searchable by {switched.bundle}."
+    return Outcome(said if switched.changed else f"{switched.bundle} is live already.", asdict(switched))

@@ -1,0 +1,142 @@
+"""The thread of the serving process that sees to the runs: one at a time, the oldest first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from multiprocessing.process import BaseProcess
+
+from catalog.catalog import Catalog
+from catalog.errors import CatalogError, ConfigError, GalleryLockedError
+from catalog.runs import recording
+from catalog.runs.broker import Sender
+from catalog.runs.kinds import KINDS, Kind
+from catalog.runs.performing import alone_at, perform, start_apart
+from catalog.runs.tasks import Task
+from catalog.storage.tables import Run
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks for something to do, and two removals of old runs.
+EVERY, TRIM_EVERY = 1.0, 3600.0
+#: Seconds to wait while a part is unavailable, and after an unexpected error.
+WAIT = 4.0
+#: The niceness of the thread: a third of a full share where processors are short.
+NICE = 5
+
+
+class RunWorker:
+    """Does what is waiting, goes on with what a killed process has left, and asks for what is due at night.
+
+    Several processes may have one: of each kind, one at a time works at it.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
+        self._sender = Sender(catalog.settings)
+        self._task: Task | None = None
+        self._is_embedded = catalog.settings.gallery.startswith("edge:")
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread; what it is at waits for the next process."""
+        self._stop.set()
+        if (task := self._task) is not None:
+            try:
+                recording.give_back(self._catalog.database, task.holder)
+            except CatalogError as error:
+                log.warning("the run %s is begun again: %s", task.id, error)
+        self._thread.join()
+
+    def step(self) -> bool:
+        """Work at the next run until it is over, or this process is to end; returns whether there was one."""
+        return any(self._see_to(run) for run in recording.list_open(self._catalog.database))
+
+    def _run(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
+        wait, trim_at = EVERY, 0.0
+        while not self._stop.wait(wait):
+            wait = EVERY
+            try:
+                if not self.step() and time.monotonic() >= trim_at:
+                    trim_at = time.monotonic() + TRIM_EVERY
+                    recording.trim(self._catalog.database)
+            except CatalogError as error:
+                log.warning("runs wait: %s", error)
+                wait = WAIT
+            except Exception:
+                log.exception("a run failed")
+                wait = WAIT
+
+    def _see_to(self, run: Run) -> bool:
+        """Whether it was worked at here."""
+        database, kind = self._catalog.database, KINDS.get(run.kind)
+        with alone_at(database, run.kind) as free:
+            if free and kind is None:
+                recording.end_left(database, run.id, "failed", "This version does not know such a run.")
+            elif free and run.by_command:
+                recording.end_left(database, run.id, "failed", "The command ended before it was through.")
+        if not free or kind is None or run.by_command:
+            return False
+        if self._is_for_a_worker(kind):
+            self._send(run)
+            return False
+        if not self._has_gallery():
+            return False
+        if kind.apart:
+            return self._wait_for(start_apart(self._catalog.settings, run.id), run.id)
+        try:
+            return perform(self._catalog, run.id, leaving=self._stop.is_set, taken=self._began)
+        finally:
+            self._task = None
+
+    def _began(self, task: Task) -> None:
+        self._task = task
+
+    def _is_for_a_worker(self, kind: Kind) -> bool:
+        """An embedded gallery is open in this process alone."""
+        return self._catalog.settings.jobs != "local" and (kind.apart or not self._is_embedded)
+
+    def _has_gallery(self) -> bool:
+        """Whether another process has the embedded gallery: what is to be done is for that one."""
+        if self._is_embedded:
+            try:
+                self._catalog.generations.ready()
+            except GalleryLockedError:
+                return False
+        return True
+
+    def _send(self, run: Run) -> None:
+        try:
+            self._sender.send(run.id)
+        except ConfigError as error:
+            recording.note(self._catalog.database, run.id, str(error))
+            raise
+
+    def _wait_for(self, process: BaseProcess, run_id: uuid.UUID) -> bool:
+        """Until the process has ended. It is ended when a person stops the run, or this process stops."""
+        database = self._catalog.database
+        while process.is_alive() and not self._stop.is_set():
+            process.join(EVERY / 2)
+            run = recording.get(database, run_id)
+            if run.stop and run.ended_at is None:
+                break
+        if process.is_alive():
+            process.terminate()
+        process.join()
+        run = recording.get(database, run_id)
+        if run.ended_at is None and run.stop:
+            recording.end_left(database, run_id, "stopped", "It was stopped.")
+        elif run.ended_at is None and self._stop.is_set() and run.holder is not None:
+            recording.give_back(database, run.holder)
+        elif run.ended_at is None and run.state == "waiting" and not self._stop.is_set():
+            recording.end_left(database, run_id, "failed", "Its process ended before it had begun; the log says why.")
+        return True

@@ -1,0 +1,314 @@
+"""Runs: one of a kind at a time, stopped at any moment, gone on with after a kill, and told as they are."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from catalog.catalog import Catalog
+from catalog.errors import CatalogError, ConflictError, NotFoundError
+from catalog.progress import no_progress
+from catalog.runs import KINDS, JobFailedError, Outcome, RunWorker, Task, recorded, recording
+from catalog.runs.performing import alone_at
+from catalog.runs.tasks import LostError
+from catalog.storage import Database
+from catalog.storage.tables import AuditEntry, Run, now
+from embedder.bundle import Bundle
+from tests.support.spawning import line, spawn
+from tests.support.steps import create
+
+Work = Callable[[Catalog, Task], Outcome]
+
+
+@pytest.fixture
+def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], None]:
+    """Has the doctor's runs do something else."""
+
+    def replaced(work: Work) -> None:
+        monkeypatch.setitem(KINDS, "doctor", replace(KINDS["doctor"], work=work))
+
+    return replaced
+
+
+def asked(catalog: Catalog, kind: str = "doctor") -> uuid.UUID:
+    return recording.start(catalog.database, kind, actor="anna")
+
+
+def state(catalog: Catalog, run: uuid.UUID) -> str:
+    return recording.get(catalog.database, run).state
+
+
+def test_the_doctor_and_coverage_as_runs(catalog: Catalog) -> None:
+    create(catalog, "A", 1)
+    doctor, coverage = asked(catalog), asked(catalog, "coverage")
+    worker = RunWorker(catalog)
+    assert worker.step() and worker.step() and not worker.step()
+    done = recording.get(catalog.database, doctor)
+    assert (done.state, done.message, done.done, done.total) == ("done", "All is well.", 1, 1)
+    assert done.started_at is not None and done.ended_at is not None and done.ended_at >= done.started_at
+    done = recording.get(catalog.database, coverage)
+    assert (done.state, done.result) == ("done", {"products": 1, "asked": 0, "found": 0, "needy": 1})
+    with catalog.database.read() as session:
+        actions = session.execute(select(AuditEntry.actor, AuditEntry.action, AuditEntry.subject)).all()
+    assert ("anna", "run.start", "doctor") in actions
+
+
+def test_what_the_doctor_finds_is_in_its_run_and_tills_keep_the_gallery(catalog: Catalog) -> None:
+    sha256 = create(catalog, "A", 1).photos[0].sha256
+    (catalog.settings.data / "photos" / sha256[:2] / sha256[2:4] / sha256).unlink()
+    run = asked(catalog)
+    live = catalog.generations.ready()
+    RunWorker(catalog).step()
+    done = recording.get(catalog.database, run)
+    assert done.result["counts"] == {"defect": 1} and done.message == "1 thing is amiss."
+    [finding] = done.result["findings"]
+    assert (finding["kind"], finding["sku"], finding["severity"]) == ("photo_missing", "A", "defect")
+    assert live.collection in catalog.generations._ready, "it was not closed"
+
+
+def test_of_a_kind_one_is_open(catalog: Catalog) -> None:
+    asked(catalog)
+    with pytest.raises(ConflictError):
+        asked(catalog)
+    asked(catalog, "coverage")
+    worker = RunWorker(catalog)
+    while worker.step():
+        pass
+    asked(catalog)
+
+
+def test_a_night_has_one_run_of_a_kind(catalog: Catalog) -> None:
+    recording.start(catalog.database, "doctor", actor="night", night="2026-01-01")
+    RunWorker(catalog).step()
+    with pytest.raises(ConflictError):
+        recording.start(catalog.database, "doctor", actor="night", night="2026-01-01")
+    recording.start(catalog.database, "doctor", actor="night", night="2026-01-02")
+
+
+def test_progress_is_kept_and_a_person_stops_it(catalog: Catalog, doing: Callable[[Work], None]) -> None:
+    seen = []
+
+    def work(catalog: Catalog, task: Task) -> Outcome:
+        task.progress(3, 10)
+        seen.append(recording.get(catalog.database, task.id))
+        recording.stop(catalog.database, task.id, actor="anna")
+        task.told_at = 0.0
+        task.progress(4, 10)
+        raise AssertionError("it goes on")
+
+    doing(work)
+    run = asked(catalog)
+    RunWorker(catalog).step()
+    assert (seen[0].state, seen[0].done, seen[0].total) == ("running", 3, 10)
+    stopped = recording.get(catalog.database, run)
+    assert (stopped.state, stopped.done, stopped.holder) == ("stopped", 4, None)
+    assert not RunWorker(catalog).step()
+
+
+def test_one_that_waits_is_stopped_at_once(catalog: Catalog) -> None:
+    run = asked(catalog)
+    recording.stop(catalog.database, run, actor="anna")
+    assert state(catalog, run) == "stopped" and not RunWorker(catalog).step()
+    recording.stop(catalog.database, run, actor="anna")
+    with pytest.raises(NotFoundError):
+        recording.stop(catalog.database, uuid.uuid4(), actor="anna")
+
+
+@pytest.mark.parametrize("error", [CatalogError("No room."), OSError("No room."), RuntimeError("bug")])
+def test_one_that_fails_says_why(catalog: Catalog, doing: Callable[[Work], None], error: Exception) -> None:
+    def work(catalog: Catalog, task: Task) -> Outcome:
+        raise error
+
+    doing(work)
+    run = asked(catalog)
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError):
+            RunWorker(catalog).step()
+    else:
+        RunWorker(catalog).step()
+    failed = recording.get(catalog.database, run)
+    assert (
+        failed.state == "failed" and ("unexpected" if isinstance(error, RuntimeError) else "No room.") in failed.message
+    )
+
+
+def test_a_server_that_stops_leaves_it_to_the_next(catalog: Catalog, doing: Callable[[Work], None]) -> None:
+    began = threading.Event()
+
+    def work(catalog: Catalog, task: Task) -> Outcome:
+        began.set()
+        while True:
+            time.sleep(0.01)
+            task.progress(1, 2)
+
+    doing(work)
+    run = asked(catalog)
+    for _ in range(recording.ATTEMPTS + 1):  # stopping in order is no failure, however often
+        worker = RunWorker(catalog)
+        worker.start()
+        assert began.wait(10)
+        began.clear()
+        worker.stop()
+        left = recording.get(catalog.database, run)
+        assert (left.state, left.holder, left.attempts) == ("waiting", None, 0)
+    doing(lambda catalog, task: Outcome("well"))
+    assert RunWorker(catalog).step() and state(catalog, run) == "done"
+
+
+def begin(child: subprocess.Popen[str]) -> None:
+    assert line(child) == "ready" and child.stdin is not None
+    child.stdin.write("go\n")
+    child.stdin.flush()
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_it_and_the_next_one_goes_on(catalog: Catalog, env: dict[str, str]) -> None:
+    run = asked(catalog)
+    with spawn("running", run, env=env) as child:
+        begin(child)
+        assert child.wait(60) == -signal.SIGKILL
+    left = recording.get(catalog.database, run)
+    assert (left.state, left.attempts, left.total) == ("running", 1, 4)
+    assert RunWorker(catalog).step()
+    done = recording.get(catalog.database, run)
+    assert (done.state, done.attempts, done.message) == ("done", 2, "All is well.")
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_do_it_once(catalog: Catalog, env: dict[str, str]) -> None:
+    run = asked(catalog)
+    with spawn("running", run, 1, env=env) as one, spawn("running", run, 1, env=env) as other:
+        begin(one)
+        begin(other)
+        assert sorted((line(one), line(other))) == ["False", "True"]
+        assert (one.wait(60), other.wait(60)) == (0, 0)
+    assert recording.get(catalog.database, run).attempts == 1
+
+
+def test_what_ends_every_process_is_given_up(catalog: Catalog) -> None:
+    run = asked(catalog)
+    for _ in range(recording.ATTEMPTS):
+        assert recording.take(catalog.database, run) is not None
+    assert not RunWorker(catalog).step()
+    given_up = recording.get(catalog.database, run)
+    assert given_up.state == "failed" and "3 processes" in given_up.message
+
+
+def test_a_process_that_lost_it_changes_nothing(catalog: Catalog) -> None:
+    run = asked(catalog)
+    lost = recording.take(catalog.database, run)
+    task = recording.take(catalog.database, run)
+    assert lost is not None and task is not None
+    with pytest.raises(LostError):
+        lost.progress(9, 9)
+    assert not recording.end(lost, "failed", "late")
+    recording.end(task, "done", "well")
+    assert recording.get(catalog.database, run).message == "well"
+
+
+def test_a_run_that_a_process_holds_is_left_alone(catalog: Catalog, database_url: str) -> None:
+    run = asked(catalog)
+    with closing(Database(database_url)) as other, alone_at(other, "doctor"):
+        assert not RunWorker(catalog).step() and state(catalog, run) == "waiting"
+    assert RunWorker(catalog).step()
+
+
+def test_a_command_records_its_run(catalog: Catalog) -> None:
+    with recorded(catalog.database, "doctor", actor="cli") as record:
+        assert record.task is not None
+        assert not RunWorker(catalog).step(), "it is the command's"
+        assert state(catalog, record.task.id) == "running"
+        record.outcome = Outcome("well", {"a": 1})
+    done = recording.get(catalog.database, record.task.id)
+    assert (done.state, done.message, done.result, done.actor) == ("done", "well", {"a": 1}, "cli")
+    with pytest.raises(ZeroDivisionError), recorded(catalog.database, "doctor", actor="cli"):
+        raise ZeroDivisionError("by 0")
+    failed = recording.latest(catalog.database, "doctor")
+    assert failed is not None and (failed.state, failed.message) == ("failed", "by 0")
+
+
+def test_a_command_goes_on_beside_another_process_unless_it_must_be_alone(catalog: Catalog, database_url: str) -> None:
+    with closing(Database(database_url)) as other, alone_at(other, "doctor"):
+        with recorded(catalog.database, "doctor", actor="cli") as record:
+            assert record.task is None
+        with pytest.raises(ConflictError), recorded(catalog.database, "doctor", actor="cli", needed=True):
+            raise AssertionError("it begins")
+    assert recording.list_runs(catalog.database) == []
+
+
+def test_a_command_takes_the_place_of_what_waits_and_is_stopped_in_the_pages(catalog: Catalog) -> None:
+    waiting = asked(catalog)
+    with pytest.raises(JobFailedError), recorded(catalog.database, "doctor", actor="cli") as record:
+        assert state(catalog, waiting) == "stopped" and record.task is not None
+        recording.stop(catalog.database, record.task.id, actor="anna")
+        record.beside(no_progress)(1, 2)
+    assert state(catalog, record.task.id) == "stopped"
+
+
+def test_a_killed_command_has_failed(catalog: Catalog) -> None:
+    task = recording.take_as_command(catalog.database, "doctor", actor="cli", options={})
+    assert not RunWorker(catalog).step()
+    failed = recording.get(catalog.database, task.id)
+    assert failed.state == "failed" and "The command ended" in failed.message
+
+
+def test_old_runs_are_removed_but_for_the_last_of_each_kind(catalog: Catalog) -> None:
+    runs = []
+    for kind in ("doctor", "doctor", "coverage"):
+        runs.append(asked(catalog, kind))
+        RunWorker(catalog).step()
+    with catalog.database.write() as session:
+        for number, run in enumerate(runs):
+            old = now() - recording.KEPT - timedelta(hours=3 - number)
+            session.execute(update(Run).where(Run.id == run).values(created_at=old))
+    recording.trim(catalog.database)
+    assert {run.id for run in recording.list_runs(catalog.database)} == set(runs[1:])
+
+
+def test_the_open_ones_are_listed_first(catalog: Catalog) -> None:
+    first = asked(catalog)
+    coverage = asked(catalog, "coverage")
+    recording.stop(catalog.database, coverage, actor="anna")
+    assert [run.id for run in recording.list_runs(catalog.database)] == [first, coverage]
+
+
+@pytest.mark.slow
+def test_a_model_is_switched_by_a_process_of_its_own(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    before = catalog.generations.live().embedder.bundle.id
+    options = {"bundle": str(other_bundle.path)}
+    run = recording.start(catalog.database, "reembed", actor="anna", options=options)
+    worker = RunWorker(catalog)
+    assert worker.step()
+    done = recording.get(catalog.database, run)
+    assert (done.state, done.result.get("before"), done.result.get("bundle")) == ("done", before, other_bundle.id)
+    run = recording.start(catalog.database, "reembed", actor="anna", options={"bundle": "/nowhere"})
+    worker.step()
+    failed = recording.get(catalog.database, run)
+    assert failed.state == "failed" and "/nowhere" in failed.message
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_is_ended_when_a_person_stops_it(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    catalog.generations.ready()
+    options = {"bundle": str(other_bundle.path)}
+    run = recording.start(catalog.database, "reembed", actor="anna", options=options)
+    thread = threading.Thread(target=RunWorker(catalog).step)
+    thread.start()
+    while state(catalog, run) == "waiting":
+        time.sleep(0.01)
+    recording.stop(catalog.database, run, actor="anna")
+    thread.join(30)
+    assert not thread.is_alive() and state(catalog, run) == "stopped"
+    assert catalog.generations.live().embedder.bundle.id != other_bundle.id
