@@ -43,7 +43,7 @@ def found(catalog: Catalog, **options: bool) -> list[tuple[str, str, bool]]:
 def test_a_sound_catalog_gives_no_finding_and_every_photo_is_looked_at_once(filled: Catalog) -> None:
     looked: list[tuple[int, int]] = []
     assert not list(maintenance.examine(filled, progress=lambda done, total: looked.append((done, total))))
-    assert looked == [(1, 3), (2, 3), (3, 3)]
+    assert looked[:3] == [(1, 3), (2, 3), (3, 3)] and set(looked[3:]) == {(3, 3)}, "between the parts, too"
 
 
 def test_what_is_missing_is_found_and_details_are_made_again(filled: Catalog) -> None:

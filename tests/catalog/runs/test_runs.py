@@ -23,7 +23,6 @@ from catalog.runs.performing import alone_at
 from catalog.runs.tasks import LostError
 from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Run, now
-from embedder.bundle import Bundle
 from tests.support.spawning import line, spawn
 from tests.support.steps import create
 
@@ -280,35 +279,3 @@ def test_the_open_ones_are_listed_first(catalog: Catalog) -> None:
     coverage = asked(catalog, "coverage")
     recording.stop(catalog.database, coverage, actor="anna")
     assert [run.id for run in recording.list_runs(catalog.database)] == [first, coverage]
-
-
-@pytest.mark.slow
-def test_a_model_is_switched_by_a_process_of_its_own(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, "A", 1)
-    before = catalog.generations.live().embedder.bundle.id
-    options = {"bundle": str(other_bundle.path)}
-    run = recording.start(catalog.database, "reembed", actor="anna", options=options)
-    worker = RunWorker(catalog)
-    assert worker.step()
-    done = recording.get(catalog.database, run)
-    assert (done.state, done.result.get("before"), done.result.get("bundle")) == ("done", before, other_bundle.id)
-    run = recording.start(catalog.database, "reembed", actor="anna", options={"bundle": "/nowhere"})
-    worker.step()
-    failed = recording.get(catalog.database, run)
-    assert failed.state == "failed" and "/nowhere" in failed.message
-
-
-@pytest.mark.slow
-def test_a_process_of_its_own_is_ended_when_a_person_stops_it(catalog: Catalog, other_bundle: Bundle) -> None:
-    create(catalog, "A", 1)
-    catalog.generations.ready()
-    options = {"bundle": str(other_bundle.path)}
-    run = recording.start(catalog.database, "reembed", actor="anna", options=options)
-    thread = threading.Thread(target=RunWorker(catalog).step)
-    thread.start()
-    while state(catalog, run) == "waiting":
-        time.sleep(0.01)
-    recording.stop(catalog.database, run, actor="anna")
-    thread.join(30)
-    assert not thread.is_alive() and state(catalog, run) == "stopped"
-    assert catalog.generations.live().embedder.bundle.id != other_bundle.id

@@ -1,0 +1,91 @@
+"""Re-embedding and rolling back as runs: in a process of its own, beside the tills."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+
+import pytest
+from sqlalchemy import select, update
+
+from catalog import maintenance
+from catalog.catalog import Catalog
+from catalog.runs import RunWorker, recording
+from catalog.storage.tables import AuditEntry, Enrollment, Photo, Run
+from embedder.bundle import Bundle
+from tests.support.steps import create, first
+
+pytestmark = pytest.mark.slow
+
+
+def asked(catalog: Catalog, **options: object) -> uuid.UUID:
+    return recording.start(catalog.database, "reembed", actor="anna", options=options)
+
+
+def state(catalog: Catalog, run: uuid.UUID) -> str:
+    return recording.get(catalog.database, run).state
+
+
+def done(catalog: Catalog, run: uuid.UUID) -> Run:
+    """The run when it is over."""
+    assert RunWorker(catalog).step()
+    return recording.get(catalog.database, run)
+
+
+def test_a_model_is_switched_by_a_process_of_its_own(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    before = catalog.generations.live().embedder.bundle.id
+    found = done(catalog, asked(catalog, bundle=str(other_bundle.path)))
+    assert (found.state, found.result.get("before"), found.result.get("bundle")) == ("done", before, other_bundle.id)
+    failed = done(catalog, asked(catalog, bundle="/nowhere"))
+    assert failed.state == "failed" and "/nowhere" in failed.message
+
+
+def test_its_process_is_ended_when_a_person_stops_it(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    catalog.generations.ready()
+    run = asked(catalog, bundle=str(other_bundle.path))
+    thread = threading.Thread(target=RunWorker(catalog).step)
+    thread.start()
+    while state(catalog, run) == "waiting":
+        time.sleep(0.01)
+    recording.stop(catalog.database, run, actor="anna")
+    thread.join(60)
+    assert not thread.is_alive() and state(catalog, run) == "stopped"
+    assert catalog.generations.live().embedder.bundle.id != other_bundle.id
+
+
+def test_a_rollback_switches_back_beside_the_tills_and_is_in_the_audit_log(
+    catalog: Catalog, other_bundle: Bundle
+) -> None:
+    create(catalog, "A", 1)
+    before = catalog.generations.live().embedder.bundle.id
+    maintenance.reembed(catalog, other_bundle)
+    create(catalog, "B", 2)
+    catalog.generations.release_old()
+    run = asked(catalog, rollback=True)
+    thread = threading.Thread(target=RunWorker(catalog).step)
+    thread.start()
+    assert first(catalog, 2) == "B", "tills are answered meanwhile"
+    thread.join(60)
+    assert state(catalog, run) == "done"
+    found = maintenance.list_models(catalog)
+    assert found.live is not None and (found.live.bundle_id, found.live.embedded) == (before, 2)
+    with catalog.database.read() as session:
+        entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert entry and (entry.actor, entry.action, entry.subject) == ("anna", "model.rollback", before)
+    assert [first(catalog, seed) for seed in (1, 2)] == ["A", "B"]
+
+
+def test_why_a_rollback_failed_is_said(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    maintenance.reembed(catalog, other_bundle)
+    with catalog.database.write() as session:
+        session.execute(update(Photo).values(sha256="0" * 64))
+        session.execute(update(Enrollment).values(done=False))
+    catalog.generations.release_old()
+    failed = done(catalog, asked(catalog, rollback=True))
+    assert failed.state == "failed" and "can't be embedded" in failed.message
+    live = maintenance.list_models(catalog).live
+    assert live is not None and live.bundle_id == other_bundle.id
