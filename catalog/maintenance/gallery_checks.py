@@ -320,7 +320,7 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
             pass
 
 
-def _sampled(catalog: Catalog, live: LiveModel, points: set[str], *, serving: bool) -> Iterator[Finding]:
+def _sampled(catalog: Catalog, live: LiveModel, points: set[str], *, serving: bool = False) -> Iterator[Finding]:
     """Embed a sample of photos again: their vectors and words in the gallery must be the same."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
     with catalog.database.read() as session:
