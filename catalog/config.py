@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -26,6 +26,8 @@ LOG_DAYS = 90
 INBOX_DAYS, INBOX_MB = 30, 200
 #: A session of the staff ends after so many hours without a request, and after so many days in any case.
 SESSION_HOURS, SESSION_DAYS = 12, 30
+#: When the nightly runs are due, by the clock of the machine: few customers are there.
+NIGHTLY = time(3)
 
 
 Number = TypeVar("Number", int, None)
@@ -76,6 +78,8 @@ class Settings:
     log_days: int = LOG_DAYS
     inbox_days: int = INBOX_DAYS
     inbox_mb: int = INBOX_MB
+    nightly: time | None = NIGHTLY
+    """When coverage and the doctor are due every night, by the clock of the machine; None: never."""
     sessions: SessionLimits = field(default_factory=SessionLimits)
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
@@ -101,6 +105,7 @@ class Settings:
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
             inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
+            nightly=_time_of_day(env, "CATALOG_NIGHTLY", NIGHTLY),
             sessions=_session_limits(env),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
@@ -200,6 +205,17 @@ def _networks(env: Mapping[str, str], name: str) -> tuple[Network, ...]:
                 f"{name} is not understood: {text!r} is no address (10.0.0.2) and no network (10.0.0.0/8)."
             ) from error
     return tuple(found)
+
+
+def _time_of_day(env: Mapping[str, str], name: str, default: time) -> time | None:
+    """HH:MM; None for "off"."""
+    value = env.get(name)
+    if not value or value == "off":
+        return None if value else default
+    found = re.fullmatch("([01]?[0-9]|2[0-3]):([0-5][0-9])", value)
+    if not found:
+        raise ConfigError(f"{name}={value!r} is not understood: it is a time of day, as 03:00, or off.")
+    return time(int(found[1]), int(found[2]))
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

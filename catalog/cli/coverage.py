@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from catalog.cli.session import opened, progress_bar
+from catalog.cli.session import ACTOR, opened, progress_bar
 
 if TYPE_CHECKING:
     from catalog.maintenance import Coverage
@@ -24,14 +25,24 @@ PAIRS = 10
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def coverage(sku: str, sample: int | None, as_json: bool, quiet: bool) -> None:
     """Ask each photo for the others of its product: which products are found, which need another photo, and of what."""
+    from catalog import runs
     from catalog.maintenance.coverage import confused, examine_coverage
 
-    found = []
-    with opened() as catalog, progress_bar("product", quiet) as progress:
-        for product in examine_coverage(catalog, sku=sku, sample=sample, progress=progress):
+    found: list[Coverage] = []
+
+    def tell(examined: Iterable[Coverage]) -> Iterator[Coverage]:
+        for product in examined:
             found.append(product)
             if as_json:
                 click.echo(json.dumps(product.as_dict()))
+            yield product
+
+    with opened() as catalog, progress_bar("product", quiet) as progress:
+        if sku or sample is not None:  # a part says nothing about the whole
+            deque(tell(examine_coverage(catalog, sku=sku, sample=sample, progress=progress)), maxlen=0)
+        else:
+            with runs.recorded(catalog.database, "coverage", actor=ACTOR) as record:
+                record.keep_coverage(tell(examine_coverage(catalog, progress=record.beside(progress))))
     if not as_json:
         _table(found, confused(found))
 

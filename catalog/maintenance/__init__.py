@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.maintenance import coverage
+from catalog.maintenance import coverage, coverage_results
 from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
 from catalog.maintenance.findings import Finding, Kind, Severity, severity, status
@@ -27,6 +27,7 @@ __all__ = [
     "Worklist",
     "check_way_back",
     "coverage",
+    "coverage_results",
     "examine",
     "list_models",
     "list_work",

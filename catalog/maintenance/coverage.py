@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -98,17 +98,21 @@ def examine_coverage(
     *,
     sku: str = "",
     sample: int | None = None,
+    leaving_out: Collection[uuid.UUID] = (),
     polite: bool = False,
     progress: Progress = no_progress,
 ) -> Iterator[Coverage]:
-    """Every active product by SKU, or one, or a sample of `sample`, the same while the catalog stays the same.
+    """Every active product by SKU, or one, or a sample of `sample`, the same while the catalog stays the same; but for
+    those `leaving_out` (ids), which count as done.
 
     `polite`: on this thread alone, beside tills. `progress` counts products. Raises NotFoundError for an unknown SKU,
     and a GalleryError.
     """
     live = catalog.generations.ready()
-    ids = _chosen(catalog.database, sku, sample)
-    steps = Steps(progress, len(ids))
+    chosen = _chosen(catalog.database, sku, sample)
+    ids = [identity for identity in chosen if identity not in leaving_out]
+    steps = Steps(progress, len(chosen))
+    steps.advance(len(chosen) - len(ids))
     for start in range(0, len(ids), PAGE):
         with catalog.database.read() as session:
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import CatalogError, ConflictError, DatabaseUnavailableError
-from catalog.maintenance import Switched
+from catalog.maintenance import Coverage, Switched
 from catalog.progress import Progress
-from catalog.runs import broker, recording, reembedding_run
+from catalog.runs import broker, coverage_run, recording, reembedding_run
 from catalog.runs.performing import alone_at
 from catalog.runs.tasks import Outcome, StopAskedError, Task
 from catalog.storage import Database
@@ -37,10 +37,12 @@ class Record:
         self.task = task
         self.outcome = Outcome("")
 
-    @property
-    def run_id(self) -> uuid.UUID | None:
-        """The run, if it is recorded."""
-        return self.task.id if self.task else None
+    def keep_coverage(self, found: Iterable[Coverage]) -> None:
+        """Keep what coverage finds, and its figures as the outcome."""
+        if self.task is None:
+            deque(found, maxlen=0)
+        else:
+            self.outcome = coverage_run.keep_all(self.task.database, self.task.id, found)
 
     def beside(self, progress: Progress) -> Progress:
         """A progress that tells the run, too."""

@@ -21,8 +21,6 @@ Ended = Literal["done", "failed", "stopped"]
 KEPT = timedelta(days=90)
 #: Processes that may end in the middle of a run: what has ended so many would end the next one, too.
 ATTEMPTS = 3
-#: Who asks for the nightly runs.
-NIGHTLY_ACTOR = "every night"
 
 
 def start(

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import uuid
+from datetime import datetime
 from multiprocessing.process import BaseProcess
 
 from catalog.catalog import Catalog
@@ -14,14 +15,15 @@ from catalog.errors import CatalogError, ConfigError, GalleryLockedError
 from catalog.runs import recording
 from catalog.runs.broker import Sender
 from catalog.runs.kinds import KINDS, Kind
+from catalog.runs.nightly import ask_for_due
 from catalog.runs.performing import alone_at, perform, start_apart
 from catalog.runs.tasks import Task
 from catalog.storage.tables import Run
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks for something to do, and two removals of old runs.
-EVERY, TRIM_EVERY = 1.0, 3600.0
+#: Seconds between two looks: for something to do, for what is due at night, and for old runs to remove.
+EVERY, NIGHT_EVERY, TRIM_EVERY = 1.0, 20.0, 3600.0
 #: Seconds to wait while a part is unavailable, and after an unexpected error.
 WAIT = 4.0
 #: The niceness of the thread: a third of a full share where processors are short.
@@ -40,6 +42,7 @@ class RunWorker:
         self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
         self._sender = Sender(catalog.settings)
         self._task: Task | None = None
+        self._night_at = 0.0
         self._is_embedded = catalog.settings.gallery.startswith("edge:")
 
     def start(self) -> None:
@@ -66,6 +69,7 @@ class RunWorker:
         while not self._stop.wait(wait):
             wait = EVERY
             try:
+                self._ask_for_due()
                 if not self.step() and time.monotonic() >= trim_at:
                     trim_at = time.monotonic() + TRIM_EVERY
                     recording.trim(self._catalog.database)
@@ -75,6 +79,11 @@ class RunWorker:
             except Exception:
                 log.exception("a run failed")
                 wait = WAIT
+
+    def _ask_for_due(self) -> None:
+        if (at := self._catalog.settings.nightly) is not None and time.monotonic() >= self._night_at:
+            self._night_at = time.monotonic() + NIGHT_EVERY
+            ask_for_due(self._catalog.database, at, datetime.now())
 
     def _see_to(self, run: Run) -> bool:
         """Whether it was worked at here."""

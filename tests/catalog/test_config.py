@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -118,12 +119,23 @@ def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
         ("CATALOG_GALLERY_REPLICAS", "٣"),
         ("CATALOG_GALLERY_ON_DISK", "maybe"),
         ("CATALOG_GALLERY_QUANTIZED", "On"),
+        ("CATALOG_NIGHTLY", "24:00"),
+        ("CATALOG_NIGHTLY", "3"),
+        ("CATALOG_NIGHTLY", "03:60"),
+        ("CATALOG_NIGHTLY", "never"),
     ],
 )
 def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name) as caught:
         Settings.from_env({name: value})
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "at"), [("", time(3)), ("off", None), ("3:05", time(3, 5)), ("00:00", time(0)), ("23:59", time(23, 59))]
+)
+def test_when_the_nightly_runs_are_due(value: str, at: time | None) -> None:
+    assert Settings.from_env({"CATALOG_NIGHTLY": value}).nightly == at
 
 
 @pytest.mark.parametrize(("value", "share"), [("", 0.01), ("0.5", 0.5), (".02", 0.02), ("0.000001", 0.000001)])

@@ -14,12 +14,14 @@ from catalog.storage.tables import (
     Base,
     BinEntry,
     BinPhoto,
+    CoverageDay,
     DifferentProducts,
     Feedback,
     Generation,
     Label,
     LeftOutAnswer,
     Product,
+    ProductCoverage,
     ProductMargin,
     RecognitionEntry,
     Removal,
@@ -56,6 +58,9 @@ def fill(catalog: Catalog) -> None:
         gone = BinPhoto(photo_id=uuid.uuid4(), sha256=other.photos[0].sha256, **photo_facts)
         owner = {"product_id": other.id, "sku": "S1", "name": "S1", "product": {"sku": "S1"}}
         session.add(BinEntry(actor="anna", photos=[gone], **owner))
+        session.add(CoverageDay(day="2026-01-02", products=3, asked=2, found=1, needy=2))
+        told = {"photos": 2, "asked": 2, "found": 1, "rival_times": 1, "advice": [["not_found", "ä"]]}
+        session.add(ProductCoverage(product_id=tea.id, run_id=uuid.uuid4(), rival_id=other.id, **told))
         session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 
