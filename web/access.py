@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, redirect, request, url_for
+from flask import Flask, current_app, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
@@ -36,8 +36,11 @@ RULES = {
     "bin": Rule(EDITOR, EDITOR),
     "inbox": Rule(VIEWER, EDITOR),
     "imports": Rule(EDITOR, EDITOR),
+    "jobs": Rule(VIEWER, EDITOR),
     "overview": Rule(VIEWER, EDITOR),
+    "overview.mend": Rule(ADMIN, ADMIN),
     "needs_work": Rule(VIEWER, EDITOR),
+    "needs_work.take_photo": Rule(EDITOR, EDITOR),  # a form
     "duplicates": Rule(VIEWER, EDITOR),
     "merging": Rule(EDITOR, EDITOR),
     "models": Rule(VIEWER, ADMIN),
@@ -69,7 +72,7 @@ def init_app(app: Flask) -> None:
     """Check each request before its view runs, and tell the pages what to show (`may`)."""
 
     @app.before_request
-    def check() -> Response | None:
+    def check_request() -> Response | None:
         needed = needed_role(request.endpoint, request.method) if request.endpoint else ""
         if needed == "":
             return None
@@ -81,13 +84,21 @@ def init_app(app: Flask) -> None:
             raise NotAllowedError(_refusal(needed))
         return None
 
-    def may(endpoint: str) -> bool:
-        """Whether the signed-in user may open this page, or send its form."""
-        methods: set[str] = set().union(*(rule.methods or set() for rule in app.url_map.iter_rules(endpoint)))
-        needed = needed_role(endpoint, "GET" if "GET" in methods else "POST")
-        return needed == "" or (needed is not None and covers(getattr(current_user, "role", ""), needed))
-
     app.jinja_env.globals["may"] = may
+
+
+def may(endpoint: str) -> bool:
+    """Whether the signed-in user may open this page, or send its form."""
+    rules = current_app.url_map.iter_rules(endpoint)
+    methods: set[str] = set().union(*(rule.methods or set() for rule in rules))
+    needed = needed_role(endpoint, "GET" if "GET" in methods else "POST")
+    return needed == "" or (needed is not None and covers(getattr(current_user, "role", ""), needed))
+
+
+def check(endpoint: str) -> None:
+    """Raises NotAllowedError unless the signed-in user may send this form."""
+    if not may(endpoint):
+        raise NotAllowedError(_refusal(needed_role(endpoint, "POST")))
 
 
 def _refusal(needed: str | None) -> str:

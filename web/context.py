@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.errors import InvalidInputError
+from catalog.normalization import plain
 from catalog.products import Facts, Intake
 from embedder.barcodes import gtin
 
@@ -30,6 +32,13 @@ LAST_PAGE = 1_000_000
 def page_number() -> int:
     """Which page of a list is asked for, from 0 on; the first for what is none."""
     return min(max(request.values.get("page", 0, type=int), 0), LAST_PAGE)
+
+
+def local_path(target: str) -> str:
+    """The target if it is a path of this site, else "": no open redirect."""
+    # One slash alone at the start names no host. Browsers drop tabs and line ends from an address, and a header can't
+    # hold them.
+    return target if re.match(r"/(?![/\\])", target) and plain(target) else ""
 
 
 def ids(names: Sequence[str], most: int | None = None) -> list[uuid.UUID]:

@@ -6,8 +6,8 @@ from catalog.maintenance import coverage, coverage_results
 from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
 from catalog.maintenance.findings import Finding, Kind, Severity, severity, status
-from catalog.maintenance.models import Models, check_way_back, list_models
-from catalog.maintenance.needs_work import Worklist, list_work
+from catalog.maintenance.models import Models, check_way_back, known_bundle, known_bundles, list_models
+from catalog.maintenance.needs_work import Work, Worklist, get_work, list_work
 from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
 from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
@@ -24,11 +24,15 @@ __all__ = [
     "Readiness",
     "Severity",
     "Switched",
+    "Work",
     "Worklist",
     "check_way_back",
     "coverage",
     "coverage_results",
     "examine",
+    "get_work",
+    "known_bundle",
+    "known_bundles",
     "list_models",
     "list_work",
     "look_over",

@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
-from catalog.errors import ConflictError
+from catalog.config import Settings
+from catalog.errors import ConflictError, NotFoundError
 from catalog.generations import live_generation
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
-from embedder.bundle import Bundle, load_bundle
+from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.errors import BundleError
 
 
@@ -81,6 +82,30 @@ def list_models(catalog: Catalog) -> Models:
         [_model(row, catalog.settings.bundles, embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
         photos,
     )
+
+
+def known_bundles(settings: Settings) -> list[Bundle]:
+    """The bundles that photos can be embedded with, each once, by name: those that ship, CATALOG_MODEL's, and those
+    that were added before. One that is damaged is left out.
+    """
+    added = sorted(settings.bundles.iterdir()) if settings.bundles.is_dir() else []
+    shipped = sorted(RELEASED.parent.glob(f"{RELEASED.name}*"))
+    found: dict[str, Bundle] = {}
+    for folder in (*added, *shipped, settings.model):
+        try:
+            bundle = load_bundle(folder)
+        except BundleError:
+            continue
+        found.setdefault(bundle.id, bundle)
+    return sorted(found.values(), key=lambda bundle: (bundle.name, bundle.version, bundle.id))
+
+
+def known_bundle(settings: Settings, bundle_id: str) -> Bundle:
+    """One of them. Raises NotFoundError."""
+    for bundle in known_bundles(settings):
+        if bundle.id == bundle_id:
+            return bundle
+    raise NotFoundError("There is no such model here: look again.")
 
 
 def check_way_back(database: Database, live: str) -> None:

@@ -1,30 +1,52 @@
 """Which products need work, and what to do: read from what is in SQL already, so that it is right at any moment.
 
-Whether a product is found by its own photos, and what it is mistaken for, is told by the answers that catalog/margins
-keeps for every photo, its own visit left out. They follow each change within seconds, without a run over the catalog.
+What a product is mistaken for at first look is told by the answers that catalog/margins keeps for every photo, its own
+visit left out. They follow each change within seconds, without a run over the catalog. Whether it is found by its own
+photos, with the second look, and which photo would help, is told by the last coverage, as long as its photos are those
+that were examined.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from catalog.normalization import no_product, normalized_sku
 from catalog.storage import Database, product_rows
-from catalog.storage.tables import Feedback, Generation, LeftOutAnswer, Photo, Product, RecognitionEntry, now
+from catalog.storage.tables import (
+    Feedback,
+    Generation,
+    LeftOutAnswer,
+    Photo,
+    Product,
+    ProductCoverage,
+    RecognitionEntry,
+    now,
+)
 
-Reason = Literal["judged_wrong", "no_photo", "mistaken", "one_visit", "overruled"]
+Reason = Literal["judged_wrong", "no_photo", "mistaken", "not_found", "one_visit", "advised", "overruled"]
 
 #: Days of feedback that count.
 DAYS = 30
 #: The reasons by weight: what makes tills answer wrongly now comes first.
-WEIGHT: dict[Reason, int] = {"judged_wrong": 1000, "no_photo": 300, "mistaken": 100, "one_visit": 10, "overruled": 1}
+WEIGHT: dict[Reason, int] = {
+    "judged_wrong": 1000,
+    "no_photo": 300,
+    "mistaken": 100,
+    "not_found": 60,
+    "one_visit": 10,
+    "advised": 5,
+    "overruled": 1,
+}
+#: Advice of coverage that the other reasons give already, each by itself, from what is there now.
+TOLD = {"no_photo", "one_photo", "not_found"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +68,29 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """What the last coverage found of a product whose photos have not changed since: `found` of `asked` photos find it.
+
+    `advice`: a sentence each, of which photo would help.
+    """
+
+    at: datetime
+    asked: int
+    found: int
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Work:
-    """A product that needs work, the most urgent need first; `mistaken_for`: the product that its photos name most."""
+    """A product that needs work, the most urgent need first; `mistaken_for`: the product that its photos name most.
+
+    `examined` is None until coverage has seen its photos.
+    """
 
     product: Shown
     needs: tuple[Need, ...]
     mistaken_for: Shown | None
+    examined: Examined | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +113,8 @@ class _Case:
 
     @property
     def urgency(self) -> float:
-        return sum(
-            WEIGHT[need.reason] * need.times / (need.of if need.reason == "mistaken" else 1) for need in self.all
-        )
+        shares = ("mistaken", "not_found")
+        return sum(WEIGHT[need.reason] * need.times / (need.of if need.reason in shares else 1) for need in self.all)
 
     @property
     def all(self) -> list[Need]:
@@ -88,23 +126,44 @@ _Cases = defaultdict[uuid.UUID, _Case]
 
 def list_work(database: Database, *, start: int = 0, limit: int = 24) -> Worklist:
     """Active products that need work: at most `limit`, from the `start`-th on."""
-    cases: _Cases = defaultdict(_Case)
     with database.read() as session:
-        found, asked = _read_answers(session, cases)
-        _read_photos(session, cases)
-        _read_feedback(session, cases)
+        cases, found, asked = _read(session)
         retired = set(session.scalars(select(Product.id).where(Product.active.is_(False))))
         urgent = sorted((one for one in cases if one not in retired), key=lambda one: (-cases[one].urgency, one))
         page = urgent[start : start + limit]
-        rivals = _read_rivals(session, page)
-        shown = _shown(session, [*page, *rivals.values()])
-    # What was deleted since its photos were answered is left out.
-    work = [
-        Work(shown[one], tuple(cases[one].all), shown.get(rivals[one]) if one in rivals else None)
+        work = _work(session, cases, page)
+    return Worklist(work, len(urgent), found, asked)
+
+
+def get_work(database: Database, sku: str) -> Work:
+    """What one product needs, which may be nothing. Raises NotFoundError."""
+    with database.read() as session:
+        product = session.scalar(select(Product.id).where(Product.sku == normalized_sku(sku)))
+        if product is None:
+            raise no_product(sku)
+        return _work(session, _read(session)[0], [product])[0]
+
+
+def _read(session: Session) -> tuple[_Cases, int, int]:
+    """All that speaks for work, by product; how many photos find their product, and of how many."""
+    cases: _Cases = defaultdict(_Case)
+    found, asked = _read_answers(session, cases)
+    _read_photos(session, cases)
+    _read_feedback(session, cases)
+    _read_coverage(session, cases)
+    return cases, found, asked
+
+
+def _work(session: Session, cases: _Cases, page: Sequence[uuid.UUID]) -> list[Work]:
+    """These products, but for those that were deleted since their photos were answered."""
+    examined, other_rivals = _read_examined(session, page)
+    rivals = other_rivals | _read_rivals(session, page)
+    shown = _shown(session, [*page, *rivals.values()])
+    return [
+        Work(shown[one], tuple(cases[one].all), shown.get(rivals[one]) if one in rivals else None, examined.get(one))
         for one in page
         if one in shown
     ]
-    return Worklist(work, len(urgent), found, asked)
 
 
 def _live() -> ColumnElement[bool]:
@@ -137,6 +196,44 @@ def _read_rivals(session: Session, page: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     pairs = pairs.where(LeftOutAnswer.product_id.in_(page)).group_by(LeftOutAnswer.product_id, LeftOutAnswer.first_id)
     found = session.execute(pairs.order_by(times, LeftOutAnswer.first_id)).all()
     return {product: rival for product, rival in found if rival is not None}
+
+
+def _current() -> Select[uuid.UUID]:
+    """Ids of products whose photos are those that coverage has examined."""
+    photos = select(Photo.product_id, func.count().label("photos"), func.max(Photo.created_at).label("newest"))
+    of_product = photos.group_by(Photo.product_id).subquery()
+    query = select(ProductCoverage.product_id).join(of_product, of_product.c.product_id == ProductCoverage.product_id)
+    return query.where(of_product.c.photos == ProductCoverage.photos, of_product.c.newest <= ProductCoverage.at)
+
+
+def _read_coverage(session: Session, cases: _Cases) -> None:
+    """Products that the second look does not find by all of their photos, and those with other advice."""
+    needy = cast(ProductCoverage.advice, String) != "[]"
+    columns = select(ProductCoverage.product_id, ProductCoverage.asked, ProductCoverage.found, ProductCoverage.advice)
+    for product, asked, found, advice in session.execute(
+        columns.where(needy, ProductCoverage.product_id.in_(_current()))
+    ):
+        needs = cases[product].needs if product in cases else {}
+        if found < asked and "mistaken" not in needs:
+            cases[product].needs["not_found"] = Need("not_found", asked - found, asked)
+        elif _advised(advice, needs):
+            cases[product].needs["advised"] = Need("advised")
+
+
+def _advised(advice: Sequence[Sequence[str]], needs: Mapping[Reason, Need]) -> tuple[str, ...]:
+    """The sentences that say more than the other needs do."""
+    told = TOLD | ({"one_view"} if "one_visit" in needs else set())
+    return tuple(message for code, message in advice if code not in told)
+
+
+def _read_examined(
+    session: Session, page: Sequence[uuid.UUID]
+) -> tuple[dict[uuid.UUID, Examined], dict[uuid.UUID, uuid.UUID]]:
+    """What coverage found of these products, and what it says that they are mistaken for."""
+    mine = ProductCoverage.product_id.in_(page) & ProductCoverage.product_id.in_(_current())
+    rows = session.scalars(select(ProductCoverage).where(mine)).all()
+    examined = {row.product_id: Examined(row.at, row.asked, row.found, _advised(row.advice, {})) for row in rows}
+    return examined, {row.product_id: row.rival_id for row in rows if row.rival_id is not None}
 
 
 def _read_photos(session: Session, cases: _Cases) -> None:

@@ -15,8 +15,12 @@ KEPT = 200
 
 
 def work(catalog: Catalog, task: Task) -> Outcome:
-    """Check all, and change nothing. Raises DatabaseUnavailableError or ConfigError."""
-    return outcome_of(list(examine(catalog, serving=True, progress=task.progress)))
+    """Check all, and mend as the options say: `repair`, `remove_orphans`.
+
+    Raises DatabaseUnavailableError or ConfigError.
+    """
+    mend = {name: bool(task.options.get(name)) for name in ("repair", "remove_orphans")}
+    return outcome_of(list(examine(catalog, **mend, serving=True, progress=task.progress)))
 
 
 def outcome_of(findings: Sequence[Finding]) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.catalog import Catalog
-from catalog.maintenance import reembed, rollback
+from catalog.maintenance import known_bundle, reembed, rollback
 from catalog.progress import Progress
 from catalog.runs.tasks import Outcome, Task
 from embedder.bundle import load_bundle
@@ -20,14 +20,18 @@ def work(catalog: Catalog, task: Task) -> Outcome:
 
 
 def switch(catalog: Catalog, options: Mapping[str, Any], progress: Progress, *, actor: str) -> Outcome:
-    """Switch to the bundle in the folder `options["bundle"]` (CATALOG_MODEL's without), or back if `rollback`.
+    """Switch to the bundle in the folder `options["bundle"]`, or to the known one of the id `options["bundle_id"]`
+    (without either, to CATALOG_MODEL's); or back if `rollback`.
 
-    The result has the fields of a Switched. Raises what `reembed` raises.
+    The result has the fields of a Switched. Raises what `reembed` raises, and NotFoundError for an unknown id.
     """
     if options.get("rollback"):
         switched = rollback(catalog, progress, actor=actor)
     else:
-        bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))
+        if "bundle_id" in options:
+            bundle = known_bundle(catalog.settings, options["bundle_id"])
+        else:
+            bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))
         switched = reembed(catalog, bundle, progress, actor=actor)
     said = f"{switched.photos} photos embedded; {switched.total} are searchable by {switched.bundle}."
     return Outcome(said if switched.changed else f"{switched.bundle} is live already.", asdict(switched))

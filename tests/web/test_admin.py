@@ -11,6 +11,7 @@ from sqlalchemy import select
 from catalog import accounts, enrollment, margins, products
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
+from catalog.runs import recording
 from catalog.storage.tables import AuditEntry
 from catalog.transfer import import_jobs
 from tests.support import pictures
@@ -21,7 +22,7 @@ from web.security import limiter
 SCRIPT = {"X-Requested-With": "fetch"}
 #: Routes that are no page of the staff, by endpoint or blueprint: for programs, files, or a part of a page.
 NO_PAGE = {"api", "health", "static", "bootstrap", "description", "pictures", "session", "home"} | {
-    *("inbox.picture", "imports.progress", "imports.errors_list", "alike.index")
+    *("inbox.picture", "imports.progress", "imports.errors_list", "alike.index", "jobs.progress", "jobs.run_progress")
 }
 
 
@@ -52,6 +53,8 @@ def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
         "history.show": "/products/WEB-EVERY/history",
         "merging.index": "/merge/?sku=WEB-EVERY",
         "imports.show": f"/import/{job}",
+        "jobs.show": f"/jobs/{recording.start(catalog.database, 'doctor', actor=NAME)}",
+        "needs_work.take_photo": "/needs-work/WEB-EVERY/photo",
         "keys.show": f"/keys/{accounts.list_keys(catalog.database)[0].id}",
         "people.show": f"/people/{accounts.list_people(catalog.database)[0].id}",
         "links.invitation": f"/invite/{link.token}",

@@ -16,9 +16,11 @@ from web.admin import (
     bin,
     bulk,
     duplicates,
+    findings,
     history,
     imports,
     inbox,
+    jobs,
     keys,
     merging,
     models,
@@ -33,7 +35,7 @@ from web.admin.menu import MENU
 
 PAGES = (
     *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
-    *(overview, needs_work, duplicates, merging, bin, models, keys, people, audit, account),
+    *(overview, needs_work, duplicates, merging, bin, jobs, models, keys, people, audit, account),
 )
 
 
@@ -41,7 +43,7 @@ def init_app(app: Flask) -> None:
     """Register the pages, Bootstrap's files and the menu."""
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
-    app.jinja_env.globals["menu"] = MENU
+    app.jinja_env.globals.update(menu=MENU, run_of=jobs.of, run_title=jobs.title, what_to_do=findings.what_to_do)
     app.jinja_env.globals["photo_limits"] = {
         "photos": MAX_PHOTOS,
         "bytes": images.MAX_BYTES,

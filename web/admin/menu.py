@@ -24,6 +24,7 @@ MENU = (
     Item("duplicates.index", "Duplicates"),
     Item("bin.index", "Bin"),
     Item("imports.index", "Import"),
+    Item("jobs.index", "Jobs"),
     Item("models.index", "Models"),
     Item("keys.index", "Keys"),
     Item("people.index", "People"),

@@ -16,10 +16,26 @@ pages = blueprint("models", "/models")
 @pages.get("/")
 def index() -> str:
     """All models, the newest first."""
-    database = catalog().database
+    found = maintenance.list_models(catalog())
+    live = found.live.bundle_id if found.live else ""
     return render_template(
-        "pages/models.html", found=maintenance.list_models(catalog()), run=recording.latest(database, "reembed")
+        "pages/models.html",
+        found=found,
+        run=recording.latest(catalog().database, "reembed"),
+        bundles=[bundle for bundle in maintenance.known_bundles(catalog().settings) if bundle.id != live],
     )
+
+
+@pages.post("/embed")
+def embed() -> Response:
+    """Embed all photos by another model, and switch to it if it is fit: the page shows how far it is."""
+
+    def ask() -> None:
+        bundle = maintenance.known_bundle(catalog().settings, request.form.get("bundle", ""))
+        recording.start(catalog().database, "reembed", actor=actor(), options={"bundle_id": bundle.id})
+
+    attempt(ask, "All photos are embedded by the other model, then it is judged and switched to. Tills go on.")
+    return redirect(url_for("models.index"))
 
 
 @pages.post("/rollback")

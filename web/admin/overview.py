@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import render_template
+from flask import redirect, render_template, url_for
+from werkzeug.wrappers import Response
 
 from catalog import maintenance
 from catalog.maintenance import DECISIONS, Day
-from web.admin.base import blueprint
-from web.context import catalog
+from catalog.runs import recording
+from web.admin.base import attempt, blueprint
+from web.context import actor, catalog
 
 #: Units of the chart: one day is STEP wide, its bar BAR, and the highest bar HEIGHT high.
 STEP, BAR, HEIGHT = 10, 8, 100
@@ -42,7 +44,30 @@ def index() -> str:
         bar=BAR,
         answers=sum(day.total for day in seen.days),
         matches=sum(day.match for day in seen.days),
+        run=recording.latest(catalog().database, "doctor"),
+        checked=recording.latest(catalog().database, "doctor", over=True),
+        nightly=catalog().settings.nightly,
     )
+
+
+@pages.post("/check")
+def check() -> Response:
+    """Ask for the doctor."""
+    return _ask({}, "The catalog is being checked: each photo, the gallery and the margins.")
+
+
+@pages.post("/mend")
+def mend() -> Response:
+    """Ask for the doctor, who mends what can be mended."""
+    return _ask(
+        {"repair": True, "remove_orphans": True}, "What can be mended is being mended. Tills are answered meanwhile."
+    )
+
+
+def _ask(options: dict[str, bool], said: str) -> Response:
+    database = catalog().database
+    attempt(lambda: recording.start(database, "doctor", actor=actor(), options=options), said)
+    return redirect(url_for("overview.index"))
 
 
 def bars_of(days: Sequence[Day]) -> list[Bar]:

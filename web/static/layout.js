@@ -13,7 +13,11 @@ document.addEventListener("keydown", (event) => {
 // Who signs out leaves nothing that they began for the next person at this browser (drafts.js).
 menu.querySelector("form").addEventListener("submit", () => indexedDB.deleteDatabase("catalog-drafts"));
 
-for (const time of document.querySelectorAll("time[datetime*=T]")) {
-  time.title = time.textContent;
-  time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+// Also for what a page's script puts in place later.
+function showTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime*=T]")) {
+    time.title = time.textContent;
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  }
 }
+showTimes(document);

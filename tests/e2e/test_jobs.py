@@ -1,0 +1,60 @@
+"""Runs from their button to their end, and the photo that is missing, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.browsing import MARKS, accessible, add, fits, photo
+
+pytestmark = MARKS
+
+
+def seed(page: Any, number: int) -> int:
+    return number + (10 if page.size == "phone" else 0)
+
+
+def test_a_check_is_followed_to_its_end_by_the_page_itself(page: Any, tmp_path: Path) -> None:
+    add(page, tmp_path, f"JOBS-{page.size}", seed(page, 501))
+    page.goto("/overview/")
+    page.click("text=Check now")
+    page.locator("text=All is well.").wait_for()
+    fits(page)
+    page.goto("/jobs/")
+    page.locator(".jobs .decision.match", has_text="done").first.wait_for()
+    fits(page)
+    accessible(page, "jobs")
+    page.click("text=Check the catalog >> nth=0")
+    assert "Nothing is amiss" in page.inner_text("main")
+    fits(page)
+    accessible(page, "a run")
+
+
+def test_examined_and_the_missing_photo_taken(page: Any, tmp_path: Path) -> None:
+    sku = f"TAKE-{page.size}"
+    add(page, tmp_path, sku, seed(page, 531))
+    page.goto("/needs-work/")
+    page.click("text=Examine now")
+    page.locator("#examined ~ p small", has_text="Examined").wait_for()
+    page.locator("text=Examine now").wait_for()
+    fits(page)
+    accessible(page, "needs work")
+    link = page.locator(f'a[href^="/needs-work/{sku}/photo"]')
+    for _ in range(30):  # until the background has seen that it has one photo
+        if link.count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    link.click()
+    assert "another side" in page.inner_text(".wanted-view")
+    fits(page)
+    accessible(page, "the photo that is missing")
+    page.set_input_files("[data-camera]", photo(tmp_path, seed(page, 551)))
+    page.locator(".previews img").wait_for()
+    page.click("[data-submit]")
+    page.locator("[data-anyway], .alert-success").first.wait_for()
+    if page.locator("[data-anyway]").count():  # drawn photos are near to one another
+        fits(page)
+        page.click("[data-anyway]")
+    page.locator("text=is kept, and found").wait_for()
+    assert page.url.endswith("/needs-work/")
