@@ -1,4 +1,5 @@
-"""Tills beside the staff: what a till waits while nobody works, while an admin pages, and while an import runs.
+"""Tills beside the staff: what a till waits while nobody works, while an admin pages, while all photos are examined and
+the catalog is checked, and while an import runs.
 
 `.venv/bin/python benchmarks/beside_staff.py`. The real server with its defaults in its own process; the till asks
 again 100 ms after each answer, the admin opens another page 200 ms after each, over HTTP on the loopback. Prints a
@@ -30,11 +31,11 @@ from catalog.demo import camera
 from catalog.demo.products import products
 from catalog.demo.server import Server, add_product, serve_catalog
 
-TILL_PAUSE, ADMIN_PAUSE = 0.1, 0.2
+TILL_PAUSE, ADMIN_PAUSE, RUN_PAUSE = 0.1, 0.2, 1.0
 #: Products of the import: more than it adds in the time.
 IMPORTED = 400
 PAGES = ("/products/", "/products/?view=table&sort=newest", "/inbox/", "/overview/", "/needs-work/", "/duplicates/",
-         "/bin/", "/models/", "/people/", "/keys/", "/audit/", "/import/")  # fmt: skip
+         "/bin/", "/jobs/", "/models/", "/people/", "/keys/", "/audit/", "/import/")  # fmt: skip
 GOAL = 1.5
 
 
@@ -96,6 +97,11 @@ def start_import(admin: httpx.Client) -> str:
     return job
 
 
+def ask_for_run(admin: httpx.Client, page: str, run: str) -> None:
+    """Again as soon as the one before is over; until then it is refused."""
+    admin.post(f"{page}{run}", data={"csrf_token": token_in(admin.get(page).text)})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="how long the till asks in each part (default: 20)")
@@ -118,6 +124,10 @@ def main() -> None:
         figures: dict[str, Any] = {"alone": quantiles(ask(till, photos, seconds))}
         with repeated(look, ADMIN_PAUSE):
             figures["an admin pages"] = quantiles(ask(till, photos, seconds))
+        with repeated(lambda: ask_for_run(admin, "/needs-work/", "examine"), RUN_PAUSE):
+            figures["all photos are examined"] = quantiles(ask(till, photos, seconds))
+        with repeated(lambda: ask_for_run(admin, "/overview/", "check"), RUN_PAUSE):
+            figures["the catalog is checked"] = quantiles(ask(till, photos, seconds))
         start_import(admin)
         figures["an import runs"] = quantiles(ask(till, photos, seconds))
         with repeated(look, ADMIN_PAUSE):

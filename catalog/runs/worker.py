@@ -98,10 +98,10 @@ class RunWorker:
         if self._is_for_a_worker(kind):
             self._send(run)
             return False
-        if not self._has_gallery():
-            return False
         if kind.apart:
             return self._wait_for(start_apart(self._catalog.settings, run.id), run.id)
+        if not self._has_gallery():
+            return False
         try:
             return perform(self._catalog, run.id, leaving=self._stop.is_set, taken=self._began)
         finally:
@@ -127,8 +127,8 @@ class RunWorker:
         try:
             self._sender.send(run.id)
         except ConfigError as error:
+            log.warning("the run %s waits: %s", run.id, error)
             recording.note(self._catalog.database, run.id, str(error))
-            raise
 
     def _wait_for(self, process: BaseProcess, run_id: uuid.UUID) -> bool:
         """Until the process has ended. It is ended when a person stops the run, or this process stops."""

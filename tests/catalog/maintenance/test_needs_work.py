@@ -3,9 +3,13 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
+import pytest
+
 from catalog import margins, products
 from catalog.catalog import Catalog
-from catalog.maintenance import list_work
+from catalog.errors import NotFoundError
+from catalog.maintenance import Coverage, coverage_results, get_work, list_work
+from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.needs_work import DAYS, Need
 from catalog.storage.tables import Feedback, Photo, RecognitionEntry, now
 from tests.support.margins import APPLE, APPLE_1, APPLE_2, PEAR, keep_up, put, put_look_alikes, toward
@@ -91,3 +95,38 @@ def test_the_list_is_paged(catalog: Catalog) -> None:
     seen = [work.product.sku for start in (0, 2, 4) for work in list_work(catalog.database, start=start, limit=2).work]
     assert sorted(seen) == [f"S{number}" for number in range(5)]
     assert list_work(catalog.database, start=2, limit=2).total == 5
+
+
+def test_what_coverage_found_counts_until_the_photos_change(catalog: Catalog) -> None:
+    ids = put_look_alikes(catalog)
+    keep_up(catalog)
+    close = Advice("close_no_print", "No print says which.")
+    missed = Advice("not_found", "1 of 2 photos don't find it.")
+    found = [
+        Coverage(APPLE, APPLE, 2, 2, 1, (Mistake(PEAR, 1, ()),), (missed, close)),
+        Coverage(PEAR, PEAR, 2, 2, 2, (), (close,)),
+    ]
+    coverage_results.keep(catalog.database, uuid.uuid4(), found)
+    assert needs(catalog) == {
+        PEAR: (Need("mistaken", 1, 2), Need("advised")),
+        APPLE: (Need("not_found", 1, 2),),
+    }
+    apple = get_work(catalog.database, APPLE)
+    assert apple.mistaken_for is not None and apple.mistaken_for.sku == PEAR
+    assert apple.examined is not None and apple.examined.advice == ("No print says which.",)
+    assert (apple.examined.found, apple.examined.asked) == (1, 2)
+    put(catalog, APPLE, [toward(x1=0.9, x7=0.4)])
+    products.delete_photos(catalog, PEAR, [ids[PEAR][0]], actor="anna")
+    assert not {"not_found", "advised"} & {need.reason for each in needs(catalog).values() for need in each}
+    assert get_work(catalog.database, APPLE).examined is None
+    with pytest.raises(NotFoundError):
+        get_work(catalog.database, "NO-SUCH")
+
+
+def test_a_product_that_coverage_is_content_with_needs_nothing(catalog: Catalog) -> None:
+    put(catalog, "GOOD", [toward(x5=1.0), toward(x5=0.88, x6=0.4749)])
+    keep_up(catalog)
+    coverage_results.keep(catalog.database, uuid.uuid4(), [Coverage("GOOD", "GOOD", 2, 2, 2)])
+    assert needs(catalog) == {}
+    good = get_work(catalog.database, "GOOD")
+    assert good.needs == () and good.examined is not None

@@ -3,7 +3,9 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError
 from catalog.products import Facts, Intake
+from catalog.runs import RunWorker, recording
+from catalog.runs import broker as broker_of_runs
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
 from tests.support.served import environment, run
@@ -69,6 +73,34 @@ def test_a_worker_reembeds_and_rolls_back(
     assert back.returncode == 0 and back.stdout.startswith(f"{other_bundle.id} -> {first}:"), back.stderr
     failed = run(["reembed", "--quiet", "--bundle", str(other_bundle.path.parent)], catalog_env)
     assert failed.returncode == 1 and "is no model bundle" in failed.stderr, "the worker's own words"
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_in_the_pages_is_sent_to_a_worker(
+    catalog_env: dict[str, str], worker: Callable[[], str], other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_of_runs, "SEND_AGAIN", 0.5)  # until the worker listens
+    with closing(Catalog.open(Settings.from_env(catalog_env))) as catalog:
+        options = {"bundle_id": other_bundle.id}
+        run = recording.start(catalog.database, "reembed", actor="anna", options=options)
+        serving = RunWorker(catalog)
+        while recording.get(catalog.database, run).ended_at is None:
+            assert not serving.step(), "it is the worker's"
+            time.sleep(0.2)
+        done = recording.get(catalog.database, run)
+        assert (done.state, done.result.get("bundle")) == ("done", other_bundle.id), worker()
+        assert catalog.generations.live().embedder.bundle.id == other_bundle.id
+
+
+@pytest.mark.slow
+def test_without_a_worker_a_run_says_so_and_others_go_on(catalog_env: dict[str, str]) -> None:
+    with closing(Catalog.open(Settings.from_env(catalog_env))) as catalog:
+        waiting = recording.start(catalog.database, "reembed", actor="anna", options={"rollback": True})
+        here = recording.start(catalog.database, "doctor", actor="anna")
+        assert RunWorker(catalog).step()
+        found = recording.get(catalog.database, waiting)
+        assert found.state == "waiting" and "No worker answers" in found.message
+        assert recording.get(catalog.database, here).state == "done", "the embedded gallery is open here alone"
 
 
 @pytest.mark.slow
