@@ -51,7 +51,7 @@ def perform(
         task = recording.take(catalog.database, run_id) if alone else None
         if task is None:
             return False
-        task.leaving = leaving
+        task.leaving, task.since_answer = leaving, lambda: catalog.answers.seconds_since
         taken(task)
         _work(catalog, kind, task)
         return True

@@ -18,11 +18,13 @@ from sqlalchemy import select, update
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, ConflictError, NotFoundError
 from catalog.progress import no_progress
+from catalog.recognition import recognize
 from catalog.runs import KINDS, JobFailedError, Outcome, RunWorker, Task, recorded, recording
 from catalog.runs.performing import alone_at
 from catalog.runs.tasks import LostError
 from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Run, now
+from tests.support.pictures import jpeg
 from tests.support.spawning import line, spawn
 from tests.support.steps import create
 
@@ -139,6 +141,25 @@ def test_one_that_fails_says_why(catalog: Catalog, doing: Callable[[Work], None]
     assert (
         failed.state == "failed" and ("unexpected" if isinstance(error, RuntimeError) else "No room.") in failed.message
     )
+
+
+def test_while_tills_ask_it_rests_as_long_as_it_works(catalog: Catalog, doing: Callable[[Work], None]) -> None:
+    create(catalog, "A", 1)
+    seconds = []
+
+    def work(catalog: Catalog, task: Task) -> Outcome:
+        for _ in range(2):
+            time.sleep(0.6)
+            began = time.monotonic()
+            task.progress(1, 2)
+            seconds.append(time.monotonic() - began)
+            recognize(catalog, jpeg(1), asked_by="till")
+        return Outcome("well")
+
+    doing(work)
+    asked(catalog)
+    RunWorker(catalog).step()
+    assert seconds[0] < 0.6 <= seconds[1], "nobody had asked; then somebody did"
 
 
 def test_a_server_that_stops_leaves_it_to_the_next(catalog: Catalog, doing: Callable[[Work], None]) -> None:
