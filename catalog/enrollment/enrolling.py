@@ -11,6 +11,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryError, GalleryLockedError
 from catalog.generations import LiveModel
+from catalog.right_of_way import piece
 from embedder.inference import PhotoFeatures, Vectors
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,15 @@ def enroll(catalog: Catalog, live: LiveModel, features: Mapping[uuid.UUID, Photo
     """
     try:
         catalog.generations.ensure_collection(live)
-        outbox.apply_enrollments(catalog, live, features)
-        return {
-            identity: "its own vector does not find it yet"
-            for identity, extracted in features.items()
-            if not finds_itself(catalog, live, identity, extracted.vector)
-        }
+        with piece():
+            outbox.apply_enrollments(catalog, live, features)
+        missing = {}
+        for identity, extracted in features.items():
+            with piece():
+                found = finds_itself(catalog, live, identity, extracted.vector)
+            if not found:
+                missing[identity] = "its own vector does not find it yet"
+        return missing
     except (GalleryError, DatabaseUnavailableError) as error:
         with suppress(DatabaseUnavailableError):
             outbox.note_failure(catalog.database, live.generation_id, features, error)

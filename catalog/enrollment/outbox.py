@@ -22,6 +22,7 @@ from catalog.enrollment.stored_photos import extract_stored
 from catalog.errors import GalleryError, PhotoDamagedError, StorageError
 from catalog.gallery import GalleryPoint
 from catalog.generations import LiveModel
+from catalog.right_of_way import in_background
 from catalog.storage import Database
 from catalog.storage.tables import LOST, Enrollment, Photo, Product, Removal, now
 from embedder.inference import PhotoFeatures
@@ -34,6 +35,8 @@ PENDING = text("NOT enrollment.done")
 
 #: Photos embedded and written in one batch.
 CHUNK = 32
+#: Seconds for which the worker leaves a pending photo to whoever has just added it, and is enrolling it.
+FRESH = 2.0
 #: A photo that failed this often by itself (its file is damaged or missing) is retried only after so many seconds.
 ATTEMPTS, REST = 3, 60.0
 
@@ -187,21 +190,26 @@ def _enrolled(live: LiveModel, photo_ids: Iterable[uuid.UUID]) -> Select[uuid.UU
     return select(Enrollment.photo_id).where(mine, Enrollment.photo_id.in_(list(photo_ids)))
 
 
-def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None) -> int:
+def run_pending(
+    catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.UUID] | None = None, fresh: bool = True
+) -> int:
     """Apply pending changes of the live generation, up to `limit` photos or those of `only`; returns how many changes.
 
+    Without `fresh`, photos that were not tried yet are left alone until they are pending for FRESH seconds.
     Raises what `Generations.ready` does.
     """
     live = catalog.generations.ready()
     with catalog.database.read() as session:
-        pending = dict(session.execute(_pending(live, limit, only)).all())
+        pending = dict(session.execute(_pending(live, limit, only, fresh=fresh)).all())
         mine = Removal.generation_id == live.generation_id
         removals = session.scalar(select(func.count()).select_from(Removal).where(mine))
     try:
         done = apply_removals(catalog, live) if removals else 0
         if pending:
             catalog.gallery.count(live.collection)  # an unavailable gallery raises before photos are embedded in vain
-            features, failures = extract_stored(catalog.photos, live, pending)
+            # While a lost gallery is filled again no till is answered: the sooner that ends, the better.
+            polite = in_background() and not catalog.generations.is_refilling(live)
+            features, failures = extract_stored(catalog.photos, live, pending, polite=polite)
             note_failures(catalog.database, live.generation_id, failures)
             done += apply_enrollments(catalog, live, features)
         return done
@@ -211,7 +219,7 @@ def run_pending(catalog: Catalog, limit: int = CHUNK, *, only: Collection[uuid.U
         raise
 
 
-def _pending(live: LiveModel, limit: int, only: Collection[uuid.UUID] | None) -> Select[uuid.UUID, str]:
+def _pending(live: LiveModel, limit: int, only: Collection[uuid.UUID] | None, *, fresh: bool) -> Select[uuid.UUID, str]:
     """Select pending photos (id, SHA-256) of `only`, or `limit` of all but those that failed and have their REST."""
     query = (
         select(Enrollment.photo_id, Photo.sha256)
@@ -220,6 +228,9 @@ def _pending(live: LiveModel, limit: int, only: Collection[uuid.UUID] | None) ->
     )
     if only is not None:
         return query.where(Enrollment.photo_id.in_(list(only)))
+    if not fresh:
+        tried = (Enrollment.attempts != 0) | (Enrollment.error != "")
+        query = query.where(tried | (Enrollment.updated_at < now() - timedelta(seconds=FRESH)))
     rested = Enrollment.updated_at < now() - timedelta(seconds=REST)
     return (
         query.where(or_(Enrollment.attempts < ATTEMPTS, rested))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from catalog.errors import ConfigError, PhotoRejectedError
+from catalog.right_of_way import in_background, piece
 from catalog.storage import content_hash
 from embedder import barcodes, images, matching
 from embedder.barcodes import Barcode
@@ -57,9 +58,11 @@ def read_photo(embedder: Embedder, upload: Upload, *, read_barcodes: bool = Fals
     sha256 = content_hash(upload.data)
     sides = (images.quality.SIDE, *embedder.reference_sides, *([barcodes.WANT] if read_barcodes else []))
     try:
-        small, *pictures = images.decode_each(upload.data, sides)
+        with piece():
+            small, *pictures = images.decode_each(upload.data, sides)
         large = pictures.pop() if read_barcodes else None
-        extracted = embedder.extract_reference(upload.data, pictures=pictures)
+        step = piece if in_background() else None
+        extracted = embedder.extract_reference(upload.data, pictures=pictures, step=step)
     except ImageError as error:
         raise PhotoRejectedError(error.code, upload.filename, str(error), sha256=sha256) from error
     except BundleError as error:  # no vector of this photo
@@ -96,7 +99,7 @@ def read_photos(embedder: Embedder, uploads: Sequence[Upload], *, read_barcodes:
         except PhotoRejectedError as error:
             return error
 
-    results = list(embedder.map(read, unique.values()))
+    results = list((map if in_background() else embedder.map)(read, unique.values()))
     rejected = [result for result in results if isinstance(result, PhotoRejectedError)]
     if rejected:
         rejected[0].rejected = rejected

@@ -11,6 +11,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment.outbox import run_pending
 from catalog.errors import CatalogError
 from catalog.margins import Upkeep
+from catalog.right_of_way import mark_background
 from catalog.storage import bin_rows
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        mark_background()
         wait, trim_at = self._every, 0.0
         upkeep = Upkeep(self._catalog)
         while not self._stop.wait(wait):
@@ -66,7 +68,7 @@ class Worker:
                     self._catalog.unanswered.trim()
                     bin_rows.trim(self._catalog.database)
                 self._catalog.generations.release_old()
-                worked = run_pending(self._catalog) or self._also(self._catalog) or upkeep.run()
+                worked = run_pending(self._catalog, fresh=False) or self._also(self._catalog) or upkeep.run()
                 worked = worked or self._last(self._catalog)
                 wait = 0.05 if worked else self._every
             except CatalogError as error:

@@ -16,6 +16,7 @@ from catalog.catalog import Catalog
 from catalog.errors import ConfigError, PhotoRejectedError
 from catalog.generations import LiveModel
 from catalog.recognition import recognize
+from catalog.right_of_way import piece
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, InboxPhoto, Photo, Product, now
 
@@ -70,7 +71,8 @@ def _mark_near(catalog: Catalog, live: LiveModel) -> None:
             return
         upto = added[-1].created_at
         rows = session.execute(select(InboxPhoto.id, InboxPhoto.vector).where(mine, InboxPhoto.asked_at < upto)).all()
-    vectors = catalog.gallery.vectors(live.collection, [str(row.id) for row in added])
+    with piece():
+        vectors = catalog.gallery.vectors(live.collection, [str(row.id) for row in added])
     near: list[uuid.UUID] = []
     if vectors and rows:
         references = np.stack([np.asarray(vector, np.float32) for vector in vectors.values()])

@@ -25,6 +25,7 @@ from catalog.generations import LiveModel
 from catalog.normalization import MOST, no_product, normalized_sku
 from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import Match, candidates, is_sure
+from catalog.right_of_way import piece
 from catalog.storage import Database, PhotoStore, feature_store
 from catalog.storage.tables import Photo, Product
 from embedder.errors import ImageError
@@ -148,7 +149,10 @@ def _product(catalog: Catalog, live: LiveModel, product: Product, *, polite: boo
         chunk = {photo.id: photo.sha256 for photo in photos[start : start + outbox.CHUNK]}
         features |= enrollment.extract_stored(catalog.photos, live, chunk, polite=polite)[0]
     readable = [photo for photo in photos if photo.id in features]
-    asked = [_ask(catalog, live, product, photo, features) for photo in readable] if len(readable) > 1 else []
+    asked = []
+    for photo in readable if len(readable) > 1 else []:
+        with piece():
+            asked.append(_ask(catalog, live, product, photo, features))
     wrong = Counter(answer.sku for answer in asked if answer.sku != product.sku)
     mistaken = tuple(
         Mistake(sku, times, tuple(answer.photo.filename for answer in asked if answer.sku == sku)[:NAMED])

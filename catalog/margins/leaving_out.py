@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.gallery import Gallery, Hit, Vector
+from catalog.right_of_way import piece
 from embedder import ranking
 from embedder.bundle import Thresholds
 
@@ -74,7 +75,8 @@ def ask(
     for identity in asked:
         place = ids.index(identity)
         # The product's own photos may all be nearer than any other product's.
-        hits = gallery.search(collection, vectors[identity], len(ids) + OTHERS)
+        with piece():
+            hits = gallery.search(collection, vectors[identity], len(ids) + OTHERS)
         others = [hit for hit in hits if hit.product != product]
         near = frozenset(hit.id for hit in others if hit.score >= thresholds.score)
         elsewhere = stacked[visit != visit[place]]

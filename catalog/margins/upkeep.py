@@ -11,6 +11,7 @@ from catalog.margins import evidence
 from catalog.margins.evidence import Aim
 from catalog.margins.leaving_out import ask
 from catalog.progress import Progress, Steps, no_progress
+from catalog.right_of_way import piece
 from catalog.storage.tables import now
 
 log = logging.getLogger(__name__)
@@ -31,15 +32,17 @@ def ask_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -> in
     The searches run outside of any transaction; what they found is written in one short one.
     """
     asked_at = now()
-    photos = evidence.unasked_photos(catalog.database, model.generation_id, product_id)
-    stored = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos.since])
+    with piece():
+        photos = evidence.unasked_photos(catalog.database, model.generation_id, product_id)
+        stored = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos.since])
     asked = [str(identity) for identity in photos.unasked if str(identity) in stored]  # the others' points are lost
     if not asked:
         return 0
     thresholds = model.embedder.bundle.thresholds
     answers = ask(catalog.gallery, model.collection, thresholds, str(product_id), stored, asked)
     by_id = {uuid.UUID(identity): answer for identity, answer in answers.items()}
-    evidence.keep_answers(catalog.database, aim_of(catalog, model), product_id, by_id, photos, asked_at)
+    with piece():
+        evidence.keep_answers(catalog.database, aim_of(catalog, model), product_id, by_id, photos, asked_at)
     return len(asked)
 
 

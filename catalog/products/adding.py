@@ -20,6 +20,7 @@ from catalog.products import barcode_owners
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.facts import Facts, check_facts, describe
 from catalog.products.intake import Batch, Intake, PhotoResult, enroll_photos, photo_result, read_batch
+from catalog.right_of_way import piece
 from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import lock_product, refuse_alike
 from catalog.storage.tables import Product
@@ -131,7 +132,7 @@ def _known_product(session: Session, facts: Facts) -> tuple[Product, dict[str, A
 
 def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open_product: _Open) -> _Committed:
     """Write product, photos, barcodes, pending enrollments and the audit log, in one transaction."""
-    with database.write() as session:
+    with piece(), database.write() as session:
         product, before = open_product(session, facts)
         known = {photo.id for photo in product.photos}
         ids = [photo_rows.photo_id(product.id, photo.sha256) for photo in batch.photos]

@@ -23,6 +23,7 @@ from catalog.generations import LiveModel
 from catalog.margins import PAGE
 from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import candidates
+from catalog.right_of_way import piece
 from catalog.storage import Database
 from catalog.storage.tables import ComparedPhoto, Enrollment, LookAlikePair, Photo, Product
 from embedder.errors import ImageError
@@ -117,16 +118,18 @@ def compare_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -
     found: dict[Pair, _Alike] = {}
     for name, vector in vectors.items():
         photo = photos[uuid.UUID(name)]
-        words = _words(model, stored, photo)
-        # Its own photos may all be nearer than any other product's.
-        hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + own)
-        near = _first_of_others(hits, product_id)
-        facts = candidates.facts_of(catalog.database, near)
-        for hit in near:
-            how = stored.compare(photo, facts[hit.id].sha256, hit.score) if hit.id in facts else None
-            if how is not None:
-                _keep_best(found, (product_id, uuid.UUID(name)), (uuid.UUID(hit.product), uuid.UUID(hit.id)), how)
-    _write(catalog.database, model.generation_id, product_id, [uuid.UUID(name) for name in vectors], found)
+        with piece():
+            words = _words(model, stored, photo)
+            # Its own photos may all be nearer than any other product's.
+            hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + own)
+            near = _first_of_others(hits, product_id)
+            facts = candidates.facts_of(catalog.database, near)
+            for hit in near:
+                how = stored.compare(photo, facts[hit.id].sha256, hit.score) if hit.id in facts else None
+                if how is not None:
+                    _keep_best(found, (product_id, uuid.UUID(name)), (uuid.UUID(hit.product), uuid.UUID(hit.id)), how)
+    with piece():
+        _write(catalog.database, model.generation_id, product_id, [uuid.UUID(name) for name in vectors], found)
     return len(vectors)
 
 

@@ -14,6 +14,7 @@ from catalog.enrollment import ReadPhoto, Upload
 from catalog.errors import PhotoWarning
 from catalog.generations import LiveModel
 from catalog.products import barcode_owners
+from catalog.right_of_way import piece
 from catalog.storage import feature_store
 from embedder.inference import PhotoFeatures
 
@@ -76,9 +77,10 @@ def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: In
     if intake.check == "refuse":
         admission.refuse(photos, checks)
     for photo in photos:
-        catalog.photos.put(photo.data)
-        if photo.features.local is not None:
-            feature_store.save(catalog.photos, photo.sha256, photo.features.local)
+        with piece():
+            catalog.photos.put(photo.data)
+            if photo.features.local is not None:
+                feature_store.save(catalog.photos, photo.sha256, photo.features.local)
     return Batch(live, photos, checks, barcode_owners.numbers_on(photo.barcodes or () for photo in photos))
 
 

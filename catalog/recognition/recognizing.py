@@ -17,6 +17,7 @@ from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
+from catalog.right_of_way import asking, piece
 from catalog.storage import AnswerEntry, AskedPhoto
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
@@ -99,7 +100,8 @@ def recognize(
     """
     budget = Budget(catalog.settings.second_look_ms / 1000)
     live = catalog.generations.ready()
-    answer = _recognize(catalog, live, data, filename, among, budget)
+    with asking():
+        answer = _recognize(catalog, live, data, filename, among, budget)
     if asked_by:
         first = answer.matches[0] if answer.matches else None
         catalog.answers.append(
@@ -153,14 +155,17 @@ def _recognize(
     weights = bundle.second_look if settings.second_look != "off" else None
     coded = barcode_lookup.has_barcodes(catalog.database)
     try:
-        picture = _decode(data, bundle.size, coded=coded, looked_twice=weights is not None)
+        with piece():
+            picture = _decode(data, bundle.size, coded=coded, looked_twice=weights is not None)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     try:
-        vector = live.embedder.embed_picture(picture)
+        with piece():
+            vector = live.embedder.embed_picture(picture)
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
-    matches = nearest_products(catalog, live, vector, products=products)
+    with piece():
+        matches = nearest_products(catalog, live, vector, products=products)
     alone = decide(matches, bundle.thresholds)
     if coded and (named := barcode_lookup.find_product(catalog.database, picture, products)):
         numbers = tuple(product.gtin for product in named)
@@ -237,9 +242,11 @@ def _look(
     *,
     mirrored: bool,
 ) -> _Seen:
-    details, words = live.embedder.extract_query_picture(small)
+    with piece():
+        details, words = live.embedder.extract_query_picture(small)
     query = reranking.Query(np.asarray(small), asked.vector, details, words, asked.products, asked.budget, mirrored)
-    result, extent = reranking.rerank(catalog, live, weights, asked.matches, query, matched=asked.matched)
+    with piece():
+        result, extent = reranking.rerank(catalog, live, weights, asked.matches, query, matched=asked.matched)
     return _Seen(result, extent, details, mirrored)
 
 

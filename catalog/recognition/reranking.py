@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryMismatchError
 from catalog.generations import LiveModel
 from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_of
+from catalog.right_of_way import in_background
 from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import RerankerWeights
 from embedder.errors import ImageError
@@ -40,7 +42,8 @@ MIRRORED = 20
 
 class Budget:
     """How long the looks at one photo may take: `seconds` of this thread's processor time, and WALL times that by the
-    clock, in case the photo store or the machine does not get on.
+    clock, in case the photo store or the machine does not get on. In the background, which waits for tills, the clock
+    does not count.
 
     By the clock alone, looks side by side would take the time from one another, and all of them be cut short.
     """
@@ -48,7 +51,7 @@ class Budget:
     def __init__(self, seconds: float) -> None:
         self._began = time.perf_counter()
         self._busy_until = time.thread_time() + seconds
-        self._until = self._began + WALL * seconds
+        self._until = math.inf if in_background() else self._began + WALL * seconds
 
     @property
     def milliseconds(self) -> float:

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, ConfigError, GalleryLockedError
+from catalog.right_of_way import mark_background
 from catalog.runs import recording
 from catalog.runs.broker import Sender
 from catalog.runs.kinds import KINDS, Kind
@@ -65,6 +66,7 @@ class RunWorker:
 
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
+        mark_background()
         wait, trim_at = EVERY, 0.0
         while not self._stop.wait(wait):
             wait = EVERY

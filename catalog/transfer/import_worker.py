@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from catalog import right_of_way
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, DatabaseUnavailableError
 from catalog.storage.tables import ImportJob, ImportLine, now
@@ -97,7 +98,8 @@ class ImportWorker:
             task = self._next() if alone else None
             if task is None:
                 return False
-            self._work(task)
+            with right_of_way.background():
+                self._work(task)
             return True
 
     def _run(self) -> None:
@@ -183,7 +185,7 @@ class ImportWorker:
         with uploads.open_upload(task.root, job.mapping) as source:
             waiting = [_line(task, number, Line("", "", "wrong", errors=(text,))) for number, text in _left_out(source)]
             first = len(waiting)
-            lines = preview(database, source.items, partial(self._tell, task), polite=True)
+            lines = preview(database, source.items, partial(self._tell, task))
             for number, line in enumerate(lines, start=first):
                 waiting.append(_line(task, number, line))
                 if len(waiting) >= LINES:
@@ -206,7 +208,6 @@ class ImportWorker:
                 update=job.update_facts,
                 progress=partial(self._tell, task),
                 report=task.report,
-                polite=True,
             )
             left_out = [text for _, text in _left_out(source)]
         message = task.report.why if task.report.pending else ""

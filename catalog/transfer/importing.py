@@ -26,6 +26,7 @@ from catalog.generations import LiveModel
 from catalog.normalization import check_sku
 from catalog.products import Facts, Intake, barcode_owners, check_facts, differences, given_facts
 from catalog.progress import Progress, Steps, no_progress
+from catalog.right_of_way import piece
 from catalog.storage import Database, content_hash
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer import existing
@@ -101,13 +102,12 @@ def import_items(
     update: bool = False,
     progress: Progress = no_progress,
     report: Report | None = None,
-    polite: bool = False,
 ) -> Report:
     """Import items one product at a time; a bad photo or product is reported and does not stop the others.
 
     Existing products get the photos and barcodes that they lack. They keep their facts, or with `update` get those of
     the items. Photos of the next products are read while the previous ones are written: by all
-    threads of the embedder, or, if `polite`, by one of low priority. `progress` counts photos, and an item without any
+    threads of the embedder, or in the background by one. `progress` counts photos, and an item without any
     as one; what it raises ends the import. Raises what database and photo store do when they fail. At the end, what is
     pending is tried again. `report`: one that is filled as the import goes on.
     """
@@ -118,7 +118,7 @@ def import_items(
     live = catalog.generations.live()
     refused: Item | None = None
     waiting: set[str] = set()
-    pool = reading_pool("import", live.embedder.workers, polite=polite)
+    pool = reading_pool("import", live.embedder.workers)
     try:
         for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
             if part.item is not refused:
@@ -206,7 +206,8 @@ def _import_part(run: _Run, part: _Part, looked: list[_Looked]) -> bool:
     if not item.photos and part.has is None:
         raise InvalidInputError("photos", f"{facts.sku or 'The line'} has no photo.")
     if part.first:
-        _settle_facts(run, part)
+        with piece():
+            _settle_facts(run, part)
     report.errors += [f"{item.source}: {result}" for result in looked if isinstance(result, str)]
     duplicates = [result for result in looked if isinstance(result, bool)]
     new = [result for result in looked if isinstance(result, ReadPhoto)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from catalog.errors import InvalidInputError
 from catalog.normalization import check_sku
 from catalog.products import FactChange, Facts, check_facts, differences, given_facts
 from catalog.progress import Progress, Steps, no_progress
+from catalog.right_of_way import in_background, mark_background, piece
 from catalog.storage import Database, content_hash
 from catalog.transfer import existing
 from catalog.transfer.contradictions import Across
@@ -25,8 +24,6 @@ from embedder.errors import ImageError
 #: Side, in pixels, requested of the decoder: a JPEG is read to its end, which finds damage, but decoded at an eighth of
 #: its size. A phone's photo then takes 15 ms, not 84; to decode it and extract its features takes 160 (measured).
 SIDE = 1
-#: The niceness of a thread that reads photos beside a server: a third of a full share where processors are short.
-NICE = 5
 #: The change by which a list retires a product.
 RETIRED = ("active", "no")
 #: The snapshot of a product without any facts.
@@ -57,17 +54,15 @@ class Line:
         return f"{self.sku}: {self.state}{': ' if said else ''}{'; '.join(said)}"
 
 
-def preview(
-    database: Database, items: Sequence[Item], progress: Progress = no_progress, *, polite: bool = False
-) -> Iterator[Line]:
+def preview(database: Database, items: Sequence[Item], progress: Progress = no_progress) -> Iterator[Line]:
     """What an import with update would do, item by item, and all errors: facts, barcodes, contradictions, photos.
 
-    Photos that the catalog has already are not decoded. `progress` and `polite` are as in `import_items`.
-    Raises what the database does.
+    Photos that the catalog has already are not decoded. `progress` is as in `import_items`. Raises what
+    the database does.
     """
     across = Across()
     steps = Steps(progress, sum(len(item.photos) or 1 for item in items))
-    with reading_pool("check", None, polite=polite) as pool:
+    with reading_pool("check", None) as pool:
         for item, there in existing.with_existing(database, items):
             has = _photos_of(item, there)
             photos = _Photos(has or {})
@@ -81,15 +76,11 @@ def preview(
             steps.advance(len(item.photos) or 1)
 
 
-def reading_pool(name: str, threads: int | None, *, polite: bool) -> ThreadPoolExecutor:
-    """Threads that read photos; `polite`: one, of low priority, so that who is answered meanwhile comes first."""
-    if not polite:
+def reading_pool(name: str, threads: int | None) -> ThreadPoolExecutor:
+    """Threads that read photos; one for work of the background, which is of the background, too."""
+    if not in_background():
         return ThreadPoolExecutor(threads, thread_name_prefix=name)
-    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_lower_priority)
-
-
-def _lower_priority() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=mark_background)
 
 
 def ignored(changes: Iterable[FactChange]) -> list[FactChange]:
@@ -125,10 +116,11 @@ class _Photos:
     def error_of(self, photo: PhotoFile) -> str | None:
         """Why a photo can't be used."""
         try:
-            data = photo.read_bytes()
-            if (sha256 := content_hash(data)) not in self._has:
-                images.decode(data, want=SIDE)
-                self.new.add(sha256)
+            with piece():
+                data = photo.read_bytes()
+                if (sha256 := content_hash(data)) not in self._has:
+                    images.decode(data, want=SIDE)
+                    self.new.add(sha256)
         except (OSError, ValueError) as error:  # ValueError: no path has a null character
             return f"{photo}: {getattr(error, 'strerror', None) or error}"
         except ImageError as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from embedder.inference import litert
-from embedder.inference.embedder import Embedder, PhotoFeatures, Vectors
+from embedder.inference.embedder import Embedder, PhotoFeatures, Step, Vectors
 from embedder.inference.litert import check_model
 from embedder.inference.print_probe import PrintProbe
 
-__all__ = ["Embedder", "PhotoFeatures", "PrintProbe", "Vectors", "check_model", "litert"]
+__all__ = ["Embedder", "PhotoFeatures", "PrintProbe", "Step", "Vectors", "check_model", "litert"]

@@ -7,6 +7,7 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float32]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+#: Makes a context for one step of a longer work.
+Step = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +117,19 @@ class Embedder:
         factor = min(min(picture.size) // (2 * self.bundle.size), images.MAX_REDUCTION)
         return self._embed(picture.reduce(1 << (factor.bit_length() - 1)) if factor > 1 else picture)
 
-    def _embed(self, picture: Image.Image) -> Vectors:
+    def _embed(self, picture: Image.Image, step: Step | None = None) -> Vectors:
 
         def embed_view(name: str) -> Vectors:
             return self.embed_one(images.view(picture, self.bundle.size, name))
 
         first, *others = self.bundle.views
-        waiting = [self._view_pool.submit(embed_view, name) for name in others]
-        mean: Vectors = np.mean([embed_view(first), *(view.result() for view in waiting)], axis=0)
+        if step is None:
+            waiting = [self._view_pool.submit(embed_view, name) for name in others]
+            vectors = [embed_view(first), *(view.result() for view in waiting)]
+        else:
+            with step():
+                vectors = [embed_view(name) for name in self.bundle.views]
+        mean: Vectors = np.mean(vectors, axis=0)
         return mean / np.linalg.norm(mean)
 
     def lacks_print(self, vector: Vectors) -> bool:
@@ -134,19 +142,25 @@ class Embedder:
         return (self.bundle.size, matching.REFERENCE.side) if self.bundle.has_words else (self.bundle.size,)
 
     def extract_reference(
-        self, data: bytes, known: LocalFeatures | None = None, pictures: Sequence[Image.Image] = ()
+        self,
+        data: bytes,
+        known: LocalFeatures | None = None,
+        pictures: Sequence[Image.Image] = (),
+        step: Step | None = None,
     ) -> PhotoFeatures:
         """Bytes of a reference photo -> all its features; `known` are its local features, if already extracted.
 
-        `pictures` are those of `reference_sides`, where the caller has decoded it. Raises ImageError.
+        `pictures` are those of `reference_sides`, where the caller has decoded it. `step`: all is done on this thread,
+        one view after the other, and each step within one of these. Raises ImageError.
         """
         sides = self.reference_sides[:1] if known is not None else self.reference_sides
         pictures = pictures or images.decode_each(data, sides)
-        vector = self._embed(pictures[0])
+        vector = self._embed(pictures[0], step)
         if not self.bundle.has_words:
             return PhotoFeatures(vector)
-        found = matching.detect(pictures[1], matching.REFERENCE) if known is None else known
-        return PhotoFeatures(vector, *self._with_words(found))
+        with step() if step else nullcontext():
+            found = matching.detect(pictures[1], matching.REFERENCE) if known is None else known
+            return PhotoFeatures(vector, *self._with_words(found))
 
     def extract_reference_local(self, data: bytes) -> tuple[LocalFeatures, VisualWords]:
         """Local features and words of a reference photo.

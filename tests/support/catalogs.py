@@ -16,7 +16,7 @@ from catalog.gallery import Gallery
 from catalog.generations import Generations
 from catalog.storage import content_hash
 from embedder.bundle import load_bundle
-from embedder.inference import Embedder, PhotoFeatures, Vectors
+from embedder.inference import Embedder, PhotoFeatures, Step, Vectors
 from embedder.matching import LocalFeatures
 
 
@@ -29,11 +29,15 @@ class RememberingEmbedder(Embedder):
         self._vectors: dict[str, Vectors] = {}
 
     def extract_reference(
-        self, data: bytes, known: LocalFeatures | None = None, pictures: Sequence[Image.Image] = ()
+        self,
+        data: bytes,
+        known: LocalFeatures | None = None,
+        pictures: Sequence[Image.Image] = (),
+        step: Step | None = None,
     ) -> PhotoFeatures:
         key = content_hash(data)
         if key not in self._looks:
-            self._looks[key] = super().extract_reference(data, known, pictures)
+            self._looks[key] = super().extract_reference(data, known, pictures, step)
             self._vectors[key] = self._looks[key].vector
         return self._looks[key]
 

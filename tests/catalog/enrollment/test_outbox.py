@@ -75,6 +75,19 @@ def test_the_worker_makes_it_searchable_within_five_seconds(catalog: Catalog) ->
     assert all_found(catalog, 1)
 
 
+def test_the_worker_leaves_what_is_being_enrolled_to_who_added_it(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.gallery.on = False
+    create_each(catalog, 1)
+    catalog.gallery.on = True
+    with catalog.database.write() as session:  # as it is while the one who adds it writes to the gallery
+        session.execute(update(Enrollment).values(error=""))
+    assert run_pending(catalog, fresh=False) == 0
+    monkeypatch.setattr(outbox, "FRESH", 0.0)
+    assert run_pending(catalog, fresh=False) == 1
+
+
 def test_a_worker_outlives_what_it_does_not_know(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "UNKNOWN_WAIT", 0.05)
     failures = iter([RuntimeError("never seen"), RuntimeError("again")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import uuid
 import zipfile
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from catalog import products
+from catalog import products, right_of_way
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
 from catalog.storage.tables import AuditEntry, ImportJob, ImportLine, now
@@ -218,6 +219,17 @@ def test_a_server_that_stops_leaves_the_import_to_the_next_one(catalog: Catalog)
     ImportWorker(catalog).step()
     assert state(catalog, job) == "done"
     assert products.counts(catalog.database) == products.Counts(3, 3, 0)
+
+
+def test_an_import_goes_on_while_tills_never_pause(catalog: Catalog) -> None:
+    job = many(catalog, 4)
+    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+    began = time.monotonic()
+    with right_of_way.asking():
+        ImportWorker(catalog).step()
+    taken = time.monotonic() - began
+    assert state(catalog, job) == "done"
+    assert right_of_way.LONGEST < taken < 4 * 2.0 + 5, "it waits, and adds a photo every second or two"
 
 
 def test_an_import_that_ends_every_process_is_given_up(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +134,19 @@ def test_serving_imports_no_tensorflow() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
     assert ran.stdout == "[]\n"
+
+
+def test_step_by_step_on_one_thread_the_features_are_the_same(released: Embedder, shapes: Path) -> None:
+    data = sorted(shapes.rglob("*.png"))[0].read_bytes()
+    steps: list[int] = []
+
+    @contextmanager
+    def step() -> Iterator[None]:
+        steps.append(threading.get_ident())
+        yield
+
+    at_once, stepwise = released.extract_reference(data), released.extract_reference(data, step=step)
+    np.testing.assert_array_equal(stepwise.vector, at_once.vector)
+    assert stepwise.local is not None and at_once.local is not None
+    np.testing.assert_array_equal(stepwise.local.descriptors, at_once.local.descriptors)
+    assert steps == [threading.get_ident()] * 2
