@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.transfer import import_jobs, uploads
-from catalog.transfer.exporting import count_photos, export, export_list, photo_bytes
+from catalog.transfer.exporting import count_photos, export, export_download, export_list
 from catalog.transfer.import_worker import ImportWorker
 from catalog.transfer.importing import Report, import_items
 from catalog.transfer.previewing import Line, ignored, preview
@@ -19,13 +19,13 @@ __all__ = [
     "Source",
     "count_photos",
     "export",
+    "export_download",
     "export_list",
     "ignored",
     "import_items",
     "import_jobs",
     "open_source",
     "parse_mapping",
-    "photo_bytes",
     "preview",
     "uploads",
 ]

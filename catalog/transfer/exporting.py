@@ -6,13 +6,14 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
@@ -31,6 +32,8 @@ from embedder.barcodes import gtin
 
 #: Products per query.
 BATCH = 200
+#: Bytes of photos in one download, at most; `catalog export` knows no such limit.
+MAX_DOWNLOAD = 1024**3
 #: Characters that some file system does not allow in a name, and the separator of paths in the CSV.
 _UNFIT = re.compile(r'[<>:"/\\|?*]')
 #: Names that are devices on Windows, whatever follows their first dot.
@@ -82,9 +85,21 @@ def export_list(database: Database, skus: Sequence[str]) -> bytes:
     return _header(attributes) + b"".join(_line(product, attributes, []) for product in _products(database, skus))
 
 
-def photo_bytes(database: Database, skus: Sequence[str]) -> int:
-    """Bytes of all photos of these products."""
-    return _sum(database, skus)[1]
+def export_download(catalog: Catalog, skus: Sequence[str]) -> IO[bytes]:
+    """A zip of these products as `export` writes it, to be read; it is gone when it is closed.
+
+    Raises InvalidInputError when their photos are more than MAX_DOWNLOAD, StorageError when it can't be written.
+    """
+    if _sum(catalog.database, skus)[1] > MAX_DOWNLOAD:
+        many = f"The photos of {len(skus):,} product{'' if len(skus) == 1 else 's'}"
+        raise InvalidInputError("photos", f"{many} are more than 1 GB: choose fewer, or use `catalog export`.")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "products.zip"
+            export(catalog, target, skus=skus)
+            return target.open("rb")  # which outlives its name
+    except OSError as error:
+        raise StorageError(f"The download can't be written: {error.strerror}.") from error
 
 
 def _sum(database: Database, skus: Sequence[str]) -> tuple[int, int]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 from flask import flash, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
 from catalog import products, transfer
-from catalog.errors import CatalogError, InvalidInputError
+from catalog.errors import CatalogError
 from web import errors, routes
 from web.admin.base import blueprint
 from web.admin.list_query import ListQuery, offered
 from web.context import actor, catalog
 
-#: Bytes of photos in one download, at most; `catalog export` knows no such limit.
-MAX_DOWNLOAD = 1024**3
 #: Products that a page names.
 NAMED = 12
 Page = str | tuple[str, int]
@@ -48,10 +45,11 @@ def _choice() -> Choice:
 def choose() -> Page | Response:
     """What can be done with the chosen products; nothing is changed yet."""
     choice = _choice()
-    if not products.chosen_skus(catalog().database, choice.chosen):
+    skus = products.chosen_skus(catalog().database, choice.chosen)
+    if not skus:
         flash("Tick products first.", "warning")
         return redirect(choice.query.url())
-    return _form(choice)
+    return _form(choice, skus)
 
 
 @pages.post("/change")
@@ -62,7 +60,8 @@ def change() -> Page | Response:
     try:
         done = products.change_many(catalog(), choice.chosen, _given(), actor=actor())
     except CatalogError as error:
-        return _form(choice, error), errors.status_of(error)
+        skus = products.chosen_skus(catalog().database, choice.chosen)
+        return _form(choice, skus, error), errors.status_of(error)
     if done.entry is None:
         flash("They are so already: nothing was changed.", "info")
     return redirect(choice.query.url(done=done.entry))
@@ -96,14 +95,10 @@ def export() -> Page | Response:
     if request.form.get("photos") != "1":
         data = BytesIO(transfer.export_list(catalog().database, skus))
         return send_file(data, mimetype="text/csv", as_attachment=True, download_name="products.csv")
-    if transfer.photo_bytes(catalog().database, skus) > MAX_DOWNLOAD:
-        many = f"The photos of {_count(len(skus))} are more than 1 GB: choose fewer, or use `catalog export`."
-        error = InvalidInputError("photos", many)
-        return _form(choice, error), errors.status_of(error)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "products.zip"
-        transfer.export(catalog(), target, skus=skus)
-        file = target.open("rb")  # which outlives its name
+    try:
+        file = transfer.export_download(catalog(), skus)
+    except CatalogError as error:
+        return _form(choice, skus, error), errors.status_of(error)
     return send_file(file, mimetype="application/zip", as_attachment=True, download_name="products.zip")
 
 
@@ -123,8 +118,7 @@ def _given() -> products.BulkChange:
     return products.BulkChange(names("add_labels"), names("remove_labels"), text("category"), text("brand"))
 
 
-def _form(choice: Choice, problem: CatalogError | None = None) -> str:
-    skus = products.chosen_skus(catalog().database, choice.chosen)
+def _form(choice: Choice, skus: Sequence[str], problem: CatalogError | None = None) -> str:
     return render_template(
         "pages/bulk.html",
         choice=choice,

@@ -17,6 +17,7 @@ from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFo
 from catalog.products import BulkChange, Facts, Filter, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry, Label, Product
+from catalog.transfer import exporting
 from tests.support.pictures import jpeg
 from tests.support.steps import create, shots
 
@@ -157,7 +158,7 @@ def test_thousands_at_once(catalog: Catalog) -> None:
         assert session.scalar(select(func.count()).select_from(Label)) == 0
 
 
-def test_exactly_what_is_chosen_is_exported(filled: Catalog, tmp_path: Path) -> None:
+def test_exactly_what_is_chosen_is_exported(filled: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create(filled, "D", 7, name="Coffee")
     skus = products.chosen_skus(filled.database, Filter("tea", never_recognized=True))
     rows = list(csv.DictReader(io.StringIO(transfer.export_list(filled.database, skus).decode("utf-8-sig"))))
@@ -172,4 +173,9 @@ def test_exactly_what_is_chosen_is_exported(filled: Catalog, tmp_path: Path) -> 
         listed = list(csv.DictReader(io.StringIO(archive.read("catalog.csv").decode("utf-8-sig"))))
         assert [row["sku"] for row in listed] == ["D", "A"]
         assert {row["photos"] for row in listed} | {"catalog.csv"} == set(archive.namelist())
-    assert transfer.photo_bytes(filled.database, ["D"]) == len(jpeg(7))
+    with transfer.export_download(filled, ["D", "A"]) as file, zipfile.ZipFile(file) as archive:
+        assert len(archive.namelist()) == 3
+    monkeypatch.setattr(exporting, "MAX_DOWNLOAD", len(jpeg(7)))
+    transfer.export_download(filled, ["D"]).close()
+    with pytest.raises(InvalidInputError, match="The photos of 2 products are more than 1 GB"):
+        transfer.export_download(filled, ["D", "A"])
