@@ -13,6 +13,7 @@ import catalog.cli
 import embedder.cli
 from catalog import errors
 from catalog.maintenance import Kind
+from catalog.transfer import COLUMNS
 from web import gate
 from web.errors import PHOTO_STATUS, STATUS
 from web.serving import verdicts
@@ -42,6 +43,11 @@ def test_every_command_is_documented() -> None:
         if not re.search(rf"{command}\b", text)
     }
     assert missing == set()
+
+
+def test_every_column_of_a_list_is_documented() -> None:
+    for page in ("docs/command-line.md", "docs/importing.md"):
+        assert {column for column in (*COLUMNS, "attribute:NAME") if f"`{column}`" not in DOCS[page]} == set()
 
 
 def test_every_error_code_of_the_api_is_documented() -> None:

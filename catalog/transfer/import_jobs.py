@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
@@ -12,7 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from catalog.catalog import Catalog
-from catalog.errors import ConflictError, InvalidInputError, NotFoundError
+from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError
 from catalog.normalization import plain
 from catalog.storage import Database, audit_log
 from catalog.storage.tables import ImportJob, ImportLine, now
@@ -20,9 +21,12 @@ from catalog.transfer import product_csv, uploads
 
 #: States in which the worker is at it, or will be; and those in which nothing more happens.
 WORKING, OVER = ("checking", "waiting", "running"), ("done", "cancelled", "failed")
+#: States in which it waits for a person.
+IDLE = ("uploading", "columns", "checked")
 #: Imports that are not over, at most: each may hold gigabytes.
 OPEN = 20
-#: Files stay for a day after an import is over, and for a week when nobody goes on with it; its row for 90 days.
+#: Files stay for a day after an import is over, or for a week after it was started while nobody goes on with it; its
+#: row stays for 90 days.
 KEPT_OVER, KEPT_IDLE, KEPT_ROW = timedelta(days=1), timedelta(days=7), timedelta(days=90)
 
 
@@ -33,6 +37,14 @@ class Piece:
     path: str
     offset: int
     data: IO[bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes from where they are read on."""
+        at = self.data.tell()
+        size = self.data.seek(0, os.SEEK_END) - at
+        self.data.seek(at)
+        return size
 
 
 @dataclass(frozen=True)
@@ -61,37 +73,72 @@ def start(catalog: Catalog, name: str, *, actor: str) -> uuid.UUID:
         return job.id
 
 
-def add_files(catalog: Catalog, job_id: uuid.UUID, pieces: Iterable[Piece]) -> None:
-    """Store uploaded bytes, on disk when this returns.
+def upload(catalog: Catalog, name: str, pieces: Sequence[Piece], *, actor: str) -> uuid.UUID:
+    """A new import of files that are all there; what is refused is discarded.
 
-    Raises NotFoundError, ConflictError, InvalidInputError or StorageError.
+    Raises what `start`, `add_files` and `complete` do.
     """
-    job = get(catalog.database, job_id)
-    root = uploads.files_folder(catalog.settings, job_id)
-    size, files, room = job.size, job.files, uploads.free_bytes(catalog.settings)
-    for piece in pieces:
-        _in_state(job, "uploading")
-        written, is_new = uploads.write_piece(root, piece.path, piece.offset, piece.data)
-        size, files, room = size + written, files + is_new, room - written
-        if size > uploads.MAX_BYTES or files > uploads.MAX_FILES or room < 0:
-            most = f"{uploads.MAX_BYTES >> 30} GB and {uploads.MAX_FILES:,} files"
-            raise InvalidInputError("files", f"An import has at most {most}, and no more than the disk has room for.")
-    counted = {"size": size, "files": files}
-    with catalog.database.write() as session:
-        session.execute(update(ImportJob).where(ImportJob.id == job_id).values(counted))
+    if not pieces:
+        raise InvalidInputError("files", uploads.NONE)
+    job_id = start(catalog, name, actor=actor)
+    try:
+        add_files(catalog, job_id, pieces)
+        complete(catalog, job_id)
+    except CatalogError:
+        cancel(catalog, job_id)
+        raise
+    return job_id
+
+
+def add_files(catalog: Catalog, job_id: uuid.UUID, pieces: Iterable[Piece]) -> None:
+    """Store uploaded bytes, on disk when this returns. Nothing that is over the limits is written.
+
+    Raises NotFoundError, ConflictError (also when it is cancelled meanwhile), InvalidInputError or StorageError.
+    """
+    _in_state(get(catalog.database, job_id), "uploading")
+    with uploads.writing(catalog.settings, job_id) as root:
+        grown = uploads.Growth()
+        try:
+            for piece in pieces:
+                job = get(catalog.database, job_id)
+                _in_state(job, "uploading")
+                more = uploads.growth(root, piece.path, piece.offset, piece.size)
+                _fit(catalog, job.size + grown.bytes + more.bytes, job.files + grown.files + more.files, more.bytes)
+                uploads.write_piece(root, piece.path, piece.offset, piece.data, grown)
+        finally:
+            counted = {"size": ImportJob.size + grown.bytes, "files": ImportJob.files + grown.files}
+            with catalog.database.write() as session:
+                session.execute(update(ImportJob).where(ImportJob.id == job_id).values(counted))
+
+
+def _fit(catalog: Catalog, size: int, files: int, more: int) -> None:
+    """Refuse what is too much: in all, or `more` than the disk has room for. Raises InvalidInputError, StorageError."""
+    if size > uploads.MAX_BYTES or files > uploads.MAX_FILES or more > uploads.free_bytes(catalog.settings):
+        most = f"{uploads.MAX_BYTES >> 30} GB and {uploads.MAX_FILES:,} files"
+        raise InvalidInputError("files", f"An import has at most {most}, and no more than the disk has room for.")
 
 
 def complete(catalog: Catalog, job_id: uuid.UUID) -> None:
     """All files are there: a list waits for its columns to be chosen, all else is checked.
 
-    Raises InvalidInputError for files that can't be imported.
+    Raises InvalidInputError for files that can't be imported, which are discarded.
     """
-    headers = uploads.list_headers(uploads.files_folder(catalog.settings, job_id))
-    with catalog.database.write() as session:
-        job = _locked(session, job_id)
-        _in_state(job, "uploading")
-        job.listed = headers is not None
-        job.state = "columns" if job.listed else "checking"
+    _in_state(get(catalog.database, job_id), "uploading")
+    with uploads.writing(catalog.settings, job_id) as root:
+        try:
+            headers = uploads.list_headers(root)
+        except InvalidInputError as error:
+            refused: InvalidInputError | None = error
+        else:
+            refused = None
+            with catalog.database.write() as session:
+                job = _locked(session, job_id)
+                _in_state(job, "uploading")
+                job.listed = headers is not None
+                job.state = "columns" if job.listed else "checking"
+    if refused is not None:
+        cancel(catalog, job_id)
+        raise refused
 
 
 def columns(catalog: Catalog, job: ImportJob) -> Columns:
@@ -107,6 +154,7 @@ def choose_columns(catalog: Catalog, job_id: uuid.UUID, mapping: Mapping[str, st
     """
     job = get(catalog.database, job_id)
     _in_state(job, "columns", "checked", "failed")
+    _has_files(job)
     headers = uploads.list_headers(uploads.files_folder(catalog.settings, job_id)) or []
     if not mapping.get("sku"):
         raise InvalidInputError("sku", "Choose the column with the SKUs.")
@@ -119,7 +167,7 @@ def choose_columns(catalog: Catalog, job_id: uuid.UUID, mapping: Mapping[str, st
     with catalog.database.write() as session:
         job = _locked(session, job_id)
         _in_state(job, "columns", "checked", "failed")
-        job.mapping = dict(mapping)
+        job.mapping, job.counts = dict(mapping), {}
         _queue(job, "checking")
 
 
@@ -134,33 +182,56 @@ def run(database: Database, job_id: uuid.UUID, *, update_facts: bool, actor: str
         audit_log.record(session, actor, "import.run", str(job.id), None, what)
 
 
-def again(database: Database, job_id: uuid.UUID) -> None:
-    """Go on with an import that failed or was cancelled, as long as its files are there. Raises ConflictError."""
-    with database.write() as session:
+def again(catalog: Catalog, job_id: uuid.UUID, *, actor: str) -> None:
+    """Go on with an import that failed or was cancelled while it ran, as long as its files are there.
+
+    Raises NotFoundError or ConflictError.
+    """
+    with catalog.database.write() as session:
         job = _locked(session, job_id)
         _in_state(job, "failed", "cancelled")
-        if not job.counts.get("lines"):
-            raise ConflictError("It was not checked to its end: upload it again.")
+        if not has_run(job):
+            raise ConflictError("It was not begun: upload it again.")
+        _has_files(job)
         _queue(job, "waiting")
+        audit_log.record(session, actor, "import.again", str(job.id), None, {"name": job.name, "files": job.files})
 
 
-def cancel(database: Database, job_id: uuid.UUID) -> None:
-    """End an import: at once, or after the product that is being added. What was added stays. Raises NotFoundError."""
-    with database.write() as session:
+def has_run(job: ImportJob) -> bool:
+    """Whether it was begun: what was not can't go on, and its files are of no use when it ends."""
+    return "products" in job.counts
+
+
+def cancel(catalog: Catalog, job_id: uuid.UUID) -> None:
+    """End an import: at once, or after the product that is being added. What was added stays. Raises NotFoundError.
+
+    The files of one that was not begun are removed.
+    """
+    with catalog.database.write() as session:
         job = _locked(session, job_id)
         if job.state in ("checking", "running"):
             job.cancel = True
         elif job.state not in OVER:
             job.state, job.finished_at = "cancelled", now()
+    remove_useless(catalog, job_id)
+
+
+def remove_useless(catalog: Catalog, job_id: uuid.UUID) -> None:
+    """Remove the files of an import that was cancelled before it was begun; of any other one nothing."""
+    with catalog.database.write() as session:
+        job = _locked(session, job_id)
+        if job.state != "cancelled" or has_run(job):
+            return
+        job.files = 0
+    with uploads.writing(catalog.settings, job_id):  # who is adding files is through with its piece
+        uploads.remove(catalog.settings, str(job_id))
 
 
 def get(database: Database, job_id: uuid.UUID) -> ImportJob:
     """An import. Raises NotFoundError."""
     with database.read() as session:
         job = session.scalar(select(ImportJob).options(undefer(ImportJob.errors)).where(ImportJob.id == job_id))
-    if job is None:
-        raise NotFoundError("There is no such import, or it was long ago.")
-    return job
+    return _found(job)
 
 
 def latest(database: Database, limit: int = 20) -> list[ImportJob]:
@@ -194,31 +265,35 @@ def errors_csv(database: Database, job: ImportJob) -> Iterator[bytes]:
 
 
 def trim(catalog: Catalog) -> None:
-    """Remove the files of imports that are over, or that nobody goes on with, and rows of long ago."""
+    """Remove the files of imports that were over a day ago, or that nobody goes on with, and rows of long ago."""
     at = now()
     stored = uploads.stored(catalog.settings)  # first: an import's row is there before its files are
-    with catalog.database.read() as session:
-        idle = (ImportJob.created_at < at - KEPT_IDLE) & ImportJob.state.not_in(WORKING)
-        over = ImportJob.finished_at < at - KEPT_OVER
-        jobs = list(session.scalars(select(ImportJob.id).where(idle | over)))
-        known = {str(job) for job in session.scalars(select(ImportJob.id))}
-    for name in stored:
-        if name not in known or uuid.UUID(name) in jobs:
-            uploads.remove(catalog.settings, name)
+    over = ImportJob.state.in_(OVER) & (ImportJob.finished_at < at - KEPT_OVER)
+    idle = ImportJob.state.in_(IDLE) & (ImportJob.created_at < at - KEPT_IDLE)
     with catalog.database.write() as session:
-        session.execute(delete(ImportLine).where(ImportLine.job_id.in_(jobs)))
         left = {
             "state": "cancelled",
             "finished_at": at,
             "message": "Nobody went on with it, and its files were removed.",
         }
-        mine = ImportJob.id.in_(jobs)
-        session.execute(update(ImportJob).where(mine, ImportJob.state.not_in(OVER)).values(left))
+        ended = session.scalars(update(ImportJob).where(idle).values(left).returning(ImportJob.id)).all()
+        emptied = session.scalars(
+            update(ImportJob).where(over | ImportJob.id.in_(ended)).values(files=0).returning(ImportJob.id)
+        ).all()
+        session.execute(delete(ImportLine).where(ImportLine.job_id.in_(emptied)))
         session.execute(delete(ImportJob).where(ImportJob.created_at < at - KEPT_ROW, ImportJob.state.in_(OVER)))
+        useless = ImportJob.state.in_(OVER) & (ImportJob.files == 0)
+        kept = {str(job) for job in session.scalars(select(ImportJob.id).where(~useless))}
+    for name in stored:
+        if name not in kept:
+            uploads.remove(catalog.settings, name)
 
 
 def _locked(session: Session, job_id: uuid.UUID) -> ImportJob:
-    job = session.get(ImportJob, job_id, with_for_update=True)
+    return _found(session.get(ImportJob, job_id, with_for_update=True))
+
+
+def _found(job: ImportJob | None) -> ImportJob:
     if job is None:
         raise NotFoundError("There is no such import, or it was long ago.")
     return job
@@ -227,6 +302,11 @@ def _locked(session: Session, job_id: uuid.UUID) -> ImportJob:
 def _in_state(job: ImportJob, *states: str) -> None:
     if job.state not in states:
         raise ConflictError("The import has gone on meanwhile: look at its page again.")
+
+
+def _has_files(job: ImportJob) -> None:
+    if not job.files:
+        raise ConflictError("Its files were removed: upload it again.")
 
 
 def _queue(job: ImportJob, state: str) -> None:

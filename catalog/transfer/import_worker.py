@@ -24,7 +24,6 @@ from catalog.storage.tables import ImportJob, ImportLine, now
 from catalog.transfer import import_jobs, uploads
 from catalog.transfer.importing import Report, import_items
 from catalog.transfer.previewing import Line, preview
-from catalog.transfer.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,9 @@ log = logging.getLogger(__name__)
 EVERY, TELL_EVERY, TRIM_EVERY = 0.5, 1.0, 3600.0
 #: Seconds to wait while the database is unavailable, and after an unexpected error.
 WAIT = 4.0
+#: Seconds after which imports whose files are not here are given up: a server that has them would be at one of them,
+#: and write how far that is.
+LOST_AFTER = 120.0
 #: Processes that may end in the middle of an import: what has ended so many would end the next one, too.
 ATTEMPTS = 3
 #: Lines of a preview that are written in one transaction, and left-out lines that an import keeps.
@@ -82,15 +84,30 @@ class ImportWorker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="imports", daemon=True)
         self._begun: set[tuple[uuid.UUID, str]] = set()
+        self._counting = threading.Lock()
+        self._at: tuple[uuid.UUID, int] | None = None  # the import, and its attempts without this process
+        self._elsewhere: list[tuple[object, ...]] = []
+        self._elsewhere_since = 0.0
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, and wait for the product that is being added."""
-        self._stop.set()
+        """Stop the thread, and wait for the photo that is being read, or the photos that are being written."""
+        with self._counting:
+            self._stop.set()
+            # Before the end is waited for: the process may be ended meanwhile, and that is no crash.
+            try:
+                self._put_back_attempts()
+            except DatabaseUnavailableError as error:
+                log.warning("this stop will count as a crash of the import: %s", error)
         self._thread.join()
+
+    def _put_back_attempts(self) -> None:
+        if self._at is not None:
+            job_id, attempts = self._at
+            self._set(job_id, {"attempts": attempts})
 
     def step(self) -> bool:
         """Work at the next import until it is done, has failed or was cancelled; returns whether there was one."""
@@ -139,12 +156,27 @@ class ImportWorker:
         query = select(ImportJob).where(ImportJob.state.in_(import_jobs.WORKING)).order_by(ImportJob.created_at)
         with self._catalog.database.read() as session:
             jobs = list(session.scalars(query))
+        found: _Task | None = None
+        elsewhere = []
         for job in jobs:
             root = uploads.files_folder(self._catalog.settings, job.id)
-            if root.is_dir():
+            if not root.is_dir():
+                elsewhere.append(job)
+            elif found is None:
                 before = {name: count for name, count in job.counts.items() if name != "lines"}
-                return _Task(job, root, before)
-        return None
+                found = _Task(job, root, before)
+        self._fail_lost(elsewhere)
+        return found
+
+    def _fail_lost(self, jobs: list[ImportJob]) -> None:
+        """Fail imports whose files no running server has: none of them has got on for LOST_AFTER."""
+        seen: list[tuple[object, ...]] = [(job.id, job.state, job.attempts, job.done, job.total) for job in jobs]
+        if seen != self._elsewhere:
+            self._elsewhere, self._elsewhere_since = seen, time.monotonic()
+        elif jobs and time.monotonic() >= self._elsewhere_since + LOST_AFTER:
+            message = "No running server has its files: start the one that has them and go on, or upload it again."
+            for job in jobs:
+                self._move(job.id, (job.state,), {"state": "failed", "message": message, "finished_at": now()})
 
     def _work(self, task: _Task) -> None:
         job = task.job
@@ -158,7 +190,7 @@ class ImportWorker:
         except _CancelledError:
             self._end(task, "cancelled")
         except _StoppedError:
-            self._set(job.id, {"attempts": 0})
+            log.info("import %s goes on with the next server", job.id)
         except DatabaseUnavailableError:
             raise  # it is begun again
         except (CatalogError, OSError) as error:
@@ -167,24 +199,34 @@ class ImportWorker:
         except Exception:
             self._end(task, "failed", "Something unexpected went wrong; the server's log says what.")
             raise
+        finally:
+            with self._counting:
+                self._at = None
 
     def _has_ended_processes(self, task: _Task) -> bool:
         """Count this process, once; whether too many ended before they were through."""
         job = task.job
         phase = "checking" if job.state == "checking" else "running"
-        if (job.id, phase) in self._begun and job.attempts:
-            return False
-        self._begun.add((job.id, phase))
-        self._set(job.id, {"attempts": job.attempts + 1})
-        return job.attempts >= ATTEMPTS
+        is_counted = (job.id, phase) in self._begun and job.attempts > 0
+        before = job.attempts - is_counted
+        with self._counting:
+            if self._stop.is_set():
+                raise _StoppedError
+            self._at = (job.id, before)
+            self._begun.add((job.id, phase))
+            self._set(job.id, {"attempts": before + 1})
+        return before >= ATTEMPTS
 
     def _check(self, task: _Task) -> None:
         job, database = task.job, self._catalog.database
         with database.write() as session:
             session.execute(delete(ImportLine).where(ImportLine.job_id == job.id))
         with uploads.open_upload(task.root, job.mapping) as source:
-            waiting = [_line(task, number, Line("", "", "wrong", errors=(text,))) for number, text in _left_out(source)]
-            first = len(waiting)
+            first = len(source.left_out)
+            waiting = [
+                _line(task, number, Line("", "", "wrong", errors=(text,)))
+                for number, text in enumerate(source.left_out)
+            ]
             lines = preview(database, source.items, partial(self._tell, task))
             for number, line in enumerate(lines, start=first):
                 waiting.append(_line(task, number, line))
@@ -194,12 +236,14 @@ class ImportWorker:
             self._write_lines(waiting)
             notes = " ".join(f"{task.plain(text)}." for text in source.told[:NOTES])
             counts = {"lines": first + len(source.items)}
-        values = {"state": "checked", "message": notes, "counts": counts, "cancel": False}
-        self._set(job.id, values)
+        if not self._move(job.id, ("checking",), {"state": "checked", "message": notes, "counts": counts}):
+            raise _CancelledError
 
     def _import(self, task: _Task) -> None:
         job = task.job
-        self._set(job.id, {"state": "running"})
+        begun = {"state": "running", "counts": {"lines": job.counts.get("lines", 0), **task.counts}}
+        if not self._move(job.id, ("waiting", "running"), begun):
+            raise _CancelledError
         with uploads.open_upload(task.root, job.mapping) as source:
             import_items(
                 self._catalog,
@@ -209,7 +253,7 @@ class ImportWorker:
                 progress=partial(self._tell, task),
                 report=task.report,
             )
-            left_out = [text for _, text in _left_out(source)]
+            left_out = source.left_out
         message = task.report.why if task.report.pending else ""
         self._end(task, "done", message, left_out)
 
@@ -232,7 +276,20 @@ class ImportWorker:
         errors = [task.plain(text) for text in [*(left_out or []), *task.report.errors]]
         counts = {"lines": task.job.counts.get("lines", 0), "left_out": len(errors)}
         values = {"state": state, "message": message, "errors": errors[:ERRORS], "finished_at": now(), "cancel": False}
-        self._set(task.job.id, {**values, "counts": {**counts, **task.counts}})
+        if task.job.state != "checking":
+            counts |= task.counts
+        with self._catalog.database.write() as session:
+            mine = (ImportJob.id == task.job.id) & ImportJob.state.in_(import_jobs.WORKING)
+            session.execute(update(ImportJob).where(mine).values({**values, "counts": counts}))
+        if state == "cancelled":
+            import_jobs.remove_useless(self._catalog, task.job.id)
+
+    def _move(self, job_id: uuid.UUID, states: tuple[str, ...], values: dict[str, Any]) -> bool:
+        """Change an import that is in one of these states; False when a person has cancelled it meanwhile."""
+        mine = (ImportJob.id == job_id) & ImportJob.state.in_(states) & ~ImportJob.cancel
+        with self._catalog.database.write() as session:
+            moved = session.scalar(update(ImportJob).where(mine).values(values).returning(ImportJob.id))
+        return moved is not None
 
     def _set(self, job_id: uuid.UUID, values: dict[str, Any]) -> None:
         with self._catalog.database.write() as session:
@@ -241,10 +298,6 @@ class ImportWorker:
     def _write_lines(self, lines: list[ImportLine]) -> None:
         with self._catalog.database.write() as session:
             session.add_all(lines)
-
-
-def _left_out(source: Source) -> list[tuple[int, str]]:
-    return list(enumerate(source.left_out))
 
 
 def _line(task: _Task, number: int, line: Line) -> ImportLine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -120,7 +120,8 @@ def import_items(
     waiting: set[str] = set()
     pool = reading_pool("import", live.embedder.workers)
     try:
-        for part, looked in _read_ahead(live, pool, _parts(existing.with_existing(catalog.database, items))):
+        parts = _parts(existing.with_existing(catalog.database, items))
+        for part, looked in _read_ahead(live, pool, parts, lambda: steps.advance(0)):
             if part.item is not refused:
                 try:
                     if _import_part(run, part, looked):
@@ -171,17 +172,26 @@ def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:
 
 
 def _read_ahead(
-    live: LiveModel, pool: ThreadPoolExecutor, parts: Iterable[_Part]
+    live: LiveModel, pool: ThreadPoolExecutor, parts: Iterable[_Part], check: Callable[[], None]
 ) -> Iterator[tuple[_Part, list[_Looked]]]:
-    """Parts with their photos read, in order; AHEAD photos of the next parts are always being read."""
+    """Parts with their photos read, in order; AHEAD photos of the next parts are always being read.
+
+    `check` is called after each photo: what it raises ends this.
+    """
+
+    def read(futures: list[Future[_Looked]]) -> Iterator[_Looked]:
+        for future in futures:
+            yield future.result()
+            check()
+
     waiting: deque[tuple[_Part, list[Future[_Looked]]]] = deque()
     for part in parts:
         waiting.append((part, [pool.submit(_look, live, part, photo) for photo in part.photos]))
         while sum(len(futures) for _, futures in waiting) - len(waiting[0][1]) >= AHEAD or len(waiting) > AHEAD:
             first, futures = waiting.popleft()
-            yield first, [future.result() for future in futures]
+            yield first, list(read(futures))
     for first, futures in waiting:
-        yield first, [future.result() for future in futures]
+        yield first, list(read(futures))
 
 
 def _look(live: LiveModel, part: _Part, photo: PhotoFile) -> _Looked:

@@ -62,18 +62,23 @@ def preview(database: Database, items: Sequence[Item], progress: Progress = no_p
     """
     across = Across()
     steps = Steps(progress, sum(len(item.photos) or 1 for item in items))
-    with reading_pool("check", None) as pool:
+    pool = reading_pool("check", None)
+    try:
         for item, there in existing.with_existing(database, items):
             has = _photos_of(item, there)
             photos = _Photos(has or {})
             wrong = [*item.errors, *_facts(item)]
             if not item.photos and has is None:
                 wrong.append(f"{item.facts.sku[:100] or 'The line'} has no photo.")
-            wrong += filter(None, pool.map(photos.error_of, item.photos))
+            for error in pool.map(photos.error_of, item.photos):
+                wrong += [error] if error else []
+                steps.advance()
             if not wrong:
                 wrong = list(across.contradictions(item, there))
             yield _line(item, there, photos, wrong)
-            steps.advance(len(item.photos) or 1)
+            steps.advance(0 if item.photos else 1)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def reading_pool(name: str, threads: int | None) -> ThreadPoolExecutor:

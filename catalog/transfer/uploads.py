@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +27,16 @@ MAX_BYTES, MAX_FILES = 20 << 30, 100_000
 KEPT_FREE = 1 << 30
 #: Bytes of a name in a path, and of the path, at most: what file systems have.
 LONGEST_NAME, LONGEST_PATH = 255, 1000
+#: The error of an upload without a file.
+NONE = "Choose a list (CSV), a zip, or a folder of photos."
+
+
+@dataclass
+class Growth:
+    """By how much an upload grew: bytes on the disk, and files."""
+
+    bytes: int = 0
+    files: int = 0
 
 
 def imports_folder(settings: Settings) -> Path:
@@ -46,8 +58,34 @@ def free_bytes(settings: Settings) -> int:
         raise StorageError(f"The data folder can't be read: {error.strerror}.") from error
 
 
-def write_piece(root: Path, path: str, offset: int, data: IO[bytes]) -> tuple[int, bool]:
-    """Write bytes of a file from `offset` on, durably; returns how many, and whether the file is new.
+@contextmanager
+def writing(settings: Settings, job: uuid.UUID) -> Iterator[Path]:
+    """The folder of the files of an import, for who changes it: one at a time, of all threads and processes.
+
+    Raises StorageError.
+    """
+    root = files_folder(settings, job)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root.parent, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"The upload can't be stored: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield root
+    finally:
+        os.close(descriptor)
+
+
+def growth(root: Path, path: str, offset: int, size: int) -> Growth:
+    """What `write_piece` will add with a piece of `size` bytes. Raises InvalidInputError like it."""
+    target = root.joinpath(*_parts(path))
+    there = target.lstat().st_size if target.is_file() else 0
+    return Growth(max(0, offset + size - there), int(not target.is_file()))
+
+
+def write_piece(root: Path, path: str, offset: int, data: IO[bytes], grown: Growth) -> None:
+    """Write bytes of a file from `offset` on, durably; `grown` is right also when this fails in the middle.
 
     A piece that comes again changes nothing. Raises InvalidInputError for a name that leads out of the folder or that
     no file can have, or a piece whose predecessor is missing; StorageError when the disk is full.
@@ -55,21 +93,27 @@ def write_piece(root: Path, path: str, offset: int, data: IO[bytes]) -> tuple[in
     target = root.joinpath(*_parts(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not target.exists()
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            if offset > size:
-                raise InvalidInputError("files", f"{path}: a piece before byte {offset:,} is missing; send it again.")
-            file.seek(offset)
-            shutil.copyfileobj(data, file, 1 << 20)
-            written = file.tell() - offset
-            file.flush()
-            os.fsync(descriptor)
+        grown.files += is_new
+        size = os.fstat(descriptor).st_size
+        try:
+            with os.fdopen(descriptor, "r+b", closefd=False) as file:
+                if offset > size:
+                    raise InvalidInputError(
+                        "files", f"{path}: a piece before byte {offset:,} is missing; send it again."
+                    )
+                file.seek(offset)
+                shutil.copyfileobj(data, file, 1 << 20)
+                file.flush()
+                os.fsync(descriptor)
+        finally:
+            grown.bytes += os.fstat(descriptor).st_size - size
+            os.close(descriptor)
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError("files", f"{path}: a file and a folder have the same name.") from error
     except OSError as error:
         raise StorageError(f"The upload can't be stored: {error.strerror}.") from error
-    return written, size == 0 and offset == 0
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -118,7 +162,7 @@ def _main_file(root: Path) -> tuple[str, Path]:
     """("zip" | "csv" | "folder", its path). Raises InvalidInputError."""
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not _is_passed_over(root, path)]
     if not files:
-        raise InvalidInputError("files", "Choose a list (CSV), a zip, or a folder of photos.")
+        raise InvalidInputError("files", NONE)
     lists = [path for path in files if path.suffix.lower() == ".csv"]
     zips = [path for path in files if path.suffix.lower() == ".zip"]
     if len(lists) > 1:

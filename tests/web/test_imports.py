@@ -122,7 +122,9 @@ def test_files_that_are_no_import_are_refused_and_leave_no_open_import(staff: St
 def test_an_import_is_discarded(staff: Staff, catalog: Catalog) -> None:
     page = upload(staff, ("list.csv", b"sku,photos\nA,1.jpg\n"))
     send(staff, f"{page}/cancel")
-    assert "cancelled" in text(staff.get(page))
+    shown = text(staff.get(page))
+    assert "cancelled" in shown and "Go on" not in shown
+    assert "It was not begun" in text(staff.client.get(send(staff, f"{page}/again").headers["Location"]))
     assert "has gone on meanwhile" in text(staff.client.get(send(staff, f"{page}/run").headers["Location"]))
     assert staff.get(f"/import/{uuid.uuid4()}").status_code == 404
     assert send(staff, f"/import/{uuid.uuid4()}/cancel").status_code == 404

@@ -39,21 +39,12 @@ def start() -> Page:
         if errors.wants_problem():
             job = import_jobs.start(catalog(), request.form.get("name", ""), actor=actor())
             return jsonify(job=url_for("imports.show", job=job))
-        if not files:
-            raise InvalidInputError("files", "Choose a list (CSV), a zip, or a folder of photos.")
-        job = import_jobs.start(catalog(), _name([file.filename or "" for file in files]), actor=actor())
+        pieces = [import_jobs.Piece(file.filename or "", 0, file.stream) for file in files]
+        return _to(import_jobs.upload(catalog(), _name([piece.path for piece in pieces]), pieces, actor=actor()))
     except CatalogError as error:
         if errors.wants_problem():
             raise
         return _index(error), errors.status_of(error)
-    try:
-        pieces = [import_jobs.Piece(file.filename or "", 0, file.stream) for file in files]
-        import_jobs.add_files(catalog(), job, pieces)
-        import_jobs.complete(catalog(), job)
-    except CatalogError as error:
-        import_jobs.cancel(catalog().database, job)
-        return _index(error), errors.status_of(error)
-    return _to(job)
 
 
 @pages.get("/<uuid:job>")
@@ -81,11 +72,7 @@ def add_files(job: uuid.UUID) -> FlaskResponse:
 @pages.post("/<uuid:job>/complete")
 def complete(job: uuid.UUID) -> FlaskResponse:
     """All files were sent. What can't be imported is discarded, and the answer says why."""
-    try:
-        import_jobs.complete(catalog(), job)
-    except InvalidInputError:
-        import_jobs.cancel(catalog().database, job)
-        raise
+    import_jobs.complete(catalog(), job)
     return jsonify(job=url_for("imports.show", job=job))
 
 
@@ -116,13 +103,13 @@ def run(job: uuid.UUID) -> Page:
 @pages.post("/<uuid:job>/again")
 def again(job: uuid.UUID) -> Page:
     """Go on with one that failed or was cancelled."""
-    return _done(job, lambda: import_jobs.again(catalog().database, job))
+    return _done(job, lambda: import_jobs.again(catalog(), job, actor=actor()))
 
 
 @pages.post("/<uuid:job>/cancel")
 def cancel(job: uuid.UUID) -> Page:
     """End it; what was added stays."""
-    return _done(job, lambda: import_jobs.cancel(catalog().database, job))
+    return _done(job, lambda: import_jobs.cancel(catalog(), job))
 
 
 @pages.get("/<uuid:job>/progress")
@@ -203,7 +190,9 @@ def _to(job: uuid.UUID) -> Response:
 
 def _name(paths: Sequence[str]) -> str:
     """What an upload is called: after its list or zip, or after its folder."""
-    first = next((path for path in paths if path.lower().endswith((".csv", ".zip"))), paths[0]).replace("\\", "/")
+    first = next((path for path in paths if path.lower().endswith((".csv", ".zip"))), (*paths, "")[0]).replace(
+        "\\", "/"
+    )
     return first.rpartition("/")[2] if len(paths) == 1 else f"{first.split('/')[0]} ({len(paths)} files)"
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 import uuid
 import zipfile
 from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -16,40 +15,10 @@ from sqlalchemy import select, update
 from catalog import products, right_of_way
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
-from catalog.storage.tables import AuditEntry, ImportJob, ImportLine, now
+from catalog.storage.tables import AuditEntry, ImportJob, now
 from catalog.transfer import ImportWorker, import_jobs, import_worker, uploads
-from catalog.transfer.import_jobs import Piece
+from tests.support.imports import LIST, MAPPING, listed, many, pieces, run, state, uploaded
 from tests.support.pictures import jpeg
-
-LIST = b"Artikel;photos;Titel;Farbe\nA;1.jpg;Tea;green\nB;2.jpg;Milk;\nC;absent.jpg;;\n"
-MAPPING = {"sku": "Artikel", "photos": "photos", "name": "Titel", "brand": "", "attribute:Farbe": "Farbe"}
-
-
-def pieces(files: dict[str, bytes]) -> list[Piece]:
-    return [Piece(path, 0, io.BytesIO(data)) for path, data in files.items()]
-
-
-def uploaded(catalog: Catalog, files: dict[str, bytes]) -> uuid.UUID:
-    job = import_jobs.start(catalog, "upload", actor="anna")
-    import_jobs.add_files(catalog, job, pieces(files))
-    import_jobs.complete(catalog, job)
-    return job
-
-
-def listed(catalog: Catalog) -> uuid.UUID:
-    job = uploaded(catalog, {"shop/list.csv": LIST, "shop/1.jpg": jpeg(1), "shop/2.jpg": jpeg(2)})
-    import_jobs.choose_columns(catalog, job, MAPPING)
-    return job
-
-
-def state(catalog: Catalog, job: uuid.UUID) -> str:
-    return import_jobs.get(catalog.database, job).state
-
-
-def run(catalog: Catalog, job: uuid.UUID, *, update_facts: bool = False) -> ImportJob:
-    import_jobs.run(catalog.database, job, update_facts=update_facts, actor="anna")
-    assert ImportWorker(catalog).step()
-    return import_jobs.get(catalog.database, job)
 
 
 def test_a_list_is_uploaded_checked_and_imported(catalog: Catalog) -> None:
@@ -124,62 +93,12 @@ def test_what_can_not_be_imported_is_told_at_once(catalog: Catalog, files: dict[
         uploaded(catalog, files)
 
 
-@pytest.mark.parametrize(
-    "path", ["../evil.csv", "a/../../b", "..\\b", "a\0b", "x" * 256, "", "/", "a/" * 600 + "b", "\udfff"]
-)
-def test_no_name_leads_out_of_the_folder(catalog: Catalog, path: str) -> None:
-    job = import_jobs.start(catalog, "upload", actor="anna")
-    before = set(catalog.settings.data.rglob("*"))
-    with pytest.raises(InvalidInputError):
-        import_jobs.add_files(catalog, job, pieces({path: b"x"}))
-    assert not [found for found in set(catalog.settings.data.rglob("*")) - before if found.is_file()]
-
-
-def test_a_file_comes_in_pieces_and_a_piece_may_come_again(catalog: Catalog) -> None:
-    job = import_jobs.start(catalog, "upload", actor="anna")
-    for offset, data in ((0, b"sku,na"), (6, b"me\nA,Tea\n"), (6, b"me\nA,Tea\n")):
-        import_jobs.add_files(catalog, job, [Piece("list.csv", offset, io.BytesIO(data))])
-    with pytest.raises(InvalidInputError, match="missing"):
-        import_jobs.add_files(catalog, job, [Piece("list.csv", 99, io.BytesIO(b"x"))])
-    path = uploads.files_folder(catalog.settings, job) / "list.csv"
-    assert path.read_bytes() == b"sku,name\nA,Tea\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert all(folder.stat().st_mode & 0o077 == 0 for folder in (path.parent, path.parent.parent))
-
-
-def test_limits_are_kept(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_FILES", 2)
-    with pytest.raises(InvalidInputError, match="2 files"):
-        uploaded(catalog, {f"{number}.jpg": b"x" for number in range(3)})
-    monkeypatch.setattr(uploads, "KEPT_FREE", 1 << 60)
-    assert uploads.free_bytes(catalog.settings) == 0
-    with pytest.raises(InvalidInputError, match="room"):
-        uploaded(catalog, {"1.jpg": b"x"})
-    monkeypatch.setattr(import_jobs, "OPEN", 2)
-    with pytest.raises(ConflictError):
-        import_jobs.start(catalog, "upload", actor="anna")
-
-
-def test_a_full_disk_is_told(catalog: Catalog, small_disk: Path) -> None:
-    (catalog.settings.data / "imports").symlink_to(small_disk)
-    job = import_jobs.start(catalog, "upload", actor="anna")
-    with pytest.raises(StorageError, match="No space left"):
-        import_jobs.add_files(catalog, job, pieces({"a.zip": bytes(3 << 20)}))
-    assert state(catalog, job) == "uploading"
-
-
 @pytest.mark.parametrize("mapping", [{"name": "Titel"}, {"sku": "Artikel", "name": "Artikel"}, {"sku": "Nr"}])
 def test_columns_that_are_not_there_or_chosen_twice(catalog: Catalog, mapping: dict[str, str]) -> None:
     job = uploaded(catalog, {"list.csv": LIST})
     with pytest.raises(InvalidInputError):
         import_jobs.choose_columns(catalog, job, mapping)
     assert state(catalog, job) == "columns"
-
-
-def many(catalog: Catalog, count: int) -> uuid.UUID:
-    job = uploaded(catalog, {f"in/S{seed}/1.jpg": jpeg(seed) for seed in range(count)})
-    ImportWorker(catalog).step()
-    return job
 
 
 def test_a_cancelled_import_ends_keeps_what_it_added_and_can_go_on(
@@ -193,7 +112,7 @@ def test_a_cancelled_import_ends_keeps_what_it_added_and_can_go_on(
     def cancel_at_the_third(worker: ImportWorker, task: object, done: int, total: int) -> None:
         told.append(done)
         if done == 3:
-            import_jobs.cancel(catalog.database, job)
+            import_jobs.cancel(catalog, job)
         tell(worker, task, done, total)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ImportWorker, "_tell", cancel_at_the_third)
@@ -201,24 +120,12 @@ def test_a_cancelled_import_ends_keeps_what_it_added_and_can_go_on(
     found = import_jobs.get(catalog.database, job)
     assert (found.state, found.counts["products"], found.done) == ("cancelled", 3, 3)
     assert products.counts(catalog.database).products == 3
-    import_jobs.again(catalog.database, job)
+    import_jobs.again(catalog, job, actor="ben")
     monkeypatch.setattr(ImportWorker, "_tell", tell)
     ImportWorker(catalog).step()
     found = import_jobs.get(catalog.database, job)
     assert (found.state, found.counts["products"], found.counts["photos"]) == ("done", 6, 6)
     assert found.counts["duplicates"] == 0
-
-
-def test_a_server_that_stops_leaves_the_import_to_the_next_one(catalog: Catalog) -> None:
-    job = many(catalog, 3)
-    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
-    worker = ImportWorker(catalog)
-    worker._stop.set()
-    worker.step()
-    assert state(catalog, job) == "running"
-    ImportWorker(catalog).step()
-    assert state(catalog, job) == "done"
-    assert products.counts(catalog.database) == products.Counts(3, 3, 0)
 
 
 def test_an_import_goes_on_while_tills_never_pause(catalog: Catalog) -> None:
@@ -249,7 +156,7 @@ def test_an_import_that_ends_every_process_is_given_up(catalog: Catalog, monkeyp
                 ImportWorker(catalog).step()
     ImportWorker(catalog).step()
     assert state(catalog, job) == "failed"
-    import_jobs.again(catalog.database, job)
+    import_jobs.again(catalog, job, actor="ben")
     ImportWorker(catalog).step()
     assert state(catalog, job) == "done"
 
@@ -266,7 +173,7 @@ def test_a_photo_store_that_fails_ends_the_import_which_can_go_on(
         patched.setattr(catalog.photos, "put", full)
         found = run(catalog, job)
     assert (found.state, found.message) == ("failed", "No space left on device.")
-    import_jobs.again(catalog.database, job)
+    import_jobs.again(catalog, job, actor="ben")
     ImportWorker(catalog).step()
     assert products.counts(catalog.database).products == 2
 
@@ -285,26 +192,81 @@ def test_steps_out_of_their_order_are_refused(catalog: Catalog) -> None:
     job = listed(catalog)
     for step in (
         lambda: import_jobs.run(catalog.database, job, update_facts=False, actor="anna"),
-        lambda: import_jobs.again(catalog.database, job),
+        lambda: import_jobs.again(catalog, job, actor="ben"),
         lambda: import_jobs.add_files(catalog, job, pieces({"x.jpg": b""})),
         lambda: import_jobs.complete(catalog, job),
     ):
         with pytest.raises(ConflictError):
             step()
     with pytest.raises(NotFoundError):
-        import_jobs.cancel(catalog.database, uuid.uuid4())
+        import_jobs.cancel(catalog, uuid.uuid4())
 
 
-def test_files_go_a_day_after_an_import_is_over(catalog: Catalog) -> None:
-    over, fresh, idle = many(catalog, 1), listed(catalog), uploaded(catalog, {"list.csv": LIST})
-    run(catalog, over)
-    unknown = uploads.files_folder(catalog.settings, uuid.uuid4())
-    unknown.mkdir(parents=True)
+def test_only_what_was_begun_and_has_its_files_goes_on_and_the_log_says_who(catalog: Catalog) -> None:
+    job = many(catalog, 1)
+    run(catalog, job)
     with catalog.database.write() as session:
-        session.execute(update(ImportJob).where(ImportJob.id == over).values(finished_at=now() - timedelta(days=2)))
-        session.execute(update(ImportJob).where(ImportJob.id == idle).values(created_at=now() - timedelta(days=8)))
-    import_jobs.trim(catalog)
-    assert os.listdir(uploads.imports_folder(catalog.settings)) == [str(fresh)]
-    assert [state(catalog, job) for job in (over, fresh, idle)] == ["done", "checking", "cancelled"]
+        ended = {"state": "failed", "finished_at": now() - timedelta(days=2)}
+        session.execute(update(ImportJob).where(ImportJob.id == job).values(ended))
+    import_jobs.again(catalog, job, actor="ben")
     with catalog.database.read() as session:
-        assert session.scalars(select(ImportLine).where(ImportLine.job_id == over)).all() == []
+        query = select(AuditEntry.actor, AuditEntry.action).where(AuditEntry.subject == str(job))
+        assert ("ben", "import.again") in session.execute(query).all()
+    import_jobs.cancel(catalog, job)
+    with catalog.database.write() as session:
+        session.execute(update(ImportJob).where(ImportJob.id == job).values(ended))
+    import_jobs.trim(catalog)
+    with pytest.raises(ConflictError, match="files were removed"):
+        import_jobs.again(catalog, job, actor="ben")
+    unchecked = uploaded(catalog, {"a/1.jpg": b"x"})
+    with catalog.database.write() as session:
+        session.execute(update(ImportJob).where(ImportJob.id == unchecked).values(state="failed"))
+    with pytest.raises(ConflictError, match="not begun"):
+        import_jobs.again(catalog, unchecked, actor="ben")
+
+
+def test_an_import_whose_files_are_nowhere_fails_and_holds_up_nobody(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, other = many(catalog, 1), many(catalog, 1)
+    for job in (lost, other):
+        import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+    uploads.remove(catalog.settings, str(lost))
+    worker = ImportWorker(catalog)
+    assert worker.step() and not worker.step()
+    assert (state(catalog, lost), state(catalog, other)) == ("waiting", "done")
+    monkeypatch.setattr(import_worker, "LOST_AFTER", 0.0)
+    assert not worker.step()
+    found = import_jobs.get(catalog.database, lost)
+    assert found.state == "failed" and "No running server has its files" in found.message
+
+
+def test_who_cancels_while_it_is_being_begun_is_obeyed(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = many(catalog, 1)
+    import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+    begin = ImportWorker._import
+
+    def cancelled_before(worker: ImportWorker, task: Any) -> None:
+        import_jobs.cancel(catalog, job)
+        begin(worker, task)
+
+    monkeypatch.setattr(ImportWorker, "_import", cancelled_before)
+    ImportWorker(catalog).step()
+    assert state(catalog, job) == "cancelled"
+    assert products.counts(catalog.database).products == 0
+
+
+def test_who_cancels_while_the_last_line_is_checked_is_obeyed(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = listed(catalog)
+    write = ImportWorker._write_lines
+
+    def cancelled_after(worker: ImportWorker, lines: Any) -> None:
+        write(worker, lines)
+        import_jobs.cancel(catalog, job)
+
+    monkeypatch.setattr(ImportWorker, "_write_lines", cancelled_after)
+    ImportWorker(catalog).step()
+    assert state(catalog, job) == "cancelled"
+    assert uploads.stored(catalog.settings) == []
