@@ -5,10 +5,11 @@ gallery_checks.py compares SQL with the gallery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import func, select, union
 
@@ -129,11 +130,24 @@ def _named(database: Database, hashes: Sequence[str]) -> set[str]:
         return set(session.scalars(query))
 
 
+#: Actions in the audit log that take a photo from its product: one that they name.
+TAKING = ("photo.delete", "photo.move", "photo.replace", "photo.crop", "photo.uncrop", "photo.rotate")
+
+
 def _deleted_lately(database: Database) -> set[str]:
-    """Photos (SHA-256) that somebody deleted from a product less than ORPHAN_AGE ago."""
+    """Photos (SHA-256) that somebody took from a product less than ORPHAN_AGE ago, and those that they were cut from.
+
+    A backup that runs meanwhile may still name them.
+    """
+    taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge"])
+    query = select(AuditEntry.action, AuditEntry.before).where(taking, AuditEntry.at > now() - ORPHAN_AGE)
     with database.read() as session:
-        taken = AuditEntry.action.startswith("photo.") | AuditEntry.action.in_(["product.merge", "product.purge"])
-        lately = select(AuditEntry.before).where(taken, AuditEntry.at > now() - ORPHAN_AGE)
-        lost = [before for before in session.scalars(lately) if before]
-    purged = [sha256 for before in lost for sha256 in before.get("photos", ())]
-    return {str(sha256) for sha256 in (*purged, *(before["photo"] for before in lost if "photo" in before))}
+        return {sha256 for action, before in session.execute(query) for sha256 in _taken(action, before or {})}
+
+
+def _taken(action: str, before: Mapping[str, Any]) -> Iterator[str]:
+    if action in TAKING:
+        yield from filter(None, (before.get("photo"), before.get("original")))
+        return
+    gone = before.get("merged", {}) if action == "product.merge" else before
+    yield from (*gone.get("photos", ()), *gone.get("files", ()))

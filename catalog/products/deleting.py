@@ -41,7 +41,7 @@ def delete_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], *
         photos = [photo_rows.photo_of(product, identity) for identity in dict.fromkeys(identities)]
         entry = bin_rows.put(session, product, photos, actor)
         for photo in photos:
-            before = {"photo": photo.sha256, "filename": photo.filename}
+            before = {"photo": photo.sha256, "filename": photo.filename, "original": photo.original}
             audit_log.record(session, actor, "photo.delete", product.sku, before)
         photo_rows.drop(session, product, identities)
     enrollment.catch_up(catalog)

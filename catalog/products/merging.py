@@ -143,9 +143,11 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     with catalog.database.write() as session:
         product = lock_product(session, sku)
         before = whole_snapshot(product)
+        originals = [photo.original for photo in product.photos if photo.original]
         differing.forget(session, product.id)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
-        bin_rows.drop_entries(session, product.id)
+        # Other files that went with it; a backup that runs meanwhile may still name them (see `catalog doctor`).
+        before["files"] = sorted({*originals, *bin_rows.drop_entries(session, product.id)})
         session.flush()
         session.delete(product)
         audit_log.record(session, actor, "product.purge", product.sku, before)

@@ -211,7 +211,7 @@ def _exchange(
             photo_rows.drop(session, product, [identity])
             session.flush()
             photo_rows.enqueue_enrollments(session, product, [new])
-            before = {"photo": old.sha256, "filename": old.filename, "crop": old.crop}
+            before = {"photo": old.sha256, "filename": old.filename, "crop": old.crop, "original": old.original}
             after = {"photo": read.sha256, "filename": read.filename, "crop": crop}
             audit_log.record(session, actor, edit.action, product.sku, before, after)
         active = product.active

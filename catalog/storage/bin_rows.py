@@ -43,9 +43,12 @@ def move_entries(session: Session, product_id: uuid.UUID, to: uuid.UUID) -> None
     session.execute(update(BinEntry).where(BinEntry.product_id == product_id).values(product_id=to))
 
 
-def drop_entries(session: Session, product_id: uuid.UUID) -> None:
-    """Nothing that was deleted from this product can be restored any more."""
-    session.execute(delete(BinEntry).where(BinEntry.product_id == product_id))
+def drop_entries(session: Session, product_id: uuid.UUID) -> list[str]:
+    """Nothing that was deleted from this product can be restored any more; returns the files (SHA-256) that it had."""
+    mine = BinEntry.product_id == product_id
+    rows = session.execute(select(BinPhoto.sha256, BinPhoto.original).join(BinEntry).where(mine)).all()
+    session.execute(delete(BinEntry).where(mine))
+    return [sha256 for row in rows for sha256 in row if sha256]
 
 
 def trim(database: Database) -> int:

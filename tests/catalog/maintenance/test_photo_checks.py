@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,72 @@ def test_a_photo_that_is_gone_stays_for_a_day_and_an_original_as_long_as_its_cro
     assert [one.sha256 for one in maintenance.examine(filled, remove_orphans=True)] == [stored(filled, 1).name]
     assert not stored(filled, 1).exists()
     assert cut.exists()
+
+
+LEFT, TOP = (0.0, 0.0, 0.5, 1.0), (0.0, 0.0, 1.0, 0.5)
+
+
+def second(catalog: Catalog) -> uuid.UUID:
+    return products.get(catalog.database, "A").photos[1].id
+
+
+def merge_and_lose(catalog: Catalog, photo: uuid.UUID) -> None:
+    products.merge(catalog, "A", "B", actor="anna")
+    with catalog.database.write() as session:  # so that the entry alone names it
+        session.execute(delete(Photo).where(Photo.sha256 == stored(catalog, 2).name))
+
+
+#: What is done to the photo (a crop) of A, by action; and how many files nothing names afterwards but the audit log.
+TAKING: dict[str, tuple[Callable[[Catalog, uuid.UUID], object], int]] = {
+    "photo.cover": (lambda c, photo: products.set_cover(c.database, "A", second(c), actor="anna"), 0),
+    "photo.crop": (lambda c, photo: products.crop_photo(c, "A", photo, TOP, actor="anna"), 1),
+    "photo.delete": (lambda c, photo: products.delete_photos(c, "A", [photo], actor="anna"), 2),
+    "photo.move": (lambda c, photo: products.move_photos(c, "A", [photo], "B", actor="anna"), 0),
+    "photo.replace": (
+        lambda c, photo: products.replace_photo(c, "A", photo, NewPhoto("6.jpg", jpeg(6)), actor="anna"),
+        2,
+    ),
+    "photo.rotate": (lambda c, photo: products.rotate_photo(c, "A", photo, 1, actor="anna"), 2),
+    "photo.uncrop": (lambda c, photo: products.uncrop_photo(c, "A", photo, actor="anna"), 1),
+    "photo.undelete": (
+        lambda c, photo: products.undelete(c, products.list_deleted(c.database).entries[0].id, actor="a"),
+        0,
+    ),
+    "product.merge": (merge_and_lose, 1),
+    "product.purge": (lambda c, photo: products.purge(c, "A", actor="anna"), 4),
+}
+
+
+@pytest.mark.parametrize("action", TAKING)
+def test_what_each_action_takes_from_a_product_stays_for_a_day(catalog: Catalog, action: str) -> None:
+    added = products.create(catalog, Facts("A"), [NewPhoto(f"{n}.jpg", jpeg(n)) for n in (1, 2, 4)], Intake("test"))
+    products.create(catalog, Facts("B"), [NewPhoto("3.jpg", jpeg(3))], Intake("test"))
+    products.delete_photos(catalog, "A", [added.photos[2].id], actor="test")
+    crop = products.crop_photo(catalog, "A", added.photos[0].id, LEFT, actor="test").id
+    before = age(catalog)
+    take, lost = TAKING[action]
+    take(catalog, crop)
+    with catalog.database.write() as session:
+        assert session.scalars(select(AuditEntry.action).order_by(AuditEntry.id.desc()).limit(1)).one() == action
+        if action != "product.purge":  # which empties the product's part of the bin itself
+            session.execute(delete(BinEntry).where(BinEntry.at > now() - photo_checks.ORPHAN_AGE))
+    assert list(photo_checks.check_files(catalog, remove=True)) == []
+    assert before <= {file.sha256 for file in catalog.photos.files()}
+    age(catalog)
+    orphans = {one.sha256 for one in photo_checks.check_files(catalog, remove=False)}
+    assert len(orphans) == lost and orphans <= before
+
+
+def age(catalog: Catalog) -> set[str]:
+    """Make all files, entries of the audit log and of the bin older than a day; returns the hashes of the files."""
+    past = now() - 2 * photo_checks.ORPHAN_AGE
+    with catalog.database.write() as session:
+        session.execute(update(AuditEntry).values(at=past))
+        session.execute(update(BinEntry).values(at=past))
+    for path in (catalog.settings.data / "photos").rglob("*"):
+        if path.is_file():
+            os.utime(path, (past.timestamp(),) * 2)
+    return {file.sha256 for file in catalog.photos.files()}
 
 
 def test_a_photo_that_is_added_again_while_it_is_removed_is_not_lost(

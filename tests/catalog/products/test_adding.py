@@ -288,7 +288,7 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
         ("cleo", "product.change", "A", facts, new),
         ("dan", "product.retire", "A", new, retired),
         ("x" * 100, "product.restore", "A", retired, new),
-        ("eve", "photo.delete", "A", {"photo": content_hash(jpeg(1)), "filename": "1.jpg"}, None),
+        ("eve", "photo.delete", "A", {"photo": content_hash(jpeg(1)), "filename": "1.jpg", "original": None}, None),
     ]
 
 
