@@ -128,7 +128,7 @@ def compare(folder: Path) -> dict[str, Any]:
                 "photos": compared,
                 "seconds": round(seconds, 1),
                 "cpu_seconds": round(busy, 1),
-                "pairs": duplicates.count_duplicates(catalog.database),
+                "pairs": duplicates.list_duplicates(catalog.database, limit=0).total,
                 "list": listed,
             }
         finally:

@@ -1,4 +1,4 @@
-"""Comparing the photos of products in the background, a product at a time, to find those that are in the catalog twice.
+"""Comparing the photos of products in the background, a few at a time, to find those that are in the catalog twice.
 
 A photo is compared once in a generation, with the photos of other products that the gallery shortlists for it, by
 vector and visual words, as when it is added. What was found is kept in SQL, so the page of duplicates reads a table. A
@@ -12,8 +12,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from catalog.admission import Resemblance, StoredPhotos
 from catalog.catalog import Catalog
@@ -31,6 +31,8 @@ from embedder.matching import VisualWords
 
 #: Photos that the gallery shortlists for a photo, and other products that it is compared with, at most.
 LISTED, COMPARED = 32, 6
+#: Photos that are compared before the background goes on with other work: about 0.1 s of CPU.
+SLICE = 4
 #: Seconds between two looks for photos that were not compared yet, while there are none.
 LOOK_EVERY = 30.0
 
@@ -52,14 +54,15 @@ class _Alike:
 
 
 class Comparing:
-    """The serving process's part: one product a call, and a look for more every LOOK_EVERY seconds."""
+    """The serving process's part: SLICE photos a call, and a look for more every LOOK_EVERY seconds."""
 
     def __init__(self) -> None:
         self._waiting: list[uuid.UUID] = []
+        self._after: uuid.UUID | None = None  # of the product that is next: the last photo that was compared
         self._look_at = 0.0
 
     def run(self, catalog: Catalog) -> int:
-        """Compare the next product, if any, and if no other process is at it; returns how many photos it had.
+        """Compare the next photos, if any, and if no other process is at it; returns how many.
 
         Raises GalleryError, or what `Generations.ready` does.
         """
@@ -72,7 +75,15 @@ class Comparing:
             if not self._waiting:
                 self._look_at = time.monotonic() + LOOK_EVERY
                 self._waiting = look(catalog.database, model.generation_id)
-            return compare_product(catalog, model, self._waiting.pop()) if self._waiting else 0
+            if not self._waiting:
+                return 0
+            # Taken from the list first: one that can't be compared does not keep the others from it.
+            product_id, after, self._after = self._waiting.pop(), self._after, None
+            compared, last = compare_slice(catalog, model, product_id, after)
+            if last is not None:
+                self._waiting.append(product_id)
+                self._after = last
+            return compared
 
 
 def compare_all(catalog: Catalog, progress: Progress = no_progress) -> int:
@@ -108,11 +119,23 @@ def look(database: Database, generation_id: int) -> list[uuid.UUID]:
 
 
 def compare_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -> int:
-    """Compare a product's photos that were not compared yet; returns how many. Raises GalleryError.
+    """Compare a product's photos that were not compared yet; returns how many. Raises GalleryError."""
+    total, last = compare_slice(catalog, model, product_id)
+    while last is not None:
+        compared, last = compare_slice(catalog, model, product_id, last)
+        total += compared
+    return total
 
-    The gallery is asked, and photos are read, outside of any transaction.
+
+def compare_slice(
+    catalog: Catalog, model: LiveModel, product_id: uuid.UUID, after: uuid.UUID | None = None
+) -> tuple[int, uuid.UUID | None]:
+    """Compare the first SLICE of a product's photos that were not compared yet, in the order of their ids.
+
+    `after`: only those with a greater id. Returns how many, and the id to go on after (None: there are no more). Raises
+    GalleryError. The gallery is asked, and photos are read, outside of any transaction.
     """
-    photos = _uncompared(catalog.database, model.generation_id, product_id)
+    photos = _uncompared(catalog.database, model.generation_id, product_id, after)
     vectors = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos])
     own, stored = _count_photos(catalog.database, product_id), StoredPhotos(catalog.photos)
     found: dict[Pair, _Alike] = {}
@@ -130,7 +153,7 @@ def compare_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -
                     _keep_best(found, (product_id, uuid.UUID(name)), (uuid.UUID(hit.product), uuid.UUID(hit.id)), how)
     with piece():
         _write(catalog.database, model.generation_id, product_id, [uuid.UUID(name) for name in vectors], found)
-    return len(vectors)
+    return len(vectors), max(photos) if len(photos) == SLICE else None
 
 
 def _words(model: LiveModel, stored: StoredPhotos, photo: str) -> VisualWords | None:
@@ -143,8 +166,10 @@ def _words(model: LiveModel, stored: StoredPhotos, photo: str) -> VisualWords | 
         return None
 
 
-def _uncompared(database: Database, generation_id: int, product_id: uuid.UUID) -> dict[uuid.UUID, str]:
-    """The photos (SHA-256 by id) of a product in the gallery that were not compared; none of a retired product."""
+def _uncompared(
+    database: Database, generation_id: int, product_id: uuid.UUID, after: uuid.UUID | None
+) -> dict[uuid.UUID, str]:
+    """SLICE photos (SHA-256 by id) of a product in the gallery that were not compared; none of a retired product."""
     known = exists().where(ComparedPhoto.generation_id == generation_id, ComparedPhoto.photo_id == Photo.id)
     query = (
         select(Photo.id, Photo.sha256)
@@ -152,7 +177,11 @@ def _uncompared(database: Database, generation_id: int, product_id: uuid.UUID) -
         .join(Enrollment, Enrollment.photo_id == Photo.id)
         .where(Photo.product_id == product_id, Product.active, ~known)
         .where(Enrollment.generation_id == generation_id, Enrollment.done)
+        .order_by(Photo.id)
+        .limit(SLICE)
     )
+    if after is not None:
+        query = query.where(Photo.id > after)
     with database.read() as session:
         return dict(session.execute(query).all())
 
@@ -216,26 +245,30 @@ def _write(
 
 
 def _forget_gone(database: Database, generation_id: int) -> None:
-    """Forget photos that left the gallery, and pairs that were found by them; the other photos are compared again."""
+    """Forget photos that left the gallery, and pairs that were found by them; the other photos are compared again.
+
+    A pair may name a photo that was never compared itself: the other product's photo found it.
+    """
+    compared, pairs = (kind.generation_id == generation_id for kind in (ComparedPhoto, LookAlikePair))
+    lost = or_(*(_has_left(generation_id, photo) for photo in (LookAlikePair.one_photo, LookAlikePair.other_photo)))
     with database.read() as session:
-        gone = list(session.scalars(select(ComparedPhoto.photo_id).where(_is_gone(generation_id))))
-    if not gone:
+        left = _has_left(generation_id, ComparedPhoto.photo_id)
+        gone = list(session.scalars(select(ComparedPhoto.photo_id).where(compared, left)))
+        apart = session.execute(select(LookAlikePair.one_id, LookAlikePair.other_id).where(pairs, lost)).all()
+    if not gone and not apart:
         return
     with database.write() as session:
-        mine = ComparedPhoto.generation_id == generation_id
         for start in range(0, len(gone), PAGE):
             ids = gone[start : start + PAGE]
-            named = or_(LookAlikePair.one_photo.in_(ids), LookAlikePair.other_photo.in_(ids))
-            lost = delete(LookAlikePair).where(LookAlikePair.generation_id == generation_id, named)
-            products = session.execute(lost.returning(LookAlikePair.one_id, LookAlikePair.other_id)).all()
-            again = {product for pair in products for product in pair}
-            session.execute(delete(ComparedPhoto).where(mine, ComparedPhoto.photo_id.in_(ids)))
-            _compare_again(session, generation_id, list(again))
+            session.execute(delete(ComparedPhoto).where(compared, ComparedPhoto.photo_id.in_(ids)))
+        for start in range(0, len(apart), PAGE):
+            named = tuple_(LookAlikePair.one_id, LookAlikePair.other_id).in_(map(tuple, apart[start : start + PAGE]))
+            session.execute(delete(LookAlikePair).where(pairs, named))
+        _compare_again(session, generation_id, list({product for pair in apart for product in pair}))
 
 
-def _is_gone(generation_id: int) -> ColumnElement[bool]:
-    there = exists().where(Enrollment.generation_id == generation_id, Enrollment.photo_id == ComparedPhoto.photo_id)
-    return and_(ComparedPhoto.generation_id == generation_id, ~there)
+def _has_left(generation_id: int, photo: InstrumentedAttribute[uuid.UUID]) -> ColumnElement[bool]:
+    return ~exists().where(Enrollment.generation_id == generation_id, Enrollment.photo_id == photo)
 
 
 def _compare_again(session: Session, generation_id: int, products: Sequence[uuid.UUID]) -> None:

@@ -6,7 +6,7 @@ import itertools
 import unicodedata
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from catalog.margins import PAGE
 from catalog.products.comparing import Pair, pair_of
-from catalog.storage import Database
+from catalog.storage import Database, product_rows
 from catalog.storage.tables import (
     Barcode,
     ComparedPhoto,
@@ -29,8 +29,8 @@ from catalog.storage.tables import (
 from embedder.barcodes import gtin
 from embedder.errors import GtinError
 
-#: Products of one name or SKU that are paired, at most; and pairs that look alike.
-TOGETHER, LOOK_ALIKES = 20, 5000
+#: Pairs of products of one name or SKU, at most: those of 20 products; and pairs that look alike.
+TOGETHER, LOOK_ALIKES = 190, 5000
 
 Kind = Literal["same_picture", "sku", "barcode", "same_pack", "name", "near"]
 #: The kinds of reasons, the surest first.
@@ -99,23 +99,16 @@ def list_duplicates(database: Database, *, start: int = 0, limit: int = 20) -> D
         return Duplicates(pairs, len(found), _count_uncompared(session))
 
 
-def count_duplicates(database: Database) -> int:
-    """How many pairs `list_duplicates` has."""
-    with database.read() as session:
-        return len(_all(session))
-
-
 def _all(session: Session) -> dict[Pair, list[Reason]]:
-    """Every pair with its reasons, each kind once."""
+    """Every pair with its reasons, each kind once, but for those of which a person said that they differ."""
+    rows = session.execute(select(DifferentProducts.one_id, DifferentProducts.other_id))
+    differ = {(one_id, other_id) for one_id, other_id in rows}
     found: dict[Pair, list[Reason]] = defaultdict(list)
     for pair, reason in itertools.chain(
-        _look_alikes(session), _same_skus(session), _barcodes(session), _names(session)
+        _look_alikes(session), _same_skus(session, differ), _barcodes(session), _names(session, differ)
     ):
-        if all(known.kind != reason.kind for known in found[pair]):
+        if pair not in differ and all(known.kind != reason.kind for known in found[pair]):
             found[pair].append(reason)
-    differ = session.execute(select(DifferentProducts.one_id, DifferentProducts.other_id))
-    for row in differ:
-        found.pop((row.one_id, row.other_id), None)
     return dict(found)
 
 
@@ -127,9 +120,15 @@ def _rank(pair: Pair, reasons: Sequence[Reason]) -> tuple[object, ...]:
 
 
 def _look_alikes(session: Session) -> Iterator[tuple[Pair, Reason]]:
-    """What the background found in the live generation (products/comparing.py); its photos must still be there."""
+    """What the background found in the live generation (products/comparing.py); its photos must still be there.
+
+    Pairs that differ are left out here, too: so many of them would hide others behind the limit.
+    """
     one, other = aliased(Product), aliased(Product)
     first, second = aliased(Photo), aliased(Photo)
+    differ = exists().where(
+        DifferentProducts.one_id == LookAlikePair.one_id, DifferentProducts.other_id == LookAlikePair.other_id
+    )
     barcodes = exists().where(Barcode.product_id == one.id) & exists().where(Barcode.product_id == other.id)
     rows = session.execute(
         select(LookAlikePair, barcodes.label("barcodes"), first.sha256.label("first"), second.sha256.label("second"))
@@ -138,7 +137,7 @@ def _look_alikes(session: Session) -> Iterator[tuple[Pair, Reason]]:
         .join(other, other.id == LookAlikePair.other_id)
         .join(first, first.id == LookAlikePair.one_photo)
         .join(second, second.id == LookAlikePair.other_photo)
-        .where(Generation.live, one.active, other.active)
+        .where(Generation.live, one.active, other.active, ~differ)
         .order_by(LookAlikePair.same_picture.desc(), LookAlikePair.cosine.desc())
         .limit(LOOK_ALIKES)
     )
@@ -152,7 +151,7 @@ def _look_alikes(session: Session) -> Iterator[tuple[Pair, Reason]]:
         )
 
 
-def _same_skus(session: Session) -> Iterator[tuple[Pair, Reason]]:
+def _same_skus(session: Session, differ: Set[Pair]) -> Iterator[tuple[Pair, Reason]]:
     """SKUs that differ in capitals, width or what nobody sees: older catalogs have such."""
     several = (
         select(Product.sku_key)
@@ -161,14 +160,14 @@ def _same_skus(session: Session) -> Iterator[tuple[Pair, Reason]]:
         .having(func.count() > 1)
     )
     query = select(Product.id, Product.sku_key).where(Product.active, Product.sku_key.in_(several))
-    yield from _each_two(session.execute(query.order_by(Product.sku)).all(), "sku")
+    yield from _each_two(session.execute(query.order_by(Product.sku)).all(), "sku", differ)
 
 
-def _names(session: Session) -> Iterator[tuple[Pair, Reason]]:
+def _names(session: Session, differ: Set[Pair]) -> Iterator[tuple[Pair, Reason]]:
     """One name in one brand, whatever its capitals and blanks. A name that is only the SKU says nothing."""
     query = select(Product.id, Product.brand, Product.name).where(Product.active, Product.name != Product.sku)
     rows = session.execute(query.order_by(Product.sku))
-    yield from _each_two(((row.id, (_folded(row.brand), _folded(row.name))) for row in rows), "name")
+    yield from _each_two(((row.id, (_folded(row.brand), _folded(row.name))) for row in rows), "name", differ)
 
 
 def _folded(text: str) -> str:
@@ -196,14 +195,16 @@ def _as_upc_e(number: str) -> str:
         return ""
 
 
-def _each_two(rows: Iterable[tuple[uuid.UUID, object]], kind: Kind) -> Iterator[tuple[Pair, Reason]]:
-    """Each two products of one key, of at most TOGETHER that have it."""
+def _each_two(rows: Iterable[tuple[uuid.UUID, object]], kind: Kind, differ: Set[Pair]) -> Iterator[tuple[Pair, Reason]]:
+    """Each two products of one key that do not differ, at most TOGETHER of a key."""
     groups: dict[object, list[uuid.UUID]] = defaultdict(list)
     for identity, key in rows:
         groups[key].append(identity)
     for group in groups.values():
-        for one, other in itertools.combinations(group[:TOGETHER], 2):
-            yield pair_of(one, other), Reason(kind)
+        # Each one with those before it: so the first products are complete, however many there are.
+        pairs = (pair_of(other, one) for place, one in enumerate(group) for other in group[:place])
+        for pair in itertools.islice((pair for pair in pairs if pair not in differ), TOGETHER):
+            yield pair, Reason(kind)
 
 
 def _turned(reason: Reason) -> Reason:
@@ -213,19 +214,12 @@ def _turned(reason: Reason) -> Reason:
 
 
 def _listed(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, Listed]:
-    mine = Photo.product_id == Product.id
-    photos = select(func.count()).select_from(Photo).where(mine).scalar_subquery()
-    a_photo = (
-        select(Photo.sha256)
-        .where(mine)
-        .order_by(Photo.cover.desc(), Photo.created_at, Photo.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    columns = (Product.id, Product.sku, Product.name, Product.brand, photos.label("photos"), a_photo.label("photo"))
+    photos = select(func.count()).select_from(Photo).where(Photo.product_id == Product.id).scalar_subquery()
+    cover = product_rows.cover().label("cover")
+    columns = (Product.id, Product.sku, Product.name, Product.brand, photos.label("photos"), cover)
     wanted = sorted(ids)
     return {
-        row.id: Listed(row.sku, row.name, row.brand, row.photos, row.photo or "")
+        row.id: Listed(row.sku, row.name, row.brand, row.photos, row.cover or "")
         for start in range(0, len(wanted), PAGE)
         for row in session.execute(select(*columns).where(Product.id.in_(wanted[start : start + PAGE])))
     }

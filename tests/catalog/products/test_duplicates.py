@@ -78,7 +78,7 @@ def test_what_is_gone_or_retired_is_not_listed_and_what_comes_back_is(catalog: C
     # The photo that the pair was found by goes: the other one shows it as well.
     first = listed(catalog)[0].reasons[0].photos
     (identity,) = [p.id for p in products.get(catalog.database, "A").photos if first and p.sha256 == first[0]]
-    products.delete_photo(catalog, "A", identity, actor="anna")
+    products.delete_photos(catalog, "A", [identity], actor="anna")
     assert found(catalog) == {}
     products.compare_all(catalog)
     assert found(catalog) == {pair("A", "B"): ["same_picture"]}
@@ -123,7 +123,7 @@ def test_a_pair_that_differs_is_never_listed_again(catalog: Catalog) -> None:
     for sku in ("A", "B", "C"):
         add(catalog, sku, jpeg(1), name="Tea")
     products.compare_all(catalog)
-    assert duplicates.count_duplicates(catalog.database) == 3
+    assert duplicates.list_duplicates(catalog.database, limit=0).total == 3
     products.set_different(catalog.database, "B", "A", actor="anna")
     assert set(found(catalog)) == {pair("A", "C"), pair("B", "C")}
     with catalog.database.read() as session:
@@ -137,6 +137,20 @@ def test_a_pair_that_differs_is_never_listed_again(catalog: Catalog) -> None:
     products.purge(catalog, "A", actor="anna")
     with catalog.database.read() as session:
         assert session.scalars(select(DifferentProducts)).all() == []
+
+
+def test_pairs_that_differ_take_no_place_from_others(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "LOOK_ALIKES", 1)
+    monkeypatch.setattr(duplicates, "TOGETHER", 1)
+    for sku, photo in (("A", jpeg(1)), ("B", jpeg(1)), ("C", jpeg(2)), ("D", jpeg(2)), ("E", jpeg(3)), ("F", jpeg(4))):
+        add(catalog, sku, photo, name="Tea" if sku in "AEF" else "")
+    products.compare_all(catalog)
+    alike, named = found(catalog).items()
+    assert alike in [(pair(*skus), ["same_picture"]) for skus in ("AB", "CD")] and named == (pair("A", "E"), ["name"])
+    for (one, other), _ in (alike, named):
+        products.set_different(catalog.database, one, other, actor="anna")
+    (other_two,) = {pair("A", "B"), pair("C", "D")} - {alike[0]}
+    assert found(catalog) == {other_two: ["same_picture"], pair("A", "F"): ["name"]}
 
 
 def test_pages_hold_the_surest_first(catalog: Catalog) -> None:
@@ -167,7 +181,7 @@ def test_packs_with_barcodes_of_their_own_come_last(catalog: Catalog) -> None:
     assert listed(catalog)[1].reasons[0].own_barcodes
 
 
-def test_the_serving_process_compares_a_product_a_call_and_rests(
+def test_the_serving_process_compares_when_no_other_does_and_rests(
     catalog: Catalog, open_catalog: Callable[[], Catalog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(catalog, "A", jpeg(1))
@@ -182,6 +196,28 @@ def test_the_serving_process_compares_a_product_a_call_and_rests(
     with catalog.database.alone() as alone:
         assert alone and later.run(catalog) == 0, "another process is at it"
     assert later.run(catalog) == 1
+
+
+def test_a_pair_does_not_outlive_a_photo_that_was_never_compared(catalog: Catalog) -> None:
+    add(catalog, "A", jpeg(1), jpeg(2))
+    add(catalog, "B", *(encode(picture(seed), quality=60) for seed in (1, 2)))
+    model = catalog.generations.ready()
+    assert comparing.compare_product(catalog, model, products.get(catalog.database, "A").id) == 2
+    shown = {photo for reason in listed(catalog)[0].reasons for photo in reason.photos or ()}
+    (gone,) = [photo.id for photo in products.get(catalog.database, "B").photos if photo.sha256 in shown]
+    products.delete_photos(catalog, "B", [gone], actor="anna")
+    assert found(catalog) == {}
+    products.compare_all(catalog)
+    assert found(catalog) == {pair("A", "B"): ["same_picture"]}, "the other two show it as well"
+
+
+def test_many_photos_of_a_product_are_compared_a_few_at_a_time(catalog: Catalog) -> None:
+    add(catalog, "A", *(encode(picture(seed), quality=90) for seed in range(9)))
+    background = Comparing()
+    assert [background.run(catalog) for _ in range(4)] == [4, 4, 1, 0]
+    add(catalog, "B", encode(picture(8), quality=60))
+    products.compare_all(catalog)
+    assert found(catalog) == {pair("A", "B"): ["same_picture"]}
 
 
 def test_photos_that_can_not_be_read_are_passed_over(catalog: Catalog) -> None:
