@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -15,8 +14,8 @@ from catalog.errors import NotFoundError
 from catalog.generations import live_generation
 from catalog.margins import note_change
 from catalog.normalization import plain
-from catalog.storage.bin_rows import PHOTO_COLUMNS
-from catalog.storage.tables import Enrollment, Generation, Photo, PhotoColumns, Product, Removal
+from catalog.storage.bin_rows import photo_facts
+from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal
 
 #: Ids of one statement.
 BLOCK = 1000
@@ -60,13 +59,8 @@ def copy(session: Session, product: Product, photo: Photo) -> uuid.UUID:
     """Copy another product's photo to this one, unless it has that picture already; returns the id it has here."""
     identity = photo_id(product.id, photo.sha256)
     if all(own.id != identity for own in product.photos):
-        session.add(Photo(id=identity, product=product, **{**kept(photo), "cover": False}))
+        session.add(Photo(id=identity, product=product, **{**photo_facts(photo), "cover": False}))
     return identity
-
-
-def kept(photo: PhotoColumns) -> dict[str, Any]:
-    """What of a photo goes with it to another product, or comes back from the bin."""
-    return {name: getattr(photo, name) for name in PHOTO_COLUMNS}
 
 
 def drop(session: Session, product: Product, identities: Sequence[uuid.UUID]) -> None:

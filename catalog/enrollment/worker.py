@@ -63,10 +63,9 @@ class Worker:
                 self._catalog.unanswered.flush()
                 self._catalog.uses.flush()
                 if began >= trim_at:
-                    # At once again until none is left.
-                    trim_at = began + (0 if self._catalog.answers.trim() else TRIM_EVERY)
                     self._catalog.unanswered.trim()
-                    bin_rows.trim(self._catalog.database)
+                    trimmed = self._catalog.answers.trim() + bin_rows.trim(self._catalog.database)
+                    trim_at = began + (0 if trimmed else TRIM_EVERY)  # at once again until none is left
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog, fresh=False) or self._also(self._catalog) or upkeep.run()
                 worked = worked or self._last(self._catalog)

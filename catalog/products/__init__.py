@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from catalog.enrollment.photo_rows import photo_of
 from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
 from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
+from catalog.products.bulk_changing import ACTIONS as BULK_ACTIONS
 from catalog.products.bulk_changing import (
-    CHANGE,
-    UNDO,
     BulkChange,
     BulkResult,
     Chosen,
@@ -24,7 +24,6 @@ from catalog.products.deleting import (
     Deleted,
     DeletedPage,
     Undeleted,
-    delete_photo,
     delete_photos,
     delete_product,
     list_deleted,
@@ -40,7 +39,6 @@ from catalog.products.merging import Taken, merge, purge, rename
 from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
-    move_photo,
     move_photos,
     replace_photo,
     rotate_photo,
@@ -50,10 +48,9 @@ from catalog.products.photo_edits import (
 
 __all__ = [
     "ATTRIBUTE",
-    "CHANGE",
+    "BULK_ACTIONS",
     "MAX_PHOTOS",
     "ORDERS",
-    "UNDO",
     "AddResult",
     "BulkChange",
     "BulkResult",
@@ -91,7 +88,6 @@ __all__ = [
     "counts",
     "create",
     "crop_photo",
-    "delete_photo",
     "delete_photos",
     "delete_product",
     "differences",
@@ -103,9 +99,9 @@ __all__ = [
     "list_deleted",
     "list_page",
     "merge",
-    "move_photo",
     "move_photos",
     "pending_photos",
+    "photo_of",
     "purge",
     "rename",
     "replace_photo",

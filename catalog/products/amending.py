@@ -10,7 +10,7 @@ from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.products import barcode_owners
 from catalog.products.changing import switch_active
-from catalog.products.facts import ATTRIBUTE, LIMITS, Facts, check_facts, describe, given_facts
+from catalog.products.facts import ATTRIBUTE, TEXTS, Facts, check_facts, describe, given_facts
 from catalog.storage import audit_log
 from catalog.storage.product_rows import lock_product
 from embedder.barcodes import gtin
@@ -39,7 +39,7 @@ def differences(before: Mapping[str, Any], given: Facts, active: bool | None) ->
     """
     found = [
         FactChange(name, before[name], value)
-        for name in LIMITS
+        for name in TEXTS
         if (value := getattr(given, name) or "") and value != before[name]
     ]
     if given.labels is not None and list(given.labels) != before["labels"]:
@@ -66,7 +66,7 @@ def amend(catalog: Catalog, facts: Facts, *, active: bool | None, actor: str) ->
         changes = differences(before, given, active)
         if not changes:
             return ()
-        texts = {name: getattr(given, name) or before[name] for name in LIMITS}
+        texts = {name: getattr(given, name) or before[name] for name in TEXTS}
         attributes = None if given.attributes is None else {**before["attributes"], **given.attributes}
         describe(product, check_facts(replace(given, **texts, attributes=attributes)))
         barcode_owners.claim(session, product, given.barcodes)

@@ -91,10 +91,8 @@ def add(database: Database, sku: str, text: str, *, actor: str) -> None:
     number = check(text)
     with database.write() as session:
         product = lock_product(session, sku)
-        before = audit_log.product_snapshot(product)
-        claim(session, product, [number])
-        if audit_log.product_snapshot(product) != before:
-            audit_log.record(session, actor, "barcode.add", product.sku, before, audit_log.product_snapshot(product))
+        with audit_log.recorded(session, actor, "barcode.add", product):
+            claim(session, product, [number])
 
 
 def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
@@ -105,9 +103,8 @@ def remove(database: Database, sku: str, text: str, *, actor: str) -> None:
         barcode = next((barcode for barcode in product.barcodes if barcode.gtin == number), None)
         if barcode is None:
             raise NotFoundError(f"The product {product.sku!r} has no barcode {gtin.printed_gtin(number)}.")
-        before = audit_log.product_snapshot(product)
-        product.barcodes.remove(barcode)
-        audit_log.record(session, actor, "barcode.remove", product.sku, before, audit_log.product_snapshot(product))
+        with audit_log.recorded(session, actor, "barcode.remove", product):
+            product.barcodes.remove(barcode)
 
 
 def numbers_on(read: Iterable[Sequence[ReadBarcode]]) -> list[str]:

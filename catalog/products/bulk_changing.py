@@ -25,8 +25,9 @@ from catalog.storage.tables import AuditEntry, Label, Photo, Product, now
 BLOCK = 500
 #: Photos of restored products that are searchable when the change returns; the outbox enrolls the others.
 AT_ONCE = 64
-#: Actions in the audit log that can be undone here.
 CHANGE, UNDO = "products.change", "products.undo"
+#: Actions in the audit log that can be undone here. Their subject is no SKU.
+ACTIONS = (CHANGE, UNDO)
 #: Which products: those of a filter, or these SKUs.
 Chosen = Filter | Sequence[str]
 
@@ -83,7 +84,7 @@ def undo(catalog: Catalog, entry_id: int, *, actor: str) -> BulkResult:
     An undo can be undone, too. Raises NotFoundError for another entry, or ConflictError if it was undone already.
     """
     with catalog.database.write() as session:
-        entry = _bulk_entry(session, entry_id)
+        entry = _bulk_entry(session, entry_id, lock=True)  # so that of two undos at once the second one finds the first
         if entry is None:
             raise NotFoundError("There is no such change of several products.")
         mark = f", undoing {entry_id}"
@@ -116,9 +117,9 @@ def chosen_skus(database: Database, chosen: Chosen) -> list[str]:
         return sorted(sku for _, sku in _ids(session, _skus(session, chosen)))
 
 
-def _bulk_entry(session: Session, entry_id: int) -> AuditEntry | None:
-    entry = session.get(AuditEntry, entry_id) if 0 < entry_id <= MOST else None
-    return entry if entry is not None and entry.action in (CHANGE, UNDO) else None
+def _bulk_entry(session: Session, entry_id: int, *, lock: bool = False) -> AuditEntry | None:
+    entry = session.get(AuditEntry, entry_id, with_for_update=lock) if 0 < entry_id <= MOST else None
+    return entry if entry is not None and entry.action in ACTIONS else None
 
 
 def _checked(change: BulkChange) -> BulkChange:

@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session, selectinload
 from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.enrollment import photo_rows
-from catalog.errors import ConflictError
 from catalog.normalization import no_product, normalized_sku
 from catalog.products import barcode_owners
 from catalog.products.facts import Facts, check_facts, check_labels, describe
 from catalog.products.facts import replace_labels as put_labels
 from catalog.storage import Database, audit_log
-from catalog.storage.product_rows import lock_product
+from catalog.storage.product_rows import check_version, lock_product
 from catalog.storage.tables import Enrollment, Generation, Product
 
 
@@ -31,13 +30,10 @@ def change(database: Database, facts: Facts, *, version: int | None = None, acto
     facts = check_facts(facts)
     with database.write() as session:
         product = lock_product(session, facts.sku)
-        if version is not None and product.version != version:
-            raise ConflictError(f"The product {facts.sku!r} was changed by somebody else in the meantime: look again.")
-        before = audit_log.product_snapshot(product)
-        describe(product, facts)
-        barcode_owners.claim(session, product, facts.barcodes)
-        if audit_log.product_snapshot(product) != before:
-            audit_log.record(session, actor, "product.change", product.sku, before, audit_log.product_snapshot(product))
+        check_version(product, version)
+        with audit_log.recorded(session, actor, "product.change", product):
+            describe(product, facts)
+            barcode_owners.claim(session, product, facts.barcodes)
 
 
 def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str) -> None:
@@ -45,10 +41,8 @@ def set_labels(database: Database, sku: str, names: Sequence[str], *, actor: str
     names = check_labels(names)
     with database.write() as session:
         product = lock_product(session, sku)
-        before = audit_log.product_snapshot(product)
-        put_labels(product, names)
-        if audit_log.product_snapshot(product) != before:
-            audit_log.record(session, actor, "product.label", product.sku, before, audit_log.product_snapshot(product))
+        with audit_log.recorded(session, actor, "product.label", product):
+            put_labels(product, names)
 
 
 def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
@@ -57,10 +51,8 @@ def set_active(catalog: Catalog, sku: str, active: bool, *, actor: str) -> None:
         product = lock_product(session, sku)
         if product.active == active:
             return
-        before = audit_log.product_snapshot(product)
-        ids = switch_active(session, product, active)
-        action = "product.restore" if active else "product.retire"
-        audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
+        with audit_log.recorded(session, actor, "product.restore" if active else "product.retire", product):
+            ids = switch_active(session, product, active)
     enrollment.catch_up(catalog, ids if active else [])
 
 

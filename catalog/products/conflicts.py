@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from catalog.normalization import plain
-from catalog.products.facts import LIMITS, Facts
+from catalog.products.facts import TEXTS, Facts
 from catalog.storage.tables import Product
 
 
@@ -49,7 +49,7 @@ def merge_facts(was: Facts, theirs: Facts, yours: Facts) -> tuple[Facts, list[Co
     Returns the facts to go on with: yours, but theirs where only they changed one; and all that they changed. Labels
     are merged one by one.
     """
-    texts = {field: Conflict(field, *_three(field, was, theirs, yours)) for field in LIMITS}
+    texts = {field: Conflict(field, *_three(field, was, theirs, yours)) for field in TEXTS}
     before, theirs_now, typed = (dict(side.attributes or {}) for side in (was, theirs, yours))
     values = [
         Conflict("attributes", before.get(key, ""), theirs_now.get(key, ""), typed.get(key, ""), key)
@@ -82,14 +82,14 @@ def _merged(each: Conflict) -> str:
 
 def as_dict(facts: Facts) -> dict[str, object]:
     """What a form carries of the facts that it showed, for JSON."""
-    texts = {field: getattr(facts, field) or "" for field in LIMITS}
+    texts = {field: getattr(facts, field) or "" for field in TEXTS}
     return {**texts, "labels": list(facts.labels or ()), "attributes": dict(facts.attributes or {})}
 
 
 def from_dict(sku: str, carried: Mapping[str, object]) -> Facts:
     """The facts that a form showed. Whatever it carries is taken as text: it is compared, and never saved."""
     labels, attributes = carried.get("labels"), carried.get("attributes")
-    name, brand, category, variant_group = (_text(carried.get(field, "")) for field in LIMITS)
+    name, brand, category, variant_group = (_text(carried.get(field, "")) for field in TEXTS)
     return Facts(
         sku,
         name,

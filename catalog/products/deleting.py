@@ -24,11 +24,6 @@ from catalog.storage.product_rows import lock_product, refuse_alike
 from catalog.storage.tables import BinEntry, Photo, Product, RecognitionEntry
 
 
-def delete_photo(catalog: Catalog, sku: str, identity: uuid.UUID, *, actor: str) -> uuid.UUID:
-    """Delete a photo of a product, effective from the next answer. See `delete_photos`."""
-    return delete_photos(catalog, sku, [identity], actor=actor)
-
-
 def delete_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], *, actor: str) -> uuid.UUID:
     """Delete photos of a product, effective from the next answer; returns the id of their entry in the bin.
 
@@ -86,7 +81,7 @@ def undelete(catalog: Catalog, entry_id: uuid.UUID, *, actor: str) -> Undeleted:
         with catalog.database.write() as session:
             product, entry = _open(session, entry_id)
             before = None if entry.product else {"photos": len(product.photos)}
-            ids = [_insert(product, photo_rows.kept(photo)) for photo in entry.photos]
+            ids = [_insert(product, bin_rows.photo_facts(photo)) for photo in entry.photos]
             done = Undeleted(product.sku, product.name, len(ids), entry.product is not None)
             session.delete(entry)
             session.flush()

@@ -13,6 +13,8 @@ from catalog.storage.tables import Label, Product, now
 
 #: Maximum lengths in characters, in the order of the form.
 LIMITS = {"name": 200, "brand": 100, "category": 100, "variant_group": 100}
+#: Facts that have one value each, in the order of the form.
+TEXTS = tuple(LIMITS)
 #: What stands before the name of an attribute where it is a column among other facts.
 ATTRIBUTE = "attribute:"
 MAX_LABELS, LABEL_LENGTH = 50, 64

@@ -8,28 +8,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, and_, cast, or_, select
+from sqlalchemy import Row, Text, and_, cast, or_, select
 from sqlalchemy.orm import Session
 
+from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError, NotFoundError
+from catalog.normalization import no_product, normalized_sku
 from catalog.products import barcode_owners, bulk_changing, merging
-from catalog.products.changing import get
-from catalog.products.facts import Facts, check_facts, describe
+from catalog.products.changing import switch_active
+from catalog.products.facts import TEXTS, Facts, check_facts, describe
 from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import lock_product
 from catalog.storage.tables import AuditEntry, Product
 
-#: Facts that have one value each, as they are named in the audit log.
-TEXTS = ("name", "brand", "category", "variant_group")
 #: Facts that are sets: a change of one is what it added and what it removed.
 SETS = ("barcodes", "labels")
 #: What these did can be reverted; a revert is a change like any other.
 REVERTIBLE = ("product.change", "product.label", "product.revert", "product.rename", "barcode.add", "barcode.remove")
-#: Changes of many products: their subject is no SKU.
-OF_MANY = (bulk_changing.CHANGE, bulk_changing.UNDO)
 #: Actions about products. Others have subjects that may read like a SKU.
-KINDS = (*OF_MANY, "product.", "photo.", "photos.", "barcode.")
+KINDS = (*bulk_changing.ACTIONS, "product.", "photo.", "photos.", "barcode.")
 #: Entries of the log that are read at once.
 PAGE = 200
 
@@ -63,50 +61,71 @@ class Change:
 
 @dataclass(frozen=True)
 class History:
-    """Changes of a product, the newest first; `older`: the id to go on `before` (None at the end)."""
+    """Changes of the product `sku`, called `name`, the newest first.
 
+    `older`: the id to go on `before` (None at the end).
+    """
+
+    sku: str
+    name: str
     changes: list[Change]
     older: int | None
 
 
 def list_changes(database: Database, sku: str, *, before: int | None = None, limit: int = 30) -> History:
     """The history of a product, through its renames. Raises NotFoundError."""
-    product = get(database, sku)
     changes: list[Change] = []
     with database.read() as session:
+        product = _product(session, sku)
         for entry in _entries(session, product.sku):
             if before is not None and entry.id >= before:
                 continue
             if len(changes) == limit:
-                return History(changes, changes[-1].id)
+                return History(product.sku, product.name, changes, changes[-1].id)
             changes.append(_change(entry))
-    return History(changes, None)
+    return History(product.sku, product.name, changes, None)
+
+
+def _product(session: Session, sku: str) -> Row[str, str]:
+    """SKU and name of a product. Raises NotFoundError."""
+    found = session.execute(select(Product.sku, Product.name).where(Product.sku == normalized_sku(sku))).one_or_none()
+    if found is None:
+        raise no_product(sku)
+    return found
 
 
 def revert(catalog: Catalog, sku: str, change: int, *, actor: str) -> str:
     """Revert a change of facts, labels, barcodes or SKU; returns the SKU that the product has then.
 
     Of labels, barcodes and attributes, those that the change added go, and those that it removed come back; later ones
-    stay. Raises NotFoundError, ConflictError for a change that can't be reverted, or that was itself changed since;
-    SkuExistsError, SkuAlikeError or BarcodeTakenError when another product has got what this one had.
+    stay. A change that retired or restored the product besides is reverted whole. Raises NotFoundError, ConflictError
+    for a change that can't be reverted, or that was itself changed since; SkuExistsError, SkuAlikeError or
+    BarcodeTakenError when another product has got what this one had.
     """
     with catalog.database.read() as session:
-        entry = _entry_of(session, get(catalog.database, sku).sku, change)
+        now_is = _product(session, sku).sku
+        entry = _entry_of(session, now_is, change)
     if entry.action == "product.rename":
         was, became = (entry.before or {})["sku"], (entry.after or {})["sku"]
-        if became != get(catalog.database, sku).sku:
+        if became != now_is:
             raise _changed("SKU")
         merging.rename(catalog, sku, was, actor=actor)
         return str(was)
     with catalog.database.write() as session:
         product = lock_product(session, sku)
         before = audit_log.product_snapshot(product)
-        _set_back(session, product, _differences(entry))
+        differences = _differences(entry)
+        _set_back(session, product, differences)
+        active = next((told.before == _shown(True) for told in differences if told.field == "active"), product.active)
+        switched = switch_active(session, product, active) if active != product.active else None
         after = audit_log.product_snapshot(product)
         if after == before:
             raise ConflictError("Nothing to revert: the product is as it was before that change.")
         audit_log.record(session, actor, "product.revert", product.sku, before, after)
-        return product.sku
+        sku = product.sku
+    if switched is not None:
+        enrollment.catch_up(catalog, switched if active else [])
+    return sku
 
 
 def _set_back(session: Session, product: Product, differences: tuple[Difference, ...]) -> None:
@@ -156,14 +175,16 @@ def _entries(session: Session, sku: str) -> Iterator[AuditEntry]:
     deleted: Mapping[str, Any] | None = None
     while True:
         named = cast(AuditEntry.after, Text).contains(json.dumps(sku), autoescape=True)
-        query = select(AuditEntry).where(or_(AuditEntry.subject == sku, and_(AuditEntry.action.in_(OF_MANY), named)))
+        query = select(AuditEntry).where(
+            or_(AuditEntry.subject == sku, and_(AuditEntry.action.in_(bulk_changing.ACTIONS), named))
+        )
         query = query if before is None else query.where(AuditEntry.id < before)
         page = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE)).all()
         for entry in page:
             before = entry.id
             if not entry.action.startswith(KINDS):
                 continue  # about a person, a key or a model of this name
-            if entry.action in OF_MANY:
+            if entry.action in bulk_changing.ACTIONS:
                 if deleted is None and (own := _of_one(entry, sku)) is not None:
                     yield own
                 continue

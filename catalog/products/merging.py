@@ -13,10 +13,10 @@ from catalog.enrollment import outbox, photo_rows
 from catalog.errors import ConflictError, SkuExistsError
 from catalog.normalization import check_sku, sku_key
 from catalog.products import differing
-from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, Facts, describe, describe_anew
+from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, TEXTS, Facts, describe, describe_anew
 from catalog.storage import audit_log, bin_rows
 from catalog.storage.audit_log import whole_snapshot
-from catalog.storage.product_rows import lock_product, lock_products, refuse_alike
+from catalog.storage.product_rows import check_version, lock_product, lock_products, refuse_alike
 from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
 
@@ -30,8 +30,7 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     try:
         with catalog.database.write() as session:
             product = lock_product(session, sku)
-            if version is not None and product.version != version:
-                raise ConflictError(f"The product {sku!r} was changed by somebody else in the meantime: look again.")
+            check_version(product, version)
             if product.sku == new:
                 return
             before = audit_log.product_snapshot(product)
@@ -50,13 +49,9 @@ def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, 
     enrollment.catch_up(catalog, ids)
 
 
-#: Facts of which a person chooses whose value stays when two products are merged.
-FACTS = ("name", "brand", "category", "variant_group")
-
-
 @dataclass(frozen=True)
 class Taken:
-    """What the product that stays takes over of the one that is merged: names of FACTS, and keys of attributes.
+    """What the product that stays takes over of the one that is merged: names of TEXTS, and keys of attributes.
 
     Of a key that the one that is merged lacks, it takes over that there is none.
     """
@@ -83,7 +78,8 @@ def merge(
     """
     with catalog.database.write() as session:
         product, target = lock_products(session, sku, into)
-        _check_versions((product, target), versions)
+        for seen, version in zip((product, target), versions or (None, None), strict=True):
+            check_version(seen, version)
         before, after = whole_snapshot(product), whole_snapshot(target)
         gone = [photo.id for photo in product.photos]
         facts = merged_facts(product, target, taken)
@@ -95,8 +91,9 @@ def merge(
         session.execute(update(Barcode).where(Barcode.gtin.in_(numbers)).values(product_id=target.id))
         mine = RecognitionEntry.product_id == product.id
         session.execute(update(RecognitionEntry).where(mine).values(product_id=target.id))
-        differing.carry_over(session, product.id, target.id)
+        # The bin first, as wherever both are changed, so that no two transactions deadlock.
         bin_rows.move_entries(session, product.id, target.id)
+        differing.carry_over(session, product.id, target.id)
         session.expire_all()
         session.delete(product)
         session.flush()
@@ -112,7 +109,7 @@ def merged_facts(product: Product, target: Product, taken: Taken) -> Facts:
 
     Raises ConflictError when its labels or attributes would be too many.
     """
-    values = {name: getattr(product if name in taken.facts else target, name) for name in FACTS}
+    values = {name: getattr(product if name in taken.facts else target, name) for name in TEXTS}
     owners = {
         key: product if key in taken.attributes else target for key in {**product.attributes, **target.attributes}
     }
@@ -127,14 +124,6 @@ def merged_facts(product: Product, target: Product, taken: Taken) -> Facts:
     return Facts(target.sku, **values, labels=tuple(sorted(labels)), attributes=attributes)
 
 
-def _check_versions(products: tuple[Product, Product], versions: tuple[int, int] | None) -> None:
-    for product, version in zip(products, versions or (), strict=False):
-        if product.version != version:
-            raise ConflictError(
-                f"The product {product.sku!r} was changed by somebody else in the meantime: look again."
-            )
-
-
 def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     """Delete a product and all that it has for good, past the bin; the audit log records what it was.
 
@@ -144,10 +133,10 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
         product = lock_product(session, sku)
         before = whole_snapshot(product)
         originals = [photo.original for photo in product.photos if photo.original]
-        differing.forget(session, product.id)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
         # Other files that went with it; a backup that runs meanwhile may still name them (see `catalog doctor`).
         before["files"] = sorted({*originals, *bin_rows.drop_entries(session, product.id)})
+        differing.forget(session, product.id)
         session.flush()
         session.delete(product)
         audit_log.record(session, actor, "product.purge", product.sku, before)

@@ -30,11 +30,6 @@ LEAST = 0.02
 QUARTERS = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}
 
 
-def move_photo(catalog: Catalog, sku: str, identity: uuid.UUID, to: str, *, actor: str) -> None:
-    """Move a photo from the wrong product to another. See `move_photos`."""
-    move_photos(catalog, sku, [identity], to, actor=actor)
-
-
 def move_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], to: str, *, actor: str) -> None:
     """Move photos from the wrong product to another, atomically: none is ever in both nor in neither.
 

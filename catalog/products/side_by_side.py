@@ -9,19 +9,20 @@ from typing import Literal
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError
 from catalog.products import changing, merging
-from catalog.products.facts import Facts
-from catalog.products.merging import FACTS, Taken
+from catalog.products.facts import ATTRIBUTE, TEXTS, Facts
+from catalog.products.merging import Taken
 from catalog.storage import Database
 from catalog.storage.tables import Product
 
 Side = Literal["one", "other"]
-#: Before the key of an attribute, in the name of its field.
-ATTRIBUTE = "attribute:"
 
 
 @dataclass(frozen=True)
 class Field:
-    """A value of both products ("" where one has none), and whose stays. The name of an attribute's is its key."""
+    """A value of both products ("" where one has none), and whose stays. The name of an attribute's is its key.
+
+    `key`: the name of the form's field, ATTRIBUTE before that of an attribute.
+    """
 
     key: str
     name: str
@@ -95,7 +96,7 @@ def merge_chosen(
 def _fields(one: Product, two: Product, chosen: Mapping[str, str]) -> list[Field]:
     """The SKU first, then the facts, then every attribute that one of them has."""
     fuller = _fuller_product(one, two)
-    values = [(name, name.replace("_", " ").capitalize(), getattr(one, name), getattr(two, name)) for name in FACTS]
+    values = [(name, name.replace("_", " ").capitalize(), getattr(one, name), getattr(two, name)) for name in TEXTS]
     values += [
         (ATTRIBUTE + key, key, str(one.attributes.get(key, "")), str(two.attributes.get(key, "")))
         for key in sorted({**one.attributes, **two.attributes})
@@ -127,4 +128,4 @@ def _taken(fields: tuple[Field, ...]) -> Taken:
     """What the product that stays (the side of the SKU) takes over of the other one."""
     over = [field for field in fields if field.kept != fields[0].kept and field.differs]
     keys = {field.key.removeprefix(ATTRIBUTE): field for field in over if field.key.startswith(ATTRIBUTE)}
-    return Taken(frozenset(field.key for field in over if field.key in FACTS), frozenset(keys))
+    return Taken(frozenset(field.key for field in over if field.key in TEXTS), frozenset(keys))

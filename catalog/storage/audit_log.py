@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +50,15 @@ def product_snapshot(product: Product) -> dict[str, Any]:
         "labels": sorted(label.name for label in product.labels),
         "active": product.active,
     }
+
+
+@contextmanager
+def recorded(session: Session, actor: str, action: str, product: Product) -> Iterator[None]:
+    """Record what the block changes of a locked product: facts, labels, barcodes, state. Nothing if it changes none."""
+    before = product_snapshot(product)
+    yield
+    if (after := product_snapshot(product)) != before:
+        record(session, actor, action, product.sku, before, after)
 
 
 def whole_snapshot(product: Product) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from catalog.storage.audit_log import product_snapshot
 from catalog.storage.database import Database
-from catalog.storage.tables import BinEntry, BinPhoto, Photo, PhotoColumns, Product, now
+from catalog.storage.tables import BinEntry, BinPhoto, DifferentProducts, Photo, PhotoColumns, Product, now
 
 #: How long what was deleted can be restored.
 KEPT = timedelta(days=30)
@@ -19,6 +20,11 @@ KEPT = timedelta(days=30)
 CHUNK = 500
 #: What of a photo goes with it, into the bin and to another product.
 PHOTO_COLUMNS = tuple(PhotoColumns.__annotations__)
+
+
+def photo_facts(photo: PhotoColumns) -> dict[str, Any]:
+    """What of a photo goes with it into the bin, back from there, or to another product: PHOTO_COLUMNS by name."""
+    return {name: getattr(photo, name) for name in PHOTO_COLUMNS}
 
 
 def put(session: Session, product: Product, photos: Sequence[Photo], actor: str, *, whole: bool = False) -> uuid.UUID:
@@ -31,9 +37,7 @@ def put(session: Session, product: Product, photos: Sequence[Photo], actor: str,
     )
     if whole:
         entry.product = {**product_snapshot(product), "created_at": product.created_at.isoformat()}
-    for photo in photos:
-        facts = {name: getattr(photo, name) for name in PHOTO_COLUMNS}
-        entry.photos.append(BinPhoto(photo_id=photo.id, **facts))
+    entry.photos += [BinPhoto(photo_id=photo.id, **photo_facts(photo)) for photo in photos]
     session.add(entry)
     return entry.id
 
@@ -52,10 +56,17 @@ def drop_entries(session: Session, product_id: uuid.UUID) -> list[str]:
 
 
 def trim(database: Database) -> int:
-    """Delete up to 500 entries that have expired; returns how many. Raises DatabaseUnavailableError."""
+    """Delete up to 500 entries that have expired; returns how many. Raises DatabaseUnavailableError.
+
+    A product is gone for good then, and with it what a person said of it: which products it is not.
+    """
     with database.write() as session:
-        old = BinEntry.at < now() - KEPT
-        ids = session.scalars(select(BinEntry.id).where(old).order_by(BinEntry.at).limit(CHUNK)).all()
-        if ids:
-            session.execute(delete(BinEntry).where(BinEntry.id.in_(ids)))
-        return len(ids)
+        query = select(BinEntry.id, BinEntry.product_id, BinEntry.product.is_not(None).label("whole"))
+        # Locked: one that is restored at this moment is none of them.
+        old = query.where(BinEntry.at < now() - KEPT).order_by(BinEntry.at).limit(CHUNK).with_for_update()
+        rows = session.execute(old).all()
+        session.execute(delete(BinEntry).where(BinEntry.id.in_([row.id for row in rows])))
+        gone = [row.product_id for row in rows if row.whole]
+        one, other = (side.in_(gone) for side in (DifferentProducts.one_id, DifferentProducts.other_id))
+        session.execute(delete(DifferentProducts).where(or_(one, other)))
+        return len(rows)

@@ -1,4 +1,4 @@
-"""Product rows: by SKU, locked (SELECT ... FOR UPDATE); by barcode; their covers."""
+"""Product rows: by SKU, locked (SELECT ... FOR UPDATE) and of the version that was seen; by barcode; their covers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
-from catalog.errors import InvalidInputError, SkuAlikeError
+from catalog.errors import ConflictError, InvalidInputError, SkuAlikeError
 from catalog.normalization import no_product, normalized_sku, sku_key
 from catalog.storage.tables import Barcode, Photo, Product
 from embedder.barcodes import gtin
@@ -35,6 +35,12 @@ def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Prod
         if wanted not in found:
             raise no_product(wanted)
     return found[first], found[second]
+
+
+def check_version(product: Product, version: int | None) -> None:
+    """Raises ConflictError when a locked product has another version than the one that a person saw (None: any)."""
+    if version is not None and product.version != version:
+        raise ConflictError(f"The product {product.sku!r} was changed by somebody else in the meantime: look again.")
 
 
 def cover() -> ScalarSelect[str]:

@@ -58,7 +58,7 @@ class Acting:
         products.set_active(self.catalog, sku, active, actor=ACTOR)
 
     def delete_photo(self, sku: str, photo: int) -> None:
-        products.delete_photo(self.catalog, sku, self.photo_id(sku, photo), actor=ACTOR)
+        products.delete_photos(self.catalog, sku, [self.photo_id(sku, photo)], actor=ACTOR)
 
     def add_barcode(self, sku: str, gtin: str) -> None:
         barcode_owners.add(self.catalog.database, sku, gtin, actor=ACTOR)
@@ -85,7 +85,7 @@ class Acting:
         products.purge(self.catalog, sku, actor=ACTOR)
 
     def move_photo(self, sku: str, photo: int, to: str) -> None:
-        products.move_photo(self.catalog, sku, self.photo_id(sku, photo), to, actor=ACTOR)
+        products.move_photos(self.catalog, sku, [self.photo_id(sku, photo)], to, actor=ACTOR)
 
     def replace_photo(self, sku: str, photo: int, new: int) -> None:
         products.replace_photo(self.catalog, sku, self.photo_id(sku, photo), _uploads([new])[0], actor=ACTOR)

@@ -85,7 +85,7 @@ def test_from_a_tills_failure_to_the_next_tills_match(till: FlaskClient, staff: 
     assert "Nothing is waiting" in page
     answer = till.post("/api/v1/recognize", data=jpeg(SEEDS[0]), content_type="image/jpeg").get_json()
     assert (answer["decision"], answer["matches"][0]["sku"]) == ("match", "TEA")
-    products.delete_photo(catalog, "TEA", products.get(catalog.database, "TEA").photos[1].id, actor="test")
+    products.delete_photos(catalog, "TEA", [products.get(catalog.database, "TEA").photos[1].id], actor="test")
 
 
 def test_a_warning_is_asked_first_and_the_answer_is_one_click(
@@ -102,7 +102,7 @@ def test_a_warning_is_asked_first_and_the_answer_is_one_click(
     staff.send(f"/inbox/photos/{photo}/product", {"sku": "TEA"}, page="/inbox/")
     assert len(products.get(catalog.database, "TEA").photos) == 2
     products.purge(catalog, "COFFEE", actor="test")
-    products.delete_photo(catalog, "TEA", products.get(catalog.database, "TEA").photos[1].id, actor="test")
+    products.delete_photos(catalog, "TEA", [products.get(catalog.database, "TEA").photos[1].id], actor="test")
 
 
 def test_a_new_product_has_its_photos_and_the_barcode_on_them(

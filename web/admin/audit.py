@@ -41,7 +41,7 @@ def recorded(entry: AuditEntry) -> list[tuple[str, str, str]]:
 @pages.app_template_test("bulk")
 def is_bulk(entry: AuditEntry) -> bool:
     """Whether an entry is a change of several products, which can be undone."""
-    return entry.action in (products.CHANGE, products.UNDO)
+    return entry.action in products.BULK_ACTIONS
 
 
 def _of_many(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -46,9 +46,8 @@ pages = blueprint("history", "/products")
 def show(sku: str) -> str:
     """What was changed, by whom, the newest first."""
     before = request.args.get("before", type=int)
-    product = products.get(catalog().database, sku)
     log = products.list_changes(catalog().database, sku, before=before, limit=PAGE)
-    return render_template("pages/history.html", product=product, log=log, before=before)
+    return render_template("pages/history.html", log=log, before=before)
 
 
 @pages.app_template_filter("change_name")

@@ -9,7 +9,6 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import products
-from catalog.enrollment import photo_rows
 from catalog.errors import CatalogError, InvalidInputError
 from web import errors, routes
 from web.admin.base import blueprint, flash_undo, go_to
@@ -122,7 +121,7 @@ def move(sku: str) -> Response:
 
 def _page(sku: str, identity: uuid.UUID, problem: CatalogError | None = None) -> str:
     product = products.get(catalog().database, sku)
-    photo = photo_rows.photo_of(product, identity)
+    photo = products.photo_of(product, identity)
     typed = {edge: request.form.get(edge, "") for edge in EDGES} if problem else {}
     return render_template(
         "pages/photo.html",

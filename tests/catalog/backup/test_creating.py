@@ -53,7 +53,7 @@ def test_what_is_in_the_bin_is_in_the_backup_and_can_still_be_restored(
 ) -> None:
     create_each(catalog, 1, 2)
     added = create(catalog, "A", 3, 4)
-    photo = products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    photo = products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     products.delete_product(catalog, "S1", actor="anna")
     assert (done := back_up(catalog, out)).photos == 4 and not done.left_out
     restore(target, out, actor="test")

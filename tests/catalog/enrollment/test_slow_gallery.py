@@ -79,7 +79,7 @@ def test_what_removes_photos_waits_for_one_time_out(catalog: Catalog) -> None:
     with silence() as url, on_server(catalog, url) as silent, ThreadPoolExecutor(2) as pool:
         retired = pool.submit(in_seconds, lambda: products.set_active(silent, "S2", False, actor="anna"))
         photo = products.get(catalog.database, "S1").photos[0].id
-        deleted = pool.submit(in_seconds, lambda: products.delete_photo(silent, "S1", photo, actor="anna"))
+        deleted = pool.submit(in_seconds, lambda: products.delete_photos(silent, "S1", [photo], actor="anna"))
         assert retired.result()[1] is None and isinstance(deleted.result()[1], uuid.UUID)
         assert max(retired.result()[0], deleted.result()[0]) < TIMEOUT + MARGIN
     assert rows(catalog)["removal"] == 2

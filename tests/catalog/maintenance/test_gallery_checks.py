@@ -59,7 +59,7 @@ def copied(catalog: Catalog, live: LiveModel, identity: str, seed: int) -> Galle
 
 def test_a_sound_gallery(filled: Catalog) -> None:
     products.set_active(filled, "S3", False, actor="anna")
-    products.delete_photo(filled, "S4", products.get(filled.database, "S4").photos[0].id, actor="anna")
+    products.delete_photos(filled, "S4", [products.get(filled.database, "S4").photos[0].id], actor="anna")
     assert found(filled) == []
 
 

@@ -134,7 +134,7 @@ def test_a_photo_that_is_gone_stays_for_a_day_and_an_original_as_long_as_its_cro
         photos = {photo.sha256: photo for photo in found}
         photos[stored(filled, 2).name].original = cut.name
         gone = photos[stored(filled, 1).name].id
-    products.delete_photo(filled, "A", gone, actor="anna")
+    products.delete_photos(filled, "A", [gone], actor="anna")
     with filled.database.write() as session:
         session.execute(delete(BinEntry))
     assert list(maintenance.examine(filled, remove_orphans=True)) == []

@@ -111,7 +111,7 @@ def test_what_changes_while_it_is_built(
         if next(turns) == 0:
             create_each(catalog, 10)
             products.set_active(catalog, "S0", False, actor="anna")
-            products.delete_photo(catalog, "S1", products.get(catalog.database, "S1").photos[0].id, actor="anna")
+            products.delete_photos(catalog, "S1", [products.get(catalog.database, "S1").photos[0].id], actor="anna")
             products.set_active(catalog, "S2", False, actor="anna")
             products.set_active(catalog, "S2", True, actor="anna")
             assert all_found(catalog, 2, 3, 10)  # the live one goes on
@@ -121,7 +121,7 @@ def test_what_changes_while_it_is_built(
     def late(validated: Catalog, building: object) -> None:
         validate(validated, building)  # type: ignore[arg-type]
         create_each(catalog, 11)
-        products.delete_photo(catalog, "S3", products.get(catalog.database, "S3").photos[0].id, actor="anna")
+        products.delete_photos(catalog, "S3", [products.get(catalog.database, "S3").photos[0].id], actor="anna")
 
     monkeypatch.setattr(reembedding, "_validate", late)
     result = maintenance.reembed(catalog, other_bundle, meanwhile)

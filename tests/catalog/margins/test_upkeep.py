@@ -95,13 +95,13 @@ def test_an_upkeep_that_runs_follows_every_change(catalog: Catalog) -> None:
     ids = put_look_alikes(catalog)
     assert keep_up(catalog, upkeep) > 0
     assert needed(catalog) == NEEDED
-    products.delete_photo(catalog, PEAR, ids[PEAR][1], actor="anna")
+    products.delete_photos(catalog, PEAR, [ids[PEAR][1]], actor="anna")
     keep_up(catalog, upkeep)
     assert needed(catalog) == {}
     (again,) = put(catalog, PEAR, [PEAR_2])
     keep_up(catalog, upkeep)
     assert needed(catalog) == NEEDED
-    products.move_photo(catalog, PEAR, again, APPLE, actor="anna")  # it was of APPLE all the time
+    products.move_photos(catalog, PEAR, [again], APPLE, actor="anna")  # it was of APPLE all the time
     keep_up(catalog, upkeep)
     assert needed(catalog) == {}
 
@@ -147,7 +147,7 @@ def test_what_follows_is_what_a_full_computation_says(catalog: Catalog) -> None:
         fruit = [toward(x1=0.6 + 0.04 * place, x10=0.3), toward(x0=0.8, x11=0.1 * place), toward(x10=0.9, x1=0.3)]
         ids[f"F{place}"] = put(catalog, f"F{place}", fruit)
         keep_up(catalog, upkeep)
-    products.delete_photo(catalog, "F5", ids["F5"][0], actor="anna")
+    products.delete_photos(catalog, "F5", [ids["F5"][0]], actor="anna")
     products.set_active(catalog, "F2", False, actor="anna")
     products.purge(catalog, "F4", actor="anna")
     keep_up(catalog, upkeep)
@@ -203,7 +203,7 @@ def test_two_processes_keep_up_at_once_while_products_change(catalog: Catalog) -
     for place in range(8):
         (identity,) = put(catalog, APPLE, [toward(x1=0.7, x3=0.08 * place)])
         put(catalog, f"N{place}", [toward(x1=0.8, x4=0.06 * place), toward(x6=0.9)])
-        products.delete_photo(catalog, APPLE, identity, actor="anna")
+        products.delete_photos(catalog, APPLE, [identity], actor="anna")
         products.purge(catalog, f"N{place}", actor="anna")
     stop.set()
     for thread in threads:
@@ -253,7 +253,7 @@ def test_a_photo_that_is_deleted_while_it_is_asked_leaves_no_answer(
         found: dict[str, Vector] = real(generation, asked)
         if str(ids[PEAR][1]) in asked:
             monkeypatch.undo()
-            products.delete_photo(catalog, PEAR, ids[PEAR][1], actor="anna")
+            products.delete_photos(catalog, PEAR, [ids[PEAR][1]], actor="anna")
             keep_up(catalog)  # another process, that settles the deletion at once
         return found
 
@@ -304,7 +304,7 @@ def test_a_new_models_margins_are_there_before_it_is_live(catalog: Catalog, othe
     assert margins.products_to_ask(catalog.database, live.generation_id) == []
     # What changes now is settled for the generation that can be gone back to as well.
     gone = products.get(catalog.database, "S3").photos[0].id
-    products.delete_photo(catalog, "S3", gone, actor="anna")
+    products.delete_photos(catalog, "S3", [gone], actor="anna")
     keep_up(catalog)
     maintenance.rollback(catalog)
     back = catalog.generations.live().generation_id

@@ -211,20 +211,20 @@ def test_retired_and_back_while_the_gallery_is_away(catalog: Catalog) -> None:
 def test_a_deleted_photo_is_gone(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     best = recognize(catalog, jpeg(1)).matches
     assert all(match.score < 0.999 for match in best)
     assert points(catalog) == 2
     assert rows(catalog) == {"product": 2, "photo": 2, "enrollment": 2, "removal": 0}
     for sku, identity in (("A", added.photos[0].id), ("B", added.photos[1].id), ("C", added.photos[1].id)):
         with pytest.raises(NotFoundError):
-            products.delete_photo(catalog, sku, identity, actor="anna")
+            products.delete_photos(catalog, sku, [identity], actor="anna")
 
 
 def test_deleted_and_added_again_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     catalog.gallery.on = False
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     again = products.add_photos(catalog, "A", shots(1), Intake("anna"))
     assert again.photos[0].id == added.photos[0].id
     assert again.photos[0].state == "pending"
@@ -240,7 +240,7 @@ def test_added_and_deleted_while_the_gallery_is_away(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     catalog.gallery.on = False
     added = products.add_photos(catalog, "A", shots(2), Intake("anna"))
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
@@ -273,7 +273,7 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     products.set_active(catalog, "A", False, actor="dan")
     products.set_active(catalog, "A", False, actor="dan")  # nothing new
     products.set_active(catalog, "A", True, actor="x" * 300)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="eve")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="eve")
     with pytest.raises(CatalogError):
         create(catalog, "A", 9)
     facts = {

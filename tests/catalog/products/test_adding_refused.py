@@ -85,7 +85,7 @@ def test_no_product_has_such_a_sku(catalog: Catalog) -> None:
         lambda sku: products.get(catalog.database, sku),
         lambda sku: products.add_photos(catalog, sku, photo, Intake("anna")),
         lambda sku: products.set_active(catalog, sku, False, actor="anna"),
-        lambda sku: products.delete_photo(catalog, sku, uuid.uuid4(), actor="anna"),
+        lambda sku: products.delete_photos(catalog, sku, [uuid.uuid4()], actor="anna"),
         lambda sku: products.change(catalog.database, Facts(sku, "name"), actor="anna"),
     ]
     for sku in BAD_SKUS:

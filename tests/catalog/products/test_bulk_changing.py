@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,20 @@ def test_exactly_what_is_chosen_is_exported(filled: Catalog, tmp_path: Path, mon
     transfer.export_download(filled, ["D"]).close()
     with pytest.raises(InvalidInputError, match="The photos of 2 products are more than 1 GB"):
         transfer.export_download(filled, ["D", "A"])
+
+
+def test_two_undos_at_once_do_it_once(filled: Catalog) -> None:
+    entry = change(filled, list("ABC"), category="New").entry or 0
+    change(filled, ["A"], category="Newer")  # an undo leaves it, and so would a second one undo nothing
+    ready = threading.Barrier(2)
+
+    def undo() -> str:
+        ready.wait()
+        try:
+            return ",".join(products.undo(filled, entry, actor="ben").left)
+        except ConflictError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        said = [each.result() for each in [pool.submit(undo), pool.submit(undo)]]
+    assert sorted(said) == ["A", "This was undone already."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from catalog import maintenance, products
 from catalog.catalog import Catalog
-from catalog.enrollment import run_pending
+from catalog.enrollment import Worker, run_pending
 from catalog.errors import (
     BarcodeTakenError,
     ConflictError,
@@ -22,7 +23,7 @@ from catalog.errors import (
 from catalog.maintenance import photo_checks
 from catalog.products import Facts, Intake, barcode_owners
 from catalog.storage import bin_rows, content_hash
-from catalog.storage.tables import AuditEntry, BinEntry, BinPhoto, RecognitionEntry, now
+from catalog.storage.tables import AuditEntry, BinEntry, BinPhoto, DifferentProducts, RecognitionEntry, now
 from tests.support.pictures import jpeg
 from tests.support.steps import create, first, points, rows, shots
 
@@ -141,7 +142,7 @@ def test_what_was_taken_meanwhile_is_told_and_nothing_changes(catalog: Catalog) 
 def test_a_photo_waits_for_its_product_and_goes_with_it_when_it_is_merged(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    photo = products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    photo = products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     product = products.delete_product(catalog, "A", actor="anna")
     with pytest.raises(ConflictError, match="restore it first"):
         products.undelete(catalog, photo, actor="anna")
@@ -153,7 +154,7 @@ def test_a_photo_waits_for_its_product_and_goes_with_it_when_it_is_merged(catalo
 
 def test_a_photo_that_was_added_again_stays_one(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
-    entry = products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    entry = products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     products.add_photos(catalog, "A", shots(1), Intake("anna"))
     products.undelete(catalog, entry, actor="anna")
     assert sorted(photos(catalog, "A")) == sorted(content_hash(jpeg(seed)) for seed in (1, 2))
@@ -176,21 +177,60 @@ def test_what_is_not_there_is_not_deleted(catalog: Catalog) -> None:
 def test_the_bin_keeps_the_bytes_for_30_days(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     products.delete_product(catalog, "B", actor="anna")
     monkeypatch.setattr(photo_checks, "ORPHAN_AGE", timedelta(0))
     assert not list(maintenance.examine(catalog, remove_orphans=True))
     assert bin_rows.trim(catalog.database) == 0
-    with catalog.database.write() as session:
-        session.execute(update(BinEntry).values(at=now() - bin_rows.KEPT - timedelta(minutes=1)))
+    expire(catalog)
     assert (bin_rows.trim(catalog.database), in_bin(catalog)) == (2, (0, 0))
     gone = {finding.sha256 for finding in maintenance.examine(catalog, remove_orphans=True)}
     assert gone == {content_hash(jpeg(1)), content_hash(jpeg(3))}
 
 
+def expire(catalog: Catalog) -> None:
+    with catalog.database.write() as session:
+        session.execute(update(BinEntry).values(at=now() - bin_rows.KEPT - timedelta(minutes=1)))
+
+
+def differing(catalog: Catalog) -> int:
+    with catalog.database.read() as session:
+        return session.scalar(select(func.count()).select_from(DifferentProducts)) or 0
+
+
+def test_that_products_differ_is_forgotten_with_the_product_and_not_before(catalog: Catalog) -> None:
+    added = create(catalog, "A", 1, 2)
+    for seed, sku in enumerate("BC", start=3):
+        create(catalog, sku, seed)
+        products.set_different(catalog.database, "A", sku, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
+    expire(catalog)
+    assert (bin_rows.trim(catalog.database), differing(catalog)) == (1, 2)
+    products.undelete(catalog, products.delete_product(catalog, "A", actor="anna"), actor="anna")
+    products.delete_product(catalog, "B", actor="anna")
+    assert (bin_rows.trim(catalog.database), differing(catalog)) == (0, 2)
+    expire(catalog)
+    assert (bin_rows.trim(catalog.database), differing(catalog)) == (1, 1)
+
+
+def test_a_full_bin_is_emptied_in_one_go(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bin_rows, "CHUNK", 2)
+    added = create(catalog, "A", 1, 2, 3, 4, 5, 6)
+    for photo in added.photos[1:]:
+        products.delete_photos(catalog, "A", [photo.id], actor="anna")
+    expire(catalog)
+    worker = Worker(catalog, every=0.02)
+    worker.start()
+    deadline = time.monotonic() + 60
+    while in_bin(catalog) != (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker.stop()
+    assert in_bin(catalog) == (0, 0)
+
+
 def test_a_purge_empties_the_bin_of_a_product(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     products.purge(catalog, "A", actor="anna")
     assert in_bin(catalog) == (0, 0)
 
@@ -205,7 +245,7 @@ def test_a_replaced_photo_is_in_the_bin(catalog: Catalog) -> None:
 
 def test_pages_of_the_bin_are_the_newest_first(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2, 3)
-    entries = [products.delete_photo(catalog, "A", photo.id, actor="anna") for photo in added.photos]
+    entries = [products.delete_photos(catalog, "A", [photo.id], actor="anna") for photo in added.photos]
     pages = [products.list_deleted(catalog.database, start=start, limit=2) for start in (0, 2)]
     assert [entry.id for page in pages for entry in page.entries] == entries[::-1]
     assert pages[0].total == 3

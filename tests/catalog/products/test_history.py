@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
@@ -13,6 +14,14 @@ from tests.support.pictures import jpeg
 from tests.support.steps import create, first, shots
 
 EAN = "4006381333931"
+
+
+@pytest.fixture
+def statements(catalog: Catalog) -> list[str]:
+    """What the database is asked, from now on."""
+    asked: list[str] = []
+    event.listen(catalog.database.engine, "before_cursor_execute", lambda c, cursor, sql, *more: asked.append(sql))
+    return asked
 
 
 def actions(catalog: Catalog, sku: str) -> list[str]:
@@ -37,7 +46,7 @@ def test_changes_are_told_field_by_field_through_renames(catalog: Catalog) -> No
     products.rename(catalog, "A", "B", actor="ben")
     accounts.add_user(catalog.database, "B", "correct horse battery", actor="test")  # a person of that name
     create(catalog, "A", 3)  # another product
-    products.delete_photo(catalog, "B", added.photos[0].id, actor="ben")
+    products.delete_photos(catalog, "B", [added.photos[0].id], actor="ben")
     assert actions(catalog, "B") == ["photo.delete", "product.rename", "product.change", "product.create"]
     assert actions(catalog, "A") == ["product.create"]
     gone, renamed, changed, created = products.list_changes(catalog.database, "B").changes
@@ -88,6 +97,39 @@ def test_facts_are_reverted_and_that_is_a_change_of_its_own(catalog: Catalog) ->
     assert products.list_page(catalog.database, products.Filter("coffee")).total == 1, "the list's search follows"
 
 
+def test_a_change_that_retired_a_product_besides_is_reverted_whole(catalog: Catalog) -> None:
+    create(catalog, "A", 1, name="Tea")
+    create(catalog, "B", 2)
+    products.amend(catalog, Facts("A", "Coffee"), active=False, actor="anna")
+    assert told(newest(catalog, "A")) == [("name", "Tea", "Coffee"), ("active", "in the catalog", "retired")]
+    assert first(catalog, 1) == "B"
+    products.revert(catalog, "A", newest(catalog, "A").id, actor="ben")
+    product = products.get(catalog.database, "A")
+    assert (product.name, product.active, first(catalog, 1)) == ("Tea", True, "A")
+    products.revert(catalog, "A", newest(catalog, "A").id, actor="ben")  # that as well
+    product = products.get(catalog.database, "A")
+    assert (product.name, product.active, first(catalog, 1)) == ("Coffee", False, "B")
+    products.set_active(catalog, "A", True, actor="anna")
+    changed = next(c for c in products.list_changes(catalog.database, "A").changes if c.action == "product.revert")
+    products.change(catalog.database, Facts("A", "Coffee", "Best"), actor="anna")
+    products.set_active(catalog, "A", False, actor="anna")
+    products.revert(catalog, "A", changed.id, actor="ben")
+    assert products.get(catalog.database, "A").active, "a state that somebody set again is set back as well"
+    products.set_active(catalog, "A", False, actor="anna")
+    brand = next(c for c in products.list_changes(catalog.database, "A").changes if c.action == "product.change")
+    products.revert(catalog, "A", brand.id, actor="ben")
+    assert not products.get(catalog.database, "A").active, "a change that left it is no reason to restore it"
+
+
+def test_a_history_is_one_look_at_the_product(catalog: Catalog, statements: list[str]) -> None:
+    create(catalog, "A", 1, name="Tea")
+    statements.clear()
+    log = products.list_changes(catalog.database, " A ")
+    assert (log.sku, log.name, len(log.changes)) == ("A", "Tea", 1)
+    asked = [one for one in statements if one.startswith("SELECT")]
+    assert sum("FROM product" in one for one in asked) == 1 and len(asked) == 2
+
+
 def test_what_was_changed_again_is_not_overwritten(catalog: Catalog) -> None:
     create(catalog, "A", 1, name="Tea")
     products.change(catalog.database, Facts("A", "Coffee"), actor="anna")
@@ -123,7 +165,7 @@ def test_barcodes_and_skus_are_reverted_unless_another_product_has_them(catalog:
 
 def test_only_changes_of_this_product_that_can_be_reverted(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
-    products.delete_photo(catalog, "A", added.photos[0].id, actor="anna")
+    products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     with pytest.raises(ConflictError, match="can't be reverted"):
         products.revert(catalog, "A", newest(catalog, "A").id, actor="anna")
     create(catalog, "B", 3)

@@ -46,7 +46,7 @@ def both(left: int, right: int) -> bytes:
 def test_a_photo_moves_to_the_product_that_it_shows(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
-    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photos(catalog, "A", [added.photos[0].id], "B", actor="anna")
     assert hashes(catalog, "A") == [content_hash(jpeg(2))]
     assert hashes(catalog, "B") == [content_hash(jpeg(1)), content_hash(jpeg(3))]  # by the moment that each was added
     assert [first(catalog, seed) for seed in (1, 2, 3)] == ["B", "A", "B"]
@@ -59,7 +59,7 @@ def test_a_photo_moves_to_the_product_that_it_shows(catalog: Catalog) -> None:
 def test_a_photo_moves_to_a_product_that_has_it(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 1)
-    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photos(catalog, "A", [added.photos[0].id], "B", actor="anna")
     assert (hashes(catalog, "A"), hashes(catalog, "B")) == ([content_hash(jpeg(2))], [content_hash(jpeg(1))])
     assert points(catalog) == 2
     assert first(catalog, 1) == "B"
@@ -69,13 +69,13 @@ def test_a_photo_moves_to_a_retired_product_and_back(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
     products.set_active(catalog, "B", False, actor="anna")
-    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photos(catalog, "A", [added.photos[0].id], "B", actor="anna")
     assert recognize(catalog, jpeg(1)).matches[0].score < 0.999
     assert points(catalog) == 1
     moved = next(
         photo.id for photo in products.get(catalog.database, "B").photos if photo.sha256 == content_hash(jpeg(1))
     )
-    products.move_photo(catalog, "B", moved, "A", actor="anna")
+    products.move_photos(catalog, "B", [moved], "A", actor="anna")
     assert ids(catalog, "A")[0] == added.photos[0].id
     assert first(catalog, 1) == "A"
 
@@ -149,7 +149,7 @@ def test_moved_while_the_gallery_is_away(catalog: Catalog) -> None:
     added = create(catalog, "A", 1, 2)
     create(catalog, "B", 3)
     catalog.gallery.on = False
-    products.move_photo(catalog, "A", added.photos[0].id, "B", actor="anna")
+    products.move_photos(catalog, "A", [added.photos[0].id], "B", actor="anna")
     catalog.gallery.on = True
     while run_pending(catalog):
         pass
@@ -230,8 +230,8 @@ def test_a_part_that_is_too_small_to_be_a_photo(catalog: Catalog) -> None:
 
 
 EDITS: dict[str, Callable[[Catalog, str, uuid.UUID], object]] = {
-    "delete": lambda catalog, sku, photo: products.delete_photo(catalog, sku, photo, actor="anna"),
-    "move": lambda catalog, sku, photo: products.move_photo(catalog, sku, photo, "B", actor="anna"),
+    "delete": lambda catalog, sku, photo: products.delete_photos(catalog, sku, [photo], actor="anna"),
+    "move": lambda catalog, sku, photo: products.move_photos(catalog, sku, [photo], "B", actor="anna"),
     "replace": lambda catalog, sku, photo: products.replace_photo(catalog, sku, photo, shots(7)[0], actor="anna"),
     "crop": lambda catalog, sku, photo: products.crop_photo(catalog, sku, photo, LEFT, actor="anna"),
     "rotate": lambda catalog, sku, photo: products.rotate_photo(catalog, sku, photo, 2, actor="anna"),
@@ -253,9 +253,9 @@ def test_what_is_not_there(catalog: Catalog, edit: str) -> None:
 def test_moving_to_itself_or_to_nobody(catalog: Catalog) -> None:
     added = create(catalog, "A", 1)
     with pytest.raises(InvalidInputError):
-        products.move_photo(catalog, "A", added.photos[0].id, " A ", actor="anna")
+        products.move_photos(catalog, "A", [added.photos[0].id], " A ", actor="anna")
     with pytest.raises(NotFoundError):
-        products.move_photo(catalog, "A", added.photos[0].id, "C", actor="anna")
+        products.move_photos(catalog, "A", [added.photos[0].id], "C", actor="anna")
     assert first(catalog, 1) == "A"
 
 
