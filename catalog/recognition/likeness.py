@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from catalog.catalog import Catalog
 from catalog.recognition.candidates import Match, nearest_products
-from catalog.recognition.recognizing import recognize
+from catalog.recognition.recognizing import recognize_by
+from catalog.recognition.reranking import Budget
 
 #: Products that are shown.
 ALIKE = 24
@@ -15,8 +16,10 @@ def find_alike(catalog: Catalog, data: bytes, *, filename: str = "", limit: int 
 
     Raises what `recognize` does.
     """
-    answer = recognize(catalog, data, filename=filename)
-    near = nearest_products(catalog, catalog.generations.ready(), answer.vector, limit)
+    budget = Budget(catalog.settings.second_look_ms / 1000)
+    live = catalog.generations.ready()  # once: after a switch the vector would be of another model than the gallery
+    answer = recognize_by(catalog, live, data, budget, filename=filename)
+    near = nearest_products(catalog, live, answer.vector, limit)
     found: dict[str, Match] = {}
     for match in [*answer.matches, *near]:
         found.setdefault(match.sku, match)

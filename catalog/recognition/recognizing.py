@@ -101,7 +101,7 @@ def recognize(
     budget = Budget(catalog.settings.second_look_ms / 1000)
     live = catalog.generations.ready()
     with asking():
-        answer = _recognize(catalog, live, data, filename, among, budget)
+        answer = recognize_by(catalog, live, data, budget, filename=filename, among=among)
     if asked_by:
         first = answer.matches[0] if answer.matches else None
         catalog.answers.append(
@@ -140,10 +140,18 @@ def _alike(bundle: Bundle) -> float:
     return max(bundle.thresholds.score, bundle.second_look.sure_score if bundle.second_look else 0.0)
 
 
-def _recognize(
-    catalog: Catalog, live: LiveModel, data: bytes, filename: str, among: Scope, budget: Budget
+def recognize_by(
+    catalog: Catalog,
+    live: LiveModel,
+    data: bytes,
+    budget: Budget,
+    *,
+    filename: str = "",
+    among: Scope = WHOLE_CATALOG,
 ) -> Recognition:
-    """Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
+    """What this model answers; see `recognize`, which raises the same.
+
+    Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
     (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
     """
     bundle, settings = live.embedder.bundle, catalog.settings
