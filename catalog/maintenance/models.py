@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
+from catalog.enrollment.outbox import PENDING
 from catalog.errors import ConflictError, NotFoundError
 from catalog.generations import live_generation
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Generation, Photo, Product
+from catalog.storage.tables import Enrollment, Generation
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.errors import BundleError
 
@@ -75,12 +77,11 @@ def list_models(catalog: Catalog) -> Models:
     """The models that the catalog has had, and how much of it each has embedded. Loads no model."""
     with catalog.database.read() as session:
         rows = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
-        photos = session.scalar(select(func.count()).select_from(Photo).join(Product).where(Product.active)) or 0
         embedded = _count_embedded(session)
     previous = next((row.previous_id for row in rows if row.live), None)
     return Models(
         [_model(row, catalog.settings.bundles, embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
-        photos,
+        products.counts(catalog.database).photos,
     )
 
 
@@ -117,8 +118,10 @@ def check_way_back(database: Database, live: str) -> None:
 
 
 def _count_embedded(session: Session) -> dict[int, int]:
-    query = select(Enrollment.generation_id, func.count()).where(Enrollment.done).group_by(Enrollment.generation_id)
-    return dict(session.execute(query).all())
+    """Enrollments that are done, by generation: all of them, as the primary key counts them, less the pending."""
+    query = select(Enrollment.generation_id, func.count()).group_by(Enrollment.generation_id)
+    pending = dict(session.execute(query.where(PENDING)).all())
+    return {generation: count - pending.get(generation, 0) for generation, count in session.execute(query)}
 
 
 def _model(row: Generation, bundles: Path, embedded: int, *, previous: bool) -> Model:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from catalog.normalization import no_product, normalized_sku
@@ -33,7 +33,7 @@ from catalog.storage.tables import (
 
 Reason = Literal["judged_wrong", "no_photo", "mistaken", "not_found", "one_visit", "advised", "overruled"]
 
-#: Days of feedback that count.
+#: Days of feedback that count, where no photo was added since.
 DAYS = 30
 #: The reasons by weight: what makes tills answer wrongly now comes first.
 WEIGHT: dict[Reason, int] = {
@@ -248,11 +248,15 @@ def _read_photos(session: Session, cases: _Cases) -> None:
 
 
 def _read_feedback(session: Session, cases: _Cases) -> None:
-    """Answers that named the product, and that a till judged wrong."""
+    """Answers that named the product, and that a till judged wrong since it got its newest photo.
+
+    That photo may have mended it: whether it did, the next answers say.
+    """
+    mended = exists().where(Photo.product_id == RecognitionEntry.product_id, Photo.created_at >= Feedback.at)
     wrong = (
         select(RecognitionEntry.product_id, func.count(RecognitionEntry.id.distinct()))
         .join(Feedback, Feedback.recognition_id == RecognitionEntry.id)
-        .where(Feedback.at > now() - timedelta(days=DAYS), Feedback.correct.is_(False))
+        .where(Feedback.at > now() - timedelta(days=DAYS), Feedback.correct.is_(False), ~mended)
     )
     for product, answers in session.execute(wrong.group_by(RecognitionEntry.product_id)):
         if product is not None:

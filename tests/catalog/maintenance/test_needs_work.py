@@ -66,6 +66,16 @@ def test_work_that_is_done_leaves_the_list(catalog: Catalog) -> None:
     assert needs(catalog) == {}
 
 
+def test_wrong_answers_from_before_the_newest_photo_ask_for_nothing(catalog: Catalog) -> None:
+    put(catalog, "GOOD", [toward(x5=1.0)])
+    judge(catalog, "GOOD")
+    put(catalog, "GOOD", [toward(x5=0.88, x6=0.4749)])
+    keep_up(catalog)
+    assert needs(catalog) == {}
+    judge(catalog, "GOOD")  # it did not mend it
+    assert needs(catalog) == {"GOOD": (Need("judged_wrong", 1, 1),)}
+
+
 def test_old_feedback_and_right_answers_ask_for_nothing(catalog: Catalog) -> None:
     put(catalog, "GOOD", [toward(x5=1.0), toward(x5=0.88, x6=0.4749)])
     keep_up(catalog)
