@@ -19,7 +19,7 @@ from catalog.products.bulk_changing import (
 )
 from catalog.products.changing import change, get, pending_photos, set_active, set_labels
 from catalog.products.comparing import Comparing, compare_all
-from catalog.products.counting import Counts, Suggestions, brands, categories, counts, labels, suggestions
+from catalog.products.counting import Counts, Facets, Suggestions, counts, facets, suggestions
 from catalog.products.deleting import (
     Deleted,
     DeletedPage,
@@ -61,6 +61,7 @@ __all__ = [
     "Deleted",
     "DeletedPage",
     "Difference",
+    "Facets",
     "FactChange",
     "Facts",
     "Filter",
@@ -76,9 +77,7 @@ __all__ = [
     "add_photos",
     "amend",
     "barcode_owners",
-    "brands",
     "bulk_entry",
-    "categories",
     "change",
     "change_many",
     "check_facts",
@@ -92,9 +91,9 @@ __all__ = [
     "delete_product",
     "differences",
     "duplicates",
+    "facets",
     "get",
     "given_facts",
-    "labels",
     "list_changes",
     "list_deleted",
     "list_page",

@@ -98,6 +98,8 @@ class Matching:
 def matching(session: Session, only: Filter) -> Matching:
     """Find the products of a filter; typing errors are forgiven only where the search finds few without that."""
     narrowed = only._narrowed()
+    if only.is_all:  # no need to know them, and an index alone gives their number
+        return Matching(narrowed, None)
     search = searching.understood(only.search)
     if search is None:
         return _counted(session, narrowed)

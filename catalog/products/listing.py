@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 from catalog.products.filtering import ALL, COUNTED, Filter, matching
 from catalog.products.ordering import Order, ordered
 from catalog.storage import Database
-from catalog.storage.tables import Product
+from catalog.storage.tables import Photo, Product
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ def list_page(
     before: str = "",
     limit: int = 50,
 ) -> Page:
-    """At most `limit` products with their photos and labels: those after the key `after`, or just before `before`.
+    """At most `limit` products: those after the key `after`, or just before `before`.
 
-    Keys are those of another page of the same list; any other text counts as none. By SKU without a search, a key is
-    a SKU, of a product or not.
+    They have their labels and photos; of these `sha256` alone is loaded. Keys are those of another page of the same
+    list; any other text counts as none. By SKU without a search, a key is a SKU, of a product or not.
     """
     with database.read() as session:
         found = matching(session, only)
@@ -55,12 +55,13 @@ def list_page(
         page = page[:limit]
         if backwards:
             page.reverse()
-        whole = [selectinload(part) for part in (Product.photos, Product.labels)]
+        # Of photos only what a list shows: their number, and the file of the first.
+        whole = selectinload(Product.photos).load_only(Photo.sha256), selectinload(Product.labels)
         chosen = select(Product).options(*whole).where(Product.sku.in_([row.sku for row in page]))
         products = {product.sku: product for product in session.scalars(chosen)}
         if found.skus is not None:
             total, capped = len(found.skus), False
-        elif only.is_all:  # an index alone gives the count
+        elif only.is_all:
             total, capped = session.scalar(select(func.count()).select_from(Product).where(found.condition)) or 0, False
         else:
             total, capped = COUNTED, True

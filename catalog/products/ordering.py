@@ -85,7 +85,7 @@ def ordered(found: Matching, order: Order) -> Ordered:
 
     In any other order only typing errors make a difference: products with them come last.
     """
-    value, descending, source = _value_of(order)
+    value, descending, source = _value_of(order, found)
     rank = found.best if order == "sku" else found.exact
     parts: list[tuple[str, ColumnElement[Any], bool]] = []
     if rank is not None:
@@ -97,7 +97,7 @@ def ordered(found: Matching, order: Order) -> Ordered:
     return Ordered(rows.subquery(), tuple((name, down) for name, _, down in parts))
 
 
-def _value_of(order: Order) -> tuple[ColumnElement[Any] | None, bool, FromClause]:
+def _value_of(order: Order, found: Matching) -> tuple[ColumnElement[Any] | None, bool, FromClause]:
     """What an order is by, beside the SKU; whether it is descending; and the table, or join, that has it."""
     product = Product.__table__
     if order == "name":
@@ -110,7 +110,10 @@ def _value_of(order: Order) -> tuple[ColumnElement[Any] | None, bool, FromClause
     what, never = figure if order == "recent" else none
     # One pass over the log's index, and not one look for each product: PostgreSQL compiles that plan for 200 ms.
     of = RecognitionEntry.product_id
-    seen = select(of.label("of"), what.label("figure")).where(of.is_not(None)).group_by(of).subquery()
+    wanted = of.is_not(None)
+    if found.skus is not None:  # of the products found alone, where those are known
+        wanted = of.in_(select(product.c.id).where(product.c.sku.in_(found.skus)))
+    seen = select(of.label("of"), what.label("figure")).where(wanted).group_by(of).subquery()
     return func.coalesce(seen.c.figure, never), True, product.outerjoin(seen, seen.c.of == product.c.id)
 
 

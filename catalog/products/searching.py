@@ -59,34 +59,34 @@ def misspelled(session: Session, search: Search, among: ColumnElement[bool]) -> 
     near = [or_(*map(_contains, word.parts)) for word in forgiven]
     found: list[tuple[int, str]] = []
     for sku, text in session.execute(select(Product.sku, Product.search).where(among, *exact, *near)):
-        made = [one for word in forgiven if (one := word.errors_in(text)) is not None]
-        if len(made) == len(forgiven):
-            found.append((sum(made), sku))
+        words, made = _BETWEEN.split(text), 0
+        for word in forgiven:
+            errors = 0 if word.text in text else min(map(word.errors_in, words))
+            if errors > word.most:
+                break
+            made += errors
+        else:
+            found.append((made, sku))
     return [sku for _, sku in sorted(found)[:SIMILAR]]
 
 
-class _Forgiven:
-    """A word that may have errors, and how many it has in each word that it was compared with."""
+class _Forgiven(dict[str, int]):
+    """A word that may have at most `most` errors: how many make a word of a product's text of it, if not more.
+
+    Each word is compared once: products share theirs.
+    """
 
     def __init__(self, word: str, most: int) -> None:
-        self._word, self._most = word, most
+        self.text, self.most = word, most
         self.parts = tuple(kept_parts(word, most))
-        self._known: dict[str, int] = {}
+        self.errors_in = self.__getitem__
 
-    def errors_in(self, text: str) -> int | None:
-        """The fewest errors that make a word of the text of this one; None if those are too many."""
-        if self._word in text:
-            return 0
-        least = min((self._errors(other) for other in _BETWEEN.split(text) if self._may_be(other)), default=None)
-        return None if least is None or least > self._most else least
-
-    def _may_be(self, other: str) -> bool:
-        return any(part in other for part in self.parts)
-
-    def _errors(self, other: str) -> int:
-        if other not in self._known:
-            self._known[other] = distance(self._word, other[: len(self._word) + self._most], self._most)
-        return self._known[other]
+    def __missing__(self, other: str) -> int:
+        errors = self.most + 1
+        if any(part in other for part in self.parts):
+            errors = distance(self.text, other[: len(self.text) + self.most], self.most)
+        self[other] = errors
+        return errors
 
 
 def errors_allowed(word: str) -> int:

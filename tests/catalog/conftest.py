@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from catalog.catalog import Catalog
 from catalog.config import Settings
@@ -47,3 +48,16 @@ def asked(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(catalog.gallery.real, "search", search)
     return limits
+
+
+@pytest.fixture
+def statements(catalog: Catalog) -> list[str]:
+    """What the catalog's database is asked."""
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append(statement)
+
+    event.listen(catalog.database.engine, "before_cursor_execute", note)
+    return asked

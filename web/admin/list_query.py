@@ -101,11 +101,11 @@ class ListQuery:
 
 def offered() -> dict[str, Any]:
     """What the filters of the list offer, for its templates."""
-    database = catalog().database
+    facets = products.facets(catalog().database)
     return {
         "orders": ORDERS,
         "states": STATES,
-        "categories": products.categories(database),
-        "brands": products.brands(database),
-        "labels": products.labels(database),
+        "categories": facets.categories,
+        "brands": facets.brands,
+        "labels": facets.labels,
     }

@@ -395,5 +395,4 @@ def test_lists_are_narrowed(catalog: Catalog) -> None:
         ({"never_recognized": True}, "AB"),
     ]
     assert [(only, narrowed(catalog, **only)) for only, _ in expected] == expected
-    assert products.categories(catalog.database) == {"Drinks": 2}
-    assert products.labels(catalog.database) == {"x": 2, "y": 1}
+    assert products.facets(catalog.database) == products.Facets({"Drinks": 2}, {}, {"x": 2, "y": 1})

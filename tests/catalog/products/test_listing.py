@@ -306,6 +306,21 @@ def test_what_filters_offer(catalog: Catalog) -> None:
     with catalog.database.write() as session:
         session.add(Label(product_id=session.scalars(select(Product.id).where(Product.sku == "A")).one(), name="s1"))
         assert session.scalar(select(func.count()).select_from(Label)) == 1
-    database = catalog.database
-    assert (products.brands(database), products.categories(database)) == ({"X": 2, "Y": 1}, {"Food": 1, "Tea": 1})
-    assert products.labels(database) == {"s1": 1}
+    offered = products.facets(catalog.database)
+    assert offered == products.Facets({"Food": 1, "Tea": 1}, {"X": 2, "Y": 1}, {"s1": 1})
+    assert [list(each) for each in (offered.categories, offered.brands)] == [["Food", "Tea"], ["X", "Y"]]
+    for sku in "AB":
+        products.set_active(catalog, sku, False, actor="anna")
+    assert products.facets(catalog.database) == products.Facets({"Food": 1}, {"Y": 1}, {})
+
+
+@pytest.mark.parametrize(("only", "most"), [(Filter(), 5), (Filter(category="Tea"), 5), (Filter("green tea"), 6)])
+def test_a_page_asks_the_database_a_few_times(catalog: Catalog, statements: list[str], only: Filter, most: int) -> None:
+    """Each statement is a way to the server and back: what the page shows, the figures above it, and its filters."""
+    fill(catalog, *(Facts(f"S{number}", "Green tea", "X", "Tea") for number in range(4)))
+    statements.clear()
+    products.counts(catalog.database)
+    products.facets(catalog.database)
+    assert len(statements) == 2
+    assert len(products.list_page(catalog.database, only).products) == 4
+    assert len(statements) - 2 <= most
