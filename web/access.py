@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from catalog.accounts import ADMIN, EDITOR, VIEWER, covers
 from catalog.errors import NotAllowedError
-from web import errors
+from web import errors, kept_form
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,16 @@ def init_app(app: Flask) -> None:
     """Check each request before its view runs, and tell the pages what to show (`may`)."""
 
     @app.before_request
-    def check_request() -> Response | None:
+    def check_request() -> Response | tuple[str, int] | None:
         needed = needed_role(request.endpoint, request.method) if request.endpoint else ""
         if needed == "":
             return None
         if not current_user.is_authenticated:  # sign in, then come back; a page's script keeps what was typed meanwhile
             if errors.wants_problem():
                 return errors.problem(401, "not_signed_in", "Not signed in", "Sign in, then send it again.")
-            return redirect(url_for("login.sign_in", next=request.full_path if request.method == "GET" else None))
+            if request.method == "POST":
+                return kept_form.ask_to_sign_in()
+            return redirect(url_for("login.sign_in", next=request.full_path))
         if needed is None or not covers(current_user.role, needed):
             raise NotAllowedError(_refusal(needed))
         return None

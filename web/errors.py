@@ -24,6 +24,7 @@ from catalog.errors import (
     SkuExistsError,
     StorageError,
 )
+from web import kept_form
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ def init_app(app: Flask) -> None:
         title = titles.get(status, "Not accepted")
         if wants_problem():
             return problem(status, error.code, title, str(error), **_extra(error))
-        return render_template("pages/error.html", title=title, detail=str(error)), status
+        kept = kept_form.sent() if status == 503 else None  # what was typed is not lost for a disk that is full
+        return render_template("pages/error.html", title=title, detail=str(error), kept=kept), status
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response | tuple[str, int] | HTTPException:
@@ -119,6 +121,8 @@ def init_app(app: Flask) -> None:
         detail = error.description or ""
         if isinstance(error, CSRFError):
             detail = "This page is no longer valid: load it again and repeat."
+        if isinstance(error, CSRFError) and not wants_problem() and (page := kept_form.ask_again()):
+            return page
         if wants_problem() or isinstance(error, BadHost):  # a page has links, which need the host
             return problem(status, code, error.name, detail)
         return render_template("pages/error.html", title=error.name, detail=detail), status

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from werkzeug.wrappers import Response
+from flask_wtf.csrf import generate_csrf
+from werkzeug.wrappers import Response as Redirect
 
 from catalog import accounts
 from catalog.storage.tables import User
+from web import kept_form
 from web.context import catalog, local_path
 from web.security import client_address, limit_sign_in
 
@@ -37,10 +39,11 @@ def init_app(app: Flask) -> None:
 
 @blueprint.route("/login", methods=["GET", "POST"])
 @limit_sign_in
-def sign_in() -> str | Response | tuple[str, int]:
-    """Show the form, or sign in."""
+def sign_in() -> str | Redirect | tuple[str, int]:
+    """Show the form, or sign in; a form that was sent when its session had ended is then offered to be sent."""
+    kept = kept_form.carried()
     if current_user.is_authenticated:
-        return redirect(url_for("products.index"))
+        return render_template("pages/again.html", kept=kept) if kept else redirect(url_for("products.index"))
     if request.method == "GET":
         nobody = not accounts.has_staff(catalog().database)
         return render_template("pages/login.html", name="", error="", nobody=nobody)
@@ -48,14 +51,22 @@ def sign_in() -> str | Response | tuple[str, int]:
     limits = catalog().settings.sessions
     found = accounts.sign_in(catalog().database, name, password, address=client_address(), limits=limits)
     if found is None:
-        return render_template("pages/login.html", name=name, error="Name or password is wrong."), 401
+        return render_template("pages/login.html", name=name, error="Name or password is wrong.", kept=kept), 401
     user, token = found
     login_user(SignedIn(token, user))
+    if kept:
+        return render_template("pages/again.html", kept=kept)
     return redirect(local_path(request.args.get("next", "")) or url_for("products.index"))
 
 
+@blueprint.get("/session")
+def state() -> Response:
+    """For the script of a page: whose session this is, "" for none, and the token of its forms."""
+    return jsonify(name=current_user.name if current_user.is_authenticated else "", csrf_token=generate_csrf())
+
+
 @blueprint.post("/logout")
-def sign_out() -> Response:
+def sign_out() -> Redirect:
     """End the session, here and for whoever copied the cookie."""
     if current_user.is_authenticated:
         accounts.end_session(catalog().database, current_user.id)

@@ -46,7 +46,7 @@ def test_somebody_is_invited_by_a_link_and_switched_off(page: Any, browser: Any,
     accessible(page, "a person")
     page.get_by_text("Switch off …").click()
     page.get_by_role("button", name="Yes, switch off").click()
-    page.get_by_text("signed out everywhere").wait_for()
+    page.get_by_text("Switched off, and signed out everywhere.").wait_for()
     theirs.goto("/products/")
     theirs.wait_for_url("**/login**")
     theirs.context.close()

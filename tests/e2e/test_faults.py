@@ -8,8 +8,124 @@ from typing import Any
 
 from tests.support import pictures
 from tests.support.browsing import MARKS, add, drop, fits, keep, photo
+from tests.support.served import Served
 
 pytestmark = MARKS
+
+
+def end_session(page: Any) -> None:
+    """As if it had been too long, or somebody had signed out in another tab."""
+    page.context.clear_cookies()
+
+
+def sign_in_again(page: Any, server: Served) -> None:
+    """In the dialog that asks for it."""
+    page.locator("dialog[open]").wait_for()
+    fits(page)
+    page.fill("#again-password", server.password)
+    page.click("dialog .btn-primary")
+
+
+def test_a_plain_form_goes_on_after_signing_in_again(page: Any, server: Served, tmp_path: Path) -> None:
+    """With the button that was pressed; and nothing is lost by one who does not sign in, or has no connection."""
+    sku = f"PLAIN-{page.size}"
+    add(page, tmp_path, sku, 6031)
+    page.goto(f"/products/{sku}")
+    save = page.get_by_role("button", name="Save", exact=True)
+    page.fill("#name", "Typed before")
+    end_session(page)
+    save.click()
+    page.get_by_role("button", name="Not now").click()
+    page.get_by_text("You are signed out, and nothing was sent. Send it again to sign in.").wait_for()
+    assert page.input_value("#name") == "Typed before"
+    page.context.set_offline(True)
+    save.click()
+    page.get_by_text("The server can't be reached. Nothing is lost: send it again.").wait_for()
+    page.context.set_offline(False)
+    save.click()
+    sign_in_again(page, server)
+    page.get_by_text("Saved.").wait_for()
+    assert page.inner_text("h1") == "Typed before"
+    page.click(".photos a")
+    page.wait_for_url("**/photos/**")
+    end_session(page)
+    page.get_by_role("button", name="Move to another product").click()  # a button with an address of its own
+    sign_in_again(page, server)
+    page.wait_for_url("**/photos/move**")
+    page.goto(f"/products/{sku}")
+    page.click(".photos a")
+    before = page.locator(".cropper img").bounding_box()
+    end_session(page)
+    page.get_by_role("button", name="Rotate left").click()  # a button with a value
+    sign_in_again(page, server)
+    page.get_by_text("Rotated.").wait_for()
+    after = page.locator(".cropper img").bounding_box()
+    assert (before["width"] > before["height"]) != (after["width"] > after["height"])
+    page.goto("/keys/")
+    page.fill("#name", f"till of the faults, {page.size}")
+    end_session(page)
+    page.get_by_role("button", name="Make a key").click()  # a form that is good once
+    page.get_by_role("button", name="Not now").click()
+    page.get_by_role("button", name="Make a key").click()
+    sign_in_again(page, server)
+    page.locator("[data-key]").wait_for()
+
+
+def test_a_second_click_sends_nothing_twice(page: Any, tmp_path: Path) -> None:
+    """Nor does a reload of the page that follows; and the page before is still of use."""
+    sku = f"TWICE-{page.size}"
+    add(page, tmp_path, sku, 6041, 6042)
+    page.goto(f"/products/{sku}")
+    save, saved = page.get_by_role("button", name="Save", exact=True), page.get_by_text("Saved.")
+    page.fill("#barcode", "4006381333931" if page.size == "phone" else "96385074")
+    page.get_by_role("button", name="Add the barcode").dblclick()
+    page.get_by_text("The barcode is kept.").wait_for()
+    page.reload()
+    assert page.locator(".barcodes li").count() == 1 and page.locator("[role=status] .alert").count() == 0
+    page.fill("#name", "First")
+    save.click()
+    saved.wait_for()
+    page.go_back()
+    assert page.input_value("#name") == "First", "the page as it is now, not as it was"
+    page.fill("#name", "Second")
+    save.click()
+    saved.wait_for()
+    assert page.inner_text("h1") == "Second"
+    page.goto(f"/products/{sku}/history")
+    said = page.locator(".log li").all_inner_texts()
+    assert sum("Barcode added" in text for text in said) == 1 and sum("Changed" in text for text in said) == 2
+
+
+def test_two_tabs_of_one_product(page: Any, tmp_path: Path) -> None:
+    """A photo that another tab has deleted, and facts that it has saved: said plainly, and nothing typed is lost."""
+    sku = f"TABS-{page.size}"
+    add(page, tmp_path, sku, 6051, 6052)
+    page.goto(f"/products/{sku}")
+    page.fill("#brand", "of this tab")
+    other, save = page.context.new_page(), "Save"
+    other.goto(f"/products/{sku}")
+    other.locator(".photos a").last.click()
+    other.wait_for_url("**/photos/**")
+    acts = ("Rotate left", "Crop", "Show it first", "Delete", "Move to another product")
+    stale = [page.context.new_page() for _ in acts]
+    for tab in stale:
+        tab.goto(other.url)
+    other.get_by_role("button", name="Delete", exact=True).click()
+    other.get_by_text("The photo is deleted").wait_for()
+    other.fill("#category", "of the other tab")
+    other.get_by_role("button", name=save, exact=True).click()
+    other.get_by_text("Saved.").wait_for()
+    for act, tab in zip(acts, stale, strict=True):
+        tab.get_by_role("button", name=act, exact=True).click()
+        tab.wait_for_url(f"**/products/{sku}")
+        assert "is not there any more" in tab.inner_text("[role=status]"), act
+        fits(tab)
+        tab.close()
+    page.get_by_role("button", name=save, exact=True).click()
+    page.get_by_text("Somebody else changed this product").wait_for()
+    assert page.input_value("#brand") == "of this tab" and page.input_value("#category") == "of the other tab"
+    page.get_by_role("button", name=save, exact=True).click()
+    page.get_by_text("Saved.").wait_for()
 
 
 def test_a_photo_chosen_before_the_scripts_have_come_is_not_lost(page: Any, tmp_path: Path) -> None:

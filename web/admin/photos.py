@@ -9,7 +9,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import products
-from catalog.errors import CatalogError, InvalidInputError
+from catalog.errors import CatalogError, InvalidInputError, NotFoundError
 from web import errors, routes
 from web.admin.base import blueprint, flash_undo, go_to
 from web.context import actor, catalog, ids, one_upload
@@ -23,9 +23,12 @@ pages = blueprint("photos", "/products")
 
 
 @pages.get("/<sku:sku>/photos/<uuid:photo>")
-def show(sku: str, photo: uuid.UUID) -> str:
+def show(sku: str, photo: uuid.UUID) -> Page:
     """One photo, large, with all that can be done with it."""
-    return _page(sku, photo)
+    try:
+        return _page(sku, photo)
+    except NotFoundError:
+        return _gone(sku)
 
 
 @pages.post("/<sku:sku>/photos/<uuid:photo>/crop")
@@ -71,7 +74,10 @@ def replace(sku: str, photo: uuid.UUID) -> Page:
 @pages.post("/<sku:sku>/photos/<uuid:photo>/cover")
 def set_cover(sku: str, photo: uuid.UUID) -> Response:
     """The first of the product, in every list."""
-    products.set_cover(catalog().database, sku, photo, actor=actor())
+    try:
+        products.set_cover(catalog().database, sku, photo, actor=actor())
+    except NotFoundError:
+        return _gone(sku)
     flash("This photo is shown first everywhere now.", "success")
     return redirect(url_for("photos.show", sku=sku, photo=photo))
 
@@ -82,6 +88,8 @@ def delete(sku: str) -> Response:
     chosen = ids(request.form.getlist("photo"))
     try:
         entry = products.delete_photos(catalog(), sku, chosen, actor=actor())
+    except NotFoundError:
+        return _gone(sku)
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("products.show", sku=sku))
@@ -91,12 +99,14 @@ def delete(sku: str) -> Response:
 
 
 @pages.get("/<sku:sku>/photos/move")
-def choose_product(sku: str) -> str:
+def choose_product(sku: str) -> Page:
     """Search for the product that photos belong to, by pictures."""
     chosen, search = ids(request.args.getlist("photo")), request.args.get("search", "")
     product = products.get(catalog().database, sku)
     page = products.list_page(catalog().database, products.Filter(search), limit=HITS) if search.strip() else None
     moving = [photo for photo in product.photos if photo.id in chosen]
+    if chosen and not moving:
+        return _gone(sku)
     return render_template("pages/move.html", product=product, moving=moving, search=search, page=page)
 
 
@@ -111,12 +121,24 @@ def move(sku: str) -> Response:
         if not to:
             return redirect(url_for("photos.choose_product", sku=sku, photo=chosen))
         products.move_photos(catalog(), sku, chosen, to, actor=actor())
+    except NotFoundError as error:
+        return _gone(sku, error)
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("products.show", sku=sku))
     said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
     flash(f"{said} with {to} now.", "success")
     return redirect(url_for("products.show", sku=sku))
+
+
+def _gone(sku: str, why: NotFoundError | None = None) -> Response:
+    """To the product, saying that a photo of a page left open is gone, or `why` else.
+
+    Raises NotFoundError for a product that is gone, too.
+    """
+    products.get(catalog().database, sku)
+    flash(str(why or "This photo is not there any more: somebody has deleted, replaced or moved it."), "danger")
+    return go_to(url_for("products.show", sku=sku))
 
 
 def _page(sku: str, identity: uuid.UUID, problem: CatalogError | None = None) -> str:
@@ -138,6 +160,8 @@ def _edited(sku: str, photo: uuid.UUID, done: str, edit: Callable[[], products.P
     """Make an edit, and go to the photo that is there now; or show the page again with what speaks against it."""
     try:
         result = edit()
+    except NotFoundError:
+        return _gone(sku)
     except CatalogError as error:
         if errors.status_of(error) in (404, 503) or errors.wants_problem():
             raise

@@ -29,7 +29,6 @@ function* batches(files) {
 
 for (const form of document.querySelectorAll("form[data-import]")) {
   const [problem, sent, bar, button, stop] = ["problem", "sent", "bar", "submit", "stop"].map((part) => form.querySelector(`[data-${part}]`));
-  const token = form.elements.csrf_token.value;
   const inputs = [...form.querySelectorAll("[data-choose]")];
   let leaving = null;
 
@@ -46,6 +45,10 @@ for (const form of document.querySelectorAll("form[data-import]")) {
         const reply = await fetch(address, { method: "POST", body, signal, headers: { "X-Requested-With": "fetch" } });
         const answer = await reply.json().catch(() => ({ detail: "Sign in again, then repeat." }));
         if (reply.ok && !reply.redirected) return answer;
+        if (["not_signed_in", "csrf"].includes(answer.code) && await sessionAgain()) {
+          body.set("csrf_token", form.elements.csrf_token.value);
+          continue;
+        }
         if (reply.status !== 503 || answer.code === "storage_error" || attempt >= TRIES) throw new TypeError(answer.detail, { cause: "told" });
         wait = Number(reply.headers.get("Retry-After")) || attempt;
       } catch (error) {
@@ -58,7 +61,7 @@ for (const form of document.querySelectorAll("form[data-import]")) {
 
   const fields = (extra = {}) => {
     const data = new FormData();
-    data.append("csrf_token", token);
+    data.append("csrf_token", form.elements.csrf_token.value);
     for (const [name, value] of Object.entries(extra)) data.append(name, value);
     return data;
   };

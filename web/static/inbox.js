@@ -27,5 +27,7 @@ for (const form of document.querySelectorAll("[data-group] form")) {
   });
 }
 
+for (const name of ["pageshow", "unsent"]) addEventListener(name, () => { delete document.body.dataset.sent; });
+
 // By hand no group is focused: a phone would draw a frame around something that nobody has chosen.
 if (groups.length && matchMedia("(pointer: fine)").matches) { place = 0; groups[0].focus({ preventScroll: true }); }

@@ -17,5 +17,5 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 for (const form of document.querySelectorAll("[data-once]")) {
   const button = form.querySelector("button");
   form.addEventListener("submit", () => setTimeout(() => { button.disabled = true; }));
-  addEventListener("pageshow", () => { button.disabled = false; });
+  for (const name of ["pageshow", "unsent"]) addEventListener(name, () => { button.disabled = false; });
 }

@@ -1,5 +1,5 @@
 // Choosing, dropping and taking photos, with previews; then one request, and its reply shown in place. What was typed and
-// chosen stays until it is kept: errors stand beside what they are about, and a session that ended is begun again.
+// chosen stays until it is kept: errors stand beside what they are about, and a session that ended is begun again (session.js).
 // Everything works without this script, too: the form is then sent as any other.
 "use strict";
 
@@ -27,12 +27,6 @@ async function shrink(file) {
   } finally {
     picture?.close();
   }
-}
-
-function element(kind, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(kind), properties);
-  made.append(...children);
-  return made;
 }
 
 // The photos of a form. Each is made smaller as soon as it is chosen, one at a time: twenty at once would take gigabytes.
@@ -143,69 +137,6 @@ function post(url, data, progress, signal) {
     signal.addEventListener("abort", () => request.abort());
     if (signal.aborted) request.onabort(); else request.send(data);
   });
-}
-
-// The session ended while photos were chosen, or another one began in another tab: go on in that one, or ask for the
-// password here. Resolves to whether there is a session now.
-async function sessionAgain() {
-  const reply = await fetch("/login");
-  const page = await reply.text();
-  if (!reply.redirected) return signInAgain();
-  renew(page);
-  return true;
-}
-
-function renew(page) {
-  for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = tokenIn(page);
-}
-
-function signInAgain() {
-  const name = element("input", { className: "form-control", id: "again-name", autocomplete: "username", required: true });
-  name.value = document.querySelector("[data-user]")?.textContent || "";
-  const password = element("input", { className: "form-control", id: "again-password", type: "password", autocomplete: "current-password", required: true });
-  const problem = element("div", { className: "alert alert-danger", hidden: true });
-  problem.setAttribute("role", "alert");
-  const form = element("form", {},
-    element("h2", { textContent: "Sign in again", id: "again-title" }),
-    element("p", { className: "hint", textContent: "Your session has ended. What you chose and typed is still here." }),
-    problem,
-    element("label", { htmlFor: "again-name", textContent: "Name" }), name,
-    element("label", { htmlFor: "again-password", textContent: "Password" }), password,
-    element("div", { className: "dialog-buttons" },
-      element("button", { className: "btn btn-primary", textContent: "Sign in and go on" }),
-      element("button", { className: "btn btn-outline-secondary", type: "button", textContent: "Not now", onclick: () => dialog.close() })));
-  const dialog = element("dialog", { className: "sheet" }, form);
-  dialog.setAttribute("aria-labelledby", "again-title");
-  document.body.append(dialog);
-
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    try {
-      const data = new FormData();
-      data.append("csrf_token", tokenIn(await (await fetch("/login")).text()));
-      data.append("name", name.value);
-      data.append("password", password.value);
-      const reply = await fetch("/login", { method: "POST", body: data });
-      const page = await reply.text();
-      if (!reply.ok) {
-        problem.textContent = reply.status === 401 ? "Name or password is wrong." : "Signing in failed: wait a minute, then try again.";
-        problem.hidden = false;
-        return;
-      }
-      renew(page);
-      dialog.close("yes");
-    } catch {
-      problem.textContent = "The server can't be reached.";
-      problem.hidden = false;
-    }
-  };
-  dialog.showModal();
-  password.focus();
-  return new Promise((done) => dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes"); }));
-}
-
-function tokenIn(page) {
-  return new DOMParser().parseFromString(page, "text/html").querySelector("input[name=csrf_token]").value;
 }
 
 // Whether an answer says that there is no session, or none that this page belongs to.
