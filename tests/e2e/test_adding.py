@@ -56,7 +56,7 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
     page.goto("/try/")
     page.set_input_files("[data-choose]", photo(tmp_path, seed))
     page.locator("[data-done]").wait_for()
-    assert page.locator(".matches li a").first.inner_text() == "A drawn product"
+    assert page.locator(".matches li a").first.inner_text() == f"A drawn product {sku}"
     fits(page)
 
     page.goto(f"/products/?search={sku}")

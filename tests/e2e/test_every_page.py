@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.support.browsing import MARKS, accessible, fits, keep, photo, signed_in
+import httpx
+
+from tests.support import pictures
+from tests.support.browsing import MARKS, accessible, fits, keep, make_key, not_recognized, photo, signed_in
 from tests.support.served import Served
 
 pytestmark = MARKS
@@ -30,6 +33,47 @@ def test_every_page_fits_and_is_accessible(page: Any, tmp_path: Path) -> None:
         accessible(page, target)
     page.click("[data-menu] summary")
     accessible(page, "the menu")
+
+
+def test_pages_with_several_entries_are_accessible(page: Any, server: Served, tmp_path: Path) -> None:
+    """Where names could occur twice: lists whose entries have the same buttons; and pages that only an action shows."""
+    size = page.size
+    key = make_key(page, f"till of every page, {size}")
+    accessible(page, "a key that was just made")
+    fits(page)
+    seeds = iter(range(7100, 7110) if size == "phone" else range(7200, 7210))
+    for sku, name in (("A", "Red tea"), ("B", "Red tea"), ("C", "Green tea"), ("D", "Green tea")):
+        photos = [("photos", (f"{seed}.jpg", pictures.jpeg(seed))) for seed in (next(seeds), next(seeds))]
+        form = {"sku": f"EVERY-{sku}-{size}", "name": f"{name} {size}"}
+        headers = {"Authorization": f"Bearer {key}"}
+        made = httpx.post(f"{server.url}/api/v1/products", data=form, files=photos, headers=headers, timeout=60)
+        assert made.status_code == 201
+    page.goto("/duplicates/")
+    assert page.locator(".duplicate").count() >= 2
+    accessible(page, "/duplicates/ with pairs")
+    fits(page)
+    page.get_by_role("link", name=f"merge … EVERY-A-{size} and EVERY-B-{size}").click()
+    page.wait_for_url("**/merge/**")
+    accessible(page, "/merge/")
+    fits(page)
+    page.goto("/try/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 7100 if size == "phone" else 7200))
+    page.locator(".matches li").first.wait_for()
+    accessible(page, "/try/, answered")
+    fits(page)
+    not_recognized(page, server, key, *((4003, 4007) if size == "phone" else (4041, 4196)))
+    accessible(page, "/inbox/ with groups")
+    fits(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for address in ("/account/", "/products/NO-SUCH", "/merge/?sku=EVERY-A-" + size):
+        page.goto(address)
+        accessible(page, address)
+        fits(page)
+    page.context.clear_cookies()
+    page.goto("/login")
+    accessible(page, "/login")
+    fits(page)
 
 
 def test_times_are_in_the_readers_zone(browser: Any, server: Served, session: dict[str, Any]) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import httpx
 
 from tests.support import pictures
-from tests.support.browsing import MARKS, fits, keep, photo
+from tests.support.browsing import MARKS, fits, keep, make_key, not_recognized, photo
 from tests.support.served import Served
 
 pytestmark = MARKS
+
+#: Seeds of drawn pictures that the embedder finds unlike one another and those of the other tests here.
+UNLIKE = (40012, 40069, 40101, 40143, 40243, 40373, 40534, 40598, 40952, 41045)
 
 
 def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, server: Served, tmp_path: Path) -> None:
@@ -45,3 +48,51 @@ def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, se
     assert f"Added to {sku}" in page.inner_text("[role=status]")
     assert "Nothing is waiting" in page.inner_text("main")
     assert httpx.post(f"{server.url}/api/v1/recognize", **asked).json()["matches"][0]["sku"] == sku
+
+
+def test_the_most_frequent_group_first(page: Any, server: Served) -> None:
+    key = make_key(page, f"till of the order, {page.size}")
+    often, once = UNLIKE[:2] if page.size == "laptop" else UNLIKE[2:4]
+    not_recognized(page, server, key, often, often, once)
+    assert "Asked once" in page.locator("[data-group] h2").first.inner_text()
+    page.get_by_role("link", name="Most frequent").click()
+    page.wait_for_url("**/inbox/?by=frequent")
+    assert "Asked" in page.locator("[data-group] h2").first.inner_text()
+    assert "times" in page.locator("[data-group] h2").first.inner_text()
+    assert page.get_by_role("link", name="Most frequent").get_attribute("aria-current") == "page"
+    fits(page)
+
+
+def test_the_inbox_by_keys(page: Any, server: Served) -> None:
+    """J and K go through the groups, N, O and B decide; the first group is marked, where there is a keyboard."""
+    key = make_key(page, f"till of the keys, {page.size}")
+    not_recognized(page, server, key, *(UNLIKE[4:7] if page.size == "laptop" else UNLIKE[7:10]))
+    groups = page.locator("[data-group]")
+    marked = page.locator("[data-group][aria-current]")
+    assert marked.count() == (1 if page.size == "laptop" else 0)
+    count = groups.count()
+    assert count >= 3
+    titles = [group.get_attribute("aria-labelledby") for group in groups.all()]
+    if page.size == "phone":
+        page.keyboard.press("j")
+    for pressed, place in (("j", 1), ("j", 2), ("k", 1), ("k", 0), ("k", 0), ("j", 1)):
+        page.keyboard.press(pressed)
+        assert marked.get_attribute("aria-labelledby") == titles[place], pressed
+    assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == titles[1]
+    page.locator("#sku-1").press_sequentially("job")  # typed, not pressed
+    assert page.input_value("#sku-1") == "job" and groups.count() == count
+    page.locator("h1").click()
+    page.keyboard.press("Control+b")
+    for pressed, said in (("b", "The photo is gone."), ("o", "Not ours: photos like these are not shown again.")):
+        left = groups.count()
+        if page.size == "phone":
+            page.keyboard.press("j")
+        page.keyboard.press(pressed)
+        page.get_by_text(said).wait_for()
+        assert groups.count() == left - 1
+    fits(page)
+    if page.size == "phone":
+        page.keyboard.press("j")
+    page.keyboard.press("n")
+    page.wait_for_url("**/add/?inbox=**")
+    assert page.locator("[name=inbox]:checked").count() == 1

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support import pictures
@@ -77,8 +78,56 @@ def add(page: Any, folder: Path, sku: str, *seeds: int) -> None:
     keep(page)
 
 
+#: Of what can be pressed and is shown: its name, and for a link where it leads.
+PRESSED = """() => {
+  const pictures = (one) => [...one.querySelectorAll("img")].map((img) => img.alt).join(" ");
+  const name = (one) => one.ariaLabel || one.textContent.trim() || pictures(one);
+  return [...document.querySelectorAll("button, summary, a[href], input:not([type=hidden])")]
+    .filter((one) => one.checkVisibility() && !one.closest("[aria-hidden=true]"))
+    .map((one) => one.localName === "input" ? [one.ariaLabel || one.labels[0]?.textContent.trim() || "", ""]
+      : [name(one).replace(/\\s+/g, " "), one.href || ""]);
+}"""
+
+
+def named(page: Any, what: str) -> None:
+    """Each button, link and field has a name, which no other one has: read aloud, a list is a list of names."""
+    names = [tuple(one) for one in page.evaluate(PRESSED)]
+    assert all(name for name, _ in names), what
+    leads: dict[str, set[str]] = {}
+    for name, href in names:
+        leads.setdefault(name, set()).add(href)
+    twice = {name for name, href in names if len(leads[name]) > 1 or (not href and names.count((name, href)) > 1)}
+    assert twice == set(), f"{what}: {twice}"
+
+
+def make_key(page: Any, name: str) -> str:
+    """A key that may do everything, made by the page."""
+    page.goto("/keys/")
+    page.fill("#name", name)
+    for box in page.locator("[name=scope]").all():
+        box.check()
+    page.get_by_role("button", name="Make a key").click()
+    return str(page.inner_text("[data-key]"))
+
+
+def not_recognized(page: Any, server: Served, key: str, *seeds: int) -> None:
+    """Photos that a till asks and gets no product for; then the inbox, which shows one group more of each seed."""
+    page.goto("/inbox/")
+    groups = page.locator("[data-group]").count() + len(set(seeds))
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "image/jpeg"}
+    for seed in seeds:
+        answer = httpx.post(f"{server.url}/api/v1/recognize", content=pictures.jpeg(seed), headers=headers, timeout=60)
+        assert answer.json()["decision"] != "match"
+    for _ in range(100):
+        page.goto("/inbox/")
+        if page.locator("[data-group]").count() >= groups:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the photos did not come into the inbox")
+
+
 def accessible(page: Any, what: str) -> None:
-    """No finding of axe-core that it calls serious or critical, and one h1."""
+    """No serious finding of axe-core, one h1, the link past the menu first, and names that can be told apart."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core (extra `dev`) is not installed")
     found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [
@@ -89,3 +138,6 @@ def accessible(page: Any, what: str) -> None:
     ]
     assert serious == [], what
     assert page.locator("h1").count() == 1, what
+    if page.locator("#content").count():
+        assert page.locator("a[href], button, input, summary").first.get_attribute("class") == "skip", what
+    named(page, what)

@@ -33,7 +33,7 @@ def test_the_photo_that_was_tried_stands_beside_the_catalogs(staff, known: str, 
     reply = staff.send("/try/", {"photo": (io.BytesIO(small_and_turned(PACK)), "q.jpg")}, script=script)
     html = reply.get_data(as_text=True)
     assert reply.status_code == 200 and "What is printed decided" in html
-    assert re.search(r"\d+ printed details agree with Proven", html)
+    assert re.search(r"\d+ printed details agree with <bdi>Proven", html)
     encoded = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)
     assert encoded
     with Image.open(io.BytesIO(base64.b64decode(encoded[1]))) as picture:
