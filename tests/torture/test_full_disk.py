@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from catalog.catalog import Catalog
 from catalog.errors import CatalogError
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry
+from tests.support.disks import Disk, small_disk
 from tests.torture import acting
 from tests.torture.acting import Acting
 from tests.torture.model import Model, Op, photo
@@ -34,32 +32,10 @@ PARTS = {
 FULL, READ_ONLY = "full", "read-only"
 
 
-class Disk:
-    """A small disk of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def fill(self) -> None:
-        with (self.folder / "ballast").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.folder).free)
-
-    def free(self) -> None:
-        (self.folder / "ballast").unlink()
-
-    def lock(self, *, on: bool) -> None:
-        subprocess.run(["mount", "-o", f"remount,{'ro' if on else 'rw'}", self.folder], check=True)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here (that takes root)")
-    yield Disk(folder)
-    subprocess.run(["umount", "-l", folder], check=True)
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 def open_on(env: dict[str, str], disk: Disk, part: str) -> Catalog:
