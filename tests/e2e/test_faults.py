@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
 
 from tests.support import pictures
-from tests.support.browsing import MARKS, add, drop, fits, keep, photo
+from tests.support.browsing import MARKS, SIZES, add, drop, fits, keep, make_key, photo
 from tests.support.served import Served
 
 pytestmark = MARKS
@@ -200,4 +205,187 @@ def test_another_photo_is_asked_before_the_first_is_answered(page: Any, tmp_path
     assert sku in page.locator(".matches li").first.inner_text()
     assert page.locator(".drop .previews img").count() == 1
     assert page.locator("[data-submit]").is_enabled() and page.locator("[data-problem]:visible").count() == 0
+    fits(page)
+
+
+@pytest.fixture
+def plain(browser: Any, server: Served, page: Any) -> Iterator[Any]:
+    """The same size, without JavaScript, and not signed in."""
+    context = browser.new_context(base_url=server.url, java_script_enabled=False, **SIZES[page.size])
+    yield context.new_page()
+    context.close()
+
+
+def test_without_javascript(plain: Any, page: Any, server: Served, tmp_path: Path) -> None:
+    """Sign in, browse, add a photo in spite of a question, keep a form when the session ended, sign out."""
+    sku, password = f"NOJS-{page.size}", server.password
+    plain.goto("/products/")
+    fits(plain)
+    plain.fill("#name", "admin")
+    plain.fill("#password", password)
+    plain.get_by_role("button", name="Sign in").click()
+    plain.wait_for_url("**/products/")
+    fits(plain)
+    plain.goto("/add/")
+    chosen = photo(tmp_path, 6061)
+    plain.set_input_files("[data-choose]", chosen)
+    assert plain.locator("[data-choose]").evaluate("input => getComputedStyle(input).opacity") == "1", (
+        "its name is seen"
+    )
+    fits(plain)
+    plain.fill("#sku", sku)
+    plain.get_by_role("button", name="Add product").click()
+    plain.locator("[data-done], [data-anyway]").first.wait_for()
+    if plain.locator("[data-anyway]").count():
+        fits(plain)
+        assert plain.input_value("#sku") == sku
+        plain.set_input_files("[data-choose]", chosen)
+        plain.get_by_role("button", name="Save anyway").click()
+    plain.locator("[data-done]").wait_for()
+    assert f"{sku} is searchable" in plain.inner_text("h2")
+    fits(plain)
+    plain.get_by_role("link", name="Show the product").click()
+    plain.wait_for_url(f"**/products/{sku}")
+    plain.fill("#name", "Typed without a script")
+    plain.context.clear_cookies()
+    plain.get_by_role("button", name="Save", exact=True).click()
+    plain.get_by_text("What you typed is still here: sign in to go on.").wait_for()
+    fits(plain)
+    plain.fill("#name", "admin")
+    plain.fill("#password", password)
+    plain.get_by_role("button", name="Sign in").click()
+    plain.get_by_role("heading", name="You are signed in").wait_for()
+    fits(plain)
+    plain.get_by_role("button", name="Send it now").click()
+    plain.get_by_text("Saved.").wait_for()
+    assert plain.inner_text("h1") == "Typed without a script"
+    plain.get_by_text("Menu", exact=True).click()
+    plain.get_by_role("button", name="Sign out").click()
+    plain.wait_for_url("**/login")
+    plain.goto(f"/products/{sku}")
+    plain.wait_for_url("**/login**")
+
+
+def test_long_and_foreign_names_fit(page: Any, server: Served) -> None:
+    """A SKU of 64 signs without a break, names from right to left, emoji: on every page that shows them."""
+    key = make_key(page, f"till of the names, {page.size}")
+    long, right, emoji = ("W" * 63 + page.size[0], f"שוקולד {page.size}", f"🍫🍓👩‍👩‍👧‍👦 {page.size}")
+    names = {long: "M" * 200, right: "حليب كامل الدسم (1 л) 3.5 %", emoji: "🍫" * 60}
+    for number, (sku, name) in enumerate(names.items()):
+        form = {"sku": sku, "name": name, "brand": name[:100], "category": sku}
+        data = pictures.jpeg((7300 if page.size == "phone" else 7310) + number)
+        files = [("photos", ("n" * 200 + ".jpg", data))]
+        sent = {"data": form, "files": files, "headers": {"Authorization": f"Bearer {key}"}, "timeout": 60}
+        assert httpx.post(f"{server.url}/api/v1/products", **sent).status_code == 201
+    for sku in names:
+        page.goto(f"/products/?search={quote(sku)}")
+        fits(page)
+        page.goto(f"/products/?view=table&search={quote(sku)}")
+        fits(page)
+        page.locator(".products tbody a").first.click()
+        page.wait_for_url(f"**/products/{quote(sku)}")
+        fits(page)
+        assert page.locator("h1 bdi").inner_text() == names[sku]
+        page.fill("#new_labels", f"{sku[:40]},{'L' * 50}")
+        page.fill("[name=attribute] >> nth=0", "A" * 50)
+        page.fill("[name=value] >> nth=0", "V" * 200)
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_text("Saved.").wait_for()
+        fits(page)
+        page.goto(f"/products/{quote(sku)}/history")
+        fits(page)
+        page.goto(f"/products/{quote(sku)}")
+        page.locator(".photos a").first.click()
+        page.wait_for_url("**/photos/**")
+        fits(page)
+        page.get_by_role("button", name="Move to another product").click()
+        page.wait_for_url("**/photos/move**")
+        page.fill("input[type=search]", "")
+        page.goto(f"{page.url}&search={quote(long)}")
+        fits(page)
+        page.goto(f"/merge/?sku={quote(sku)}&other={quote(long if sku != long else right)}")
+        fits(page)
+    for listed in ("/products/", "/duplicates/", "/needs-work/", "/audit/", "/overview/"):
+        page.goto(listed)
+        fits(page)
+    page.goto(f"/products/{quote(long)}")
+    page.get_by_text("Delete this product").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_text("is deleted and no longer recognized").wait_for()
+    fits(page)
+    page.goto("/bin/")
+    fits(page)
+
+
+def test_markup_in_what_is_typed_and_in_names_of_files(page: Any, tmp_path: Path) -> None:
+    """Shown as text by the page's scripts, too: previews, refusals, questions, labels, the dialog."""
+    ran: list[str] = []
+    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.accept()))
+    markup = '"><img src=x onerror=alert(1)>'
+    (tmp_path / f"{markup}.jpg").write_bytes(pictures.jpeg(6071))
+    (tmp_path / f"no {markup}.jpg").write_bytes(b"no picture at all")
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [tmp_path / f"{markup}.jpg", tmp_path / f"no {markup}.jpg"])
+    page.fill("#sku", f"{markup}{page.size}")
+    page.fill("#name", "<script>alert(1)</script>")
+    page.click("[data-submit]")
+    page.locator("[data-problem] li").wait_for()
+    assert f"no {markup}.jpg" in page.inner_text("[data-problem]")
+    fits(page)
+    page.click("[data-problem] button")
+    keep(page)
+    fits(page)
+    assert "<script>alert(1)</script>" in page.inner_text("[data-done] h2")
+    page.get_by_role("link", name="Show the product").click()
+    page.locator("#new_labels").fill(markup)
+    page.locator("#new_labels").press("Enter")
+    assert page.locator(".chips label").last.inner_text().strip() == markup
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
+    for address in ("/products/", "/audit/", f"{page.url}/history", page.url):
+        page.goto(address)
+        page.wait_for_timeout(50)
+    assert ran == [] and page.locator("img[src=x]").count() == 0
+
+
+def test_more_than_can_be_sent_at_once(page: Any, tmp_path: Path) -> None:
+    """60 photos, or 286 MB: said before anything is sent, with what was chosen still there."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    small = pictures.jpeg(6081, (64, 48))
+    for number in range(60):
+        (tmp_path / f"{number}.jpg").write_bytes(small)
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [tmp_path / f"{number}.jpg" for number in range(60)])
+    page.fill("#sku", "TOO-MANY")
+    page.click("[data-submit]")
+    page.get_by_text("60 photos are chosen; at most 50 can be sent at once.").wait_for()
+    fits(page)
+    for number in range(13):
+        with (tmp_path / f"large {number}.jpg").open("wb") as file:
+            file.truncate(22 * 1024 * 1024)
+    page.goto("/products/")
+    page.goto("/add/")
+    if page.locator(".draft").count():
+        page.click("text=Begin anew")
+    page.set_input_files("[data-choose]", [tmp_path / f"large {number}.jpg" for number in range(13)])
+    page.fill("#sku", "TOO-LARGE")
+    page.click("[data-submit]")
+    page.get_by_text("The photos have 286 MB; at most 255.75 MB can be sent at once.").wait_for()
+    fits(page)
+    assert page.locator(".drop .previews li").count() == 13 and page.input_value("#sku") == "TOO-LARGE"
+    assert sent == []
+    page.get_by_role("button", name="Remove large 0.jpg").click()
+    assert page.locator("[data-problem]").is_hidden()
+
+
+def test_heic_that_the_browser_does_not_read(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", tmp_path / "IMG_1.HEIC")
+    page.fill("#sku", f"HEIC-{page.size}")
+    page.click("[data-submit]")
+    page.locator("[data-problem] li").wait_for()
+    said = page.inner_text("[data-problem]")
+    assert "IMG_1.HEIC" in said and "Save it as JPEG, or set the phone's camera to the most compatible format" in said
     fits(page)

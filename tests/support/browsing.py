@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,9 +56,19 @@ def drop(page: Any, path: Path) -> None:
     )
 
 
+def shoot(page: Any) -> None:
+    """Save what the page shows into the folder that SCREENSHOTS names, if it does, by test and step."""
+    if not (folder := os.environ.get("SCREENSHOTS")):
+        return
+    test = re.sub(r"\W+", "-", os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].removesuffix(" (call)"))
+    step = len(list(Path(folder).glob(f"{test}*"))) + 1
+    page.screenshot(path=Path(folder) / f"{test}{step:02}.png", full_page=True)
+
+
 def fits(page: Any) -> None:
-    """Nothing sticks out at the side."""
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    """Nothing sticks out at the side. (A phone would make the window wider for that, so that is not the measure.)"""
+    shoot(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
 def keep(page: Any) -> None:
