@@ -193,14 +193,13 @@ def test_another_photo_is_asked_before_the_first_is_answered(page: Any, tmp_path
     sku = f"LIKE-{page.size}"
     add(page, tmp_path, sku, 6021 if page.size == "phone" else 6022)
     page.goto("/products/")
-    page.click("text=Search by a photo")
     waiting: list[Any] = []
     page.route("**/alike/", lambda route: route.continue_() if waiting else waiting.append(route))
-    page.set_input_files("[data-choose]", photo(tmp_path, 6023))
+    drop(page, photo(tmp_path, 6023), "#list")
     page.locator("[data-submit]:disabled").wait_for()
     while not waiting:
         page.wait_for_timeout(20)
-    drop(page, photo(tmp_path, 6021 if page.size == "phone" else 6022))
+    drop(page, photo(tmp_path, 6021 if page.size == "phone" else 6022), "h1")
     page.locator(".matches li").first.wait_for()
     assert sku in page.locator(".matches li").first.inner_text()
     assert page.locator(".drop .previews img").count() == 1
@@ -371,7 +370,7 @@ def test_more_than_can_be_sent_at_once(page: Any, tmp_path: Path) -> None:
     page.set_input_files("[data-choose]", [tmp_path / f"large {number}.jpg" for number in range(13)])
     page.fill("#sku", "TOO-LARGE")
     page.click("[data-submit]")
-    page.get_by_text("The photos have 286 MB; at most 255.75 MB can be sent at once.").wait_for()
+    page.get_by_text("The photos have 286 MB; at most 255 MB can be sent at once.").wait_for()
     fits(page)
     assert page.locator(".drop .previews li").count() == 13 and page.input_value("#sku") == "TOO-LARGE"
     assert sent == []

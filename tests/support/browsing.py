@@ -43,16 +43,16 @@ def photo(folder: Path, seed: int, size: tuple[int, int] = (320, 240)) -> Path:
     return path
 
 
-def drop(page: Any, path: Path) -> None:
-    """Drag a photo from elsewhere onto the page's form."""
+def drop(page: Any, path: Path, where: str = "[data-photos]") -> None:
+    """Drag a photo from elsewhere onto a part of the page."""
     page.evaluate(
-        """([name, data]) => {
+        """([name, data, where]) => {
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(data)], name, { type: "image/jpeg" }));
-          const dropped = new DragEvent("drop", { dataTransfer: transfer, cancelable: true });
-          document.querySelector("[data-photos]").dispatchEvent(dropped);
+          const dropped = new DragEvent("drop", { dataTransfer: transfer, cancelable: true, bubbles: true });
+          document.querySelector(where).dispatchEvent(dropped);
         }""",
-        [path.name, list(path.read_bytes())],
+        [path.name, list(path.read_bytes()), where],
     )
 
 

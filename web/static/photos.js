@@ -115,7 +115,7 @@ function photoInput(box, changed) {
       const large = photos.filter((photo) => photo.file.size > bytes);
       if (large.length) return `${large.map((photo) => photo.name).join(", ")}: more than ${bytes / MB} MB.`;
       const sum = photos.reduce((bytes, photo) => bytes + photo.file.size, 0);
-      return sum > total ? `The photos have ${Math.ceil(sum / MB)} MB; at most ${total / MB} MB can be sent at once.` : "";
+      return sum > total ? `The photos have ${Math.ceil(sum / MB)} MB; at most ${Math.floor(total / MB)} MB can be sent at once.` : "";
     },
   };
 }

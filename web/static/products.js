@@ -9,6 +9,18 @@ list.addEventListener("submit", () => {
 });
 window.addEventListener("pageshow", () => { for (const field of list.elements) field.disabled = false; });
 
+// A photo that is dropped anywhere on the page is searched for.
+const byPhoto = document.querySelector("form[data-auto]");
+for (const name of ["dragover", "drop"]) {
+  document.addEventListener(name, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    if (name === "dragover") return;
+    byPhoto.closest("details").open = true;
+    byPhoto.photoInput.add(event.dataTransfer.files);
+  });
+}
+
 const all = document.querySelector("[data-tick-all]");
 if (all) {
   const boxes = [...document.querySelectorAll("[name=sku]")];
