@@ -83,8 +83,11 @@ def test_a_second_click_sends_nothing_twice(page: Any, tmp_path: Path) -> None:
     page.goto(f"/products/{sku}")
     save, saved = page.get_by_role("button", name="Save", exact=True), page.get_by_text("Saved.")
     page.fill("#barcode", "4006381333931" if page.size == "phone" else "96385074")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.get_by_role("button", name="Add the barcode").dblclick()
     page.get_by_text("The barcode is kept.").wait_for()
+    assert len(sent) == 1
     page.reload()
     assert page.locator(".barcodes li").count() == 1 and page.locator("[role=status] .alert").count() == 0
     page.fill("#name", "First")
