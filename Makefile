@@ -57,9 +57,9 @@ pictures: .venv/dev ## Take the pictures of the docs anew
 
 lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(call compile,serve,--universal -c requirements/constraints.in)
-	$(call compile,docker,--universal -c requirements/constraints.in --extra postgres --extra celery --extra s3)
-	$(call compile,dev,--universal -c requirements/constraints.in --extra dev --extra postgres --extra celery --extra s3)
-	$(call compile,train,-c requirements/constraints.in --python-platform x86_64-manylinux_2_28 --extra dev --extra postgres --extra celery --extra s3 --extra train)
+	$(call compile,docker,--universal -c requirements/constraints.in --extra postgres --extra celery --extra s3 --extra map)
+	$(call compile,dev,--universal -c requirements/constraints.in --extra dev --extra postgres --extra celery --extra s3 --extra map)
+	$(call compile,train,-c requirements/constraints.in --python-platform x86_64-manylinux_2_28 --extra dev --extra postgres --extra celery --extra s3 --extra map --extra train)
 
 clean: ## Remove the environment and the demo's data; your own catalog-data stays
 	rm -rf .venv demo-data

@@ -25,6 +25,7 @@ ONLY = {
     "qdrant_edge": ("catalog/gallery/edge.py", "catalog/gallery/edge_shards.py"),
     "qdrant_client": ("catalog/gallery/server.py", "catalog/gallery/server_connection.py"),
     "tensorflow_addons": "embedder/training/losses.py",
+    "openTSNE": "catalog/gallery_map/layout.py",
     "flask": "web/",
     "sqlalchemy": ("catalog/", "migrations/"),
     "tensorflow": ("embedder/networks/", "embedder/training/", "embedder/adaptation/"),
@@ -125,7 +126,7 @@ def test_ranking_loads_nothing() -> None:
 
 def test_serving_loads_no_training_library() -> None:
     loaded = loaded_by("import web.__main__, web.app, web.gate, web.serving, catalog.cli, embedder.cli")
-    assert not {"tensorflow", "tensorflow_addons", "keras", "matplotlib"} & loaded
+    assert not {"tensorflow", "tensorflow_addons", "keras", "matplotlib", "openTSNE", "sklearn", "scipy"} & loaded
     assert not {"alembic", "spectree", "pydantic", "celery"} & loaded, "a start waits for none of these"
 
 

@@ -29,11 +29,14 @@ from sqlalchemy.types import TypeEngine
 from catalog.storage.tables import (
     Base,
     ComparedPhoto,
+    GalleryMap,
     ImportJob,
     ImportLine,
     InboxPhoto,
     Invitation,
     LookAlikePair,
+    MapPair,
+    MapPoint,
     Product,
     Run,
     SentForm,
@@ -47,12 +50,12 @@ Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 #: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
-#: asked to keep; which products look alike is found again by itself; the files of imports are not in a backup; a run
-#: that was at work would be begun again.
+#: asked to keep; which products look alike, and the map, are found again by themselves; the files of imports are not in
+#: a backup; a run that was at work would be begun again.
 LEFT_OUT = (
     *(SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__),
     *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__, ImportJob.__tablename__, ImportLine.__tablename__),
-    Run.__tablename__,
+    *(GalleryMap.__tablename__, MapPoint.__tablename__, MapPair.__tablename__, Run.__tablename__),
 )
 
 #: Columns that follow from others, by table: written anew, since an older version wrote them in another way.

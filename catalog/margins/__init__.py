@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from catalog.margins.evidence import PAGE, fit_all, note_change, products_to_ask, wrong_margins
+from catalog.margins.leaving_out import SAME_VISIT
 from catalog.margins.listing import NeededMargin, Rival, needed_margin, needed_margins, rivals
 from catalog.margins.upkeep import Upkeep, aim_of, refresh
 
 __all__ = [
     "PAGE",
+    "SAME_VISIT",
     "NeededMargin",
     "Rival",
     "Upkeep",

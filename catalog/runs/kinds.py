@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.catalog import Catalog
-from catalog.runs import coverage_run, doctor_run, reembedding_run
+from catalog.runs import coverage_run, doctor_run, map_run, reembedding_run
 from catalog.runs.tasks import Outcome, Task
 
 
@@ -33,6 +33,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("coverage", "Examine all photos", coverage_run.work, nightly=True),
+        Kind("map", "Map the gallery", map_run.work, nightly=True),
         Kind("doctor", "Check the catalog", doctor_run.work, nightly=True),
         Kind("reembed", "Embed all photos again", reembedding_run.work, apart=True),
     )

@@ -19,6 +19,7 @@ from catalog.storage.gallery_tables import (
     Removal,
 )
 from catalog.storage.import_tables import ImportJob, ImportLine
+from catalog.storage.map_tables import GalleryMap, MapPair, MapPoint
 from catalog.storage.product_tables import (
     Barcode,
     BinEntry,
@@ -45,6 +46,7 @@ __all__ = [
     "DifferentProducts",
     "Enrollment",
     "Feedback",
+    "GalleryMap",
     "Generation",
     "ImportJob",
     "ImportLine",
@@ -53,6 +55,8 @@ __all__ = [
     "Label",
     "LeftOutAnswer",
     "LookAlikePair",
+    "MapPair",
+    "MapPoint",
     "MarginDue",
     "Photo",
     "PhotoColumns",

@@ -33,15 +33,17 @@ APPLE_1, APPLE_2 = toward(x1=1.0), toward(x1=0.88, x3=0.4749)
 PEAR_1, PEAR_2 = toward(x0=1.0), toward(x0=0.5, x1=0.85)
 
 
-def put(catalog: Catalog, sku: str, vectors: Sequence[Vector]) -> list[uuid.UUID]:
-    """Photos of these vectors for a product, made if it is not there; their ids."""
+def put(
+    catalog: Catalog, sku: str, vectors: Sequence[Vector], *, pictures: Sequence[bytes] = (), category: str = ""
+) -> list[uuid.UUID]:
+    """Photos of these vectors, and of these bytes, if any, for a product, made if it is not there; their ids."""
     live = catalog.generations.ready()
     with catalog.database.write() as session:
         product = session.scalar(select(Product).where(Product.sku == sku))
         if product is None:
-            product = Product(id=uuid.uuid4(), sku=sku, name=f"Name of {sku}", photos=[])
+            product = Product(id=uuid.uuid4(), sku=sku, name=f"Name of {sku}", category=category, photos=[])
             session.add(product)
-        hashes = [uuid.uuid4().hex * 2 for _ in vectors]
+        hashes = [catalog.photos.put(data) for data in pictures] or [uuid.uuid4().hex * 2 for _ in vectors]
         ids = [photo_rows.photo_id(product.id, sha256) for sha256 in hashes]
         for identity, sha256 in zip(ids, hashes, strict=True):
             session.add(Photo(id=identity, product_id=product.id, sha256=sha256, bytes=1, width=9, height=9))
