@@ -22,7 +22,7 @@ from embedder import matching
 from embedder.matching import local_features, verify
 
 SEED = 7
-TAKEN = ("products", "product", "add", "added", "inbox", "try", "add-asked", "merge", "overview")
+TAKEN = ("products", "product", "add", "added", "inbox", "try", "add-asked", "merge", "map", "overview")
 JPEG = {"Content-Type": "image/jpeg"}
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -123,6 +123,13 @@ def main() -> None:
             shoot(page, IMAGES / f"merge-{size}.png", full_page=True)
             page.goto(f"/products/{stranger.sku}")
             shoot(page, IMAGES / f"product-{size}.png")
+            page.goto("/map/")
+            if page.get_by_role("button", name="Make the map").count():
+                page.get_by_role("button", name="Make the map").click()
+            page.locator("[data-map][data-ready]").wait_for(timeout=120_000)
+            page.locator(".map-frame canvas").focus()
+            page.keyboard.press("ArrowRight")
+            shoot(page, IMAGES / f"map-{size}.png")
             page.goto("/overview/")
             shoot(page, IMAGES / f"overview-{size}.png")
             context.close()

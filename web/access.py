@@ -42,6 +42,7 @@ RULES = {
     "needs_work": Rule(VIEWER, EDITOR),
     "needs_work.take_photo": Rule(EDITOR, EDITOR),  # a form
     "duplicates": Rule(VIEWER, EDITOR),
+    "map": Rule(VIEWER, EDITOR),
     "merging": Rule(EDITOR, EDITOR),
     "models": Rule(VIEWER, ADMIN),
     "try": Rule(VIEWER, VIEWER),  # asks, and changes nothing

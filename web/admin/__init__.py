@@ -22,6 +22,7 @@ from web.admin import (
     inbox,
     jobs,
     keys,
+    map,
     merging,
     models,
     needs_work,
@@ -35,7 +36,7 @@ from web.admin.menu import MENU
 
 PAGES = (
     *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
-    *(overview, needs_work, duplicates, merging, bin, jobs, models, keys, people, audit, account),
+    *(overview, needs_work, duplicates, map, merging, bin, jobs, models, keys, people, audit, account),
 )
 
 

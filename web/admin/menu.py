@@ -22,6 +22,7 @@ MENU = (
     Item("overview.index", "Overview"),
     Item("needs_work.index", "Needs work"),
     Item("duplicates.index", "Duplicates"),
+    Item("map.index", "Map"),
     Item("bin.index", "Bin"),
     Item("imports.index", "Import"),
     Item("jobs.index", "Jobs"),

@@ -1,0 +1,127 @@
+"""The page of the gallery map: who may see and make it, its points, and what it says."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, update
+
+pytest.importorskip("openTSNE", reason="openTSNE (extra `map`) is not installed")
+
+from catalog import accounts, gallery_map
+from catalog.catalog import Catalog
+from catalog.gallery_map import computing, layout
+from catalog.runs import RunWorker, recording
+from catalog.storage.tables import GalleryMap, Product, Run
+from tests.support.maps import fill
+from tests.support.margins import APPLE, PEAR, put_look_alikes
+from tests.support.staff import PASSWORD, Staff
+from web.security import limiter
+
+
+@pytest.fixture(scope="module")
+def products_there(catalog: Catalog) -> None:
+    fill(catalog, 4)
+    put_look_alikes(catalog)
+
+
+@pytest.fixture
+def no_map(catalog: Catalog, products_there: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No map, and none that is made; computed in this process."""
+    monkeypatch.setattr(computing, "compute_apart", computing.compute)
+    yield
+    with catalog.database.write() as session:
+        session.execute(delete(GalleryMap))
+        session.execute(delete(Run).where(Run.kind == "map"))
+
+
+@pytest.fixture
+def mapped(catalog: Catalog, no_map: None) -> None:
+    gallery_map.map_gallery(catalog)
+
+
+def head_of(data: bytes) -> dict[str, object]:
+    (size,) = struct.unpack_from("<I", data)
+    found: dict[str, object] = json.loads(data[4 : 4 + size])
+    return found
+
+
+def test_a_map_is_asked_for_made_and_shown(staff: Staff, catalog: Catalog, no_map: None) -> None:
+    page = staff.get("/map/").get_data(as_text=True)
+    assert "There is no map yet" in page and "data-map" not in page
+    assert staff.send("/map/make", {}, page="/map/").location == "/map/"
+    page = staff.get("/map/").get_data(as_text=True)
+    assert "The map waits" in page and "Make the map" not in page
+    assert 'data-state="waiting"' in staff.get("/map/progress").get_data(as_text=True)
+    assert RunWorker(catalog).step()
+    assert 'data-state="over"' in staff.get("/map/progress").get_data(as_text=True)
+    page = staff.get("/map/").get_data(as_text=True)
+    assert "data-map" in page and "Update the map" in page and "Lay out anew" in page
+    assert f"Name of {APPLE}" in page and f"Name of {PEAR}" in page
+    lists = staff.get("/map/?list=apart").get_data(as_text=True)
+    assert "Nearer to another product (0.85) than to the others of its own (0.50)." in lists
+
+
+def test_laying_out_anew_is_asked_for(staff: Staff, catalog: Catalog, mapped: None) -> None:
+    staff.send("/map/make", {"anew": "1"}, page="/map/")
+    run = recording.latest(catalog.database, "map")
+    assert run is not None and run.options == {"anew": True}
+    page = staff.send("/map/make", {}, page="/map/")
+    assert "It was asked for already" in staff.get(page.location).get_data(as_text=True)
+    staff.send("/map/stop", {}, page="/map/")
+    run = recording.latest(catalog.database, "map")
+    assert run is not None and run.state == "stopped"
+    assert staff.send("/map/stop", {}, page="/map/").status_code == 302  # nothing is at work
+
+
+def test_points_have_a_version_and_are_kept_nowhere(staff: Staff, catalog: Catalog, mapped: None) -> None:
+    first = staff.get("/map/points")
+    assert first.status_code == 200 and first.headers["Cache-Control"] == "no-store"
+    photos = gallery_map.state_of(catalog.database).photos
+    assert head_of(first.data)["photos"] == photos >= 16
+    again = staff.client.get("/map/points", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    with catalog.database.write() as session:
+        session.execute(update(Product).where(Product.sku == APPLE).values(name="Another name"))
+    changed = staff.client.get("/map/points", headers={"If-None-Match": first.headers["ETag"]})
+    assert changed.status_code == 200 and changed.headers["ETag"] != first.headers["ETag"]
+    assert b"Another name" in changed.data
+    with catalog.database.write() as session:
+        session.execute(update(Product).where(Product.sku == APPLE).values(name=f"Name of {APPLE}"))
+
+
+def test_a_viewer_looks_and_an_editor_makes(app: Flask, catalog: Catalog, mapped: None) -> None:
+    limiter.reset()
+    accounts.add_user(catalog.database, "looks at maps", PASSWORD, role="viewer", actor="test")
+    viewer = Staff(app.test_client(), "looks at maps", PASSWORD)
+    page = viewer.get("/map/").get_data(as_text=True)
+    assert "data-map" in page and "Lay out anew" not in page
+    assert viewer.get("/map/points").status_code == 200
+    assert viewer.send("/map/make", {}, page="/account/").status_code == 403
+    assert viewer.send("/map/stop", {}, page="/account/").status_code == 403
+    assert app.test_client().get("/map/points").status_code == 302
+    assert recording.latest(catalog.database, "map") is None
+
+
+def test_without_the_extra_the_page_names_it(
+    staff: Staff, catalog: Catalog, mapped: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_map, "is_installed", lambda: False)
+    page = staff.get("/map/").get_data(as_text=True)
+    assert "photo-catalog[map]" in page and "Lay out anew" not in page
+    assert "data-map" in page, "a map that is there is shown"
+    monkeypatch.setattr(layout, "is_installed", lambda: False)
+    recording.start(catalog.database, "map", actor="anna")
+    RunWorker(catalog).step()
+    assert "install photo-catalog[map]" in staff.get("/map/").get_data(as_text=True)
+    run = recording.latest(catalog.database, "map")
+    assert run is not None and run.state == "failed"
+
+
+@pytest.mark.parametrize("address", ["/map/?page=99", "/map/?list=apart&page=99", "/map/?list=what&page=-1"])
+def test_pages_that_are_not_there_are_empty_or_the_first(staff: Staff, mapped: None, address: str) -> None:
+    assert staff.get(address).status_code == 200
