@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, String, func, select, type_coerce
 from sqlalchemy.orm import Session, aliased
 
 from catalog.gallery_map.look_alikes import APART, Apart
-from catalog.gallery_map.map_rows import newest_map, photos_to_map
+from catalog.gallery_map.map_rows import newest_map
 from catalog.generations import live_generation
 from catalog.storage import Database
-from catalog.storage.tables import GalleryMap, MapPair, MapPoint, Photo, Product
+from catalog.storage.tables import Enrollment, GalleryMap, MapPair, MapPoint, Photo, Product
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ def state_of(database: Database) -> MapState:
         live = live_generation(session)
         if live is None:
             return MapState()
-        wanted = photos_to_map(live.id)
-        total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+        # Retired products have no enrollments: these are all that should be on it.
+        wanted = select(func.count()).where(Enrollment.generation_id == live.id, Enrollment.done)
+        total = session.scalar(wanted) or 0
         made = session.scalar(select(GalleryMap).where(GalleryMap.id == newest_map(live.id).scalar_subquery()))
         if made is None:
             return MapState(missing=total)
-        on_map = wanted.join(MapPoint, (MapPoint.photo_id == Photo.id) & (MapPoint.map_id == made.id))
-        shown = session.scalar(select(func.count()).select_from(on_map.subquery())) or 0
+        shown = session.scalar(wanted.where(MapPoint.map_id == made.id, MapPoint.photo_id == Enrollment.photo_id)) or 0
         apart = session.scalar(select(func.count()).select_from(_apart(made.id).subquery())) or 0
         pairs = session.scalar(select(func.count()).select_from(_pairs(made.id).subquery())) or 0
         return MapState(made.id, made.made_at, made.seconds, shown, total - shown, pairs, apart)
@@ -78,39 +78,47 @@ def pack(database: Database) -> bytes:
     with database.snapshot() as connection, Session(connection) as session:
         live = live_generation(session)
         identity = live and session.scalar(newest_map(live.id))
-        points = session.execute(_points(identity)).all() if identity else []
-        pairs = session.execute(
-            select(MapPair.photo_id, MapPair.rival_photo).where(MapPair.map_id == identity).order_by(MapPair.lead)
+        points = connection.execute(_points(identity)).all() if identity else []
+        pairs = connection.execute(
+            select(_key(MapPair.photo_id), _key(MapPair.rival_photo))
+            .where(MapPair.map_id == identity)
+            .order_by(MapPair.lead, MapPair.photo_id)
         ).all()
-        of_products = select(Product.id, Product.sku, Product.name, Product.category).where(Product.active)
-        products = session.execute(of_products.order_by(Product.sku)).all()
-    numbers = {row.id: number for number, row in enumerate(products)}
-    points = [row for row in points if row.product_id in numbers]
-    place = {row.photo_id: number for number, row in enumerate(points)}
-    categories = sorted({row.category for row in products})
+        of_products = select(_key(Product.id), Product.sku, Product.name, Product.category).where(Product.active)
+        products = connection.execute(of_products.order_by(Product.sku)).all()
+    numbers = {key: number for number, (key, *_) in enumerate(products)}
+    points = [row for row in points if row[1] in numbers]
+    photos, of, x, y, apart, hashes = zip(*points, strict=True) if points else ((),) * 6
+    place = {key: number for number, key in enumerate(photos)}
+    categories = sorted({category for *_, category in products})
     by_name = {name: number for number, name in enumerate(categories)}
     joined = [(place[one], place[other]) for one, other in pairs if one in place and other in place]
     head = {
         "photos": len(points),
         "pairs": len(joined),
-        "products": [(row.sku, row.name, by_name[row.category]) for row in products],
+        "products": [(sku, name, by_name[category]) for _, sku, name, category in products],
         "categories": categories,
     }
-    apart = {name: number for number, name in enumerate(APART)}
+    kinds = {name: number for number, name in enumerate(APART)}
     parts = (
         json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode(),
-        np.array([(row.x, row.y) for row in points], "<f4").tobytes(),
-        np.array([numbers[row.product_id] for row in points], "<u4").tobytes(),
+        np.stack([np.array(x, "<f4"), np.array(y, "<f4")], axis=1).tobytes(),
+        np.array([numbers[key] for key in of], "<u4").tobytes(),
         np.array(joined, "<u4").tobytes(),
-        bytes(apart[row.apart] for row in points),
-        bytes.fromhex("".join(row.sha256 for row in points)),
+        bytes(kinds[kind] for kind in apart),
+        bytes.fromhex("".join(hashes)),
     )
     return struct.pack("<I", len(parts[0])) + b"".join(part + bytes(-len(part) % 4) for part in parts)
 
 
 def _points(map_id: int) -> Select[*tuple[Any, ...]]:
-    query = select(MapPoint.photo_id, MapPoint.x, MapPoint.y, MapPoint.apart, Photo.product_id, Photo.sha256)
-    return query.join(Photo, Photo.id == MapPoint.photo_id).where(MapPoint.map_id == map_id)
+    columns = (_key(MapPoint.photo_id), _key(Photo.product_id), MapPoint.x, MapPoint.y, MapPoint.apart, Photo.sha256)
+    return select(*columns).join(Photo, Photo.id == MapPoint.photo_id).where(MapPoint.map_id == map_id)
+
+
+def _key(identity: Any) -> ColumnElement[Any]:
+    """An id as the database gives it, text or UUID: good to compare, and no time is spent on making UUIDs of text."""
+    return type_coerce(identity, String)
 
 
 @dataclass(frozen=True)
