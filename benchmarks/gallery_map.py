@@ -46,7 +46,7 @@ from catalog.demo.products import products
 from catalog.demo.server import add_product, serve_catalog
 from catalog.gallery import GalleryPoint
 from catalog.gallery_map import layout, look_alikes, map_rows
-from catalog.gallery_map.computing import MapInput, MapOutput, compute
+from catalog.gallery_map.computing import MapOutput
 from catalog.gallery_map.neighbors import find_neighbors
 from catalog.storage.tables import Enrollment, Photo, Product
 from embedder.bundle import RELEASED
@@ -144,16 +144,6 @@ def with_library(name: str, vectors: Floats) -> npt.NDArray[Any]:
     return np.asarray(found)
 
 
-def share_kept(vectors: Floats, places: npt.NDArray[Any]) -> float:
-    some = np.random.default_rng(SEED).permutation(len(vectors))[:SAMPLE]
-    kept = 0
-    for photo in some:
-        cosines, apart = vectors @ vectors[photo], ((places - places[photo]) ** 2).sum(axis=1)
-        cosines[photo], apart[photo] = -2, np.inf
-        kept += len(set(np.argpartition(-cosines, KEPT)[:KEPT]) & set(np.argpartition(apart, KEPT)[:KEPT]))
-    return round(kept / (len(some) * KEPT), 3)
-
-
 def one_library(name: str, given: argparse.Namespace) -> None:
     """Print the figures of one library at one size, as JSON; none where it is not installed."""
     vectors, _ = vectors_of(given.sizes[0], given)
@@ -164,7 +154,9 @@ def one_library(name: str, given: argparse.Namespace) -> None:
         return
     places, took = measured(lambda: with_library(name, vectors))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**took, "memory_mb": round(memory), "kept": share_kept(vectors, places)}))
+    print(
+        json.dumps({**took, "memory_mb": round(memory), "kept": kept_of(vectors, places, np.ones(len(vectors), bool))})
+    )
 
 
 def libraries(given: argparse.Namespace) -> dict[str, Any]:
@@ -179,41 +171,38 @@ def libraries(given: argparse.Namespace) -> dict[str, Any]:
             ran = subprocess.run(command, env=os.environ | one_thread, stdout=subprocess.PIPE, text=True, check=True)
             figures.setdefault(name, {})[size] = json.loads(ran.stdout.splitlines()[-1])
             print(name, size, figures[name][size], flush=True)
-    vectors, numbers = vectors_of(given.sizes[0], given)
-    figures["placed beside"] = beside(vectors, numbers)
+    figures["placed beside"] = beside(vectors_of(given.sizes[0], given)[0])
     print("placed beside", figures["placed beside"])
     return figures
 
 
-def beside(vectors: Floats, numbers: Numbers) -> dict[str, float]:
-    """The share of neighbours kept of a tenth of the photos: laid out with the rest, placed amid them, by openTSNE."""
-    whole = compute(MapInput(vectors, numbers, np.zeros(len(vectors), np.float32), 1.0, no_places(len(vectors)))).places
-    new = np.zeros(len(vectors), bool)
-    new[np.random.default_rng(SEED).permutation(len(vectors))[: len(vectors) // 10]] = True
-    placed = whole.copy()
-    placed[new] = layout.place_beside(vectors[new], vectors[~new], whole[~new])
+def beside(vectors: Floats) -> dict[str, float]:
+    """Neighbours kept of a tenth of the photos: laid out with the rest, and placed on its map by us and by openTSNE."""
     from openTSNE import TSNEEmbedding, affinity
 
-    known = affinity.PerplexityBasedNN(
-        vectors[~new], perplexity=15, metric="cosine", method="annoy", n_jobs=1, random_state=SEED
-    )
-    transformed = whole.copy()
-    transformed[new] = TSNEEmbedding(whole[~new], known, n_jobs=1, random_state=SEED).transform(vectors[new])
-    return {
-        name: kept_of(vectors, places, new)
-        for name, places in (("laid out", whole), ("place_beside", placed), ("transform", transformed))
-    }
+    whole = with_library("openTSNE", vectors)
+    new = np.zeros(len(vectors), bool)
+    new[np.random.default_rng(SEED).permutation(len(vectors))[: len(vectors) // 10]] = True
+    rest = with_library("openTSNE", vectors[~new])
+    exact = {"metric": "cosine", "method": "exact", "n_jobs": 1, "random_state": SEED}
+    known = affinity.PerplexityBasedNN(vectors[~new], perplexity=layout.PERPLEXITY, **exact)
+    placed, transformed = np.empty_like(whole), np.empty_like(whole)
+    placed[~new] = transformed[~new] = rest
+    placed[new] = layout.place_beside(vectors[new], vectors[~new], rest)
+    transformed[new] = TSNEEmbedding(rest, known, n_jobs=1, random_state=SEED).transform(vectors[new])
+    ways = {"laid out": whole, "place_beside": placed, "transform": transformed}
+    return {name: kept_of(vectors, places, new) for name, places in ways.items()}
 
 
 def kept_of(vectors: Floats, places: npt.NDArray[Any], some: npt.NDArray[np.bool_]) -> float:
-    order = np.concatenate([np.flatnonzero(some), np.flatnonzero(~some)])
-    kept, photos = 0, min(SAMPLE, int(some.sum()))
-    vectors, places = vectors[order], places[order]
-    for photo in range(photos):
+    """The share of a photo's nearest photos that are nearest on the map, too, of a sample of some."""
+    photos = np.random.default_rng(SEED).permutation(np.flatnonzero(some))[:SAMPLE]
+    kept = 0
+    for photo in photos:
         cosines, apart = vectors @ vectors[photo], ((places - places[photo]) ** 2).sum(axis=1)
         cosines[photo], apart[photo] = -2, np.inf
         kept += len(set(np.argpartition(-cosines, KEPT)[:KEPT]) & set(np.argpartition(apart, KEPT)[:KEPT]))
-    return round(kept / (photos * KEPT), 3)
+    return round(kept / (len(photos) * KEPT), 3)
 
 
 def fill(catalog: Catalog, vectors: Floats, numbers: Numbers) -> None:
@@ -250,15 +239,19 @@ def making(given: argparse.Namespace) -> dict[str, Any]:
             vectors, numbers = vectors_of(size, given)
             fill(catalog, vectors, numbers)
             del vectors
-            before = memory_now()
+            before, most = memory_now(), [0.0]
+
+            def look(done: int, total: int, most: list[float] = most) -> None:
+                most.append(memory_now())
+
             child = resource.getrusage(resource.RUSAGE_CHILDREN)
-            made, took = measured(lambda: gallery_map.map_gallery(catalog))
+            made, took = measured(lambda: gallery_map.map_gallery(catalog, look))
             ended = resource.getrusage(resource.RUSAGE_CHILDREN)
             figures[size] = {
                 **took,
                 "cpu_seconds_of_the_process": round(cpu_of(ended) - cpu_of(child), 1),
                 "memory_mb_of_the_process": round(ended.ru_maxrss / 1024),
-                "memory_mb_more_while_serving": round(memory_now() - before),
+                "memory_mb_more_of_this_process": round(max(most) - before),
                 "pairs": made.pairs,
                 "apart": made.apart,
             }
