@@ -29,6 +29,7 @@ RULES = {
     "products": Rule(VIEWER, EDITOR),
     "add": Rule(EDITOR, EDITOR),
     "alike": Rule(VIEWER, VIEWER),  # asks, and changes nothing
+    "early_uploads": Rule(EDITOR, EDITOR),
     "bulk": Rule(EDITOR, EDITOR),
     "photos": Rule(VIEWER, EDITOR),
     "photos.choose_product": Rule(EDITOR, EDITOR),  # a form

@@ -107,13 +107,6 @@ def decode_each(
     The file is decoded once; a JPEG once for each scale, which for most photos is one. Pictures of one scale are the
     same object. Raises ImageError.
     """
-    if not data:
-        raise ImageError("empty", "The file is empty (0 bytes).")
-    if len(data) > limits.max_bytes:
-        raise ImageError(
-            "too_large",
-            f"The file has {len(data) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} MB are accepted.",
-        )
     pictures: dict[int, Image.Image] = {}
     while True:
         with _open(data, limits, decoding=True) as (picture, structure):
@@ -133,6 +126,7 @@ def _open(data: bytes, limits: Limits, *, decoding: bool = False) -> Iterator[tu
 
     A WebP or AVIF takes its memory at once, and holds it of the budget meanwhile; with `decoding`, for its pixels, too.
     """
+    _check_bytes(len(data), limits.max_bytes)
     structure = read_structure(data)
     most = min(limits.max_pixels, PIXELS_OF_KIND[structure.kind])
     held = 0.0
@@ -141,6 +135,14 @@ def _open(data: bytes, limits: Limits, *, decoding: bool = False) -> Iterator[tu
         held = len(data) + decoding * structure.tile * BYTES_OF_PIXEL[structure.kind]
     with decoding_budget.hold(round(held)):
         yield from _opened(structure, most, limits.min_side)
+
+
+def _check_bytes(size: int, most: int) -> None:
+    if not size:
+        raise ImageError("empty", "The file is empty (0 bytes).")
+    if size > most:
+        said = f"The file has {size / 2**20:.1f} MB; at most {most / 2**20:.0f} MB are accepted."
+        raise ImageError("too_large", said)
 
 
 def _opened(structure: Structure, most: int, least: int) -> Iterator[tuple[Image.Image, Structure]]:

@@ -108,10 +108,10 @@ def test_photos_can_be_dropped(page: Any, tmp_path: Path) -> None:
 
 def test_a_large_photo_is_made_smaller_before_it_is_sent(page: Any, tmp_path: Path) -> None:
     page.goto("/add/")
-    page.set_input_files("[data-choose]", photo(tmp_path, 51, (4000, 3000)))
+    with page.expect_request("**/uploads/") as sent:
+        page.set_input_files("[data-choose]", photo(tmp_path, 51, (4000, 3000)))
     page.fill("#sku", f"LARGE-{page.size}")
-    with page.expect_request("**/add/") as sent:
-        keep(page)
+    keep(page)
     page.locator("[data-done]").wait_for()
     whole = (tmp_path / "51.jpg").stat().st_size
     assert int(sent.value.all_headers()["content-length"]) < whole
@@ -225,3 +225,79 @@ def test_an_avif_is_kept_and_one_of_a_phone_becomes_a_smaller_jpeg(page: Any, tm
     assert [kept.nth(place).get_attribute("alt") for place in range(2)] == ["pack.avif", "phone.jpg"]
     for place in range(2):
         assert kept.nth(place).evaluate("async (one) => { await one.decode(); return one.naturalWidth; }") > 0
+
+
+def test_photos_are_sent_one_by_one_while_the_rest_is_typed(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 61), photo(tmp_path, 62)])
+    page.locator(".previews li.sent").nth(1).wait_for()
+    fits(page)
+    page.fill("#sku", f"EARLY-{page.size}")
+    with page.expect_request("**/add/") as sent:
+        keep(page)
+    page.locator("[data-done]").wait_for()
+    assert int(sent.value.all_headers()["content-length"]) < 3_000
+    assert page.locator("[data-done] .state.ok").count() == 2
+
+
+def test_a_photo_that_could_not_be_sent_is_sent_again(page: Any, tmp_path: Path) -> None:
+    page.route("**/uploads/", lambda route: route.abort())
+    page.clock.install()
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 63))
+    again = page.locator(".previews button", has_text="Send again")
+    for _ in range(20):
+        page.clock.run_for(1_000)
+        if again.count():
+            break
+        page.wait_for_timeout(100)
+    assert again.get_attribute("aria-label") == "Send 63.jpg again"
+    fits(page)
+    page.fill("#sku", f"AGAIN-{page.size}")
+    page.click("[data-submit]")
+    page.locator("[data-problem]").wait_for()
+    assert "Nothing is lost" in page.inner_text("[data-problem]")
+    page.unroute("**/uploads/")
+    again.click()
+    page.locator(".previews li.sent").wait_for()
+    keep(page)
+    assert page.locator("[data-done] .state.ok").count() == 1
+
+
+def test_sending_is_cancelled_and_goes_on(page: Any, tmp_path: Path) -> None:
+    waiting: list[Any] = []
+    page.route("**/uploads/", lambda route: waiting.append(route))
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 64), photo(tmp_path, 65)])
+    page.locator(".previews progress").wait_for()
+    page.fill("#sku", f"CANCELLED-{page.size}")
+    page.click("[data-submit]")
+    page.click("text=Cancel")
+    page.locator("[data-problem]").wait_for()
+    assert page.inner_text("[data-problem]").startswith("Cancelled.")
+    assert page.locator(".previews progress").count() == 0
+    page.locator("form[data-kept=yes]").wait_for()
+    assert page.goto(f"/products/CANCELLED-{page.size}").status == 404
+    page.unroute("**/uploads/")
+    page.goto("/add/")
+    page.locator(".previews li.sent").nth(1).wait_for()  # the draft
+    keep(page)
+    assert page.locator("[data-done] .state.ok").count() == 2
+
+
+def test_a_photo_that_the_server_no_longer_has_is_sent_again(page: Any, tmp_path: Path) -> None:
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 66))
+    page.locator(".previews li.sent").wait_for()
+    bodies: list[str] = []
+
+    def spoil(route: Any) -> None:
+        body = route.request.post_data
+        bodies.append(body)
+        route.continue_(post_data=body.replace('name="sent"\r\n\r\n', 'name="sent"\r\n\r\nx') if len(bodies) == 1 else body)
+
+    page.route("**/add/", spoil)
+    page.fill("#sku", f"LOST-{page.size}")
+    keep(page)
+    assert page.locator("[data-done] .state.ok").count() == 1
+    assert len(bodies) >= 2

@@ -16,6 +16,7 @@ from web.admin import (
     bin,
     bulk,
     duplicates,
+    early_uploads,
     findings,
     history,
     imports,
@@ -35,7 +36,7 @@ from web.admin import (
 from web.admin.menu import MENU
 
 PAGES = (
-    *(products, photos, history, alike, bulk, add, inbox, tryout, imports),
+    *(products, photos, history, alike, bulk, add, early_uploads, inbox, tryout, imports),
     *(overview, needs_work, duplicates, map, merging, bin, jobs, models, keys, people, audit, account),
 )
 

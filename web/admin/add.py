@@ -12,7 +12,8 @@ from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
 from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import blueprint
-from web.context import by_staff, catalog, facts, ids, uploads
+from web.admin.early_uploads import uploads
+from web.context import by_staff, catalog, facts, ids
 
 Page = str | tuple[str, int]
 pages = blueprint("add", "/add")

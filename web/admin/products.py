@@ -17,7 +17,8 @@ from web.admin import facts_form
 from web.admin.base import attempt, blueprint, flash_undo, go_to
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
-from web.context import actor, by_staff, catalog, uploads
+from web.admin.early_uploads import uploads
+from web.context import actor, by_staff, catalog
 
 Page = str | Response | tuple[str, int]
 

@@ -62,13 +62,13 @@ function photoInput(box, changed) {
     photo.file = await shrink(photo.file);
     if (photo.file.name !== photo.chosen) photo.name = nameOf(photo, photo.file.name);
     preview(photo);
-    changed(photos.includes(photo));
+    if (photos.includes(photo)) changed(photo);
   }
 
   function remove(gone) {
-    for (const photo of gone) photo.item.remove();
     photos = photos.filter((photo) => !gone.includes(photo));
-    changed(false);
+    for (const photo of gone) { photo.item.remove(); photo.sending?.abort(); }
+    changed(null);
   }
 
   function add(chosen) {
@@ -170,14 +170,16 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   button.after(" ", cancel);
   const asks = "auto" in form.dataset; // a question, asked as soon as a photo is chosen; it changes nothing
   let sending = null, again = false;
-  const photos = photoInput(box, (more) => {
+  const photos = photoInput(box, (made) => {
     problem.hidden = true;
     questions?.replaceChildren();
     form.dispatchEvent(new Event("photos"));
-    if (!more || !asks) return;
+    if (made && uploads) uploads.add(made);
+    if (!made || !asks) return;
     again = Boolean(sending); // another photo before the first one was answered
     if (again) sending.abort(); else form.requestSubmit();
   });
+  const uploads = form.dataset.uploads && earlyUploads(form, photos);
   form.photoInput = photos;
 
   const fail = (message, ...more) => {
@@ -186,10 +188,21 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     problem.scrollIntoView({ block: "center" });
   };
 
+  // Whether photos that were sent before the form are no longer there; they are sent again.
+  function lost(reply) {
+    if (reply.status !== 422 || !reply.type.startsWith("application/problem+json") || JSON.parse(reply.text).field !== "sent") return false;
+    uploads.forget();
+    return true;
+  }
+
   // Everything that is wrong, each where it is: photos with a way to take them away, fields, or the form as a whole.
   function explain(reply) {
     let told = {};
     try { told = JSON.parse(reply.text); } catch { /* a proxy's page: the status says enough */ }
+    tell(told, reply.status);
+  }
+
+  function tell(told, status) {
     const wrong = photos.all().filter((photo) => told.photos?.some((said) => said.filename === photo.name));
     if (wrong.length) {
       const list = element("ul", {}, ...told.photos.map((said) => element("li", { textContent: `${said.filename}: ${said.detail}` })));
@@ -203,7 +216,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       say(at, told.detail);
       return at.focus();
     }
-    fail(told.detail || `The server answered ${reply.status}.`);
+    fail(told.detail || `The server answered ${status}.`);
   }
 
   for (const input of form.querySelectorAll("input[id]")) input.addEventListener("input", () => say(input, ""));
@@ -227,13 +240,19 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       if (!asks) photos.lock(true);
       let reply;
       do {
+        if (uploads) {
+          await uploads.finish((place) => { button.textContent = `Sending photo ${place} of ${photos.all().length}`; }, sending.signal);
+          const refused = photos.all().filter((photo) => photo.refused);
+          if (refused.length) return tell({ photos: refused.map((photo) => ({ filename: photo.name, detail: photo.refused })) });
+        }
         const data = new FormData(form);
         if (anyway) data.append("anyway", "1");
         data.delete(field);
-        for (const photo of photos.all()) data.append(field, photo.file, photo.name);
+        const early = photos.all().every((photo) => photo.id); // else all as files, in their order
+        for (const photo of photos.all()) early ? data.append("sent", photo.id) : data.append(field, photo.file, photo.name);
         const progress = (share) => { button.textContent = share < 1 ? `Sending, ${Math.floor(100 * share)} %` : form.dataset.busy; };
         reply = await post(form.action, data, progress, sending.signal);
-      } while (ended(reply) && await sessionAgain());
+      } while (ended(reply) ? await sessionAgain() : lost(reply));
       if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
       if (again) return;
       if ("follow" in form.dataset && reply.location) return location.assign(reply.location);
