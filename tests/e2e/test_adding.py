@@ -294,7 +294,9 @@ def test_a_photo_that_the_server_no_longer_has_is_sent_again(page: Any, tmp_path
     def spoil(route: Any) -> None:
         body = route.request.post_data
         bodies.append(body)
-        route.continue_(post_data=body.replace('name="sent"\r\n\r\n', 'name="sent"\r\n\r\nx') if len(bodies) == 1 else body)
+        route.continue_(
+            post_data=body.replace('name="sent"\r\n\r\n', 'name="sent"\r\n\r\nx') if len(bodies) == 1 else body
+        )
 
     page.route("**/add/", spoil)
     page.fill("#sku", f"LOST-{page.size}")

@@ -15,9 +15,9 @@ from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
 from web.admin.base import attempt, blueprint, flash_undo, go_to
+from web.admin.early_uploads import uploads
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
-from web.admin.early_uploads import uploads
 from web.context import actor, by_staff, catalog
 
 Page = str | Response | tuple[str, int]
