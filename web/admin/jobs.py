@@ -34,6 +34,7 @@ class Of:
 #: By kind of run (catalog/runs/kinds.py).
 PAGES = {
     "coverage": Of("needs_work.index", "needs_work.examine", "products"),
+    "map": Of("map.index", "map.make", "photos"),
     "doctor": Of("overview.index", "overview.check", "photos"),
     "reembed": Of("models.index", "models.embed", "photos"),
 }
