@@ -71,12 +71,6 @@ class Grid {
 
 const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-const element = (name, attributes = {}, ...children) => {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-};
 // As web/skus.py: what servers and proxies take for a path's own is escaped twice.
 const skuPath = (sku) => encodeURIComponent(sku.replace(/[/\\%]/g, encodeURIComponent)).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
@@ -117,7 +111,7 @@ class PhotoMap {
   }
 
   legend(style, text) {
-    const swatch = element("canvas", { width: 28, height: 28, "aria-hidden": "true" });
+    const swatch = element("canvas", { width: 28, height: 28, ariaHidden: "true" });
     const pixels = new ImageData(28, 28);
     this.stamp(new Uint32Array(pixels.data.buffer), 28, 28, this.marks(style, 11), 14, 14, argb(STYLES[style][0]));
     swatch.getContext("2d").putImageData(pixels, 0, 0);
@@ -298,7 +292,7 @@ class PhotoMap {
     }
     if (photo === this.chosen) return;
     this.chosen = photo;
-    this.part("card").replaceChildren(...(photo < 0 ? [element("p", { class: "hint" }, "Choose a point to see its photo.")] : this.card(photo)));
+    this.part("card").replaceChildren(...(photo < 0 ? [element("p", { className: "hint" }, "Choose a point to see its photo.")] : this.card(photo)));
     this.redraw();
   }
 
