@@ -17,8 +17,10 @@ def seed(page: Any, number: int) -> int:
 def test_a_check_is_followed_to_its_end_by_the_page_itself(page: Any, tmp_path: Path) -> None:
     add(page, tmp_path, f"JOBS-{page.size}", seed(page, 501))
     page.goto("/overview/")
-    page.click("text=Check now")
-    page.locator("text=All is well.").wait_for()
+    with page.expect_navigation():
+        page.click("text=Check now")
+    page.locator("text=Check now").wait_for()  # again, when it is done
+    assert page.locator("text=All is well.").count()
     fits(page)
     page.goto("/jobs/")
     page.locator(".jobs .decision.match", has_text="done").first.wait_for()
@@ -34,7 +36,8 @@ def test_examined_and_the_missing_photo_taken(page: Any, tmp_path: Path) -> None
     sku = f"TAKE-{page.size}"
     add(page, tmp_path, sku, seed(page, 531))
     page.goto("/needs-work/")
-    page.click("text=Examine now")
+    with page.expect_navigation():
+        page.click("text=Examine now")
     page.locator("#examined ~ p small", has_text="Examined").wait_for()
     page.locator("text=Examine now").wait_for()
     fits(page)

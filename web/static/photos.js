@@ -174,7 +174,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     problem.hidden = true;
     questions?.replaceChildren();
     form.dispatchEvent(new Event("photos"));
-    if (made && uploads) uploads.add(made);
+    if (made && uploads && !photos.over()) uploads.add(made);
     if (!made || !asks) return;
     again = Boolean(sending); // another photo before the first one was answered
     if (again) sending.abort(); else form.requestSubmit();
@@ -226,6 +226,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     if (sending) return;
     if (!photos.all().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
     const anyway = event.submitter && "anyway" in event.submitter.dataset;
+    let formSent = false;
     sending = new AbortController();
     cancel.onclick = () => sending.abort();
     button.disabled = true;
@@ -251,6 +252,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
         const early = photos.all().every((photo) => photo.id); // else all as files, in their order
         for (const photo of photos.all()) early ? data.append("sent", photo.id) : data.append(field, photo.file, photo.name);
         const progress = (share) => { button.textContent = share < 1 ? `Sending, ${Math.floor(100 * share)} %` : form.dataset.busy; };
+        formSent = true;
         reply = await post(form.action, data, progress, sending.signal);
       } while (ended(reply) ? await sessionAgain() : lost(reply));
       if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
@@ -267,7 +269,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       if (!asks) { form.hidden = true; photos.clear(); }
       result.scrollIntoView({ block: "nearest" });
     } catch (error) {
-      const cancelled = asks ? "Cancelled." : "Cancelled. Look whether it was kept before you send it again.";
+      const cancelled = asks ? "Cancelled." : formSent ? "Cancelled. Look whether it was kept before you send it again." : "Cancelled. Nothing was kept.";
       if (!again) fail(error.name === "AbortError" ? cancelled : "The server can't be reached. Nothing is lost: send it again.");
     } finally {
       photos.lock(false);

@@ -72,10 +72,12 @@ function earlyUploads(form, photos) {
       const halt = () => { halted = true; for (const photo of photos.all()) photo.sending?.abort(); };
       signal.addEventListener("abort", halt);
       try {
+        const first = photos.all().findIndex((photo) => !photo.id && !photo.refused);
+        if (first >= 0) told(first + 1);
         await turn;
         halted = signal.aborted;
         for (const [place, photo] of photos.all().entries()) {
-          told(place + 1);
+          if (!photo.id) told(place + 1);
           await send(photo, [0]);
           if (!photo.id && !photo.refused && !halted) throw new Error(`${photo.name} could not be sent`);
         }
