@@ -248,7 +248,7 @@ def test_a_photo_that_could_not_be_sent_is_sent_again(page: Any, tmp_path: Path)
     again.wait_for()  # it was tried three times in four seconds
     assert again.get_attribute("aria-label") == "Send 63.jpg again"
     fits(page)
-    page.fill("#sku", f"AGAIN-{page.size}")
+    page.fill("#sku", f"UNSENT-{page.size}")
     page.click("[data-submit]")
     page.locator("[data-problem]").wait_for()
     assert "Nothing is lost" in page.inner_text("[data-problem]")

@@ -145,7 +145,7 @@ def test_a_map_of_what_is_there_is_not_made_again_unless_asked_for(catalog: Cata
     assert gallery_map.map_gallery(catalog).made
     assert not gallery_map.map_gallery(catalog).made
     assert gallery_map.map_gallery(catalog, anew=True).made
-    products.delete_photo(catalog, "S0-03", photos["S0-03"][0], actor="anna")
+    products.delete_photos(catalog, "S0-03", [photos["S0-03"][0]], actor="anna")
     assert gallery_map.map_gallery(catalog).made
 
 
@@ -154,7 +154,7 @@ def test_what_is_gone_or_retired_leaves_the_map_at_once(catalog: Catalog) -> Non
     gallery_map.map_gallery(catalog)
     version = gallery_map.version_of(catalog.database)
     products.set_active(catalog, APPLE, False, actor="anna")
-    products.delete_photo(catalog, "S0-03", photos["S0-03"][0], actor="anna")
+    products.delete_photos(catalog, "S0-03", [photos["S0-03"][0]], actor="anna")
     assert gallery_map.version_of(catalog.database) != version
     state = gallery_map.state_of(catalog.database)
     shown = unpack(gallery_map.pack(catalog.database))
