@@ -31,12 +31,17 @@ def products_there(catalog: Catalog) -> None:
 
 @pytest.fixture
 def no_map(catalog: Catalog, products_there: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No map, and none that is made; computed in this process."""
+    """No map, and no run that other tests have asked for; computed in this process."""
     monkeypatch.setattr(computing, "compute_apart", computing.compute)
+    forget(catalog)
     yield
+    forget(catalog)
+
+
+def forget(catalog: Catalog) -> None:
     with catalog.database.write() as session:
         session.execute(delete(GalleryMap))
-        session.execute(delete(Run).where(Run.kind == "map"))
+        session.execute(delete(Run))
 
 
 @pytest.fixture
