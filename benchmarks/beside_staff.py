@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import secrets
 import signal
 import tempfile
 import threading
@@ -28,13 +27,14 @@ from typing import Any
 import httpx
 from common.drawn_photos import draw
 from common.figures import save
+from common.tills import ask, signed_in, token_in
 from common.timing import quantiles
 
 from catalog.demo import camera
 from catalog.demo.products import products
 from catalog.demo.server import Server, add_product, serve_catalog
 
-TILL_PAUSE, ADMIN_PAUSE = 0.1, 0.2
+ADMIN_PAUSE = 0.2
 #: Products of the import: more than it adds in the time, of one photo each. They are like none of the tills' products:
 #: those would be answered otherwise, and take longer, also when the import is over.
 IMPORTED, SIZE, GRAIN = 400, (900, 1200), 4.0
@@ -43,21 +43,6 @@ PAGES = ("/products/", "/products/?view=table&sort=newest", "/inbox/", "/overvie
 GOAL = 1.5
 #: Seconds until the background has compared the products that were just added.
 SETTLE = 45.0
-
-
-def signed_in(server: Server) -> httpx.Client:
-    """The first admin."""
-    client = httpx.Client(base_url=server.url, timeout=60)
-    page = client.get(server.first_start).text
-    form = {"csrf_token": token_in(page), "name": "admin", "password": secrets.token_urlsafe(12)}
-    assert client.post(server.first_start, data=form).status_code == 302
-    return client
-
-
-def token_in(page: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
-    assert found
-    return found.group(1)
 
 
 @contextmanager
@@ -82,18 +67,6 @@ def halted(server: Server) -> Iterator[None]:
     os.kill(server.pid, signal.SIGSTOP)
     yield
     os.kill(server.pid, signal.SIGCONT)
-
-
-def ask(till: httpx.Client, photos: list[bytes], seconds: float) -> list[float]:
-    """Milliseconds of each answer to one till."""
-    times: list[float] = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        began = time.perf_counter()
-        till.post("/api/v1/recognize", content=photos[len(times) % len(photos)]).raise_for_status()
-        times.append((time.perf_counter() - began) * 1000)
-        time.sleep(TILL_PAUSE)
-    return times
 
 
 def start_import(admin: httpx.Client) -> str:
