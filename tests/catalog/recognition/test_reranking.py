@@ -402,8 +402,8 @@ def test_the_budget_is_of_the_own_thread_and_ends_by_the_clock_all_the_same() ->
 def test_eight_tills_at_once_get_the_answers_that_one_gets(filled: Catalog) -> None:
     photos = [query(place) for place in range(12)] + [mirrored(query(place)) for place in range(12)]
     alone = [recognize(filled, photo) for photo in photos]
-    # On any machine four times what one look took alone, beside other work, too: of time shared by the clock, eight would
-    # each have half of what they need.
+    # On any machine four times what one look took alone, beside other work, too: of time shared by the clock, eight
+    # would each have half of what they need.
     longest = max(answer.milliseconds for answer in alone)
     busy = with_settings(filled, second_look_ms=round(4 * longest) + 50)
     with ThreadPoolExecutor(8) as pool:
