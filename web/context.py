@@ -54,7 +54,7 @@ def one_upload(field: str) -> NewPhoto:
     """The one photo of a multipart field. Raises InvalidInputError for none or several."""
     files = uploads(field)
     if len(files) != 1:
-        raise InvalidInputError(field, f"One photo is needed (field `{field}`); {len(files)} came.")
+        raise InvalidInputError(field, f"Choose one photo; {len(files)} came.")
     return files[0]
 
 

@@ -121,8 +121,13 @@ def init_app(app: Flask) -> None:
         detail = error.description or ""
         if isinstance(error, CSRFError):
             detail = "This page is no longer valid: load it again and repeat."
-        if isinstance(error, CSRFError) and not wants_problem() and (page := kept_form.ask_again()):
-            return page
+        if isinstance(error, CSRFError) and not wants_problem():
+            try:
+                page = kept_form.ask_again()
+            except CatalogError as away:  # it asks for the session
+                return catalog_error(away)
+            if page:
+                return page
         if wants_problem() or isinstance(error, BadHost):  # a page has links, which need the host
             return problem(status, code, error.name, detail)
         return render_template("pages/error.html", title=error.name, detail=detail), status

@@ -15,8 +15,8 @@ from flask_login import current_user
 
 from web.context import local_path
 
-#: Characters of a form that is kept, at most: with it the form for signing in is still one that the server takes.
-MOST = 60_000
+#: Characters of a form that is kept, at most: 16 bytes each as they are carried, still a form that the server takes.
+MOST = 15_000
 _NOT_KEPT = frozenset({"csrf_token", "anyway"})  # "anyway" answers a question that is asked again
 
 
@@ -44,8 +44,8 @@ def sent() -> KeptForm | None:
     fields = tuple((name, value) for name, value in request.form.items(multi=True) if name not in _NOT_KEPT)
     if any("password" in name for name, _ in fields) or sum(len(name) + len(value) for name, value in fields) > MOST:
         return None
-    query = {name: values for name, values in request.args.lists() if not name.startswith("_")}
-    address = url_for(endpoint, **{**query, **(request.view_args or {})})
+    query = request.query_string.decode("ascii", "ignore")
+    address = url_for(endpoint, **(request.view_args or {})) + (f"?{query}" if query else "")
     return KeptForm(address, fields, any(file.filename for file in request.files.values()))
 
 
@@ -53,6 +53,7 @@ def carried() -> KeptForm | None:
     """The form that the form for signing in carries; None for none, and for what is none."""
     try:
         address, fields, files = json.loads(request.form.get("again", ""))
+        "".join(f"{name}{value}" for name, value in fields).encode()  # half of a character can be no page's
         kept = KeptForm(str(address), tuple((str(name), str(value)) for name, value in fields), bool(files))
     except (ValueError, TypeError, RecursionError):
         return None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, jsonify, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, Response, g, jsonify, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response as Redirect
 
 from catalog import accounts
+from catalog.errors import DatabaseUnavailableError
 from catalog.storage.tables import User
 from web import kept_form
 from web.context import catalog, local_path
 from web.security import client_address, limit_sign_in
 
 blueprint = Blueprint("login", __name__)
+#: What scripts ask by themselves.
+POLLED = {"jobs.progress", "jobs.run_progress", "imports.progress", "map.progress"}
 manager = LoginManager()
 
 
@@ -26,8 +29,16 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 @manager.user_loader  # type: ignore[untyped-decorator]
 def _load(token: str) -> SignedIn | None:
+    if g.get("database_away"):
+        return None  # the page that says so asks for the user, too
     opened = catalog()
-    user = accounts.session_user(opened.database, token, limits=opened.settings.sessions, uses=opened.uses)
+    # A page that looks again by itself does not keep the session of somebody who has left.
+    uses = None if request.endpoint in POLLED else opened.uses
+    try:
+        user = accounts.session_user(opened.database, token, limits=opened.settings.sessions, uses=uses)
+    except DatabaseUnavailableError:
+        g.database_away = True
+        raise
     return SignedIn(token, user) if user else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.enrollment import backlog, outbox, photo_rows
+from catalog.enrollment import backlog, early_uploads, outbox, photo_rows
 from catalog.enrollment.enrolling import catch_up, enroll, finds_itself
 from catalog.enrollment.outbox import note_failures, run_pending
 from catalog.enrollment.stored_photos import extract_stored
@@ -16,6 +16,7 @@ __all__ = [
     "Worker",
     "backlog",
     "catch_up",
+    "early_uploads",
     "enroll",
     "extract_stored",
     "finds_itself",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from catalog.catalog import Catalog
+from catalog.enrollment import early_uploads
 from catalog.enrollment.outbox import run_pending
 from catalog.errors import CatalogError
 from catalog.margins import Upkeep
@@ -64,6 +65,7 @@ class Worker:
                 self._catalog.uses.flush()
                 if began >= trim_at:
                     self._catalog.unanswered.trim()
+                    early_uploads.trim(self._catalog.database)
                     trimmed = self._catalog.answers.trim() + bin_rows.trim(self._catalog.database)
                     trim_at = began + (0 if trimmed else TRIM_EVERY)  # at once again until none is left
                 self._catalog.generations.release_old()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from catalog.storage.account_tables import ApiKey, AuditEntry, Invitation, SentForm, SignIn, User
 from catalog.storage.answer_tables import Feedback, InboxPhoto, RecognitionEntry
+from catalog.storage.early_tables import EarlyUpload
 from catalog.storage.gallery_tables import (
     LOST,
     ComparedPhoto,
@@ -44,6 +45,7 @@ __all__ = [
     "ComparedPhoto",
     "CoverageDay",
     "DifferentProducts",
+    "EarlyUpload",
     "Enrollment",
     "Feedback",
     "GalleryMap",

@@ -75,6 +75,74 @@ def test_a_plain_form_goes_on_after_signing_in_again(page: Any, server: Served, 
     page.locator("[data-key]").wait_for()
 
 
+def test_nothing_is_sent_in_another_persons_name(page: Any, server: Served, tmp_path: Path) -> None:
+    """Who signed in meanwhile, in another tab, is asked."""
+    sku = f"OTHERS-{page.size}"
+    add(page, tmp_path, sku, 6091)
+    page.goto("/people/")
+    page.fill("#name", f"ben {page.size}")
+    page.check("#role-editor")
+    page.get_by_role("button", name="Make a link").click()
+    page.locator("#secret", has_text=server.url).wait_for()
+    link = page.inner_text("#secret")
+    page.goto(f"/products/{sku}")
+    page.fill("#name", "Typed by admin")
+    end_session(page)
+    other = page.context.new_page()
+    other.goto(link)
+    other.fill("#password", "a password of ben")
+    other.get_by_role("button", name="Sign in").click()
+    other.wait_for_url("**/products/")
+    asked: list[str] = []
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.accept() if len(asked) > 1 else dialog.dismiss()
+
+    page.on("dialog", answer)
+    save = page.get_by_role("button", name="Save", exact=True)
+    save.click()
+    page.get_by_text("Nothing was sent.").wait_for()
+    assert page.input_value("#name") == "Typed by admin"
+    save.click()
+    page.get_by_text("Saved.").wait_for()
+    assert asked == [f"You are signed in as ben {page.size} now. Send it as ben {page.size}?"] * 2
+
+
+def test_photos_of_a_product_stay_when_the_session_ended_after_they_were_sent(
+    page: Any, server: Served, tmp_path: Path
+) -> None:
+    sku = f"MORE-{page.size}"
+    add(page, tmp_path, sku, 6093)
+    page.goto(f"/products/{sku}")
+    page.set_input_files("[data-choose]", [photo(tmp_path, 6094), photo(tmp_path, 6095)])
+    page.locator(".drop .previews li.sent").nth(1).wait_for()
+    end_session(page)
+    page.locator("[data-submit]").click()
+    sign_in_again(page, server)
+    added, anyway = page.get_by_text("2 photos added"), page.locator("[data-anyway]")
+    added.or_(anyway).first.wait_for()
+    if anyway.count():
+        anyway.click()
+    added.wait_for()
+
+
+def test_why_a_photo_can_not_be_sent_is_said(page: Any, tmp_path: Path) -> None:
+    problem = {"status": 503, "code": "storage_error", "detail": "The disk is full."}
+    page.route(
+        "**/uploads/", lambda route: route.fulfill(status=503, json=problem, content_type="application/problem+json")
+    )
+    page.goto("/add/")
+    page.set_input_files("[data-choose]", photo(tmp_path, 6096))
+    page.fill("#sku", f"WHY-{page.size}")
+    page.click("[data-submit]")
+    page.get_by_text("The disk is full. Nothing is lost: send it again.").wait_for()
+    assert "The disk is full." in page.inner_text(".drop .previews")
+    fits(page)
+    page.unroute("**/uploads/")
+    keep(page)
+
+
 def test_a_second_click_sends_nothing_twice(page: Any, tmp_path: Path) -> None:
     """Nor does a reload of the page that follows; and the page before is still of use."""
     sku = f"TWICE-{page.size}"
@@ -84,7 +152,14 @@ def test_a_second_click_sends_nothing_twice(page: Any, tmp_path: Path) -> None:
     page.fill("#barcode", "4006381333931" if page.size == "phone" else "96385074")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-    page.get_by_role("button", name="Add the barcode").dblclick()
+    slow: list[Any] = []
+    page.route("**/barcodes", lambda route: slow.append(route))
+    add_barcode = page.get_by_role("button", name="Add the barcode")
+    add_barcode.evaluate("(button) => { setTimeout(() => button.click(), 2000); }")  # the answer takes its time
+    add_barcode.dblclick(no_wait_after=True)
+    page.wait_for_timeout(3_000)
+    assert len(slow) == 1
+    slow[0].continue_()
     page.get_by_text("The barcode is kept.").wait_for()
     assert len(sent) == 1
     page.reload()
@@ -180,7 +255,7 @@ def test_sending_shows_how_far_it_is_and_can_be_cancelled(page: Any, tmp_path: P
     page.get_by_text("Sending photo 1 of 1").wait_for()
     assert page.locator("[data-choose]").is_disabled() and page.locator(".remove").is_disabled()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("Cancelled. Nothing was kept.").wait_for()
+    page.get_by_text("Cancelled. Nothing was added.").wait_for()
     assert button.inner_text() == "Add product" and page.input_value("#sku") == sku
     assert page.locator(".previews img").count() == 1
     line.send("Network.emulateNetworkConditions", {**fast, "offline": True})
@@ -221,10 +296,22 @@ def plain(browser: Any, server: Served, page: Any) -> Iterator[Any]:
 
 def test_without_javascript(plain: Any, page: Any, server: Served, tmp_path: Path) -> None:
     """Sign in, browse, add a photo in spite of a question, keep a form when the session ended, sign out."""
-    sku, password = f"NOJS-{page.size}", server.password
+    sku, name, password = f"NOJS-{page.size}", f"walter {page.size}", "a password of his own"
+    page.goto("/people/")
+    page.fill("#name", name)
+    page.check("#role-editor")
+    page.get_by_role("button", name="Make a link").click()
+    page.locator("#secret", has_text=server.url).wait_for()
+    plain.goto(page.inner_text("#secret"))
+    fits(plain)
+    plain.fill("#password", password)
+    plain.get_by_role("button", name="Sign in").click()
+    plain.wait_for_url("**/products/")
+    plain.get_by_text("Menu", exact=True).click()
+    plain.get_by_role("button", name="Sign out").click()
     plain.goto("/products/")
     fits(plain)
-    plain.fill("#name", "admin")
+    plain.fill("#name", name)
     plain.fill("#password", password)
     plain.get_by_role("button", name="Sign in").click()
     plain.wait_for_url("**/products/")
@@ -254,7 +341,7 @@ def test_without_javascript(plain: Any, page: Any, server: Served, tmp_path: Pat
     plain.get_by_role("button", name="Save", exact=True).click()
     plain.get_by_text("What you typed is still here: sign in to go on.").wait_for()
     fits(plain)
-    plain.fill("#name", "admin")
+    plain.fill("#name", name)
     plain.fill("#password", password)
     plain.get_by_role("button", name="Sign in").click()
     plain.get_by_role("heading", name="You are signed in").wait_for()

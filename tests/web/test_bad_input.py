@@ -125,7 +125,10 @@ def test_a_disk_of_photos_that_is_full_is_said_and_loses_nothing(tmp_path: Path,
         for script in (False, True):
             reply = staff.send(f"{page}/{target}", {name: [photo(3)]}, page=page, script=script)
             assert reply.status_code == 503 and "be stored in" in text(reply), target
-    assert staff.send(f"{page}/photos/{shown}/rotate", {"turns": "1"}, page=page).status_code == 503
+    reply = staff.send(f"{page}/photos/{shown}/rotate", {"turns": "1"}, page=page)
+    assert reply.status_code == 503 and form_of(reply)[0] == f"{page}/photos/{shown}/rotate", (
+        "a button to send it again"
+    )
     assert [row.sku for row in products.list_page(catalog.database).products] == ["FULL-1"]
     assert staff.get(f"/photos/{products.get(catalog.database, 'FULL-1').photos[0].sha256}/large").status_code == 200
     disk.free()

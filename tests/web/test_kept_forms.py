@@ -6,16 +6,19 @@ import io
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from catalog import products
+from catalog import accounts, products
 from catalog.catalog import Catalog
+from catalog.errors import DatabaseUnavailableError
 from tests.support import pictures
 from tests.support.staff import NAME, PASSWORD, Staff, csrf_of, facts_shown
+from web import kept_form, routes
 from web.security import limiter
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -119,9 +122,41 @@ def test_passwords_and_files_are_not_carried(app: Flask) -> None:
 
 
 def test_any_address_and_query_can_be_carried(app: Flask) -> None:
-    """A SKU with slashes, and parameters with names that Flask has for itself."""
+    """A SKU with slashes, and parameters with names that Flask has for itself, or that are none."""
     client = app.test_client()
-    sent = client.post("/products/a%252Fb%2520c/facts?_scheme=x&sku=y&_external=1&q=1", headers=OURS)
-    assert form_of(go_on(client, sent))[0] == "/products/a%252Fb%20c/facts?q=1"
+    query = "_scheme=x&sku=y&_external=1&endpoint=z&q=1%FF"
+    sent = client.post(f"/products/a%252Fb%2520c/facts?{query}", headers=OURS)
+    assert form_of(go_on(client, sent))[0] == f"/products/a%252Fb%20c/facts?{query}"
     too_large = app.test_client().post("/products/X/facts", data={"name": "x" * 200_000}, headers=OURS)
     assert too_large.status_code == 401 and "Sign in, then do it again" in too_large.get_data(as_text=True)
+
+
+def test_half_of_a_character_is_no_form_of_a_page(app: Flask) -> None:
+    limiter.reset()
+    client = app.test_client()
+    form = {"name": NAME, "password": "wrong", "again": '["/products/", [["name", "\\ud800"]], false]'}
+    reply = client.post("/login", data={**form, "csrf_token": csrf_of(client, "/login")})
+    assert reply.status_code == 401 and 'name="again"' not in reply.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("character", ["a", "\u0441", "\U0001f36b", '"', "\n"])
+def test_the_longest_form_that_is_kept_can_be_carried(app: Flask, character: str) -> None:
+    """Whatever its characters take: what is promised to be still here gets through the form for signing in."""
+    client = app.test_client()
+    length = kept_form.MOST - len("name")
+    asked = client.post("/products/X/facts", data={"name": character * length}, headers=OURS)
+    assert "What you typed is still here" in asked.get_data(as_text=True)
+    _, fields = form_of(asked)
+    assert len(urlencode({**fields, "name": "n" * 100, "password": "p" * 100}, doseq=True)) < routes.MAX_FORM_REQUEST
+
+
+def test_a_database_that_is_away_is_said_to_an_old_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its session has ended can't be told, either."""
+    client = Staff(app.test_client()).client
+
+    def away(*arguments: object, **more: object) -> None:
+        raise DatabaseUnavailableError("The database does not answer.")
+
+    monkeypatch.setattr(accounts, "session_user", away)
+    reply = client.post("/products/X/facts", data={"csrf_token": "old"}, headers=OURS)
+    assert reply.status_code == 503 and "does not answer" in reply.get_data(as_text=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 from flask.testing import FlaskClient
+from sqlalchemy import select, update
 
 from catalog import accounts
 from catalog.catalog import Catalog
+from catalog.storage.tables import SignIn, now
 from tests.support.staff import csrf_of
+from web.login import POLLED
 from web.security import limiter
 
 NAME, PASSWORD = "carla", "a password of the sessions"
@@ -83,3 +87,25 @@ def test_a_cookie_of_an_older_version_names_no_session(app: Flask, carla: str, c
         with client.session_transaction() as session:
             session["_user_id"] = number
         assert client.get("/products/").status_code == 302
+
+
+def test_a_page_that_looks_again_by_itself_is_no_use_of_the_session(app: Flask, catalog: Catalog, carla: str) -> None:
+    """Who has left a page of jobs open is signed out in time."""
+    client = sign_in(app)
+
+    def seen() -> datetime | None:
+        catalog.uses.flush()
+        with catalog.database.read() as session:
+            return session.scalar(select(SignIn.seen_at).order_by(SignIn.created_at.desc()).limit(1))
+
+    an_hour_ago = now() - timedelta(hours=1)
+    with catalog.database.write() as session:
+        mine = select(SignIn.sha256).order_by(SignIn.created_at.desc()).limit(1).scalar_subquery()
+        session.execute(update(SignIn).where(SignIn.sha256 == mine).values(seen_at=an_hour_ago))
+    for page in sorted(POLLED - {"jobs.run_progress", "imports.progress"}):
+        with app.test_request_context():
+            address = url_for(page)
+        assert client.get(address).status_code == 200
+        assert seen() == an_hour_ago, page
+    client.get("/products/")
+    assert seen() != an_hour_ago

@@ -12,7 +12,7 @@ from catalog.errors import CatalogError, NotFoundError, PhotoQuestionableError
 from embedder.barcodes import gtin
 from web import errors, routes
 from web.admin.base import blueprint
-from web.admin.early_uploads import uploads
+from web.admin.early_uploads import form_photos
 from web.context import by_staff, catalog, facts, ids
 
 Page = str | tuple[str, int]
@@ -34,7 +34,7 @@ def add() -> Page:
     waiting = ids(request.form.getlist("inbox"), products.MAX_PHOTOS)
     try:
         strict = "anyway" not in request.form
-        added = inbox.create_product(catalog(), given, waiting, uploads("photos"), by_staff(strict=strict))
+        added = inbox.create_product(catalog(), given, waiting, form_photos("photos"), by_staff(strict=strict))
     except PhotoQuestionableError as error:
         if errors.wants_problem():
             return render_template("parts/questions.html", problem=error), errors.status_of(error)

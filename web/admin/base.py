@@ -27,13 +27,14 @@ def go_to(address: str) -> Redirect:
 def attempt(change: Callable[[], object], done: str, *, raising: Collection[int] = (404, 503)) -> None:
     """Make a change; a message says that it is done (`done`, or the text that it returns), or why it can't be.
 
-    An error of a status in `raising` has a page of its own, and so have questions about photos.
+    An error of a status in `raising` has a page of its own, and so have questions about photos; a page's script is told
+    every error, and keeps what was chosen.
     """
     try:
         said = change()
         flash(said if isinstance(said, str) and said else done, "success")
     except CatalogError as error:
-        if isinstance(error, PhotoQuestionableError) or errors.status_of(error) in raising:
+        if isinstance(error, PhotoQuestionableError) or errors.status_of(error) in raising or errors.wants_problem():
             raise
         flash(str(error), "danger")
 

@@ -15,7 +15,7 @@ from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
 from web.admin.base import attempt, blueprint, flash_undo, go_to
-from web.admin.early_uploads import uploads
+from web.admin.early_uploads import form_photos
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
 from web.context import actor, by_staff, catalog
@@ -113,7 +113,7 @@ def add_photos(sku: str) -> Response | tuple[str, int]:
     read: list[str] = []
 
     def add() -> str:
-        added = products.add_photos(catalog(), sku, uploads("photos"), by_staff(strict=strict))
+        added = products.add_photos(catalog(), sku, form_photos("photos"), by_staff(strict=strict))
         read.extend(found.gtin for found in added.barcodes_found)
         fresh = sum(not photo.duplicate for photo in added.photos)
         said = f"{fresh} photo{'' if fresh == 1 else 's'} added"

@@ -64,6 +64,7 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
     note.append(discard);
     form.prepend(note);
     form.addEventListener("sent", () => note.remove());
+    form.addEventListener("sending", (event) => { discard.disabled = event.detail; });
   }
 
   form.addEventListener("input", keepSoon);

@@ -45,7 +45,7 @@ for (const form of document.querySelectorAll("form[data-import]")) {
         const reply = await fetch(address, { method: "POST", body, signal, headers: { "X-Requested-With": "fetch" } });
         const answer = await reply.json().catch(() => ({ detail: "Sign in again, then repeat." }));
         if (reply.ok && !reply.redirected) return answer;
-        if (["not_signed_in", "csrf"].includes(answer.code) && await sessionAgain()) {
+        if (["not_signed_in", "csrf"].includes(answer.code) && !await sessionAgain(await presentSession())) {
           body.set("csrf_token", form.elements.csrf_token.value);
           continue;
         }

@@ -1,4 +1,4 @@
-// Choosing, dropping and taking photos, with previews; then one request, and its reply shown in place. What was typed and
+// Choosing, dropping and taking photos, with previews; then the form, which names them (uploads.js) or brings them, and its reply shown in place. What was typed and
 // chosen stays until it is kept: errors stand beside what they are about, and a session that ended is begun again (session.js).
 // Everything works without this script, too: the form is then sent as any other.
 "use strict";
@@ -102,10 +102,9 @@ function photoInput(box, changed) {
     remove,
     clear: () => remove(photos),
     all: () => photos,
-    // While they are sent nothing is chosen or taken away: the answer is about what was sent.
     lock(on) {
       locked = on;
-      for (const control of box.querySelectorAll("input[type=file], .remove")) control.disabled = on;
+      for (const control of box.querySelectorAll("input[type=file], button")) control.disabled = on;
     },
     ready: async () => { for (let last; last !== turn;) { last = turn; await last; } },
     // What is over a limit, before anything is sent; "" if nothing is.
@@ -182,17 +181,21 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   const uploads = form.dataset.uploads && earlyUploads(form, photos);
   form.photoInput = photos;
 
+  // While it is sent nothing is chosen, taken away or begun anew: the answer is about what was sent.
+  function lock(on) {
+    photos.lock(on);
+    form.dispatchEvent(new CustomEvent("sending", { detail: on }));
+  }
+
   const fail = (message, ...more) => {
     problem.replaceChildren(message, ...more);
     problem.hidden = false;
     problem.scrollIntoView({ block: "center" });
   };
 
-  // Whether photos that were sent before the form are no longer there; they are sent again.
+  // Whether photos that were sent before the form are no longer there: then it brings them.
   function lost(reply) {
-    if (reply.status !== 422 || !reply.type.startsWith("application/problem+json") || JSON.parse(reply.text).field !== "sent") return false;
-    uploads.forget();
-    return true;
+    return reply.status === 422 && reply.type.startsWith("application/problem+json") && JSON.parse(reply.text).field === "sent";
   }
 
   // Everything that is wrong, each where it is: photos with a way to take them away, fields, or the form as a whole.
@@ -226,7 +229,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     if (sending) return;
     if (!photos.all().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
     const anyway = event.submitter && "anyway" in event.submitter.dataset;
-    let formSent = false;
+    let why = "", formSent = false, direct = !uploads; // whether the form brings the photos itself
     sending = new AbortController();
     cancel.onclick = () => sending.abort();
     button.disabled = true;
@@ -238,24 +241,26 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       await photos.ready();
       const over = photos.over();
       if (over) return fail(over);
-      if (!asks) photos.lock(true);
+      if (!asks) lock(true);
       let reply;
       do {
-        if (uploads) {
-          await uploads.finish((place) => { button.textContent = `Sending photo ${place} of ${photos.all().length}`; }, sending.signal);
+        if (!direct) {
+          const place = (number) => { button.textContent = `Sending photo ${number} of ${photos.all().length}`; };
+          while (!await uploads.finish(place, sending.signal)) {
+            if (why = await sessionAgain(await presentSession())) return fail(why);
+          }
           const refused = photos.all().filter((photo) => photo.refused);
           if (refused.length) return tell({ photos: refused.map((photo) => ({ filename: photo.name, detail: photo.refused })) });
         }
         const data = new FormData(form);
         if (anyway) data.append("anyway", "1");
         data.delete(field);
-        const early = photos.all().every((photo) => photo.id); // else all as files, in their order
-        for (const photo of photos.all()) early ? data.append("sent", photo.id) : data.append(field, photo.file, photo.name);
+        for (const photo of photos.all()) direct ? data.append(field, photo.file, photo.name) : data.append("sent", photo.id);
         const progress = (share) => { button.textContent = share < 1 ? `Sending, ${Math.floor(100 * share)} %` : form.dataset.busy; };
         formSent = true;
         reply = await post(form.action, data, progress, sending.signal);
-      } while (ended(reply) ? await sessionAgain() : lost(reply));
-      if (ended(reply)) return fail("You are signed out. Send it again to sign in.");
+      } while (ended(reply) ? !(why = await sessionAgain(await presentSession())) : !direct && (direct = lost(reply)));
+      if (why) return fail(why);
       if (again) return;
       if ("follow" in form.dataset && reply.location) return location.assign(reply.location);
       if (questions && reply.status === 422 && reply.type.startsWith("text/html")) {
@@ -269,10 +274,11 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       if (!asks) { form.hidden = true; photos.clear(); }
       result.scrollIntoView({ block: "nearest" });
     } catch (error) {
-      const cancelled = asks ? "Cancelled." : formSent ? "Cancelled. Look whether it was kept before you send it again." : "Cancelled. Nothing was kept.";
-      if (!again) fail(error.name === "AbortError" ? cancelled : "The server can't be reached. Nothing is lost: send it again.");
+      const cancelled = asks ? "Cancelled." : formSent ? "Cancelled. Look whether it was kept before you send it again." : "Cancelled. Nothing was added.";
+      const told = error instanceof Error && error.name === "Error" && error.message; // by the server, of a photo
+      if (!again) fail(error.name === "AbortError" ? cancelled : told ? `${told} Nothing is lost: send it again.` : UNREACHABLE);
     } finally {
-      photos.lock(false);
+      lock(false);
       button.disabled = false;
       button.textContent = label;
       cancel.hidden = true;

@@ -2,30 +2,38 @@
 // was typed stays. Without this script the server carries the form through its own page for signing in.
 "use strict";
 
+const UNREACHABLE = "The server can't be reached. Nothing is lost: send it again.";
+
 function element(kind, properties = {}, ...children) {
   const made = Object.assign(document.createElement(kind), properties);
   made.append(...children);
   return made;
 }
 
-// { name, csrf_token } of the session that this browser has; the name is "" if it has none.
+// { name, csrf_token } of the session that this browser has; the name is "" if it has none. null where the server can't tell:
+// what is sent is then answered by what is wrong. Rejects when the server can't be reached.
 async function presentSession() {
   const reply = await fetch("/session");
-  if (!reply.ok) throw new TypeError(`The server answered ${reply.status}.`);
-  return reply.json();
+  return reply.ok ? reply.json() : null;
 }
 
 function renew(session) {
+  document.querySelector("[data-user]").textContent = session.name;
   for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = session.csrf_token;
 }
 
-// The session may have ended, or another one begun in another tab: go on in that one, or ask for the password here.
-// Resolves to whether there is a session now; rejects when the server can't be reached.
-async function sessionAgain() {
-  const session = await presentSession();
-  if (!session.name) return signInAgain();
+// The session may have ended, or another one begun in another tab: go on in that one, or ask for the password here. Nothing is
+// sent in another person's name without a question. Resolves to why not to go on, "" if nothing speaks against it; rejects when
+// the server can't be reached.
+async function sessionAgain(session) {
+  if (!session) return UNREACHABLE;
+  if (!session.name) return await signInAgain() ? "" : "You are signed out, and nothing was sent. Send it again to sign in.";
+  const user = document.querySelector("[data-user]");
+  if (user.textContent !== session.name && !confirm(`You are signed in as ${session.name} now. Send it as ${session.name}?`)) {
+    return "Nothing was sent.";
+  }
   renew(session);
-  return true;
+  return "";
 }
 
 function signInAgain() {
@@ -52,7 +60,7 @@ function signInAgain() {
     event.preventDefault();
     try {
       const data = new FormData();
-      data.append("csrf_token", (await presentSession()).csrf_token);
+      data.append("csrf_token", (await presentSession())?.csrf_token || "");
       data.append("name", name.value);
       data.append("password", password.value);
       const reply = await fetch("/login", { method: "POST", body: data, redirect: "manual" }); // who is signed in is led on
@@ -99,13 +107,17 @@ document.addEventListener("submit", async (event) => {
   form.dataset.going = "yes";
   sayUnsent(form, "");
   try {
-    if (await sessionAgain()) {
+    const session = await presentSession();
+    const why = session ? await sessionAgain(session) : "";
+    if (!why) {
       sendNow(form, event.submitter);
-      return setTimeout(() => { delete form.dataset.going; }, 1000); // a download leaves the page where it is
+      // A download leaves the page where it is; any other answer comes, or was stopped by the user.
+      setTimeout(() => { delete form.dataset.going; }, "download" in form.dataset ? 1000 : 30000);
+      return;
     }
-    sayUnsent(form, "You are signed out, and nothing was sent. Send it again to sign in.");
+    sayUnsent(form, why);
   } catch {
-    sayUnsent(form, "The server can't be reached. Nothing is lost: send it again.");
+    sayUnsent(form, UNREACHABLE);
   }
   delete form.dataset.going;
   form.dispatchEvent(new Event("unsent", { bubbles: true }));
