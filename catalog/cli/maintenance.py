@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,10 @@ def doctor(repair: bool, remove_orphans: bool, no_gallery: bool, as_json: bool, 
         with (
             opened() as catalog,
             progress_bar("photo", quiet) as progress,
-            runs.recorded(catalog.database, "doctor", actor=ACTOR, options=options) as record,
+            # Without the gallery, nobody is to take it for a check of the whole catalog.
+            nullcontext(runs.Record(None))
+            if no_gallery
+            else runs.recorded(catalog.database, "doctor", actor=ACTOR, options=options) as record,
         ):
             for finding in maintenance.examine(catalog, **options, progress=record.beside(progress)):
                 found.append(finding)

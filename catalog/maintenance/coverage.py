@@ -107,9 +107,10 @@ def examine_coverage(
     those `leaving_out` (ids), which count as done.
 
     `polite`: on this thread alone, beside tills. `progress` counts products. Raises NotFoundError for an unknown SKU,
-    and a GalleryError.
+    and a GalleryError; GalleryRefillingError, too, where a photo that is not found may be one that was lost.
     """
     live = catalog.generations.ready()
+    catalog.generations.check_filled(live)
     chosen = _chosen(catalog.database, sku, sample)
     ids = [identity for identity in chosen if identity not in leaving_out]
     steps = Steps(progress, len(chosen))
@@ -119,7 +120,9 @@ def examine_coverage(
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
             page = session.scalars(query.options(selectinload(Product.photos))).all()
         for product in page:
-            yield _product(catalog, live, product, polite=polite)
+            examined = _product(catalog, live, product, polite=polite)
+            catalog.generations.check_filled(live)  # after its searches
+            yield examined
             steps.advance()
 
 

@@ -58,11 +58,17 @@ def reembed(catalog: Catalog, bundle: Bundle, progress: Progress = no_progress, 
     return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
 
 
-def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
-    """Switch back to the generation before the live one, after adding what is new since. Raises NotFoundError."""
+def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str = "cli", live: str = "") -> Switched:
+    """Switch back to the generation before the live one, after adding what is new since. Raises NotFoundError.
+
+    `live`: the bundle to go back from. Nothing is done where another one is live, as when a rollback is begun again
+    after its switch: it would go back one further.
+    """
     with catalog.database.read() as session:
-        live = live_generation(session)
-        previous = session.get(Generation, live.previous_id) if live and live.previous_id else None
+        row = live_generation(session)
+        previous = session.get(Generation, row.previous_id) if row and row.previous_id else None
+    if row is not None and live not in ("", row.bundle_id):
+        return Switched(row.bundle_id, row.bundle_id, 0, 0, changed=False)
     if previous is None:
         raise NotFoundError("There is no generation before the live one to go back to.")
     return _build_and_switch(catalog, previous, progress, actor, action="model.rollback")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.runs import recording
 from catalog.runs.broker import work
-from catalog.runs.commands import JobFailedError, recorded, run_reembed
+from catalog.runs.commands import JobFailedError, Record, recorded, run_reembed
 from catalog.runs.doctor_run import outcome_of
 from catalog.runs.kinds import KINDS, Kind
 from catalog.runs.performing import perform
@@ -16,6 +16,7 @@ __all__ = [
     "JobFailedError",
     "Kind",
     "Outcome",
+    "Record",
     "RunWorker",
     "Task",
     "outcome_of",

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import CatalogError, ConflictError, DatabaseUnavailableError
+from catalog.generations import live_generation
 from catalog.maintenance import Coverage, Switched
 from catalog.progress import Progress
 from catalog.runs import broker, coverage_run, recording, reembedding_run
@@ -64,14 +65,14 @@ def recorded(
     """Keep that a command does such a run, and how it ended.
 
     A command need not be alone: without `needed`, nothing is recorded while another process is at a run of this kind,
-    or while the database can't be written; with it, that is a ConflictError or a DatabaseUnavailableError. Raises
-    JobFailedError when a person stopped it in the pages.
+    one waits that is to do more, or the database can't be written; with it, a waiting run is ended, and the others are
+    a ConflictError or a DatabaseUnavailableError. Raises JobFailedError when a person stopped it in the pages.
     """
     with ExitStack() as held:
         task = None
         try:
             if held.enter_context(alone_at(database, kind)):
-                task = recording.take_as_command(database, kind, actor=actor, options=options or {})
+                task = recording.take_as_command(database, kind, actor=actor, options=options or {}, needed=needed)
         except (DatabaseUnavailableError, IntegrityError):
             if needed:
                 raise
@@ -116,6 +117,10 @@ def _by_worker(settings: Settings, options: dict[str, Any], actor: str, progress
     with closing(Database(settings.database)) as database:
         database.migrate()
         sender = broker.Sender(settings)
+        if "rollback" in options:
+            with database.read() as session:
+                live = live_generation(session)
+            options["live"] = live.bundle_id if live else ""
         run_id = recording.start(database, KIND, actor=actor, options=options)
         try:
             run = broker.wait_for(database, sender, run_id, lambda run: _tell(run, progress))

@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 
 from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryLockedError
+from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryLockedError, GalleryRefillingError
 from catalog.runs import recording
 from catalog.runs.kinds import KINDS, Kind
 from catalog.runs.tasks import LostError, StopAskedError, Task
@@ -40,7 +40,7 @@ def perform(
     leaving: Callable[[], bool] = lambda: False,
     taken: Callable[[Task], None] = lambda task: None,
 ) -> bool:
-    """Work at a run until it is over; False if another process is at it, or it is over already.
+    """Work at a run until it is over; False if it waits, another process is at it, or it is over already.
 
     `leaving`: this process is to end, and the next one goes on. `taken` is called when the work begins. Raises
     DatabaseUnavailableError, after which it is begun again, and GalleryLockedError: it waits for the process that has
@@ -48,16 +48,19 @@ def perform(
     """
     kind = KINDS[recording.get(catalog.database, run_id).kind]
     with alone_at(catalog.database, kind.name) as alone:
+        if alone and (obstacle := kind.obstacle(catalog)):
+            recording.note(catalog.database, run_id, obstacle)
+            return False
         task = recording.take(catalog.database, run_id) if alone else None
         if task is None:
             return False
         task.leaving, task.since_answer = leaving, lambda: catalog.answers.seconds_since
         taken(task)
-        _work(catalog, kind, task)
-        return True
+        return _work(catalog, kind, task)
 
 
-def _work(catalog: Catalog, kind: Kind, task: Task) -> None:
+def _work(catalog: Catalog, kind: Kind, task: Task) -> bool:
+    """Whether it was worked at; False if it waits again."""
     try:
         outcome = kind.work(catalog, task)
     except StopAskedError:
@@ -70,6 +73,11 @@ def _work(catalog: Catalog, kind: Kind, task: Task) -> None:
         log.warning("the run of %s %s waits for the process that has the gallery: %s", kind.name, task.id, error)
         recording.give_back(catalog.database, task.holder)
         raise
+    except GalleryRefillingError as error:
+        log.warning("the run of %s %s waits: %s", kind.name, task.id, error)
+        recording.give_back(catalog.database, task.holder)
+        recording.note(catalog.database, task.id, str(error))
+        return False
     except (CatalogError, EmbedderError, OSError) as error:
         log.warning("the run of %s %s failed: %s", kind.name, task.id, error)
         recording.end(task, "failed", str(error))
@@ -78,6 +86,7 @@ def _work(catalog: Catalog, kind: Kind, task: Task) -> None:
         raise
     else:
         recording.end(task, "done", outcome.message, outcome.result)
+    return True
 
 
 def start_apart(settings: Settings, run_id: uuid.UUID) -> BaseProcess:

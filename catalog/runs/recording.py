@@ -100,10 +100,18 @@ def take(database: Database, run_id: uuid.UUID) -> Task | None:
         return _held(run, database)
 
 
-def take_as_command(database: Database, kind: str, *, actor: str, options: Mapping[str, Any]) -> Task:
-    """A run of this process alone, a command's, under the lock of its kind: another that was not over is ended."""
+def take_as_command(
+    database: Database, kind: str, *, actor: str, options: Mapping[str, Any], needed: bool = False
+) -> Task | None:
+    """A run of this process alone, a command's, under the lock of its kind: another that was not over is ended.
+
+    None, and nothing is done, where that one was asked to do more than `options` say, unless the command is `needed`.
+    """
     with database.write() as session:
         for left in session.scalars(select(Run).where(Run.kind == kind, Run.ended_at.is_(None)).with_for_update()):
+            more = any(asked and options.get(name) != asked for name, asked in left.options.items())
+            if more and not (needed or left.by_command or left.stop):
+                return None
             _end(left, "stopped", "A command took its place.")
         session.flush()
         run = Run(id=uuid.uuid4(), kind=kind, actor=actor[:100], options=dict(options), by_command=True)

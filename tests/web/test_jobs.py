@@ -18,7 +18,7 @@ from catalog.maintenance import Coverage, coverage_results
 from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.findings import Kind
 from catalog.runs import KINDS, RunWorker, recording
-from catalog.storage.tables import CoverageDay, Run
+from catalog.storage.tables import CoverageDay, Generation, Run
 from catalog.transfer import import_jobs
 from embedder.bundle import Bundle
 from tests.support.catalogs import open_catalog
@@ -222,6 +222,19 @@ def test_another_model_is_chosen_of_those_that_are_known(staff: Staff, catalog: 
     assert f"/jobs/{run.id}/stop" in page and "Yes, switch back" not in page and "radio" not in page
     staff.send(f"/jobs/{run.id}/stop", {"back": "/models/"}, page="/models/")
     assert "radio" in text(staff, "/models/")
+
+
+def test_switching_back_says_from_which_model(staff: Staff, catalog: Catalog) -> None:
+    live = catalog.generations.live()
+    with catalog.database.write() as session:
+        older = Generation(bundle_id="0" * 12, bundle_name="older", collection="older", dim=4, live=False)
+        session.add(older)
+        session.flush()
+        session.get_one(Generation, live.generation_id).previous_id = older.id
+    staff.send("/models/rollback", {"live": "0" * 12}, page="/models/")
+    assert recording.latest(catalog.database, "reembed") is None
+    staff.send("/models/rollback", {"live": live.embedder.bundle.id}, page="/models/")
+    assert last(catalog, "reembed").options == {"rollback": True, "live": live.embedder.bundle.id}
 
 
 def test_the_line_of_the_trend() -> None:

@@ -44,8 +44,9 @@ def roll_back() -> Response:
     database = catalog().database
 
     def ask() -> None:
-        maintenance.check_way_back(database, request.form.get("live", ""))
-        recording.start(database, "reembed", actor=actor(), options={"rollback": True})
+        live = request.form.get("live", "")
+        maintenance.check_way_back(database, live)
+        recording.start(database, "reembed", actor=actor(), options={"rollback": True, "live": live})
 
     attempt(ask, "The model before is brought up to date, then it is switched to. Tills are answered meanwhile.")
     return redirect(url_for("models.index"))

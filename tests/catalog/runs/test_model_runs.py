@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from catalog import maintenance
 from catalog.catalog import Catalog
-from catalog.runs import RunWorker, recording
-from catalog.storage.tables import AuditEntry, Enrollment, Photo, Run
+from catalog.runs import RunWorker, perform, recording
+from catalog.storage.tables import AuditEntry, Enrollment, Generation, Photo, Run
 from embedder.bundle import Bundle
 from tests.support.steps import create, first
 
@@ -76,6 +76,28 @@ def test_a_rollback_switches_back_beside_the_tills_and_is_in_the_audit_log(
         entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
     assert entry and (entry.actor, entry.action, entry.subject) == ("anna", "model.rollback", before)
     assert [first(catalog, seed) for seed in (1, 2)] == ["A", "B"]
+
+
+def test_a_rollback_that_is_begun_again_after_its_switch_goes_back_once(
+    catalog: Catalog, other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(catalog, "A", 1)
+    before = catalog.generations.live().embedder.bundle.id
+    maintenance.reembed(catalog, other_bundle)
+    with catalog.database.write() as session:  # as if a third one had been live before that
+        older = Generation(bundle_id="0" * 12, bundle_name="older", collection="older", dim=4, live=False)
+        session.add(older)
+        session.flush()
+        session.execute(update(Generation).where(Generation.bundle_id == before).values(previous_id=older.id))
+    catalog.generations.release_old()
+    run = asked(catalog, rollback=True, live=other_bundle.id)
+    monkeypatch.setattr(recording, "end", lambda *given: None)  # as if killed after the switch
+    perform(catalog, run)
+    monkeypatch.undo()
+    assert state(catalog, run) == "running" and catalog.generations.live().embedder.bundle.id == before
+    again = done(catalog, run)
+    assert (again.state, again.message) == ("done", f"{before} is live already.")
+    assert catalog.generations.live().embedder.bundle.id == before
 
 
 def test_why_a_rollback_failed_is_said(catalog: Catalog, other_bundle: Bundle) -> None:

@@ -13,10 +13,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 
+from catalog import cli
 from catalog.catalog import Catalog
-from catalog.errors import CatalogError, ConflictError, NotFoundError
+from catalog.enrollment import run_pending
+from catalog.errors import CatalogError, ConflictError, GalleryRefillingError, NotFoundError
+from catalog.maintenance.coverage import examine_coverage
 from catalog.progress import no_progress
 from catalog.recognition import recognize
 from catalog.runs import KINDS, JobFailedError, Outcome, RunWorker, Task, recorded, recording
@@ -273,6 +277,59 @@ def test_a_command_takes_the_place_of_what_waits_and_is_stopped_in_the_pages(cat
         recording.stop(catalog.database, record.task.id, actor="anna")
         record.beside(no_progress)(1, 2)
     assert state(catalog, record.task.id) == "stopped"
+
+
+def test_a_command_that_does_less_leaves_what_waits(catalog: Catalog) -> None:
+    mend = recording.start(catalog.database, "doctor", actor="anna", options={"repair": True, "remove_orphans": True})
+    with recorded(catalog.database, "doctor", actor="cli", options={"repair": True, "remove_orphans": False}) as record:
+        assert record.task is None
+    assert state(catalog, mend) == "waiting"
+    with recorded(catalog.database, "doctor", actor="cli", options={"repair": True, "remove_orphans": True}) as record:
+        assert record.task is not None and state(catalog, mend) == "stopped"
+
+
+def test_a_check_without_the_gallery_is_none_of_the_catalog(catalog: Catalog, env: dict[str, str]) -> None:
+    nightly = recording.start(catalog.database, "doctor", actor="every night", night="2026-01-01")
+    ended = CliRunner().invoke(cli.main, ["doctor", "--quiet", "--no-gallery"], env=env)
+    assert ended.exit_code == 0, ended.output
+    assert [(run.id, run.state) for run in recording.list_runs(catalog.database)] == [(nightly, "waiting")]
+
+
+def test_nothing_is_examined_in_a_gallery_that_is_being_filled(catalog: Catalog) -> None:
+    create(catalog, "A", 1)
+    create(catalog, "B", 2)
+    live = catalog.generations.live()
+    catalog.gallery.drop(live.collection)
+    catalog.generations.release(live.collection)
+    catalog.generations.ready()
+    with pytest.raises(GalleryRefillingError):
+        list(examine_coverage(catalog))
+    coverage, worker = asked(catalog, "coverage"), RunWorker(catalog)
+    assert not worker.step()
+    waits = recording.get(catalog.database, coverage)
+    assert (waits.state, waits.attempts) == ("waiting", 0) and "is being filled again" in waits.message
+    while run_pending(catalog):
+        pass
+    assert worker.step() and state(catalog, coverage) == "done"
+
+
+def test_what_is_lost_in_the_middle_is_waited_for(catalog: Catalog, doing: Callable[[Work], None]) -> None:
+    def work(catalog: Catalog, task: Task) -> Outcome:
+        raise GalleryRefillingError("It is being filled.")
+
+    doing(work)
+    run = asked(catalog)
+    assert not RunWorker(catalog).step()
+    waits = recording.get(catalog.database, run)
+    assert (waits.state, waits.holder, waits.attempts, waits.message) == ("waiting", None, 0, "It is being filled.")
+
+
+def test_what_this_process_can_not_do_waits_and_says_why(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.runs.kinds.is_installed", lambda: False)
+    mapping, doctor = asked(catalog, "map"), asked(catalog)
+    assert RunWorker(catalog).step() and state(catalog, doctor) == "done", "others go on"
+    waits = recording.get(catalog.database, mapping)
+    assert (waits.state, waits.attempts) == ("waiting", 0) and "the extra `map`" in waits.message
 
 
 def test_a_killed_command_has_failed(catalog: Catalog) -> None:
