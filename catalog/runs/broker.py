@@ -31,34 +31,53 @@ LOOK_EVERY = 0.5
 class Sender:
     """Sends runs to the workers, each again when nobody is at it. Not thread-safe."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
         self._sent: dict[uuid.UUID, float] = {}
 
-    def send(self, run_id: uuid.UUID) -> None:
-        """Raises ConfigError when the broker, or no worker, answers."""
+    def send(self, run_id: uuid.UUID) -> bool:
+        """Whether a worker answered. One that is at another run does not, and finds this one when it is through.
+
+        Raises ConfigError when the broker, or no worker, answers.
+        """
         if time.monotonic() < self._sent.get(run_id, float("-inf")) + SEND_AGAIN:
-            return
+            return False
         self._sent[run_id] = time.monotonic()
         app = make_app(self._settings)
         from kombu.exceptions import OperationalError
 
         try:
-            if not app.control.ping(timeout=ANSWER, limit=1):
+            answered = bool(app.control.ping(timeout=ANSWER, limit=1))
+            if not answered and not self._is_one_at_work(run_id):
                 raise ConfigError("No worker answers at the broker of CATALOG_JOBS: start one by `catalog worker`.")
             app.send_task(TASK, (str(run_id),), ignore_result=True)
         except (OperationalError, *app.connection().connection_errors) as error:
             raise ConfigError(f"The broker of CATALOG_JOBS does not answer: {error}") from error
+        return answered
+
+    def _is_one_at_work(self, but_for: uuid.UUID) -> bool:
+        others = (run for run in recording.list_open(self._database) if run.id != but_for and not run.by_command)
+        return any(_is_held(self._database, run) for run in others)
+
+
+def _is_held(database: Database, run: Run) -> bool:
+    with alone_at(database, run.kind) as free:
+        return not free
 
 
 def wait_for(database: Database, sender: Sender, run_id: uuid.UUID, told: Callable[[Run], None]) -> Run:
-    """Have a worker do a run, and wait until it is over. Raises ConfigError when no worker answers at first."""
+    """Have a worker do a run, and wait until it is over. Raises ConfigError when none has ever answered."""
+    answered = False
     while (run := recording.get(database, run_id)).ended_at is None:
         told(run)
-        with alone_at(database, run.kind) as free:
-            pass
-        if free:
-            sender.send(run_id)
+        if _is_held(database, run):
+            answered = True
+        else:
+            try:
+                answered = sender.send(run_id) or answered
+            except ConfigError:
+                if not answered:
+                    raise
         time.sleep(LOOK_EVERY)
     return run
 

@@ -17,8 +17,8 @@ from catalog.generations import live_generation
 from catalog.maintenance import Coverage, Switched
 from catalog.progress import Progress
 from catalog.runs import broker, coverage_run, recording, reembedding_run
-from catalog.runs.performing import alone_at
-from catalog.runs.tasks import Outcome, StopAskedError, Task
+from catalog.runs.performing import alone_at, say_why
+from catalog.runs.tasks import LostError, Outcome, StopAskedError, Task
 from catalog.storage import Database
 from catalog.storage.tables import Run
 
@@ -66,7 +66,8 @@ def recorded(
 
     A command need not be alone: without `needed`, nothing is recorded while another process is at a run of this kind,
     one waits that is to do more, or the database can't be written; with it, a waiting run is ended, and the others are
-    a ConflictError or a DatabaseUnavailableError. Raises JobFailedError when a person stopped it in the pages.
+    a ConflictError or a DatabaseUnavailableError. Raises JobFailedError when a person stopped it in the pages, or
+    another process has ended it.
     """
     with ExitStack() as held:
         task = None
@@ -83,9 +84,11 @@ def recorded(
             yield record
         except BaseException as error:
             stopped = isinstance(error, StopAskedError | KeyboardInterrupt)
-            _end(task, "stopped" if stopped else "failed", "It was stopped." if stopped else str(error))
+            _end(task, "stopped" if stopped else "failed", "It was stopped." if stopped else say_why(error))
             if isinstance(error, StopAskedError):
                 raise JobFailedError("It was stopped in the pages.") from None
+            if isinstance(error, LostError):
+                raise JobFailedError("Another process ended its run: see under Jobs how.") from None
             raise
         _end(task, "done", record.outcome.message, record.outcome.result)
 
@@ -116,7 +119,7 @@ def run_reembed(settings: Settings, bundle: Path | None, *, rollback: bool, acto
 def _by_worker(settings: Settings, options: dict[str, Any], actor: str, progress: Progress) -> Switched:
     with closing(Database(settings.database)) as database:
         database.migrate()
-        sender = broker.Sender(settings)
+        sender = broker.Sender(settings, database)
         if "rollback" in options:
             with database.read() as session:
                 live = live_generation(session)

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: The niceness of a process that does a run beside the one that serves.
 NICE = 15
+#: Seconds between two tries to reach a database that is away.
+ASK_EVERY = 1.0
 
 
 @contextmanager
@@ -43,8 +46,8 @@ def perform(
     """Work at a run until it is over; False if it waits, another process is at it, or it is over already.
 
     `leaving`: this process is to end, and the next one goes on. `taken` is called when the work begins. Raises
-    DatabaseUnavailableError, after which it is begun again, and GalleryLockedError: it waits for the process that has
-    the gallery open.
+    DatabaseUnavailableError, after which it is begun again (once it was begun, this waits until the database answers
+    and has that), and GalleryLockedError: it waits for the process that has the gallery open.
     """
     kind = KINDS[recording.get(catalog.database, run_id).kind]
     with alone_at(catalog.database, kind.name) as alone:
@@ -56,7 +59,21 @@ def perform(
             return False
         task.leaving, task.since_answer = leaving, lambda: catalog.answers.seconds_since
         taken(task)
-        return _work(catalog, kind, task)
+        try:
+            return _work(catalog, kind, task)
+        except DatabaseUnavailableError as error:
+            log.warning("the run of %s %s waits: %s", kind.name, task.id, error)
+            _give_back_at_last(task)
+            raise
+
+
+def _give_back_at_last(task: Task) -> None:
+    """A database that is away for a moment is no end of a process, and is not to count as one."""
+    while not task.leaving():
+        try:
+            return recording.give_back(task.database, task.holder)
+        except DatabaseUnavailableError:
+            time.sleep(ASK_EVERY)
 
 
 def _work(catalog: Catalog, kind: Kind, task: Task) -> bool:
@@ -81,12 +98,19 @@ def _work(catalog: Catalog, kind: Kind, task: Task) -> bool:
     except (CatalogError, EmbedderError, OSError) as error:
         log.warning("the run of %s %s failed: %s", kind.name, task.id, error)
         recording.end(task, "failed", str(error))
-    except Exception:
-        recording.end(task, "failed", "Something unexpected went wrong; the server's log says what.")
+    except Exception as error:
+        recording.end(task, "failed", say_why(error))
         raise
     else:
         recording.end(task, "done", outcome.message, outcome.result)
     return True
+
+
+def say_why(error: BaseException) -> str:
+    """Why a run waits or has failed, for all who may read that: the words of our own errors alone."""
+    if isinstance(error, CatalogError | EmbedderError | OSError):
+        return str(error)
+    return "Something unexpected went wrong; the log says what."
 
 
 def start_apart(settings: Settings, run_id: uuid.UUID) -> BaseProcess:
@@ -103,7 +127,10 @@ def _apart(settings: Settings, run_id: uuid.UUID) -> None:
     os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    perform_alone(settings, run_id)
+    try:
+        perform_alone(settings, run_id)
+    except DatabaseUnavailableError as error:  # it waits
+        log.warning("the run %s waits: %s", run_id, error)
 
 
 def perform_alone(settings: Settings, run_id: uuid.UUID) -> None:
@@ -114,4 +141,6 @@ def perform_alone(settings: Settings, run_id: uuid.UUID) -> None:
         except DatabaseUnavailableError:
             raise
         except (CatalogError, EmbedderError) as error:
-            recording.end_left(catalog.database, run_id, "failed", str(error))
+            with alone_at(catalog.database, recording.get(catalog.database, run_id).kind) as free:
+                if free:  # else another process has begun it since
+                    recording.end_left(catalog.database, run_id, "failed", str(error))

@@ -6,18 +6,18 @@ import logging
 import os
 import threading
 import time
-import uuid
+from contextlib import suppress
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 
 from catalog.catalog import Catalog
-from catalog.errors import CatalogError, ConfigError, GalleryLockedError
+from catalog.errors import CatalogError, ConfigError, DatabaseUnavailableError, GalleryError, GalleryLockedError
 from catalog.right_of_way import mark_background
 from catalog.runs import recording
 from catalog.runs.broker import Sender
 from catalog.runs.kinds import KINDS, Kind
 from catalog.runs.nightly import ask_for_due
-from catalog.runs.performing import alone_at, perform, start_apart
+from catalog.runs.performing import alone_at, perform, say_why, start_apart
 from catalog.runs.tasks import Task
 from catalog.storage.tables import Run
 
@@ -41,9 +41,10 @@ class RunWorker:
         self._catalog = catalog
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
-        self._sender = Sender(catalog.settings)
+        self._sender = Sender(catalog.settings, catalog.database)
         self._task: Task | None = None
         self._night_at = 0.0
+        self._wait = EVERY
         self._is_embedded = catalog.settings.gallery.startswith("edge:")
 
     def start(self) -> None:
@@ -61,15 +62,18 @@ class RunWorker:
         self._thread.join()
 
     def step(self) -> bool:
-        """Work at the next run until it is over, or this process is to end; returns whether there was one."""
-        return any(self._see_to(run) for run in recording.list_open(self._catalog.database))
+        """Work at the next run until it is over, or this process is to end; returns whether there was one.
+
+        One that can't be seen to keeps no other from it. Raises DatabaseUnavailableError.
+        """
+        return any(self._try(run) for run in recording.list_open(self._catalog.database))
 
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
         mark_background()
-        wait, trim_at = EVERY, 0.0
-        while not self._stop.wait(wait):
-            wait = EVERY
+        trim_at = 0.0
+        while not self._stop.wait(self._wait):
+            self._wait = EVERY
             try:
                 self._ask_for_due()
                 if not self.step() and time.monotonic() >= trim_at:
@@ -77,31 +81,44 @@ class RunWorker:
                     recording.trim(self._catalog.database)
             except CatalogError as error:
                 log.warning("runs wait: %s", error)
-                wait = WAIT
+                self._wait = WAIT
             except Exception:
-                log.exception("a run failed")
-                wait = WAIT
+                log.exception("runs wait")
+                self._wait = WAIT
 
     def _ask_for_due(self) -> None:
         if (at := self._catalog.settings.nightly) is not None and time.monotonic() >= self._night_at:
             self._night_at = time.monotonic() + NIGHT_EVERY
             ask_for_due(self._catalog.database, at, datetime.now())
 
+    def _try(self, run: Run) -> bool:
+        try:
+            return self._see_to(run)
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:
+            log.warning("the run of %s %s: %s", run.kind, run.id, error, exc_info=not isinstance(error, CatalogError))
+            recording.note(self._catalog.database, run.id, say_why(error))
+            self._wait = WAIT
+            return False
+
     def _see_to(self, run: Run) -> bool:
         """Whether it was worked at here."""
         database, kind = self._catalog.database, KINDS.get(run.kind)
         with alone_at(database, run.kind) as free:
-            if free and kind is None:
+            if free and run.stop:  # nobody may be there who could begin it
+                recording.end_left(database, run.id, "stopped", "It was stopped.")
+            elif free and kind is None:
                 recording.end_left(database, run.id, "failed", "This version does not know such a run.")
             elif free and run.by_command:
                 recording.end_left(database, run.id, "failed", "The command ended before it was through.")
-        if not free or kind is None or run.by_command:
+        if not free or kind is None or run.by_command or run.stop:
             return False
         if self._is_for_a_worker(kind):
             self._send(run)
             return False
         if kind.apart:
-            return self._wait_for(start_apart(self._catalog.settings, run.id), run.id)
+            return self._wait_for(start_apart(self._catalog.settings, run.id), run)
         if not self._has_gallery():
             return False
         try:
@@ -117,12 +134,14 @@ class RunWorker:
         return self._catalog.settings.jobs != "local" and (kind.apart or not self._is_embedded)
 
     def _has_gallery(self) -> bool:
-        """Whether another process has the embedded gallery: what is to be done is for that one."""
+        """False if another process has the embedded gallery: what is to be done is for that one."""
         if self._is_embedded:
             try:
                 self._catalog.generations.ready()
             except GalleryLockedError:
                 return False
+            except (GalleryError, ConfigError):  # the work says what is wrong
+                return True
         return True
 
     def _send(self, run: Run) -> None:
@@ -132,22 +151,33 @@ class RunWorker:
             log.warning("the run %s waits: %s", run.id, error)
             recording.note(self._catalog.database, run.id, str(error))
 
-    def _wait_for(self, process: BaseProcess, run_id: uuid.UUID) -> bool:
+    def _wait_for(self, process: BaseProcess, run: Run) -> bool:
         """Until the process has ended. It is ended when a person stops the run, or this process stops."""
         database = self._catalog.database
-        while process.is_alive() and not self._stop.is_set():
-            process.join(EVERY / 2)
-            run = recording.get(database, run_id)
-            if run.stop and run.ended_at is None:
-                break
-        if process.is_alive():
+        try:
+            while process.is_alive() and not self._stop.is_set():
+                process.join(EVERY / 2)
+                with suppress(DatabaseUnavailableError):  # for a moment; the process waits for it, too
+                    now = recording.get(database, run.id)
+                    if now.stop and now.ended_at is None:
+                        break
+        finally:
             process.terminate()
-        process.join()
-        run = recording.get(database, run_id)
-        if run.ended_at is None and run.stop:
-            recording.end_left(database, run_id, "stopped", "It was stopped.")
-        elif run.ended_at is None and self._stop.is_set() and run.holder is not None:
-            recording.give_back(database, run.holder)
-        elif run.ended_at is None and run.state == "waiting" and not self._stop.is_set():
-            recording.end_left(database, run_id, "failed", "Its process ended before it had begun; the log says why.")
+            process.join()
+        with alone_at(database, run.kind) as free:
+            if free:
+                self._conclude(process, recording.get(database, run.id))
         return True
+
+    def _conclude(self, process: BaseProcess, run: Run) -> None:
+        """What becomes of a run when its process has ended, under the lock of its kind: no other is at it."""
+        database = self._catalog.database
+        if run.ended_at is not None:
+            return
+        if run.stop:
+            recording.end_left(database, run.id, "stopped", "It was stopped.")
+        elif self._stop.is_set():
+            if run.holder is not None:
+                recording.give_back(database, run.holder)
+        elif run.state == "waiting" and process.exitcode:
+            recording.end_left(database, run.id, "failed", "Its process ended before it had begun; the log says why.")

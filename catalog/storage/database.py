@@ -123,7 +123,10 @@ class Database:
                 yield held
             finally:
                 if held:
-                    connection.execute(text("SELECT pg_advisory_unlock(:key, :name)"), keys)
+                    try:
+                        connection.execute(text("SELECT pg_advisory_unlock(:key, :name)"), keys)
+                    except DBAPIError:  # the session is lost, and the lock with it: what was done under it is done
+                        connection.invalidate()
 
     def migrate(self) -> None:
         """Migrate the schema to the newest revision. Safe when several processes start at once.

@@ -4,8 +4,10 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from catalog.errors import ConfigError
 from catalog.products import Facts, Intake
 from catalog.runs import RunWorker, recording
 from catalog.runs import broker as broker_of_runs
+from catalog.runs.performing import alone_at
+from catalog.storage import Database
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
 from tests.support.served import environment, run
@@ -101,6 +105,40 @@ def test_without_a_worker_a_run_says_so_and_others_go_on(catalog_env: dict[str, 
         found = recording.get(catalog.database, waiting)
         assert found.state == "waiting" and "No worker answers" in found.message
         assert recording.get(catalog.database, here).state == "done", "the embedded gallery is open here alone"
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_busy_is_there(tmp_path: Path) -> None:
+    """It answers nothing before it is through with its run; what it is sent meanwhile waits in the queue."""
+    pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
+    settings = replace(Settings.from_env({"CATALOG_DATA": str(tmp_path)}), jobs="memory://")
+    with closing(Catalog.open(settings)) as catalog, closing(Database(settings.database)) as worker:
+        waiting = recording.start(catalog.database, "reembed", actor="anna")
+        recording.start(catalog.database, "doctor", actor="anna")
+        with pytest.raises(ConfigError, match="No worker answers"):
+            broker_of_runs.Sender(settings, catalog.database).send(waiting)
+        with alone_at(worker, "doctor"):
+            assert not broker_of_runs.Sender(settings, catalog.database).send(waiting), "none answered, and it is sent"
+
+
+def test_one_who_waits_goes_on_when_a_worker_has_answered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_of_runs, "LOOK_EVERY", 0.0)
+    settings = Settings.from_env({"CATALOG_DATA": str(tmp_path)})
+    with closing(Catalog.open(settings)) as catalog:
+        run = recording.start(catalog.database, "reembed", actor="anna")
+        said = iter([True, ConfigError("No worker answers."), ConfigError("No worker answers.")])
+
+        class Sent(broker_of_runs.Sender):
+            def send(self, run_id: uuid.UUID) -> bool:
+                answer = next(said, None)
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer is None:
+                    recording.stop(catalog.database, run_id, actor="anna")
+                return bool(answer)
+
+        sender = Sent(settings, catalog.database)
+        assert broker_of_runs.wait_for(catalog.database, sender, run, lambda run: None).state == "stopped"
 
 
 @pytest.mark.slow

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import time
 import uuid
+from contextlib import closing
 
 import pytest
 from sqlalchemy import select, update
 
 from catalog import maintenance
 from catalog.catalog import Catalog
+from catalog.config import Settings
 from catalog.runs import RunWorker, perform, recording
+from catalog.runs.performing import alone_at
+from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Enrollment, Generation, Photo, Run
 from embedder.bundle import Bundle
 from tests.support.steps import create, first
@@ -54,6 +60,57 @@ def test_its_process_is_ended_when_a_person_stops_it(catalog: Catalog, other_bun
     thread.join(60)
     assert not thread.is_alive() and state(catalog, run) == "stopped"
     assert catalog.generations.live().embedder.bundle.id != other_bundle.id
+
+
+def test_a_server_that_stops_ends_its_process_and_the_next_one_goes_on(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    catalog.generations.ready()
+    run = asked(catalog, bundle=str(other_bundle.path))
+    worker = RunWorker(catalog)
+    worker.start()
+    while state(catalog, run) == "waiting":
+        time.sleep(0.01)
+    worker.stop()
+    left = recording.get(catalog.database, run)
+    assert (left.state, left.holder, left.attempts) == ("waiting", None, 0)
+    assert not multiprocessing.active_children()
+    assert done(catalog, run).state == "done"
+
+
+def test_two_servers_do_it_once_each_in_a_process_of_its_own(catalog: Catalog, other_bundle: Bundle) -> None:
+    create(catalog, "A", 1)
+    catalog.generations.ready()
+    run = asked(catalog, bundle=str(other_bundle.path))
+    workers = [RunWorker(catalog) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    while state(catalog, run) in ("waiting", "running"):
+        time.sleep(0.05)
+    for worker in workers:
+        worker.stop()
+    found = recording.get(catalog.database, run)
+    assert (found.state, found.attempts, found.result.get("bundle")) == ("done", 1, other_bundle.id), found.message
+
+
+def test_what_ended_its_process_at_once_has_failed_but_not_where_another_has_it(
+    catalog: Catalog, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = asked(catalog)
+
+    def dead(settings: Settings, run_id: uuid.UUID) -> multiprocessing.Process:
+        process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(1,))
+        process.start()
+        process.join()
+        return process
+
+    monkeypatch.setattr("catalog.runs.worker.start_apart", dead)
+    worker = RunWorker(catalog)
+    with closing(Database(database_url)) as other, alone_at(other, "reembed"):
+        [waits] = recording.list_open(catalog.database)
+        assert worker._wait_for(dead(catalog.settings, run), waits) and state(catalog, run) == "waiting"
+    assert worker.step()
+    failed = recording.get(catalog.database, run)
+    assert failed.state == "failed" and "before it had begun" in failed.message
 
 
 def test_a_rollback_switches_back_beside_the_tills_and_is_in_the_audit_log(
