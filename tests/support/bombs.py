@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from tests.support.avifs import grid, grid_avif, item_of
+
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A PNG chunk."""
@@ -48,6 +50,11 @@ def flat_avif(side: int, *, said: int | None = None, **options: object) -> bytes
     data = _saved(Image.new("RGB", (side, side)), "AVIF", speed=10, **options)
     coded, stated = struct.pack(">II", side, side), struct.pack(">II", said or side, said or side)
     return data.replace(b"ispe" + bytes(4) + coded, b"ispe" + bytes(4) + stated)
+
+
+def _tile() -> bytes:
+    """A coded picture of 64 x 64 pixels."""
+    return item_of(flat_avif(64))
 
 
 def flat_jpeg(width: int, height: int, **options: object) -> bytes:
@@ -132,6 +139,18 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "webp of 268 megapixels": (lambda: flat_webp(16_383), "too_many_pixels"),
     "avif of 16 megapixels": (lambda: flat_avif(4_000), "too_many_pixels"),
     "avif of 16 megapixels that says 64 pixels": (lambda: flat_avif(4_000, said=8), "too_many_pixels"),
+    "avif with a tile that says 36 megapixels": (
+        lambda: grid_avif(grid(1, 1, (100, 100)), [_tile()], size=(100, 100), tile=(6_000, 6_000)),
+        "too_many_pixels",
+    ),
+    "avif with a grid that says 36 megapixels": (
+        lambda: grid_avif(grid(1, 1, (6_000, 6_000)), [_tile()], size=(100, 100), tile=(64, 64)),
+        "too_many_pixels",
+    ),
+    "avif of 20 tiles that say 12 megapixels": (
+        lambda: grid_avif(grid(20, 1, (64, 32_000)), [_tile()] * 20, size=(64, 32_000), tile=(7_000, 1_700)),
+        "too_many_pixels",
+    ),
     "png of 64 megapixels": (lambda: flat_png(7_990, 7_990), "too_many_pixels"),
     "16-bit png of 64 megapixels": (lambda: flat_png(7_990, 7_990, depth=16, color=0), "too_many_pixels"),
     "jpeg of 2,000 scans": (lambda: scans(5_000, 2_000), "too_complex"),

@@ -14,6 +14,7 @@ from embedder import images
 from embedder.errors import ImageError
 from embedder.images.avif import read_avif
 from tests.support import bombs
+from tests.support.avifs import avif, box, grid, grid_avif, item_of
 from tests.support.pictures import encode, picture
 
 SCENE = picture(3, (120, 80))
@@ -24,42 +25,6 @@ def refused(data: bytes) -> str:
         images.decode(data)
     assert len(str(caught.value).splitlines()) == 1
     return caught.value.code
-
-
-def box(kind: bytes, *bodies: bytes) -> bytes:
-    body = b"".join(bodies)
-    return struct.pack(">I4s", 8 + len(body), kind) + body
-
-
-def item_of(data: bytes) -> bytes:
-    """The coded picture of an AVIF of one item, which is the last of its boxes."""
-    return data[data.index(b"mdat") + 4 :]
-
-
-def avif(parts: list[tuple[int, int]], coded: bytes, *, types: list[bytes] | None = None, version: int = 0) -> bytes:
-    """An AVIF whose items (of these types) are parts of `coded`: their start and length."""
-    types = types or [b"av01"] * len(parts)
-    wide = ">I" if version == 2 else ">H"
-    index = struct.pack(wide, len(parts))
-
-    def meta(first: int) -> bytes:
-        rows = b"".join(
-            struct.pack(wide, number) + (bytes(2) if version else b"") + bytes(2)
-            + struct.pack(">HII", 1, first + start, length)
-            for number, (start, length) in enumerate(parts, 1)
-        )  # fmt: skip
-        entries = b"".join(
-            box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), kind, b"\0")
-            for number, kind in enumerate(types, 1)
-        )
-        return box(
-            b"meta", bytes(4), box(b"hdlr", bytes(8), b"pict", bytes(13)), box(b"pitm", bytes(4), b"\0\1"),
-            box(b"iloc", bytes([version, 0, 0, 0, 0x44, 0]), index, rows),
-            box(b"iinf", bytes(4), struct.pack(">H", len(parts)), entries),
-        )  # fmt: skip
-
-    head = box(b"ftyp", b"avif", bytes(4), b"avifmif1")
-    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", coded)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
@@ -83,9 +48,10 @@ def test_a_picture_with_metadata_is_decoded_without_it() -> None:
 
 def test_an_image_file_whose_brand_is_of_any_coding_is_what_it_is_compatible_with() -> None:
     data = encode(SCENE, "AVIF")
-    general = data.replace(b"ftypavif", b"ftypmif1", 1)
-    assert images.decoded_format(general) == "AVIF"
-    assert images.decode(general).size == SCENE.size
+    for brand in (b"mif1", b"msf1", b"miaf", b"heif"):
+        general = data.replace(b"ftypavif", b"ftyp" + brand, 1)
+        assert images.decoded_format(general) == "AVIF"
+        assert images.decode(general).size == SCENE.size
     assert images.other_format(data.replace(b"avif", b"mif1", 2)) == "HEIC"
 
 
@@ -110,6 +76,60 @@ def test_items_of_each_version_are_counted(version: int) -> None:
     assert read_avif(many)[1] == 20 * 64 * 48
     other = avif([(0, len(coded)), (0, 3)], coded, types=[b"av01", b"hvc1"], version=version)
     assert read_avif(other)[1] == 64 * 48
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_picture_in_tiles_is_decoded_as_these_side_by_side(wide: bool) -> None:
+    whole = picture(3, (120, 160))
+    files = [encode(whole.crop((0, top, 120, top + 80)), "AVIF") for top in (0, 80)]
+    put_together, tiles = grid(2, 1, whole.size, wide=wide), [item_of(one) for one in files]
+    data = grid_avif(put_together, tiles, size=whole.size, tile=(120, 80))
+    assert read_avif(data)[1] == 120 * 160
+    apart = np.concatenate([np.asarray(images.decode(one)) for one in files])
+    decoded = np.asarray(images.decode(data))
+    assert decoded.shape == apart.shape
+    assert set(np.nonzero(decoded != apart)[0]) <= {79, 80}  # colors are smoothed over the seam
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_largest_size_that_is_stated_counts(wide: bool) -> None:
+    coded = item_of(encode(Image.new("RGB", (64, 64)), "AVIF"))
+    small, large = (64, 64), (300, 400)
+    for size, put_together, tile in ((large, small, small), (small, large, small), (small, small, large)):
+        data = grid_avif(grid(1, 1, put_together, wide=wide), [coded], size=size, tile=tile)
+        assert read_avif(data)[1] == 300 * 400
+    tiles = grid_avif(grid(1, 10, small, wide=wide), [coded] * 10, size=small, tile=large)
+    assert read_avif(tiles)[1] == 5 * 300 * 400
+
+
+def test_other_items_are_hidden_from_the_decoder() -> None:
+    coded = item_of(encode(Image.new("RGB", (64, 48)), "AVIF"))
+    kinds = [b"av01", b"Exif", b"tmap", b"iden"]
+    shown = b"".join(read_avif(avif([(0, len(coded)), *[(0, 3)] * 3], coded, types=kinds))[0])
+    assert [shown.count(kind) for kind in (*kinds, b"skip")] == [1, 0, 0, 0, 3]
+
+
+def test_items_that_are_not_counted_or_there_twice_are_refused() -> None:
+    coded = item_of(encode(Image.new("RGB", (64, 48)), "AVIF"))
+    parts = [(0, len(coded))] * 2
+    assert refused(avif(parts, coded * 2, counted=1)) == "truncated"
+    assert refused(avif(parts, coded * 2, counted=3)) == "truncated"
+    data = avif(parts[:1], coded)
+    for kind in (b"iinf", b"iloc", b"iprp"):
+        start = data.index(kind) - 4
+        again = data[start : start + struct.unpack_from(">I", data, start)[0]]
+        assert refused(avif(parts[:1], coded, more=again)) == "truncated"
+    infe = data[data.index(b"infe") - 4 :][: struct.unpack_from(">I", data, data.index(b"infe") - 4)[0]]
+    twice = avif(parts, coded * 2).replace(infe.replace(b"\0\1\0\0av01", b"\0\2\0\0av01"), infe)
+    assert twice.count(infe) == 2
+    assert refused(twice) == "truncated"
+
+
+def test_brands_and_obus_without_end_are_refused() -> None:
+    coded = item_of(encode(Image.new("RGB", (64, 48)), "AVIF"))
+    assert refused(avif([(0, len(coded))], coded, brands=b"avis" * 100_000)) == "too_complex"
+    endless = coded + bytes([5 << 3 | 2, 0]) * 100_000  # metadata without content
+    assert refused(avif([(0, len(endless))], endless)) == "too_complex"
 
 
 def test_tiles_that_are_more_than_the_limit_together_are_refused() -> None:
