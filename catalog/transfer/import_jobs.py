@@ -134,6 +134,8 @@ def complete(catalog: Catalog, job_id: uuid.UUID) -> None:
             with catalog.database.write() as session:
                 job = _locked(session, job_id)
                 _in_state(job, "uploading")
+                # As they are on the disk: a process may have been killed before it counted what it had written.
+                job.size, job.files = uploads.measure(root)
                 job.listed = headers is not None
                 job.state = "columns" if job.listed else "checking"
     if refused is not None:
@@ -153,8 +155,7 @@ def choose_columns(catalog: Catalog, job_id: uuid.UUID, mapping: Mapping[str, st
     Raises InvalidInputError for a header that the list does not have, or one that is chosen twice.
     """
     job = get(catalog.database, job_id)
-    _in_state(job, "columns", "checked", "failed")
-    _has_files(job)
+    _can_be_checked(job)
     headers = uploads.list_headers(uploads.files_folder(catalog.settings, job_id)) or []
     if not mapping.get("sku"):
         raise InvalidInputError("sku", "Choose the column with the SKUs.")
@@ -166,7 +167,7 @@ def choose_columns(catalog: Catalog, job_id: uuid.UUID, mapping: Mapping[str, st
             raise InvalidInputError("columns", f"The column {header!r} is chosen twice.")
     with catalog.database.write() as session:
         job = _locked(session, job_id)
-        _in_state(job, "columns", "checked", "failed")
+        _can_be_checked(job)
         job.mapping, job.counts = dict(mapping), {}
         _queue(job, "checking")
 
@@ -185,21 +186,26 @@ def run(database: Database, job_id: uuid.UUID, *, update_facts: bool, actor: str
 def again(catalog: Catalog, job_id: uuid.UUID, *, actor: str) -> None:
     """Go on with an import that failed or was cancelled while it ran, as long as its files are there.
 
-    Raises NotFoundError or ConflictError.
+    One that failed before it was begun is checked again. Raises NotFoundError or ConflictError.
     """
     with catalog.database.write() as session:
         job = _locked(session, job_id)
         _in_state(job, "failed", "cancelled")
-        if not has_run(job):
+        if job.state == "cancelled" and not has_run(job):
             raise ConflictError("It was not begun: upload it again.")
         _has_files(job)
-        _queue(job, "waiting")
+        _queue(job, "waiting" if has_run(job) else "checking")
         audit_log.record(session, actor, "import.again", str(job.id), None, {"name": job.name, "files": job.files})
 
 
 def has_run(job: ImportJob) -> bool:
-    """Whether it was begun: what was not can't go on, and its files are of no use when it ends."""
+    """Whether it was begun: what was not can't go on, and its files are of no use when it is cancelled."""
     return "products" in job.counts
+
+
+def has_failed_check(job: ImportJob) -> bool:
+    """Whether it failed before it was begun: it can be checked again, by other columns too, or discarded."""
+    return job.state == "failed" and job.files > 0 and not has_run(job)
 
 
 def cancel(catalog: Catalog, job_id: uuid.UUID) -> None:
@@ -211,19 +217,19 @@ def cancel(catalog: Catalog, job_id: uuid.UUID) -> None:
         job = _locked(session, job_id)
         if job.state in ("checking", "running"):
             job.cancel = True
-        elif job.state not in OVER:
+        elif job.state not in OVER or has_failed_check(job):
             job.state, job.finished_at = "cancelled", now()
     remove_useless(catalog, job_id)
 
 
 def remove_useless(catalog: Catalog, job_id: uuid.UUID) -> None:
     """Remove the files of an import that was cancelled before it was begun; of any other one nothing."""
-    with catalog.database.write() as session:
-        job = _locked(session, job_id)
-        if job.state != "cancelled" or has_run(job):
-            return
-        job.files = 0
-    with uploads.writing(catalog.settings, job_id):  # who is adding files is through with its piece
+    job = get(catalog.database, job_id)
+    if job.state != "cancelled" or has_run(job):  # and it stays so
+        return
+    with uploads.writing(catalog.settings, job_id):  # who is adding files is through with its piece, and has counted it
+        with catalog.database.write() as session:
+            session.execute(update(ImportJob).where(ImportJob.id == job_id).values(files=0))
         uploads.remove(catalog.settings, str(job_id))
 
 
@@ -302,6 +308,12 @@ def _found(job: ImportJob | None) -> ImportJob:
 def _in_state(job: ImportJob, *states: str) -> None:
     if job.state not in states:
         raise ConflictError("The import has gone on meanwhile: look at its page again.")
+
+
+def _can_be_checked(job: ImportJob) -> None:
+    if not has_failed_check(job):
+        _in_state(job, "columns", "checked")
+    _has_files(job)
 
 
 def _has_files(job: ImportJob) -> None:

@@ -77,6 +77,12 @@ def writing(settings: Settings, job: uuid.UUID) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def measure(root: Path) -> tuple[int, int]:
+    """Bytes and number of the files of an import."""
+    sizes = [path.lstat().st_size for path in root.rglob("*") if not path.is_dir()]
+    return sum(sizes), len(sizes)
+
+
 def growth(root: Path, path: str, offset: int, size: int) -> Growth:
     """What `write_piece` will add with a piece of `size` bytes. Raises InvalidInputError like it."""
     target = root.joinpath(*_parts(path))

@@ -6,6 +6,7 @@ import io
 import re
 import uuid
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -128,6 +129,29 @@ def test_an_import_is_discarded(staff: Staff, catalog: Catalog) -> None:
     assert "has gone on meanwhile" in text(staff.client.get(send(staff, f"{page}/run").headers["Location"]))
     assert staff.get(f"/import/{uuid.uuid4()}").status_code == 404
     assert send(staff, f"/import/{uuid.uuid4()}/cancel").status_code == 404
+
+
+def test_a_check_that_failed_has_a_way_on(staff: Staff, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = upload(staff, ("list.csv", b"sku,photos\nA,1.jpg\n"))
+    columns = {"column_sku": "sku", "column_photos": "photos"}
+    send(staff, f"{page}/columns", columns)
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImportWorker, "_check", broken)
+        ImportWorker(catalog).step()
+    failed = text(staff.get(page))
+    assert "Input/output error" in failed and "Check again" in failed and "Discard" in failed
+    assert "Go on" not in failed and f"{page}?columns=1" in failed
+    assert 'id="column_sku"' in text(staff.get(f"{page}?columns=1"))
+    wrong = send(staff, f"{page}/columns", {"column_sku": "photos", "column_photos": "photos"})
+    assert wrong.status_code == 422 and "chosen twice" in text(wrong)
+    send(staff, f"{page}/again")
+    assert "Each line is checked" in text(staff.get(page))
+    ImportWorker(catalog).step()
+    assert "1 wrong" in text(staff.get(page))
 
 
 def test_only_the_staff_import_and_a_large_body_is_refused_before_it_is_read(app: Flask, anybody: FlaskClient) -> None:

@@ -102,7 +102,7 @@ def run(job: uuid.UUID) -> Page:
 
 @pages.post("/<uuid:job>/again")
 def again(job: uuid.UUID) -> Page:
-    """Go on with one that failed or was cancelled."""
+    """Go on with one that failed or was cancelled, or check its lines again."""
     return _done(job, lambda: import_jobs.again(catalog(), job, actor=actor()))
 
 
@@ -143,8 +143,10 @@ def _index(problem: CatalogError | None = None) -> str:
 
 def _page(job_id: uuid.UUID, problem: CatalogError | None = None, mapping: dict[str, str] | None = None) -> str:
     job = import_jobs.get(catalog().database, job_id)
-    choosing = problem is not None or job.state == "columns" or (job.state == "checked" and "columns" in request.args)
-    if choosing and job.listed and job.state not in import_jobs.OVER:
+    is_left = import_jobs.has_failed_check(job)
+    choosing = problem is not None or job.state == "columns"
+    choosing |= "columns" in request.args and (job.state == "checked" or is_left)
+    if choosing and job.listed and (is_left or job.state not in import_jobs.OVER):
         columns = import_jobs.columns(catalog(), job)
         chosen = mapping or columns.chosen
         return render_template(
@@ -167,7 +169,7 @@ def _page(job_id: uuid.UUID, problem: CatalogError | None = None, mapping: dict[
         return render_template(
             "pages/import_preview.html", job=job, preview=preview, only=only, number=number, last=last, states=STATES
         )
-    return render_template("pages/import_job.html", job=job)
+    return render_template("pages/import_job.html", job=job, is_left=is_left)
 
 
 def _of_columns(chosen: dict[str, str]) -> set[str]:

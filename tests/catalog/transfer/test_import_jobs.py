@@ -219,10 +219,39 @@ def test_only_what_was_begun_and_has_its_files_goes_on_and_the_log_says_who(cata
     with pytest.raises(ConflictError, match="files were removed"):
         import_jobs.again(catalog, job, actor="ben")
     unchecked = uploaded(catalog, {"a/1.jpg": b"x"})
-    with catalog.database.write() as session:
-        session.execute(update(ImportJob).where(ImportJob.id == unchecked).values(state="failed"))
+    import_jobs.cancel(catalog, unchecked)
+    ImportWorker(catalog).step()
     with pytest.raises(ConflictError, match="not begun"):
         import_jobs.again(catalog, unchecked, actor="ben")
+
+
+def test_a_check_that_failed_is_made_again_or_the_import_is_discarded(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other, third = (listed(catalog) for _ in range(3))
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImportWorker, "_check", broken)
+        worker = ImportWorker(catalog)
+        assert worker.step() and worker.step() and worker.step()
+    assert {state(catalog, job) for job in (first, other, third)} == {"failed"}
+    import_jobs.again(catalog, first, actor="ben")
+    import_jobs.choose_columns(catalog, other, {**MAPPING, "name": ""})
+    import_jobs.cancel(catalog, third)
+    assert [state(catalog, job) for job in (first, other, third)] == ["checking", "checking", "cancelled"]
+    assert sorted(uploads.stored(catalog.settings)) == sorted(map(str, (first, other)))
+    worker = ImportWorker(catalog)
+    assert worker.step() and worker.step()
+    assert run(catalog, first).counts["products"] == 2
+    with catalog.database.write() as session:
+        session.execute(update(ImportJob).where(ImportJob.id == first).values(state="failed"))
+    with pytest.raises(ConflictError, match="has gone on"):
+        import_jobs.choose_columns(catalog, first, MAPPING)
+    import_jobs.cancel(catalog, first)
+    assert state(catalog, first) == "failed", "what it added stays, and it can go on"
 
 
 def test_an_import_whose_files_are_nowhere_fails_and_holds_up_nobody(

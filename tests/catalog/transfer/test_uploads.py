@@ -21,6 +21,7 @@ from catalog.storage.tables import ImportJob, ImportLine, now
 from catalog.transfer import ImportWorker, import_jobs, uploads
 from catalog.transfer.import_jobs import Piece
 from tests.support.imports import LIST, listed, many, pieces, run, state, uploaded
+from tests.support.pictures import jpeg
 
 
 def on_disk(catalog: Catalog, job: uuid.UUID) -> tuple[int, int]:
@@ -125,6 +126,15 @@ def test_a_broken_upload_counts_what_it_wrote(catalog: Catalog) -> None:
     assert on_disk(catalog, job) == counted(catalog, job) == (100 + (2 << 20), 2)
 
 
+def test_what_was_written_counts_though_nobody_had_counted_it(catalog: Catalog) -> None:
+    job = import_jobs.start(catalog, "upload", actor="anna")
+    with uploads.writing(catalog.settings, job) as root:  # killed before add_files counts
+        uploads.write_piece(root, "S/1.jpg", 0, io.BytesIO(jpeg(1)), uploads.Growth())
+    assert counted(catalog, job) == (0, 0)
+    import_jobs.complete(catalog, job)
+    assert on_disk(catalog, job) == counted(catalog, job) == (len(jpeg(1)), 1)
+
+
 def test_an_upload_stops_when_it_is_cancelled_and_leaves_nothing(catalog: Catalog) -> None:
     job = import_jobs.start(catalog, "upload", actor="anna")
     with ThreadPoolExecutor(1) as pool:
@@ -140,6 +150,7 @@ def test_an_upload_stops_when_it_is_cancelled_and_leaves_nothing(catalog: Catalo
         with pytest.raises(ConflictError):
             import_jobs.add_files(catalog, job, sent())
     assert uploads.stored(catalog.settings) == []
+    assert counted(catalog, job)[1] == 0
 
 
 def test_an_upload_that_is_refused_is_discarded(catalog: Catalog) -> None:
