@@ -17,7 +17,6 @@ import importlib
 import json
 import os
 import resource
-import secrets
 import shutil
 import subprocess
 import sys
@@ -34,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 from common import product_list
 from common.figures import save
-from common.tills import ask, signed_in, token_in
+from common.tills import ask, sign_in_first, signed_in, token_in
 from common.timing import quantiles
 from sqlalchemy import insert
 
@@ -371,11 +370,7 @@ def frames(given: argparse.Namespace) -> dict[str, Any]:
                 context = browser.new_context(base_url=server.url, storage_state=state, **size)
                 shown = context.new_page()
                 if state is None:
-                    shown.goto(server.first_start)
-                    shown.fill("#name", "admin")
-                    shown.fill("#password", secrets.token_urlsafe(12))
-                    shown.click("button")
-                    shown.wait_for_url("**/account/welcome")
+                    sign_in_first(shown, server)
                     state = context.storage_state()
                 began = time.perf_counter()
                 shown.goto("/map/")

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx
+from common.tills import sign_in_first
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -87,11 +87,7 @@ def main() -> None:
             context = browser.new_context(base_url=server.url, storage_state=state, **settings)
             page = context.new_page()
             if state is None:
-                page.goto(server.first_start)
-                page.fill("#name", "admin")
-                page.fill("#password", secrets.token_urlsafe(12))
-                page.click("button")
-                page.wait_for_url("**/account/welcome")
+                sign_in_first(page, server)
                 state = context.storage_state()
             page.goto("/products/")
             shoot(page, IMAGES / f"products-{size}.png")

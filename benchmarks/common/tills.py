@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 
@@ -22,6 +23,15 @@ def signed_in(server: Server) -> httpx.Client:
     form = {"csrf_token": token_in(page), "name": "admin", "password": secrets.token_urlsafe(12)}
     assert client.post(server.first_start, data=form).status_code == 302
     return client
+
+
+def sign_in_first(page: Any, server: Server) -> None:
+    """The first admin, on a page of a browser."""
+    page.goto(server.first_start)
+    page.fill("#name", "admin")
+    page.fill("#password", secrets.token_urlsafe(12))
+    page.click("button")
+    page.wait_for_url("**/account/welcome")
 
 
 def token_in(page: str) -> str:

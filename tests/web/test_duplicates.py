@@ -10,25 +10,21 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from catalog import accounts, products
+from catalog import products
 from catalog.catalog import Catalog
-from catalog.config import Settings
 from catalog.products import Facts, Intake
 from catalog.storage.tables import AuditEntry, Product
-from tests.support.catalogs import open_catalog
+from tests.support.apps import open_app
 from tests.support.pictures import jpeg
-from tests.support.staff import NAME, PASSWORD, Staff
+from tests.support.staff import NAME, Staff
 from tests.support.steps import create, shots
-from web import create_app
 from web.security import limiter
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    catalog = open_catalog(Settings.from_env({"CATALOG_DATA": str(tmp_path_factory.mktemp("duplicates"))}))
-    accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
-    yield create_app(catalog, "a key for tests only, long enough")
-    catalog.close()
+    with open_app(tmp_path_factory.mktemp("duplicates")) as app:
+        yield app
 
 
 @pytest.fixture

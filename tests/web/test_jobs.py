@@ -13,7 +13,6 @@ from flask import Flask
 
 from catalog import accounts, maintenance, products
 from catalog.catalog import Catalog
-from catalog.config import Settings
 from catalog.maintenance import Coverage, coverage_results
 from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.findings import Kind
@@ -21,12 +20,11 @@ from catalog.runs import KINDS, RunWorker, recording
 from catalog.storage.tables import CoverageDay, Generation, Run
 from catalog.transfer import import_jobs
 from embedder.bundle import Bundle
-from tests.support.catalogs import open_catalog
+from tests.support.apps import open_app
 from tests.support.margins import keep_up
 from tests.support.pictures import jpeg
 from tests.support.staff import NAME, PASSWORD, Staff
 from tests.support.steps import create
-from web import create_app
 from web.admin import findings, jobs
 from web.admin.trends import HEIGHT, WIDTH, trend_of
 from web.security import limiter
@@ -34,22 +32,14 @@ from web.security import limiter
 
 @pytest.fixture
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    catalog = open_catalog(Settings.from_env({"CATALOG_DATA": str(tmp_path_factory.mktemp("jobs"))}))
-    accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
-    yield create_app(catalog, "a key for tests only, long enough")
-    catalog.close()
+    with open_app(tmp_path_factory.mktemp("jobs")) as app:
+        yield app
 
 
 @pytest.fixture
 def catalog(app: Flask) -> Catalog:
     found: Catalog = app.config["CATALOG"]
     return found
-
-
-@pytest.fixture
-def staff(app: Flask) -> Staff:
-    limiter.reset()
-    return Staff(app.test_client())
 
 
 def as_role(app: Flask, role: str) -> Staff:

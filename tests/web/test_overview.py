@@ -10,37 +10,26 @@ from datetime import date
 import pytest
 from flask import Flask
 
-from catalog import accounts, maintenance
+from catalog import maintenance
 from catalog.catalog import Catalog
-from catalog.config import Settings
 from catalog.storage.tables import RecognitionEntry
 from embedder.bundle import Bundle
-from tests.support.catalogs import open_catalog
-from tests.support.staff import NAME, PASSWORD, Staff
+from tests.support.apps import open_app
+from tests.support.staff import Staff
 from tests.support.steps import create
-from web import create_app
 from web.admin import overview
-from web.security import limiter
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    catalog = open_catalog(Settings.from_env({"CATALOG_DATA": str(tmp_path_factory.mktemp("overview"))}))
-    accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
-    yield create_app(catalog, "a key for tests only, long enough")
-    catalog.close()
+    with open_app(tmp_path_factory.mktemp("overview")) as app:
+        yield app
 
 
 @pytest.fixture
 def catalog(app: Flask) -> Catalog:
     found: Catalog = app.config["CATALOG"]
     return found
-
-
-@pytest.fixture
-def staff(app: Flask) -> Staff:
-    limiter.reset()
-    return Staff(app.test_client())
 
 
 def test_an_empty_catalog_has_an_overview_and_no_model(staff: Staff) -> None:
