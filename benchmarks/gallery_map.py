@@ -272,21 +272,16 @@ def store_map(catalog: Catalog, generation: int) -> None:
     """A map of drawn places, with a pair for each hundred photos."""
     photos = list(map_rows.read(catalog.database, generation).photos)
     rng, count = np.random.default_rng(SEED), len(photos)
-    near = find_neighbors(unit(rng.normal(size=(8, 4))), np.zeros(8, np.int32), 1)
     alike = look_alikes.LookAlikes(
         (rng.random(count) < 0.02).astype(np.uint8),
         rng.permutation(count)[: count // 100 * 2].reshape(-1, 2).astype(np.int32),
         rng.random(count // 100).astype(np.float32),
     )
-    some = type(near)(
-        np.empty((count, 0), np.int32),
-        np.empty((count, 0), np.float32),
-        *(np.full(count, 0.8, np.float32) for _ in range(2)),
-        rng.integers(count, size=count).astype(np.int32),
-        np.full(count, 0.8, np.float32),
-    )
+    cosines = np.full(count, 0.8, np.float32)
     places = rng.normal(0, 40, (count, 2)).astype(np.float32)
-    map_rows.write(catalog.database, generation, photos, no_places(count), MapOutput(places, some, alike), seconds=1)
+    rivals = rng.integers(count, size=count).astype(np.int32)
+    found = MapOutput(places, True, cosines, rivals, cosines, alike)
+    map_rows.write(catalog.database, generation, photos, set(), found, seconds=1)
 
 
 def page(given: argparse.Namespace) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import atexit
 import multiprocessing
 import os
-from dataclasses import dataclass
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +19,8 @@ from catalog.errors import CatalogError
 from catalog.gallery import Vector
 from catalog.gallery_map.layout import FEWEST, Places, lay_out, near_of, place_beside
 from catalog.gallery_map.look_alikes import LookAlikes, find_look_alikes
-from catalog.gallery_map.neighbors import Floats, Neighbors, Numbers, find_neighbors
+from catalog.gallery_map.neighbors import Floats, Numbers, find_neighbors
 from catalog.progress import Progress, no_progress
-
-log = logging.getLogger(__name__)
 
 #: Progress is told in so many parts, of which finding the neighbours takes NEIGHBORS.
 PARTS, NEIGHBORS = 1000, 250
@@ -48,10 +50,16 @@ class MapInput:
 
 @dataclass(frozen=True, eq=False)
 class MapOutput:
-    """The places of n photos, [n, 2], their neighbours, and what looks alike."""
+    """The places of n photos, [n, 2], whether all were `laid_out` anew, and what looks alike.
+
+    `own`, `rival`, `rival_cosine` [n]: see Neighbors.
+    """
 
     places: Places
-    neighbors: Neighbors
+    laid_out: bool
+    own: Floats
+    rival: Numbers
+    rival_cosine: Floats
     look_alikes: LookAlikes
 
 
@@ -60,23 +68,36 @@ def compute(given: MapInput, progress: Progress = no_progress) -> MapOutput:
     count = len(given.vectors)
     neighbors = find_neighbors(given.vectors, given.products, near_of(count), _part(progress, 0, NEIGHBORS))
     stay = np.isfinite(given.places).all(axis=1)
-    if stay.sum() < FEWEST:
+    laid_out = bool(stay.sum() < FEWEST)
+    if laid_out:
         places = lay_out(given.vectors, neighbors, _part(progress, NEIGHBORS, PARTS))
     else:
         places = given.places.copy()
         if not stay.all():
             places[~stay] = place_beside(given.vectors[~stay], given.vectors[stay], given.places[stay])
     look_alikes = find_look_alikes(neighbors, given.products, given.score, given.margins)
-    return MapOutput(places, neighbors, look_alikes)
+    return MapOutput(places, laid_out, neighbors.own, neighbors.rival, neighbors.rival_cosine, look_alikes)
 
 
 def compute_apart(given: MapInput, progress: Progress = no_progress) -> MapOutput:
     """Like `compute`, in a process that ends with this one. What `progress` raises stops it. Raises MapFailedError."""
+    with tempfile.TemporaryDirectory(prefix="catalog-map-") as folder:
+        # By a file the vectors are in the memory of neither process twice.
+        file = Path(folder) / "vectors.npy"
+        try:
+            np.save(file, given.vectors)
+        except OSError as error:
+            raise MapFailedError(f"The vectors can't be written to {folder}: {error.strerror}.") from error
+        return _in_process(replace(given, vectors=given.vectors[:0]), file, progress)
+
+
+def _in_process(given: MapInput, vectors: Path, progress: Progress) -> MapOutput:
     # Started anew, not forked: threads of this process may hold locks.
     spawning = multiprocessing.get_context("spawn")
     heard, said = spawning.Pipe(duplex=False)
-    process = spawning.Process(target=_child, args=(given, said), name="gallery-map", daemon=True)
+    process = spawning.Process(target=_child, args=(given, vectors, said), name="gallery-map", daemon=True)
     process.start()
+    atexit.register(process.kill)  # before multiprocessing waits for it: it ignores the signal to end
     said.close()
     done = 0
     try:
@@ -93,13 +114,20 @@ def compute_apart(given: MapInput, progress: Progress = no_progress) -> MapOutpu
             f"The process that computes the map ended with status {process.exitcode}: was there too little memory?"
         ) from None
     finally:
-        process.terminate()
+        process.kill()
         process.join()
+        atexit.unregister(process.kill)
         heard.close()
 
 
-def _child(given: MapInput, said: Connection) -> None:
+def _child(given: MapInput, vectors: Path, said: Connection) -> None:
+    # A terminal and systemd send them to all processes of a server; it ends this one itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(19)
+    with suppress(OSError):  # Linux alone has it: where memory is short, this process ends, not the server
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    given = replace(given, vectors=np.load(vectors, mmap_mode="r"))
     from threadpoolctl import threadpool_limits
 
     try:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.gallery import Vector
-from catalog.gallery_map.neighbors import BLOCK, Neighbors, nearest
+from catalog.gallery_map.neighbors import Neighbors, block_for, nearest
 from catalog.progress import Progress, Steps, no_progress
 
 #: Neighbours that a photo's place depends on, about: a product has few photos, and few look-alikes.
@@ -84,9 +84,10 @@ def place_beside(vectors: Vector, on_map: Vector, places: Places) -> Places:
     Each comes into the middle of its nearest BESIDE (n is at least as many); those on the map stay where they are.
     """
     found = np.empty((len(vectors), 2), np.float32)
-    for start in range(0, len(vectors), BLOCK):
-        near, _ = nearest(vectors[start : start + BLOCK] @ on_map.T, BESIDE)
-        found[start : start + BLOCK] = np.median(places[near], axis=1)
+    block = block_for(len(on_map))
+    for start in range(0, len(vectors), block):
+        near, _ = nearest(vectors[start : start + block] @ on_map.T, BESIDE)
+        found[start : start + block] = np.median(places[near], axis=1)
     return found
 
 

@@ -6,17 +6,16 @@ Only the background writes here, in short transactions: a new map is shown when 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from catalog.errors import ConflictError
 from catalog.gallery_map.computing import MapOutput
-from catalog.gallery_map.layout import Places
 from catalog.gallery_map.look_alikes import APART
 from catalog.generations import live_generation
 from catalog.storage import Database
@@ -38,6 +37,12 @@ def photos_to_map(generation_id: int) -> Select[uuid.UUID, uuid.UUID]:
     )
 
 
+def count_photos(database: Database, generation_id: int) -> int:
+    """How many photos a map of a generation would have."""
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(photos_to_map(generation_id).subquery())) or 0
+
+
 def newest_map(generation_id: int) -> Select[int]:
     """Select the id of the map of a generation that is shown."""
     query = select(GalleryMap.id).where(GalleryMap.generation_id == generation_id, GalleryMap.complete)
@@ -57,7 +62,7 @@ class Known:
 
     @property
     def changed(self) -> int:
-        """How many photos came or went since all were laid out together, as far as the map shows it."""
+        """How many photos came since all were laid out together, or went since the last map."""
         new = self.photos.keys() - self.places.keys()
         gone = self.places.keys() - self.photos.keys()
         return len(new) + len(gone | self.placed)
@@ -89,12 +94,12 @@ def write(
     database: Database,
     generation_id: int,
     photos: Sequence[uuid.UUID],
-    stayed: Places,
+    placed: Collection[uuid.UUID],
     found: MapOutput,
     *,
     seconds: float,
 ) -> None:
-    """Write a map, then show it and delete those before. `stayed` [n, 2]: see MapInput.places.
+    """Write a map, then show it and delete those before. `placed`: those that came since all were laid out.
 
     Raises ConflictError when another generation is live by now; nothing is left of the map then.
     """
@@ -103,10 +108,9 @@ def write(
         session.add(made)
         session.flush()
         identity = made.id
-    placed_beside = np.isnan(stayed).any(axis=1) & bool(np.isfinite(stayed).any())
     for start in range(0, len(photos), PAGE):
         some = range(start, min(start + PAGE, len(photos)))
-        rows = [_point(identity, photos, found, place) | {"placed": bool(placed_beside[place])} for place in some]
+        rows = [_point(identity, photos, found, place) | {"placed": photos[place] in placed} for place in some]
         with database.write() as session:
             session.execute(insert(MapPoint), rows)
     with database.write() as session:
@@ -115,7 +119,7 @@ def write(
                 "map_id": identity,
                 "photo_id": photos[photo],
                 "rival_photo": photos[rival],
-                "cosine": float(found.neighbors.rival_cosine[photo]),
+                "cosine": float(found.rival_cosine[photo]),
                 "lead": float(lead),
             }
             for (photo, rival), lead in zip(found.look_alikes.pairs.tolist(), found.look_alikes.leads, strict=True)
@@ -123,26 +127,42 @@ def write(
         if pairs:
             session.execute(insert(MapPair), pairs)
         live = live_generation(session, hold="share")
-        if live is None or live.id != generation_id:
+        is_live = live is not None and live.id == generation_id
+        if is_live:
+            session.execute(update(GalleryMap).where(GalleryMap.id == identity).values(complete=True))
+    if not is_live:
+        _delete(database, GalleryMap.id == identity)
+        raise ConflictError("Another model became live while the map was made: make it again.")
+    left = ~GalleryMap.complete & (GalleryMap.made_at < now() - LEFT_AFTER)
+    before = GalleryMap.complete & (GalleryMap.generation_id == generation_id) & (GalleryMap.id < identity)
+    _delete(database, left | before)
+
+
+def _delete(database: Database, condition: ColumnElement[bool]) -> None:
+    """Delete maps, their rows first, in pages."""
+    with database.read() as session:
+        maps = session.scalars(select(GalleryMap.id).where(condition)).all()
+    for identity in maps:
+        for table in (MapPair, MapPoint):
+            some = select(table.photo_id).where(table.map_id == identity).limit(PAGE)
+            page = delete(table).where(table.map_id == identity, table.photo_id.in_(some)).returning(table.photo_id)
+            deleted = True
+            while deleted:
+                with database.write() as session:
+                    deleted = bool(session.scalars(page).all())
+        with database.write() as session:
             session.execute(delete(GalleryMap).where(GalleryMap.id == identity))
-            session.commit()
-            raise ConflictError("Another model became live while the map was made: make it again.")
-        session.execute(update(GalleryMap).where(GalleryMap.id == identity).values(complete=True))
-    with database.write() as session:
-        left = ~GalleryMap.complete & (GalleryMap.made_at < now() - LEFT_AFTER)
-        before = GalleryMap.complete & (GalleryMap.generation_id == generation_id) & (GalleryMap.id < identity)
-        session.execute(delete(GalleryMap).where(left | before))
 
 
 def _point(map_id: int, photos: Sequence[uuid.UUID], found: MapOutput, place: int) -> dict[str, object]:
-    rival = int(found.neighbors.rival[place])
+    rival = int(found.rival[place])
     return {
         "map_id": map_id,
         "photo_id": photos[place],
         "x": float(found.places[place, 0]),
         "y": float(found.places[place, 1]),
-        "own": _number(found.neighbors.own[place]),
-        "rival": _number(found.neighbors.rival_cosine[place]),
+        "own": _number(found.own[place]),
+        "rival": _number(found.rival_cosine[place]),
         "rival_photo": photos[rival] if rival >= 0 else None,
         "apart": APART[found.look_alikes.apart[place]],
     }

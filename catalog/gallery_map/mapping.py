@@ -10,17 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.catalog import Catalog
-from catalog.errors import ConfigError
+from catalog.errors import CatalogError, ConfigError
 from catalog.gallery import Vector
 from catalog.gallery_map import computing, layout, map_rows
 from catalog.gallery_map.map_rows import Known
 from catalog.generations import LiveModel
 from catalog.progress import Progress, no_progress
+from catalog.right_of_way import piece
 
-#: Vectors that are read from the gallery at once; tills use it in between, for as long as the reading took.
+#: Photos of a map, at most: its time grows with their square (40,000: docs/measurements-catalog.md).
+MOST = 100_000
+#: Vectors that are read from the gallery at once; tills use it in between.
 CHUNK = 200
 #: Share of the photos that may have changed since all were laid out together; beyond it, they are again.
 CHANGED = 0.1
+
+
+class MapTooLargeError(CatalogError):
+    """There are more photos than a map is made of."""
+
+    code = "map_too_large"
 
 
 @dataclass(frozen=True)
@@ -40,14 +49,16 @@ def map_gallery(catalog: Catalog, progress: Progress = no_progress, *, anew: boo
     """Make the map of the live generation, and show it. `anew`: lay out all photos, whatever is on the map.
 
     Without it, only if photos came or went. What `progress` raises stops it, and leaves the map that is shown.
-    Raises ConfigError without the extra `map`, a GalleryError, GalleryRefillingError, MapFailedError, and ConflictError
-    when another generation becomes live meanwhile.
+    Raises ConfigError without the extra `map`, MapTooLargeError, a GalleryError, GalleryRefillingError, MapFailedError,
+    and ConflictError when another generation becomes live meanwhile.
     """
     if not layout.is_installed():
         raise ConfigError("A map needs openTSNE: install photo-catalog[map].")
     began = time.monotonic()
     model = catalog.generations.ready()
     catalog.generations.check_filled(model)
+    if (count := map_rows.count_photos(catalog.database, model.generation_id)) > MOST:
+        raise MapTooLargeError(f"A map is made of up to {MOST:,} photos; there are {count:,}.")
     known = map_rows.read(catalog.database, model.generation_id)
     if known.is_current and not anew:
         return Mapped(False, len(known.photos))
@@ -55,7 +66,9 @@ def map_gallery(catalog: Catalog, progress: Progress = no_progress, *, anew: boo
     given = _as_input(known, model, photos, vectors, anew=anew)
     found = computing.compute_apart(given, progress)
     seconds = time.monotonic() - began
-    map_rows.write(catalog.database, model.generation_id, photos, given.places, found, seconds=seconds)
+    new = set(photos) - known.places.keys()
+    placed = set() if found.laid_out else known.placed | new
+    map_rows.write(catalog.database, model.generation_id, photos, placed, found, seconds=seconds)
     return Mapped(True, len(photos), int((found.look_alikes.apart > 0).sum()), len(found.look_alikes.pairs))
 
 
@@ -66,15 +79,14 @@ def _read_vectors(
     vectors = np.empty((len(photos), model.embedder.bundle.dim), np.float32)
     there: list[uuid.UUID] = []
     for start in range(0, len(photos), CHUNK):
-        began = time.monotonic()
         some = photos[start : start + CHUNK]
-        found = catalog.gallery.vectors(model.collection, [str(photo) for photo in some])
+        with piece():
+            found = catalog.gallery.vectors(model.collection, [str(photo) for photo in some])
         for photo in some:
             if (vector := found.get(str(photo))) is not None:
                 vectors[len(there)] = vector
                 there.append(photo)
         progress(0, computing.PARTS)
-        time.sleep(time.monotonic() - began)
     return there, vectors[: len(there)]
 
 

@@ -15,8 +15,9 @@ from catalog.gallery import Vector
 from catalog.margins import SAME_VISIT
 from catalog.progress import Progress, Steps, no_progress
 
-#: Photos whose cosines to all others are held at once: 82 MB a copy for 40,000 photos.
-BLOCK = 512
+#: Photos whose cosines to all others are held at once, and how many others there may be: 82 MB a copy. Of more photos
+#: so many fewer are compared at once.
+BLOCK, OTHERS = 512, 40_000
 
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
@@ -53,9 +54,9 @@ def find_neighbors(vectors: Vector, products: Numbers, k: int, progress: Progres
         np.empty(count, np.int32),
         np.empty(count, np.float32),
     )
-    steps = Steps(progress, count)
-    for start in range(0, count, BLOCK):
-        rows = slice(start, min(start + BLOCK, count))
+    steps, block = Steps(progress, count), block_for(count)
+    for start in range(0, count, block):
+        rows = slice(start, min(start + block, count))
         cosines = np.clip(vectors[rows] @ vectors.T, -1, 1)
         places = np.arange(len(cosines))
         cosines[places, start + places] = -np.inf
@@ -68,6 +69,11 @@ def find_neighbors(vectors: Vector, products: Numbers, k: int, progress: Progres
         found.rival[rows] = np.where(np.isnan(found.rival_cosine[rows]), -1, cosines.argmax(axis=1))
         steps.advance(len(places))
     return found
+
+
+def block_for(count: int) -> int:
+    """How many vectors are compared with so many at once."""
+    return min(BLOCK, max(1, BLOCK * OTHERS // max(1, count)))
 
 
 def nearest(cosines: Floats, k: int) -> tuple[Numbers, Floats]:

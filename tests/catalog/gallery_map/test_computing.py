@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +29,8 @@ def drawn(products: int = 40, photos: int = 3) -> MapInput:
 def test_a_process_of_its_own_finds_the_same() -> None:
     here, there = compute(drawn()), compute_apart(drawn())
     assert np.array_equal(here.places, there.places)
-    assert np.array_equal(here.neighbors.near, there.neighbors.near)
+    assert np.array_equal(here.rival, there.rival)
+    assert np.array_equal(here.own, there.own)
     assert np.array_equal(here.look_alikes.pairs, there.look_alikes.pairs)
 
 
@@ -78,6 +81,25 @@ def test_a_process_that_ends_is_no_map(monkeypatch: pytest.MonkeyPatch) -> None:
         compute_apart(drawn(products=900), kill)
 
 
+def test_a_signal_that_is_meant_for_the_server_does_not_end_it() -> None:
+    def send(done: int, total: int) -> None:
+        for child in multiprocessing.active_children() if done else ():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGTERM)
+            os.kill(child.pid, signal.SIGINT)
+
+    assert compute_apart(drawn(products=200), send).laid_out
+
+
+def test_vectors_that_can_not_be_written_are_no_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Path, vectors: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(MapFailedError, match="No space left"):
+        compute_apart(drawn())
+
+
 PROGRAM = """
 import sys
 from catalog.gallery_map.computing import compute_apart
@@ -85,7 +107,8 @@ from tests.catalog.gallery_map.test_computing import drawn
 
 def tell(done, total):
     import multiprocessing
-    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+    if done:
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
 
 if __name__ == "__main__":
     compute_apart(drawn(products=900), tell)
@@ -96,14 +119,31 @@ if __name__ == "__main__":
 def test_the_process_is_of_low_priority_and_ends_with_the_one_that_asked() -> None:
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as asking:
         assert asking.stdout is not None
-        lines = [asking.stdout.readline() for _ in range(3)]  # by then it computes
-        child = int(lines[-1])
+        child = int(asking.stdout.readline())
         assert os.getpriority(os.PRIO_PROCESS, child) == 19
+        assert Path(f"/proc/{child}/oom_score_adj").read_text() == "1000\n"
         asking.kill()
     ended = time.monotonic() + 30
     while is_alive(child):
         assert time.monotonic() < ended, "it goes on for nobody"
         time.sleep(0.1)
+
+
+THREAD = """
+import threading
+from tests.catalog.gallery_map.test_computing import compute_apart, drawn
+
+if __name__ == "__main__":
+    told = threading.Event()
+    arguments = (drawn(products=9_000), lambda done, total: told.set() if done else None)
+    threading.Thread(target=compute_apart, args=arguments, daemon=True).start()
+    told.wait()
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_does_not_wait_for_it() -> None:
+    subprocess.run([sys.executable, "-c", THREAD], check=True, timeout=60)
 
 
 def is_alive(process: int) -> bool:

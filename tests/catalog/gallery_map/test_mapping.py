@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, delete, event, func, select, update
 
 pytest.importorskip("openTSNE", reason="openTSNE (extra `map`) is not installed")
 
@@ -140,6 +140,25 @@ def test_new_photos_come_beside_those_that_stay_until_they_are_many(catalog: Cat
     assert all((anew[photo].x, anew[photo].y) != place for photo, place in before.items())
 
 
+def test_small_updates_lead_to_a_new_layout_once_they_are_many(catalog: Catalog) -> None:
+    fill(catalog)
+    gallery_map.map_gallery(catalog)
+    for seed, placed in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 0)):  # the fifth of 41 photos is more than a tenth
+        fill(catalog, 1, 1, seed=seed)
+        gallery_map.map_gallery(catalog)
+        assert sum(row.placed for row in points(catalog).values()) == placed
+
+
+def test_more_photos_than_a_map_is_made_of_are_refused_before_they_are_read(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(catalog, 2)
+    monkeypatch.setattr(mapping, "MOST", 5)
+    monkeypatch.setattr(map_rows, "read", None)
+    with pytest.raises(mapping.MapTooLargeError, match="up to 5 photos; there are 6"):
+        gallery_map.map_gallery(catalog)
+
+
 def test_a_map_of_what_is_there_is_not_made_again_unless_asked_for(catalog: Catalog) -> None:
     photos = fill(catalog)
     assert gallery_map.map_gallery(catalog).made
@@ -265,6 +284,18 @@ def test_many_photos_are_written_in_pages(catalog: Catalog, monkeypatch: pytest.
     monkeypatch.setattr(map_rows, "PAGE", 7)
     monkeypatch.setattr(mapping, "CHUNK", 5)
     assert gallery_map.map_gallery(catalog).photos == len(points(catalog)) == 36
+    left: list[int] = []
+
+    def note(connection: Connection, cursor: object, statement: str, *more: object) -> None:
+        if statement.startswith("DELETE FROM map_point"):
+            left.append(connection.execute(select(func.count()).where(MapPoint.map_id == first)).scalar_one())
+
+    first = gallery_map.state_of(catalog.database).identity
+    event.listen(catalog.database.engine, "after_cursor_execute", note)
+    gallery_map.map_gallery(catalog, anew=True)
+    event.remove(catalog.database.engine, "after_cursor_execute", note)
+    assert left == [29, 22, 15, 8, 1, 0, 0]
+    assert count(catalog, GalleryMap) == 1
 
 
 def test_lists_come_in_pages(catalog: Catalog) -> None:

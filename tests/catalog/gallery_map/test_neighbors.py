@@ -24,6 +24,10 @@ def test_all_are_what_a_plain_comparison_finds() -> None:
         np.testing.assert_allclose(found.rival_cosine[photo], others.max(), atol=1e-6)
 
 
+def test_of_more_photos_fewer_are_compared_at_once() -> None:
+    assert [neighbors.block_for(count) for count in (0, 600, 40_000, 80_000, 10**9)] == [512, 512, 512, 256, 1]
+
+
 def test_photos_of_the_same_visit_are_left_out_of_what_is_elsewhere() -> None:
     vectors = np.array([[1, 0], [0.95, 0.3122499], [0.8, 0.6]], np.float32)
     found = find_neighbors(vectors, np.zeros(3, np.int32), 2)
