@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 
 from catalog import right_of_way
 from catalog.catalog import Catalog
@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 EVERY, TELL_EVERY, TRIM_EVERY = 0.5, 1.0, 3600.0
 #: Seconds to wait while the database is unavailable, and after an unexpected error.
 WAIT = 4.0
-#: Seconds after which imports whose files are not here are given up: a server that has them would be at one of them,
-#: and write how far that is.
+#: Seconds after which imports whose files are not here are given up: a server that has them would be at one of them.
 LOST_AFTER = 120.0
+#: Locks by which servers tell one another that they are at an import. On SQLite each is a file.
+LOCKS = 16
 #: Processes that may end in the middle of an import: what has ended so many would end the next one, too.
 ATTEMPTS = 3
 #: Lines of a preview that are written in one transaction, and left-out lines that an import keeps.
@@ -115,7 +116,8 @@ class ImportWorker:
             task = self._next() if alone else None
             if task is None:
                 return False
-            with right_of_way.background():
+            # If another import has its lock, both look as if somebody was at them while one is worked at.
+            with self._catalog.database.alone(_lock_of(task.job)), right_of_way.background():
                 self._work(task)
             return True
 
@@ -136,11 +138,8 @@ class ImportWorker:
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
-        folder = uploads.imports_folder(self._catalog.settings)
-        if not folder.is_dir():
-            yield False
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
+        # Made if need be: the files of imports are nowhere when the data folder was replaced.
+        descriptor = os.open(uploads.make_imports_folder(self._catalog.settings), os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             held = True
@@ -169,14 +168,35 @@ class ImportWorker:
         return found
 
     def _fail_lost(self, jobs: list[ImportJob]) -> None:
-        """Fail imports whose files no running server has: none of them has got on for LOST_AFTER."""
+        """End imports whose files no running server has: none got on, and nobody is at one of them, for LOST_AFTER."""
         seen: list[tuple[object, ...]] = [(job.id, job.state, job.attempts, job.done, job.total) for job in jobs]
         if seen != self._elsewhere:
             self._elsewhere, self._elsewhere_since = seen, time.monotonic()
         elif jobs and time.monotonic() >= self._elsewhere_since + LOST_AFTER:
-            message = "No running server has its files: start the one that has them and go on, or upload it again."
-            for job in jobs:
-                self._move(job.id, (job.state,), {"state": "failed", "message": message, "finished_at": now()})
+            self._elsewhere_since = time.monotonic()
+            if not any(self._is_worked_at(job) for job in jobs):
+                for job in jobs:
+                    self._fail(job)
+
+    def _is_worked_at(self, job: ImportJob) -> bool:
+        """Whether a server is at it, however long it takes over a photo, or to look through the files."""
+        with self._catalog.database.alone(_lock_of(job)) as alone:
+            return not alone
+
+    def _fail(self, job: ImportJob) -> None:
+        """Fail an import whose files are lost, if it is still as it was; one that a person cancels is cancelled."""
+        way_on = "go on" if import_jobs.has_run(job) else "check again"
+        message = f"No running server has its files: start the one that has them and {way_on}, or upload it again."
+        ended = {
+            "state": case((ImportJob.cancel, "cancelled"), else_="failed"),
+            "message": case((ImportJob.cancel, ""), else_=message),
+            "finished_at": now(),
+            "cancel": False,
+        }
+        mine = (ImportJob.id == job.id) & (ImportJob.state == job.state)
+        with self._catalog.database.write() as session:
+            session.execute(update(ImportJob).where(mine).values(ended))
+        import_jobs.remove_useless(self._catalog, job.id)
 
     def _work(self, task: _Task) -> None:
         job = task.job
@@ -258,7 +278,7 @@ class ImportWorker:
         self._end(task, "done", message, left_out)
 
     def _tell(self, task: _Task, done: int, total: int) -> None:
-        """Keep how far it is, now and then. Raises _CancelledError or _StoppedError."""
+        """Keep how far it is, now and then. Raises _StoppedError; _CancelledError also when it was ended elsewhere."""
         if self._stop.is_set():
             raise _StoppedError
         if time.monotonic() < task.told_at + TELL_EVERY:
@@ -267,10 +287,11 @@ class ImportWorker:
         values: dict[str, Any] = {"done": done, "total": total}
         if task.job.state != "checking":
             values["counts"] = {"lines": task.job.counts.get("lines", 0), **task.counts}
-        self._set(task.job.id, values)
-        with self._catalog.database.read() as session:
-            if session.scalar(select(ImportJob.cancel).where(ImportJob.id == task.job.id)) is not False:
-                raise _CancelledError
+        mine = (ImportJob.id == task.job.id) & ImportJob.state.in_(import_jobs.WORKING)
+        with self._catalog.database.write() as session:
+            cancel = session.scalar(update(ImportJob).where(mine).values(values).returning(ImportJob.cancel))
+        if cancel is not False:
+            raise _CancelledError
 
     def _end(self, task: _Task, state: str, message: str = "", left_out: list[str] | None = None) -> None:
         errors = [task.plain(text) for text in [*(left_out or []), *task.report.errors]]
@@ -298,6 +319,10 @@ class ImportWorker:
     def _write_lines(self, lines: list[ImportLine]) -> None:
         with self._catalog.database.write() as session:
             session.add_all(lines)
+
+
+def _lock_of(job: ImportJob) -> str:
+    return f"import-{job.id.int % LOCKS}"
 
 
 def _line(task: _Task, number: int, line: Line) -> ImportLine:

@@ -44,6 +44,16 @@ def imports_folder(settings: Settings) -> Path:
     return settings.data / "imports"
 
 
+def make_imports_folder(settings: Settings) -> Path:
+    """The folder of all imports, which is there from now on. Raises StorageError."""
+    folder = imports_folder(settings)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Uploads can't be stored: {error.strerror}.") from error
+    return folder
+
+
 def files_folder(settings: Settings, job: uuid.UUID) -> Path:
     """The folder of the files of an import."""
     return imports_folder(settings) / str(job) / "files"
@@ -64,6 +74,7 @@ def writing(settings: Settings, job: uuid.UUID) -> Iterator[Path]:
 
     Raises StorageError.
     """
+    make_imports_folder(settings)
     root = files_folder(settings, job)
     try:
         root.mkdir(parents=True, exist_ok=True)

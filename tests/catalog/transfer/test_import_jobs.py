@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 import uuid
 import zipfile
@@ -268,6 +269,27 @@ def test_an_import_whose_files_are_nowhere_fails_and_holds_up_nobody(
     assert not worker.step()
     found = import_jobs.get(catalog.database, lost)
     assert found.state == "failed" and "No running server has its files" in found.message
+    assert "check again" in found.message, "it was not begun, so it can't go on"
+
+
+def test_a_replaced_data_folder_fails_its_imports_and_obeys_who_cancelled(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, cancelled, checking = many(catalog, 1), many(catalog, 1), listed(catalog)
+    with catalog.database.write() as session:
+        ran = {"state": "running", "counts": {"products": 1}}
+        session.execute(update(ImportJob).where(ImportJob.id.in_((begun, cancelled))).values(ran))
+    import_jobs.cancel(catalog, cancelled)
+    folder = uploads.imports_folder(catalog.settings)
+    shutil.rmtree(folder)
+    monkeypatch.setattr(import_worker, "LOST_AFTER", 0.0)
+    worker = ImportWorker(catalog)
+    assert not worker.step() and not worker.step()
+    ended = [import_jobs.get(catalog.database, job) for job in (begun, cancelled, checking)]
+    assert [job.state for job in ended] == ["failed", "cancelled", "failed"]
+    assert [job.cancel for job in ended] == [False] * 3
+    assert "go on" in ended[0].message and ended[1].message == "" and "check again" in ended[2].message
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_who_cancels_while_it_is_being_begun_is_obeyed(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
