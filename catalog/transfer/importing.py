@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from catalog import enrollment, products
 from catalog.catalog import Catalog
@@ -26,7 +27,7 @@ from catalog.generations import LiveModel
 from catalog.normalization import check_sku
 from catalog.products import Facts, Intake, barcode_owners, check_facts, differences, given_facts
 from catalog.progress import Progress, Steps, no_progress
-from catalog.right_of_way import piece
+from catalog.right_of_way import in_background, piece
 from catalog.storage import Database, content_hash
 from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from catalog.transfer import existing
@@ -108,13 +109,15 @@ def import_items(
     Existing products get the photos and barcodes that they lack. They keep their facts, or with `update` get those of
     the items. Photos of the next products are read while the previous ones are written: by all
     threads of the embedder, or in the background by one. `progress` counts photos, and an item without any
-    as one; what it raises ends the import. Raises what database and photo store do when they fail. At the end, what is
-    pending is tried again. `report`: one that is filled as the import goes on.
+    as one; what it raises ends the import. Raises what database and photo store do when they fail. What is pending is
+    tried first, but in the background, where the outbox does that; and at the end what is of these items. `report`: one
+    that is filled as the import goes on.
     """
     report = report or Report()
     run = _Run(catalog, actor, update, report)
     steps = Steps(progress, sum(len(item.photos) or 1 for item in items))
-    _finish_pending(catalog)
+    if not in_background():
+        _finish_pending(catalog)
     live = catalog.generations.live()
     refused: Item | None = None
     waiting: set[str] = set()
@@ -133,32 +136,48 @@ def import_items(
     finally:
         pool.shutdown(cancel_futures=True)
     if waiting:
-        report.why = _finish_pending(catalog)
+        skus = sorted(waiting)
+        report.why = _try_again(catalog, skus, lambda: steps.advance(0))
         if report.why:
             time.sleep(AGAIN)
-            report.why = _finish_pending(catalog)
-        report.pending = _count_pending(catalog.database, sorted(waiting))
+            report.why = _try_again(catalog, skus, lambda: steps.advance(0))
+        report.pending = len(_pending(catalog.database, skus))
     return report
 
 
-def _finish_pending(catalog: Catalog) -> str:
-    """Enroll what is stored and not yet enrolled, by this import or a killed one; returns why the gallery did not."""
+def _finish_pending(catalog: Catalog) -> None:
+    """Enroll what is stored and not yet enrolled, as by an import that was killed."""
     try:
         while enrollment.run_pending(catalog):
             pass
+    except GalleryError as error:
+        log.warning("still pending: %s", error)
+
+
+def _try_again(catalog: Catalog, skus: Sequence[str], check: Callable[[], None]) -> str:
+    """Enroll once more what is pending of these products; returns why the gallery did not.
+
+    `check` is called after each batch: what it raises ends this.
+    """
+    photos = _pending(catalog.database, skus)
+    try:
+        for start in range(0, len(photos), CHUNK):
+            enrollment.run_pending(catalog, only=photos[start : start + CHUNK])
+            check()
     except GalleryError as error:
         log.warning("still pending: %s", error)
         return str(error)
     return ""
 
 
-def _count_pending(database: Database, skus: Sequence[str]) -> int:
-    query = select(func.count()).select_from(Enrollment).join(Photo, Photo.id == Enrollment.photo_id)
+def _pending(database: Database, skus: Sequence[str]) -> list[uuid.UUID]:
+    """Photos of these products that are not enrolled yet."""
+    query = select(Enrollment.photo_id).join(Photo, Photo.id == Enrollment.photo_id)
     query = query.join(Product, Product.id == Photo.product_id)
     query = query.join(Generation, Generation.id == Enrollment.generation_id).where(Generation.live, ~Enrollment.done)
     with database.read() as session:
         pages = (skus[start : start + PAGE] for start in range(0, len(skus), PAGE))
-        return sum(session.scalar(query.where(Product.sku.in_(page))) or 0 for page in pages)
+        return [photo for page in pages for photo in session.scalars(query.where(Product.sku.in_(page)))]
 
 
 def _parts(items: Iterable[tuple[Item, Existing]]) -> Iterator[_Part]:

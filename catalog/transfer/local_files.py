@@ -66,6 +66,6 @@ def real_path(path: Path | str) -> str:
         return str(path)
 
 
-def leads_out(path: Path, below: Path) -> bool:
-    """Whether a path, whether or not anything is there, is none below the folder, all links followed."""
-    return not Path(real_path(path)).is_relative_to(real_path(below))
+def leads_out(path: Path, below: str) -> bool:
+    """Whether a path, whether or not anything is there, is none below the folder (a `real_path`), links followed."""
+    return not Path(real_path(path)).is_relative_to(below)

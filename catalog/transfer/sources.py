@@ -135,13 +135,14 @@ def from_csv(
     except OSError as error:
         raise InvalidInputError("csv", f"{path} can't be read: {error.strerror}.") from error
     finder = datasets.FileFinder(path.parent)
+    root = None if below is None else real_path(below)
 
     def photo(name: str) -> PhotoFile:
-        stated = [path.parent / name, path.parent / name.replace("\\", "/")]
+        stated = list(dict.fromkeys((path.parent / name, path.parent / name.replace("\\", "/"))))
         # Before anything is looked for, so that no answer depends on what is outside; then again for what was found.
-        if below is None or not any(leads_out(place, below) for place in stated):
+        if root is None or not any(leads_out(place, root) for place in stated):
             found = finder.find(name)
-            if below is None or not any(leads_out(file, below) for file in found):
+            if root is None or not any(leads_out(file, root) for file in set(found).difference(stated)):
                 return _only(name, [LocalFile(file) for file in found]) or LocalFile(stated[0])
         return _Absent(name, "it leads out of the upload")
 
