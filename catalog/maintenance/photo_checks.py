@@ -135,11 +135,11 @@ TAKING = ("photo.delete", "photo.move", "photo.replace", "photo.crop", "photo.un
 
 
 def _deleted_lately(database: Database) -> set[str]:
-    """Photos (SHA-256) that somebody took from a product less than ORPHAN_AGE ago, and those that they were cut from.
+    """Photos (SHA-256) that left a product or the bin less than ORPHAN_AGE ago, and those that they were cut from.
 
     A backup that runs meanwhile may still name them.
     """
-    taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge"])
+    taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge", "bin.empty"])
     query = select(AuditEntry.action, AuditEntry.before).where(taking, AuditEntry.at > now() - ORPHAN_AGE)
     with database.read() as session:
         return {sha256 for action, before in session.execute(query) for sha256 in _taken(action, before or {})}

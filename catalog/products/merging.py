@@ -81,6 +81,7 @@ def merge(
         for seen, version in zip((product, target), versions or (None, None), strict=True):
             check_version(seen, version)
         before, after = whole_snapshot(product), whole_snapshot(target)
+        before["files"] = _originals(product)
         gone = [photo.id for photo in product.photos]
         facts = merged_facts(product, target, taken)
         ids = [photo_rows.copy(session, target, photo) for photo in product.photos]
@@ -131,8 +132,7 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
     """
     with catalog.database.write() as session:
         product = lock_product(session, sku)
-        before = whole_snapshot(product)
-        originals = [photo.original for photo in product.photos if photo.original]
+        before, originals = whole_snapshot(product), _originals(product)
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
         # Other files that went with it; a backup that runs meanwhile may still name them (see `catalog doctor`).
         before["files"] = sorted({*originals, *bin_rows.drop_entries(session, product.id)})
@@ -141,3 +141,8 @@ def purge(catalog: Catalog, sku: str, *, actor: str) -> None:
         session.delete(product)
         audit_log.record(session, actor, "product.purge", product.sku, before)
     enrollment.catch_up(catalog)
+
+
+def _originals(product: Product) -> list[str]:
+    """The files (SHA-256) that its photos were cut from. A log entry names them for `catalog doctor`, see there."""
+    return sorted({photo.original for photo in product.photos if photo.original})

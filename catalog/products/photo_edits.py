@@ -43,7 +43,8 @@ def move_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], to:
         photos = [photo_rows.photo_of(product, identity) for identity in dict.fromkeys(identities)]
         moved = [photo_rows.copy(session, other, photo) for photo in photos]
         for photo in photos:
-            facts = {"photo": photo.sha256, "filename": photo.filename, "sku": product.sku}
+            named = {"photo": photo.sha256, "filename": photo.filename, "original": photo.original}
+            facts = {**named, "sku": product.sku}
             audit_log.record(session, actor, "photo.move", product.sku, facts, {"sku": other.sku})
         photo_rows.drop(session, product, identities)
         session.flush()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from catalog.storage import audit_log
 from catalog.storage.audit_log import product_snapshot
 from catalog.storage.database import Database
 from catalog.storage.tables import BinEntry, BinPhoto, DifferentProducts, Photo, PhotoColumns, Product, now
@@ -58,14 +59,20 @@ def drop_entries(session: Session, product_id: uuid.UUID) -> list[str]:
 def trim(database: Database) -> int:
     """Delete up to 500 entries that have expired; returns how many. Raises DatabaseUnavailableError.
 
-    A product is gone for good then, and with it what a person said of it: which products it is not.
+    A product is gone for good then, and with it what a person said of it: which products it is not. The audit log names
+    the files: a backup that runs meanwhile may still name them (see `catalog doctor`).
     """
     with database.write() as session:
         query = select(BinEntry.id, BinEntry.product_id, BinEntry.product.is_not(None).label("whole"))
         # Locked: one that is restored at this moment is none of them.
         old = query.where(BinEntry.at < now() - KEPT).order_by(BinEntry.at).limit(CHUNK).with_for_update()
         rows = session.execute(old).all()
-        session.execute(delete(BinEntry).where(BinEntry.id.in_([row.id for row in rows])))
+        ids = [row.id for row in rows]
+        files = session.execute(select(BinPhoto.sha256, BinPhoto.original).where(BinPhoto.entry_id.in_(ids))).all()
+        session.execute(delete(BinEntry).where(BinEntry.id.in_(ids)))
+        if rows:
+            left = {"files": sorted({sha256 for row in files for sha256 in row if sha256})}
+            audit_log.record(session, "bin", "bin.empty", f"{len(rows)} after {KEPT.days} days", left)
         gone = [row.product_id for row in rows if row.whole]
         one, other = (side.in_(gone) for side in (DifferentProducts.one_id, DifferentProducts.other_id))
         session.execute(delete(DifferentProducts).where(or_(one, other)))

@@ -18,7 +18,7 @@ from catalog.cli import main
 from catalog.enrollment import NewPhoto
 from catalog.maintenance import photo_checks
 from catalog.products import Facts, Intake
-from catalog.storage import feature_store
+from catalog.storage import bin_rows, feature_store
 from catalog.storage.tables import AuditEntry, BinEntry, Photo, Product, now
 from tests.support.pictures import jpeg
 
@@ -156,16 +156,29 @@ def second(catalog: Catalog) -> uuid.UUID:
 
 def merge_and_lose(catalog: Catalog, photo: uuid.UUID) -> None:
     products.merge(catalog, "A", "B", actor="anna")
-    with catalog.database.write() as session:  # so that the entry alone names it
-        session.execute(delete(Photo).where(Photo.sha256 == stored(catalog, 2).name))
+    with catalog.database.write() as session:  # so that the entry alone names them
+        session.execute(delete(Photo).where(Photo.sha256 != stored(catalog, 3).name))
+
+
+def move_and_lose(catalog: Catalog, photo: uuid.UUID) -> None:
+    products.move_photos(catalog, "A", [photo], "B", actor="anna")
+    with catalog.database.write() as session:
+        session.execute(delete(Photo).where(Photo.original.is_not(None)))
+
+
+def empty_the_bin(catalog: Catalog, photo: uuid.UUID) -> None:
+    with catalog.database.write() as session:
+        session.execute(update(BinEntry).values(at=now() - 2 * bin_rows.KEPT))
+    assert bin_rows.trim(catalog.database) == 1
 
 
 #: What is done to the photo (a crop) of A, by action; and how many files nothing names afterwards but the audit log.
 TAKING: dict[str, tuple[Callable[[Catalog, uuid.UUID], object], int]] = {
+    "bin.empty": (empty_the_bin, 1),
     "photo.cover": (lambda c, photo: products.set_cover(c.database, "A", second(c), actor="anna"), 0),
     "photo.crop": (lambda c, photo: products.crop_photo(c, "A", photo, TOP, actor="anna"), 1),
     "photo.delete": (lambda c, photo: products.delete_photos(c, "A", [photo], actor="anna"), 2),
-    "photo.move": (lambda c, photo: products.move_photos(c, "A", [photo], "B", actor="anna"), 0),
+    "photo.move": (move_and_lose, 2),
     "photo.replace": (
         lambda c, photo: products.replace_photo(c, "A", photo, NewPhoto("6.jpg", jpeg(6)), actor="anna"),
         2,
@@ -176,7 +189,7 @@ TAKING: dict[str, tuple[Callable[[Catalog, uuid.UUID], object], int]] = {
         lambda c, photo: products.undelete(c, products.list_deleted(c.database).entries[0].id, actor="a"),
         0,
     ),
-    "product.merge": (merge_and_lose, 1),
+    "product.merge": (merge_and_lose, 3),
     "product.purge": (lambda c, photo: products.purge(c, "A", actor="anna"), 4),
 }
 
