@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from catalog.admission import Resemblance, StoredPhotos
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError
-from catalog.gallery import Hit
+from catalog.gallery import Hit, Vector
 from catalog.generations import LiveModel
 from catalog.margins import PAGE
 from catalog.progress import Progress, Steps, no_progress
@@ -33,6 +33,8 @@ from embedder.matching import VisualWords
 LISTED, COMPARED = 32, 6
 #: Photos that are compared before the background goes on with other work: about 0.1 s of CPU.
 SLICE = 4
+#: Photos of a product after which what was read of others is forgotten: local features of a photo are some 100 kB.
+KEPT = 32
 #: Seconds between two looks for photos that were not compared yet, while there are none.
 LOOK_EVERY = 30.0
 
@@ -53,12 +55,58 @@ class _Alike:
     how: Resemblance
 
 
+class _Product:
+    """A product whose photos are compared, SLICE at a time. `is_done`: none of them is left."""
+
+    def __init__(self, catalog: Catalog, product_id: uuid.UUID) -> None:
+        self.id, self.is_done = product_id, False
+        self._catalog = catalog
+        self._photos = _count_photos(catalog.database, product_id)
+        self._after: uuid.UUID | None = None  # the last photo that was compared
+        self._stored, self._read = StoredPhotos(catalog.photos), 0
+
+    def compare_slice(self, model: LiveModel) -> int:
+        """Compare the next photos that were not compared yet, in the order of their ids; returns how many.
+
+        Raises GalleryError. The gallery is asked, and photos are read, outside of any transaction.
+        """
+        catalog = self._catalog
+        photos = _uncompared(catalog.database, model.generation_id, self.id, self._after)
+        if self._read >= KEPT:
+            self._stored, self._read = StoredPhotos(catalog.photos), 0
+        self._read += len(photos)
+        vectors = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos])
+        found: dict[Pair, _Alike] = {}
+        for name, vector in vectors.items():
+            with piece():
+                self._compare(model, uuid.UUID(name), photos[uuid.UUID(name)], vector, found)
+        with piece():
+            _write(catalog.database, model.generation_id, self.id, [uuid.UUID(name) for name in vectors], found)
+        self._after, self.is_done = max(photos, default=None), len(photos) < SLICE
+        return len(vectors)
+
+    def _compare(
+        self, model: LiveModel, identity: uuid.UUID, photo: str, vector: Vector, found: dict[Pair, _Alike]
+    ) -> None:
+        """Add to `found` how a photo (SHA-256) is like those of other products."""
+        catalog = self._catalog
+        words = _words(model, self._stored, photo)
+        # Its own photos may all be nearer than any other product's.
+        hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + self._photos)
+        near = _first_of_others(hits, self.id)
+        facts = candidates.facts_of(catalog.database, near)
+        for hit in near:
+            how = self._stored.compare(photo, facts[hit.id].sha256, hit.score) if hit.id in facts else None
+            if how is not None:
+                _keep_best(found, (self.id, identity), (uuid.UUID(hit.product), uuid.UUID(hit.id)), how)
+
+
 class Comparing:
     """The serving process's part: SLICE photos a call, and a look for more every LOOK_EVERY seconds."""
 
     def __init__(self) -> None:
         self._waiting: list[uuid.UUID] = []
-        self._after: uuid.UUID | None = None  # of the product that is next: the last photo that was compared
+        self._product: _Product | None = None  # whose photos are not all compared
         self._look_at = 0.0
 
     def run(self, catalog: Catalog) -> int:
@@ -66,23 +114,23 @@ class Comparing:
 
         Raises GalleryError, or what `Generations.ready` does.
         """
-        if not self._waiting and time.monotonic() < self._look_at:
+        if self._product is None and not self._waiting and time.monotonic() < self._look_at:
             return 0
         with catalog.database.alone() as alone:
             if not alone:
                 return 0
             model = catalog.generations.ready()
-            if not self._waiting:
+            if self._product is None and not self._waiting:
                 self._look_at = time.monotonic() + LOOK_EVERY
                 self._waiting = look(catalog.database, model.generation_id)
-            if not self._waiting:
-                return 0
-            # Taken from the list first: one that can't be compared does not keep the others from it.
-            product_id, after, self._after = self._waiting.pop(), self._after, None
-            compared, last = compare_slice(catalog, model, product_id, after)
-            if last is not None:
-                self._waiting.append(product_id)
-                self._after = last
+            product, self._product = self._product, None
+            if product is None:
+                if not self._waiting:
+                    return 0
+                product = _Product(catalog, self._waiting.pop())
+            # Kept afterwards: one that can't be compared does not keep the others from it.
+            compared = product.compare_slice(model)
+            self._product = None if product.is_done else product
             return compared
 
 
@@ -120,40 +168,10 @@ def look(database: Database, generation_id: int) -> list[uuid.UUID]:
 
 def compare_product(catalog: Catalog, model: LiveModel, product_id: uuid.UUID) -> int:
     """Compare a product's photos that were not compared yet; returns how many. Raises GalleryError."""
-    total, last = compare_slice(catalog, model, product_id)
-    while last is not None:
-        compared, last = compare_slice(catalog, model, product_id, last)
-        total += compared
+    product, total = _Product(catalog, product_id), 0
+    while not product.is_done:
+        total += product.compare_slice(model)
     return total
-
-
-def compare_slice(
-    catalog: Catalog, model: LiveModel, product_id: uuid.UUID, after: uuid.UUID | None = None
-) -> tuple[int, uuid.UUID | None]:
-    """Compare the first SLICE of a product's photos that were not compared yet, in the order of their ids.
-
-    `after`: only those with a greater id. Returns how many, and the id to go on after (None: there are no more). Raises
-    GalleryError. The gallery is asked, and photos are read, outside of any transaction.
-    """
-    photos = _uncompared(catalog.database, model.generation_id, product_id, after)
-    vectors = catalog.gallery.vectors(model.collection, [str(identity) for identity in photos])
-    own, stored = _count_photos(catalog.database, product_id), StoredPhotos(catalog.photos)
-    found: dict[Pair, _Alike] = {}
-    for name, vector in vectors.items():
-        photo = photos[uuid.UUID(name)]
-        with piece():
-            words = _words(model, stored, photo)
-            # Its own photos may all be nearer than any other product's.
-            hits = catalog.gallery.shortlist(model.collection, vector, words, LISTED + own)
-            near = _first_of_others(hits, product_id)
-            facts = candidates.facts_of(catalog.database, near)
-            for hit in near:
-                how = stored.compare(photo, facts[hit.id].sha256, hit.score) if hit.id in facts else None
-                if how is not None:
-                    _keep_best(found, (product_id, uuid.UUID(name)), (uuid.UUID(hit.product), uuid.UUID(hit.id)), how)
-    with piece():
-        _write(catalog.database, model.generation_id, product_id, [uuid.UUID(name) for name in vectors], found)
-    return len(vectors), max(photos) if len(photos) == SLICE else None
 
 
 def _words(model: LiveModel, stored: StoredPhotos, photo: str) -> VisualWords | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from catalog import products
 from catalog.catalog import Catalog
@@ -14,7 +14,9 @@ from catalog.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog.normalization import sku_key
 from catalog.products import Comparing, Facts, Intake, barcode_owners, comparing, duplicates
 from catalog.products.duplicates import DuplicatePair
-from catalog.storage.tables import AuditEntry, DifferentProducts, Product
+from catalog.storage import PhotoStore, feature_store
+from catalog.storage.tables import AuditEntry, ComparedPhoto, DifferentProducts, Product
+from embedder.matching import LocalFeatures
 from tests.support.drawn import DRAWN, front
 from tests.support.pictures import encode, jpeg, picture
 
@@ -218,6 +220,29 @@ def test_many_photos_of_a_product_are_compared_a_few_at_a_time(catalog: Catalog)
     add(catalog, "B", encode(picture(8), quality=60))
     products.compare_all(catalog)
     assert found(catalog) == {pair("A", "B"): ["same_picture"]}
+
+
+def test_what_was_read_for_a_product_is_read_once(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(catalog, "A", *(encode(picture(1), quality=quality) for quality in range(60, 87, 3)))
+    add(catalog, "B", encode(picture(1), quality=50))
+    model, product = catalog.generations.ready(), products.get(catalog.database, "A").id
+    (other,) = (photo.sha256 for photo in products.get(catalog.database, "B").photos)
+    read: list[str] = []
+    load = feature_store.load_or_extract
+
+    def noted(photos: PhotoStore, sha256: str) -> LocalFeatures:
+        read.append(sha256)
+        return load(photos, sha256)
+
+    monkeypatch.setattr(feature_store, "load_or_extract", noted)
+    assert comparing.compare_product(catalog, model, product) == 9
+    assert len(read) == len(set(read)) == 10 and other in read
+    with catalog.database.write() as session:
+        session.execute(delete(ComparedPhoto))
+    monkeypatch.setattr(comparing, "KEPT", 4)
+    read.clear()
+    assert comparing.compare_product(catalog, model, product) == 9
+    assert read.count(other) == 3, "what was read does not fill the memory"
 
 
 def test_photos_that_can_not_be_read_are_passed_over(catalog: Catalog) -> None:
