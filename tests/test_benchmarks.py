@@ -22,8 +22,9 @@ def test_it_is_imported_and_tells_its_options(path: Path) -> None:
     if path.name in NEEDS:
         pytest.importorskip(NEEDS[path.name])
     if path.name in NO_OPTIONS:
-        # Not as __main__: its imports and its functions, no measurement.
-        command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(path)!r})"]
+        # Not as __main__: its imports, which it finds beside it, and its functions; no measurement.
+        code = f"import runpy, sys; sys.path.insert(0, {str(FOLDER)!r}); runpy.run_path({str(path)!r})"
+        command = [sys.executable, "-c", code]
     else:
         command = [sys.executable, str(path), "--help"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parent)
