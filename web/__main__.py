@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -86,21 +88,23 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)
-        worker = Worker(catalog, also=ask_again, last=Comparing().run)
-        worker.start()
-        opened.callback(worker.stop)
-        imports = ImportWorker(catalog)
-        imports.start()
-        opened.callback(imports.stop)
-        runs = RunWorker(catalog)
-        runs.start()
-        opened.callback(runs.stop)
+        workers = Worker(catalog, also=ask_again, last=Comparing().run), ImportWorker(catalog), RunWorker(catalog)
+        for worker in workers:
+            worker.start()
+        opened.callback(_stop_together, [worker.stop for worker in workers])
         server.run(stop)
         _end_within(ENDING)
         with suppress(CatalogError):  # first: closing the rest may wait for a silent gallery
             catalog.answers.flush()
             catalog.unanswered.flush()
             catalog.uses.flush()
+
+
+def _stop_together(stops: Sequence[Callable[[], None]]) -> None:
+    """Stop threads. Each gives back at once what it is at, before any is waited for: the process may be ended then."""
+    with ThreadPoolExecutor(len(stops)) as pool:
+        for stopped in [pool.submit(stop) for stop in stops]:
+            stopped.result()
 
 
 def _end_within(seconds: float) -> None:

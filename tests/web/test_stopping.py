@@ -22,6 +22,7 @@ from catalog.storage.tables import RecognitionEntry
 from tests.support import pictures
 from tests.support.connections import ask, connect, head
 from tests.support.served import environment, run, served
+from web.__main__ import _stop_together
 
 pytestmark = pytest.mark.slow
 
@@ -141,3 +142,9 @@ def test_a_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> 
         assert server.process.wait(SOON) == 0
         assert time.monotonic() - began < 4
         holding.join()
+
+
+def test_what_one_thread_is_at_is_given_back_while_another_takes_long_to_stop() -> None:
+    given_back, waited = threading.Event(), []
+    _stop_together([lambda: waited.append(given_back.wait(10)), given_back.set])
+    assert waited == [True]
