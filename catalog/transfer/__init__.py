@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.transfer import import_jobs, uploads
-from catalog.transfer.exporting import count_photos, export, export_download, export_list
+from catalog.transfer.exporting import LEFT_OUT, count_photos, export, export_download, export_list
 from catalog.transfer.import_worker import ImportWorker
 from catalog.transfer.importing import Report, import_items
 from catalog.transfer.previewing import Line, ignored, preview
@@ -12,6 +12,7 @@ from catalog.transfer.sources import Item, Source, open_source
 
 __all__ = [
     "COLUMNS",
+    "LEFT_OUT",
     "ImportWorker",
     "Item",
     "Line",

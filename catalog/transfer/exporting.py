@@ -34,6 +34,8 @@ from embedder.barcodes import gtin
 BATCH = 200
 #: Bytes of photos in one download, at most; `catalog export` knows no such limit.
 MAX_DOWNLOAD = 1024**3
+#: Name of the file in a download that says which photos are not in it.
+LEFT_OUT = "left-out.txt"
 #: Characters that some file system does not allow in a name, and the separator of paths in the CSV.
 _UNFIT = re.compile(r'[<>:"/\\|?*]')
 #: Names that are devices on Windows, whatever follows their first dot.
@@ -85,10 +87,11 @@ def export_list(database: Database, skus: Sequence[str]) -> bytes:
     return _header(attributes) + b"".join(_line(product, attributes, []) for product in _products(database, skus))
 
 
-def export_download(catalog: Catalog, skus: Sequence[str]) -> IO[bytes]:
-    """A zip of these products as `export` writes it, to be read; it is gone when it is closed.
+def export_download(catalog: Catalog, skus: Sequence[str]) -> tuple[IO[bytes], list[str]]:
+    """A zip of these products as `export` writes it, to be read, and a line for each photo that is left out of it.
 
-    Raises InvalidInputError when their photos are more than MAX_DOWNLOAD, StorageError when it can't be written.
+    The lines are in the zip, too (LEFT_OUT). It is gone when it is closed. Raises InvalidInputError when their photos
+    are more than MAX_DOWNLOAD, StorageError when it can't be written.
     """
     if _sum(catalog.database, skus)[1] > MAX_DOWNLOAD:
         many = f"The photos of {len(skus):,} product{'' if len(skus) == 1 else 's'}"
@@ -96,10 +99,13 @@ def export_download(catalog: Catalog, skus: Sequence[str]) -> IO[bytes]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "products.zip"
-            export(catalog, target, skus=skus)
-            return target.open("rb")  # which outlives its name
+            errors = export(catalog, target, skus=skus).errors
+            if errors:
+                with zipfile.ZipFile(target, "a") as archive:
+                    archive.writestr(LEFT_OUT, "".join(f"{error}\n" for error in errors))
+            return target.open("rb"), errors  # the file outlives its name
     except OSError as error:
-        raise StorageError(f"The download can't be written: {error.strerror}.") from error
+        raise StorageError(f"The download can't be written: {error.strerror or error}.") from error
 
 
 def _sum(database: Database, skus: Sequence[str]) -> tuple[int, int]:

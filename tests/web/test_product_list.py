@@ -135,6 +135,19 @@ def test_exactly_these_are_downloaded(filled: Catalog, staff: Staff) -> None:
     reply.close()
 
 
+def test_a_download_says_what_is_left_out(filled: Catalog, staff: Staff) -> None:
+    (photo,) = products.get(filled.database, "L-3").photos
+    path = next((filled.settings.data / "photos").rglob(photo.sha256))
+    aside = path.rename(path.with_name("aside"))
+    try:
+        with staff.send("/bulk/export", {"sku": ["L-3"], "photos": "1"}, page="/products/") as reply:
+            assert reply.status_code == 200
+    finally:
+        aside.rename(path)
+    shown = text(staff.get("/products/"))
+    assert f"Not in the download, since they can't be read: L-3: {photo.filename}" in shown
+
+
 def test_a_photo_finds_products_and_is_kept_nowhere(filled: Catalog, staff: Staff) -> None:
     def kept() -> list[int | None]:
         filled.answers.flush()

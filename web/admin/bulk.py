@@ -96,9 +96,13 @@ def export() -> Page | Response:
         data = BytesIO(transfer.export_list(catalog().database, skus))
         return send_file(data, mimetype="text/csv", as_attachment=True, download_name="products.csv")
     try:
-        file = transfer.export_download(catalog(), skus)
+        file, left_out = transfer.export_download(catalog(), skus)
     except CatalogError as error:
         return _form(choice, skus, error), errors.status_of(error)
+    if left_out:
+        more = f" and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+        said = f"Not in the download, since they can't be read: {'; '.join(left_out[:NAMED])}{more}."
+        flash(f"{said} Its file {transfer.LEFT_OUT} says the same.", "warning")
     return send_file(file, mimetype="application/zip", as_attachment=True, download_name="products.zip")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select
 
 from catalog import enrollment, products, transfer
 from catalog.catalog import Catalog
-from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError
+from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError, StorageError
 from catalog.products import BulkChange, Facts, Filter, Intake
 from catalog.recognition import recognize
 from catalog.storage.tables import AuditEntry, Label, Product
@@ -175,12 +175,36 @@ def test_exactly_what_is_chosen_is_exported(filled: Catalog, tmp_path: Path, mon
         listed = list(csv.DictReader(io.StringIO(archive.read("catalog.csv").decode("utf-8-sig"))))
         assert [row["sku"] for row in listed] == ["D", "A"]
         assert {row["photos"] for row in listed} | {"catalog.csv"} == set(archive.namelist())
-    with transfer.export_download(filled, ["D", "A"]) as file, zipfile.ZipFile(file) as archive:
+    download, left_out = transfer.export_download(filled, ["D", "A"])
+    assert left_out == []
+    with download as file, zipfile.ZipFile(file) as archive:
         assert len(archive.namelist()) == 3
     monkeypatch.setattr(exporting, "MAX_DOWNLOAD", len(jpeg(7)))
-    transfer.export_download(filled, ["D"]).close()
+    transfer.export_download(filled, ["D"])[0].close()
     with pytest.raises(InvalidInputError, match="The photos of 2 products are more than 1 GB"):
         transfer.export_download(filled, ["D", "A"])
+
+
+def test_a_download_says_what_is_left_out(filled: Catalog, tmp_path: Path) -> None:
+    (photo,) = products.get(filled.database, "B").photos
+    next((filled.settings.data / "photos").rglob(photo.sha256)).unlink()
+    download, (left_out,) = transfer.export_download(filled, ["B", "A"])
+    assert left_out.startswith(f"B: {photo.filename}: ")
+    (tmp_path / "products.zip").write_bytes(download.read())
+    download.close()
+    with zipfile.ZipFile(tmp_path / "products.zip") as archive:
+        assert archive.read(transfer.LEFT_OUT).decode() == f"{left_out}\n"
+    with transfer.open_source(tmp_path / "products.zip") as source:
+        assert source.listed and source.photos == 1, "it can be imported all the same"
+
+
+def test_a_download_that_can_not_be_written_says_why(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("write error")  # as of a library: with no number, and so no text of the system
+
+    monkeypatch.setattr("os.replace", broken)
+    with pytest.raises(StorageError, match="can't be written: write error"):
+        transfer.export_download(filled, ["A"])
 
 
 def test_two_undos_at_once_do_it_once(filled: Catalog) -> None:
