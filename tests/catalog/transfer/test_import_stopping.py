@@ -74,9 +74,10 @@ def test_what_is_read_ahead_does_not_hold_up_a_stop(catalog: Catalog, reading: t
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
     wait_for(worker._stop.is_set)
-    reading.release(2)  # the one that is being read, and one that was begun when that was through
-    stopping.join(10)
-    assert not stopping.is_alive()
+    for _ in range(8):  # the one that is being read, and those that are begun until the import sees that it is through
+        reading.release()
+        stopping.join(1)
+    assert not stopping.is_alive(), "it does not wait for all 16 that are to be read ahead"
     assert products.counts(catalog.database).products == 0
 
 
