@@ -39,7 +39,7 @@ ADMIN_PAUSE = 0.2
 #: those would be answered otherwise, and take longer, also when the import is over.
 IMPORTED, SIZE, GRAIN = 400, (900, 1200), 4.0
 PAGES = ("/products/", "/products/?view=table&sort=newest", "/inbox/", "/overview/", "/needs-work/", "/duplicates/",
-         "/bin/", "/models/", "/people/", "/keys/", "/audit/", "/import/")  # fmt: skip
+         "/bin/", "/models/", "/people/", "/keys/", "/audit/", "/import/", "/jobs/", "/map/", "/map/points")  # fmt: skip
 GOAL = 1.5
 #: Seconds until the background has compared the products that were just added.
 SETTLE = 45.0
@@ -67,6 +67,13 @@ def halted(server: Server) -> Iterator[None]:
     os.kill(server.pid, signal.SIGSTOP)
     yield
     os.kill(server.pid, signal.SIGCONT)
+
+
+def make_map(admin: httpx.Client) -> None:
+    """So that there is one to open."""
+    admin.post("/map/make", data={"csrf_token": token_in(admin.get("/map/").text)})
+    while "data-map" not in admin.get("/map/").text:
+        time.sleep(0.5)
 
 
 def start_import(admin: httpx.Client) -> str:
@@ -111,6 +118,9 @@ def main() -> None:
             add_product(till, product, 0)
             add_product(other_till, product, 0)
         admins, turn = {quiet.url: signed_in(quiet), importing.url: signed_in(importing)}, iter(range(10**9))
+
+        for admin in admins.values():
+            make_map(admin)
 
         def look(admin: httpx.Client) -> None:
             page = PAGES[next(turn) % len(PAGES)]
