@@ -39,7 +39,8 @@ ADMIN_PAUSE = 0.2
 #: those would be answered otherwise, and take longer, also when the import is over.
 IMPORTED, SIZE, GRAIN = 400, (900, 1200), 4.0
 PAGES = ("/products/", "/products/?view=table&sort=newest", "/inbox/", "/overview/", "/needs-work/", "/duplicates/",
-         "/bin/", "/models/", "/people/", "/keys/", "/audit/", "/import/", "/jobs/", "/map/", "/map/points")  # fmt: skip
+         "/bin/", "/models/", "/people/", "/keys/", "/audit/", "/import/", "/jobs/", "/map/",
+         "/map/points")  # fmt: skip
 GOAL = 1.5
 #: Seconds until the background has compared the products that were just added.
 SETTLE = 45.0
