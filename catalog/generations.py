@@ -166,7 +166,20 @@ class Generations:
         except BundleError as error:
             raise ConfigError(f"CATALOG_MODEL: {error}") from error
 
+    def check_bundle(self, generation: Generation) -> None:
+        """Raises ConfigError unless a generation could be loaded: its bundle is here, and whole. Nothing is loaded."""
+        try:
+            load_bundle(self._bundle_folder(generation))
+        except BundleError as error:
+            raise ConfigError(f"The model {generation.bundle_name} can't be loaded: {error}") from error
+
     def _open_embedder(self, generation: Generation) -> Embedder:
+        try:
+            return self._open_bundle(self._bundle_folder(generation))
+        except BundleError as error:
+            raise ConfigError(f"The model in use can't be loaded: {error}") from error
+
+    def _bundle_folder(self, generation: Generation) -> Path:
         folder = self._settings.bundles / generation.bundle_id
         if not folder.is_dir():  # another host made this generation, or the folder was lost
             bundle = self._configured_bundle()
@@ -176,10 +189,7 @@ class Generations:
                     f"{self._settings.bundles}, and CATALOG_MODEL is another one ({bundle.id}): let it name that model."
                 )
             keep_bundle(bundle, self._settings.bundles)
-        try:
-            return self._open_bundle(folder)
-        except BundleError as error:
-            raise ConfigError(f"The model in use can't be loaded: {error}") from error
+        return folder
 
     def release_old(self) -> None:
         """Release every generation that is not live, so that another process may build or drop it."""

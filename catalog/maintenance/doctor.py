@@ -28,9 +28,9 @@ def examine(
     `repair` rebuilds all that can be rebuilt. A lost photo can't be: its product needs a new one. `remove_orphans`
     removes files that no row has referred to for ORPHAN_AGE, and collections without a generation.
     `ask_gallery=False` skips the gallery. `serving`: this process answers tills, so the live collection stays open, and
-    nothing is done on the embedder's threads. `progress` counts photos; it is called between the parts, too, and may
-    end the check by raising. Raises DatabaseUnavailableError, or ConfigError for a damaged live bundle; another part
-    that does not answer is a finding.
+    nothing is done on the embedder's threads. `progress` counts photos; it is called in the other parts, too, every few
+    seconds, and may end the check by raising. Raises DatabaseUnavailableError, or ConfigError for a damaged live
+    bundle; another part that does not answer is a finding.
     """
     last = (0, 0)
 
@@ -39,19 +39,17 @@ def examine(
         last = done, total
         progress(done, total)
 
+    def step() -> None:
+        progress(*last)
+
     try:
         yield from check_photos(catalog, repair=repair, progress=reach)
-        for finding in check_files(catalog, remove=remove_orphans):
-            progress(*last)
-            yield finding
+        yield from check_files(catalog, remove=remove_orphans, step=step)
     except StorageError as error:
         yield Finding("photos_not_asked", f"{error} The photos were not looked at (further).")
-    progress(*last)
-    found = gallery_checks.examine(
-        catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery, serving=serving
+    step()
+    yield from gallery_checks.examine(
+        catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery, serving=serving, step=step
     )
-    for finding in found:
-        progress(*last)
-        yield finding
-    progress(*last)
+    step()
     yield from check_margins(catalog, repair=repair)

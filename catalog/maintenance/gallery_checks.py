@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from catalog.errors import (
 from catalog.generations import LiveModel, live_generation
 from catalog.maintenance import rebuilding
 from catalog.maintenance.findings import Finding
+from catalog.right_of_way import piece
 from catalog.storage import Database, feature_store
 from catalog.storage.tables import Enrollment, Generation, Photo, Product, Removal, now
 from embedder.errors import ImageError
@@ -41,6 +42,8 @@ NEAR = 1e-3
 #: Ids per SQL query.
 PAGE = 500
 ACTOR = "doctor"
+#: Called every few seconds; it may end the check by raising.
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -53,27 +56,34 @@ class _Row:
 
 
 def examine(
-    catalog: Catalog, *, repair: bool, remove_orphans: bool, ask_gallery: bool, serving: bool = False
+    catalog: Catalog,
+    *,
+    repair: bool,
+    remove_orphans: bool,
+    ask_gallery: bool,
+    serving: bool = False,
+    step: Step = lambda: None,
 ) -> Iterator[Finding]:
     """Check SQL for missing enrollments and photos pending for long, and with `ask_gallery` each generation's
     collection.
 
     `repair` makes missing photos pending, enrolls them, and deletes orphaned points; `remove_orphans` drops collections
-    without a generation. `serving`: see doctor.examine. What can't be checked (another process holds it) is a finding,
-    too. Raises DatabaseUnavailableError, or ConfigError for a damaged live bundle.
+    without a generation. `serving`: see doctor.examine; `step` is called every few seconds. What can't be checked
+    (another process holds it) is a finding, too. Raises DatabaseUnavailableError, or ConfigError for a damaged live
+    bundle.
     """
     live = catalog.generations.live()
     forgotten = _not_enrolled(catalog.database, repair=repair)
     if ask_gallery:
-        yield from _gallery(catalog, live, repair=repair, remove_orphans=remove_orphans, serving=serving)
-    yield from _enrolled(catalog, forgotten) if repair and ask_gallery else forgotten
-    yield from _long_pending(catalog, repair=repair and ask_gallery)
+        yield from _gallery(catalog, live, step, repair=repair, remove_orphans=remove_orphans, serving=serving)
+    yield from _enrolled(catalog, forgotten, step) if repair and ask_gallery else forgotten
+    yield from _long_pending(catalog, step, repair=repair and ask_gallery)
     if not serving:
         catalog.generations.release(live.collection)
 
 
 def _gallery(
-    catalog: Catalog, live: LiveModel, *, repair: bool, remove_orphans: bool, serving: bool
+    catalog: Catalog, live: LiveModel, step: Step, *, repair: bool, remove_orphans: bool, serving: bool
 ) -> Iterator[Finding]:
     try:
         there = catalog.gallery.generations()  # before SQL is read: a row is committed before its collection is made
@@ -85,11 +95,14 @@ def _gallery(
     for name in sorted(set(there) - {generation.collection for generation in generations}):
         yield _orphaned_collection(catalog, name, remove=remove_orphans)
     for generation in generations:
+        step()
         try:
             there_is = generation.collection in there
-            yield from _generation(catalog, live, generation, there=there_is, repair=repair, serving=serving)
+            yield from _generation(catalog, live, generation, step, there=there_is, repair=repair, serving=serving)
         except GalleryLockedError as error:
-            advice = "Its photos were not looked at: stop that process for this, or leave it out by --no-gallery."
+            advice = "Its photos were not looked at."
+            if not serving:
+                advice += " Stop that process for this, or leave it out by --no-gallery."
             yield Finding("gallery_not_asked", f"{error} {advice}", collection=generation.collection)
         except GalleryUnavailableError as error:
             yield Finding("gallery_not_asked", str(error), collection=generation.collection)
@@ -126,7 +139,7 @@ def _named(session: Session, ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, 
     return [(*row,) for page in pages for row in session.execute(query.where(Photo.id.in_(page)))]
 
 
-def _long_pending(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
+def _long_pending(catalog: Catalog, step: Step, *, repair: bool) -> Iterator[Finding]:
     with catalog.database.read() as session:
         query = (
             select(Enrollment.photo_id, Product.sku, Enrollment.error, Enrollment.updated_at)
@@ -147,10 +160,10 @@ def _long_pending(catalog: Catalog, *, repair: bool) -> Iterator[Finding]:
         )
         for identity, sku, error, since in rows
     ]
-    yield from _enrolled(catalog, findings) if repair else findings
+    yield from _enrolled(catalog, findings, step) if repair else findings
 
 
-def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding]:
+def _enrolled(catalog: Catalog, findings: Sequence[Finding], step: Step) -> Iterator[Finding]:
     """Enroll the pending photos of these findings; a finding is mended when its photo is no longer pending."""
     if not findings:
         return
@@ -159,6 +172,7 @@ def _enrolled(catalog: Catalog, findings: Sequence[Finding]) -> Iterator[Finding
     try:
         catalog.generations.ensure_collection(catalog.generations.live())
         for page in backlog.pending_pages(catalog.database, ids):
+            step()
             enrollment.run_pending(catalog, only=page)
     except GalleryError as error:
         why = str(error)
@@ -189,13 +203,13 @@ def _orphaned_collection(catalog: Catalog, name: str, *, remove: bool) -> Findin
 
 
 def _generation(
-    catalog: Catalog, live: LiveModel, generation: Generation, *, there: bool, repair: bool, serving: bool
+    catalog: Catalog, live: LiveModel, generation: Generation, step: Step, *, there: bool, repair: bool, serving: bool
 ) -> Iterator[Finding]:
     """Check a generation: its bundle, collection and points, and of the live one some vectors. Raises GalleryError."""
     collection = generation.collection
     if not generation.live:
         try:
-            catalog.generations.load(generation)
+            catalog.generations.check_bundle(generation)
         except ConfigError as error:
             yield Finding("bundle_missing", f"There is no way back to this generation. {error}", collection=collection)
     before = _rows(catalog.database, generation.id)
@@ -209,17 +223,19 @@ def _generation(
         except GalleryMismatchError as error:
             wrong = Finding("collection_mismatch", str(error), collection=collection)
     if wrong is not None:
-        yield _made_anew(catalog, generation, wrong) if repair else wrong
+        yield _made_anew(catalog, generation, wrong, step) if repair else wrong
         return
     if not there:
         return
     points = catalog.gallery.ids(collection)
     missing = _missing(catalog.database, generation, before, points, repair=repair)
-    yield from _enrolled(catalog, missing) if repair and generation.live else missing
-    yield from _orphans(catalog, generation, before, points, repair=repair)
+    yield from _enrolled(catalog, missing, step) if repair and generation.live else missing
+    for finding in _orphans(catalog, generation, before, points, repair=repair):
+        step()
+        yield finding
     if generation.live and generation.id == live.generation_id:
-        for finding in _sampled(catalog, live, points, serving=serving):
-            yield _written_again(catalog, generation, finding) if repair else finding
+        for finding in _sampled(catalog, live, points, step, serving=serving):
+            yield _written_again(catalog, generation, finding, step) if repair else finding
 
 
 def _rows(database: Database, generation_id: int) -> dict[str, _Row]:
@@ -320,39 +336,48 @@ def _remove(catalog: Catalog, generation: Generation, ids: Sequence[str]) -> Non
             pass
 
 
-def _sampled(catalog: Catalog, live: LiveModel, points: set[str], *, serving: bool = False) -> Iterator[Finding]:
+def _sampled(
+    catalog: Catalog, live: LiveModel, points: set[str], step: Step, *, serving: bool = False
+) -> Iterator[Finding]:
     """Embed a sample of photos again: their vectors and words in the gallery must be the same."""
     mine = (Enrollment.generation_id == live.generation_id) & Enrollment.done
     with catalog.database.read() as session:
         total = session.scalar(select(func.count()).select_from(Enrollment).where(mine)) or 0
         query = select(Photo.id, Photo.sha256, Product.sku).join(Product)
         query = query.where(exists().where(mine, Enrollment.photo_id == Photo.id)).order_by(Photo.id)
-        step = max(1, -(-total // SAMPLE))
+        every = max(1, -(-total // SAMPLE))
         numbered = enumerate(session.execute(query.execution_options(yield_per=PAGE)))
-        drawn = [(*row,) for number, row in numbered if number % step == 0]
+        drawn = [(*row,) for number, row in numbered if number % every == 0]
     rows = [row for row in drawn if str(row[0]) in points]
 
     def extract(row: tuple[uuid.UUID, str, str]) -> PhotoFeatures | None:
         try:
             known = feature_store.load(catalog.photos, row[1]) if live.embedder.bundle.has_words else None
-            return live.embedder.extract_reference(catalog.photos.get(row[1]), known)
+            return live.embedder.extract_reference(catalog.photos.get(row[1]), known, step=piece if serving else None)
         except (CatalogError, ImageError):
             return None  # check_photos reports it
 
     extracting = map(extract, rows) if serving else live.embedder.map(extract, rows)
-    extracted_rows = zip(rows, extracting, strict=True)
-    features = [(row, extracted) for row, extracted in extracted_rows if extracted is not None]
-    strange = [row[2] for row, extracted in features if not _knows(catalog, live, row[0], extracted)]
+    features, strange, wordless = 0, [], []
+    for (identity, _, sku), extracted in zip(rows, extracting, strict=True):
+        step()
+        if extracted is None:
+            continue
+        features += 1
+        with piece():
+            if not _knows(catalog, live, identity, extracted):
+                strange.append(sku)
+            elif extracted.words and not _has_words(catalog, live, extracted):
+                wordless.append(sku)
     if strange:
         message = (
-            f"{len(strange)} of {len(features)} photos do not find themselves by their own vector ({_few(strange)}): "
+            f"{len(strange)} of {features} photos do not find themselves by their own vector ({_few(strange)}): "
             "what is in the gallery was made by another model, or is damaged."
         )
         yield Finding("vectors_wrong", message, collection=live.collection)
         return
-    wordless = [row[2] for row, extracted in features if extracted.words and not _has_words(catalog, live, extracted)]
     if wordless:
-        message = f"{len(wordless)} of {len(features)} photos have no visual words in the gallery ({_few(wordless)})."
+        message = f"{len(wordless)} of {features} photos have no visual words in the gallery ({_few(wordless)})."
         yield Finding("words_missing", message, collection=live.collection)
 
 
@@ -379,23 +404,24 @@ def _has_words(catalog: Catalog, live: LiveModel, extracted: PhotoFeatures) -> b
     return any(hit.score < NEAR - 1 for hit in hits)
 
 
-def _written_again(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
+def _written_again(catalog: Catalog, generation: Generation, finding: Finding, step: Step) -> Finding:
     """Make all photos of the live generation pending and enroll them: any may have the defect of the sample."""
     with catalog.database.write() as session:
         mine = Enrollment.generation_id == generation.id
         outbox.lock_enrollments(session, mine)
         session.execute(update(Enrollment).where(mine).values(done=False, attempts=0, error=""))
-    return _all_enrolled(catalog, finding)
+    return _all_enrolled(catalog, finding, step)
 
 
-def _made_anew(catalog: Catalog, generation: Generation, finding: Finding) -> Finding:
+def _made_anew(catalog: Catalog, generation: Generation, finding: Finding, step: Step) -> Finding:
     rebuilding.empty(catalog, generation, actor=ACTOR)
-    return _all_enrolled(catalog, finding) if generation.live else replace(finding, mended=True)
+    return _all_enrolled(catalog, finding, step) if generation.live else replace(finding, mended=True)
 
 
-def _all_enrolled(catalog: Catalog, finding: Finding) -> Finding:
+def _all_enrolled(catalog: Catalog, finding: Finding, step: Step) -> Finding:
     catalog.generations.ensure_collection(catalog.generations.live())
     for ids in backlog.pending_pages(catalog.database):
+        step()
         enrollment.run_pending(catalog, only=ids)
     left = list(backlog.pending_pages(catalog.database))
     if not left:

@@ -5,7 +5,7 @@ gallery_checks.py compares SQL with the gallery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,6 +17,7 @@ from catalog.catalog import Catalog
 from catalog.errors import NotFoundError, PhotoDamagedError, StorageError
 from catalog.maintenance.findings import Finding
 from catalog.progress import Progress, Steps
+from catalog.right_of_way import piece
 from catalog.storage import Database, StoredFile, feature_store
 from catalog.storage.tables import AuditEntry, BinPhoto, Photo, Product, now
 from embedder.errors import ImageError
@@ -40,7 +41,8 @@ def check_photos(catalog: Catalog, *, repair: bool, progress: Progress) -> Itera
         if not rows:
             return
         for sha256, sku in rows:
-            found = _examine_photo(catalog, sha256, sku, looks_twice=looks_twice, repair=repair)
+            with piece():
+                found = _examine_photo(catalog, sha256, sku, looks_twice=looks_twice, repair=repair)
             if found is not None:
                 yield found
             steps.advance()
@@ -68,14 +70,15 @@ def _examine_photo(catalog: Catalog, sha256: str, sku: str, *, looks_twice: bool
     return replace(finding, mended=feature_store.load(catalog.photos, sha256) is not None)
 
 
-def check_files(catalog: Catalog, *, remove: bool) -> Iterator[Finding]:
-    """Find orphaned files of the store. Raises StorageError when files can't be listed."""
+def check_files(catalog: Catalog, *, remove: bool, step: Callable[[], None] = lambda: None) -> Iterator[Finding]:
+    """Find orphaned files of the store; `step` is called for each page. Raises StorageError if they can't be listed."""
     waiting: list[list[StoredFile]] = []
     for _, files in groupby(catalog.photos.files(), key=lambda file: file.sha256 or file.name):
         waiting.append(list(files))
         if len(waiting) == PAGE:
             yield from _orphans(catalog, waiting, remove=remove)
             waiting = []
+            step()
     yield from _orphans(catalog, waiting, remove=remove)
 
 

@@ -16,11 +16,12 @@ from catalog.runs.tasks import Outcome, Task
 class Kind:
     """A kind of run: `name` as it is stored (at most 20 characters), `title` for people, `work` does it.
 
-    `work` calls `task.progress` every few seconds, lets what that raises pass, and can be begun again after it was
-    killed at any moment. It raises a CatalogError, an EmbedderError or an OSError when it can't go on.
+    `work` does what takes processor time within `right_of_way.piece()`, calls `task.progress` every few seconds, lets
+    what that raises pass, and can be begun again after it was killed at any moment. It raises a CatalogError, an
+    EmbedderError or an OSError when it can't go on.
 
     `apart`: it is done by a process of its own, as work that takes many cores, builds another model's gallery, or holds
-    Python's lock for long; else by a thread of low priority of the process that has the gallery open. `nightly`: every
+    Python's lock for long; else by a thread of the process that has the gallery open. `nightly`: every
     night, at CATALOG_NIGHTLY. `obstacle`: why this process can't begin it now, "" if it can; it waits, also for another
     process. Raises DatabaseUnavailableError.
     """

@@ -57,7 +57,7 @@ def perform(
         task = recording.take(catalog.database, run_id) if alone else None
         if task is None:
             return False
-        task.leaving, task.since_answer = leaving, lambda: catalog.answers.seconds_since
+        task.leaving = leaving
         taken(task)
         try:
             return _work(catalog, kind, task)

@@ -15,9 +15,6 @@ from catalog.storage.tables import Run
 
 #: Seconds between two writes of how far a run is; each asks whether it is to end, too.
 TELL_EVERY = 1.0
-#: Tills ask now, if one has been answered within so many seconds; the work then rests as long as it has worked, and at
-#: most so many seconds at a time.
-RECENT, LONGEST_REST = 3.0, 1.0
 
 
 class StopAskedError(Exception):
@@ -39,9 +36,9 @@ class Outcome:
 @dataclass
 class Task:
     """A run that this process is at. `progress` is a Progress (catalog/progress.py), to be called every few seconds:
-    it raises StopAskedError or LostError when the work is to end, which may be at any call. While tills ask, it rests.
+    it raises StopAskedError or LostError when the work is to end, which may be at any call.
 
-    `leaving`: this process is to end. `since_answer`: seconds since it has answered a till.
+    `leaving`: this process is to end.
     """
 
     id: uuid.UUID
@@ -50,33 +47,18 @@ class Task:
     database: Database
     holder: uuid.UUID
     leaving: Callable[[], bool] = lambda: False
-    since_answer: Callable[[], float] = lambda: float("inf")
     told_at: float = 0.0
-    worked_from: float = field(default_factory=time.monotonic)
 
     def progress(self, done: int, total: int) -> None:
         """Keep how far it is, now and then. Raises StopAskedError or LostError."""
         if self.leaving():
             raise LostError
-        self._rest()
         if time.monotonic() < self.told_at + TELL_EVERY:
             return
         self.told_at = time.monotonic()
-        self._tell({"done": done, "total": total})
-
-    def _rest(self) -> None:
-        if self.since_answer() < RECENT:
-            time.sleep(min(time.monotonic() - self.worked_from, LONGEST_REST))
-        self.worked_from = time.monotonic()
-
-    def say(self, message: str) -> None:
-        """What it is at, for people. Raises StopAskedError or LostError."""
-        self._tell({"message": message})
-
-    def _tell(self, values: dict[str, Any]) -> None:
         with self.database.write() as session:
             mine = (Run.id == self.id) & (Run.holder == self.holder) & Run.ended_at.is_(None)
-            stop = session.scalar(update(Run).where(mine).values(values).returning(Run.stop))
+            stop = session.scalar(update(Run).where(mine).values(done=done, total=total).returning(Run.stop))
         if stop is None:
             raise LostError
         if stop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from contextlib import suppress
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 EVERY, NIGHT_EVERY, TRIM_EVERY = 1.0, 20.0, 3600.0
 #: Seconds to wait while a part is unavailable, and after an unexpected error.
 WAIT = 4.0
-#: The niceness of the thread: a third of a full share where processors are short.
-NICE = 5
 
 
 class RunWorker:
@@ -69,7 +66,6 @@ class RunWorker:
         return any(self._try(run) for run in recording.list_open(self._catalog.database))
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # on Linux, of this thread alone
         mark_background()
         trim_at = 0.0
         while not self._stop.wait(self._wait):

@@ -7,7 +7,6 @@ loses those; nothing that was acknowledged depends on them.
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -52,16 +51,9 @@ class AnswerLog:
         self._db, self._days = db, days
         self._waiting: deque[AnswerEntry] = deque(maxlen=WAITING)
         self._writing = threading.Lock()
-        self._last_at = float("-inf")
-
-    @property
-    def seconds_since(self) -> float:
-        """Seconds since this process has last answered; infinite before its first answer."""
-        return time.monotonic() - self._last_at
 
     def append(self, entry: AnswerEntry) -> None:
         """Buffer an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
-        self._last_at = time.monotonic()
         if self._days:
             self._waiting.append(entry)
 

@@ -154,7 +154,9 @@ class Embedder:
         one view after the other, and each step within one of these. Raises ImageError.
         """
         sides = self.reference_sides[:1] if known is not None else self.reference_sides
-        pictures = pictures or images.decode_each(data, sides)
+        if not pictures:
+            with step() if step else nullcontext():
+                pictures = images.decode_each(data, sides)
         vector = self._embed(pictures[0], step)
         if not self.bundle.has_words:
             return PhotoFeatures(vector)

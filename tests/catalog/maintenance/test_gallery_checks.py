@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -243,7 +244,8 @@ def test_points_without_words(filled: Catalog, monkeypatch: pytest.MonkeyPatch) 
     filled.gallery.upsert(live.collection, [GalleryPoint(i, v, "S0", "x") for i, v in zip(new, fillers, strict=True)])
 
     def words() -> list[str]:
-        return [one.message for one in gallery_checks._sampled(filled, live, filled.gallery.ids(live.collection))]
+        there = filled.gallery.ids(live.collection)
+        return [one.message for one in gallery_checks._sampled(filled, live, there, lambda: None)]
 
     monkeypatch.setattr(gallery_checks, "SAMPLE", 1000)
     assert words() == []
@@ -284,6 +286,35 @@ def test_a_generation_whose_bundle_is_lost(filled: Catalog) -> None:
         session.add(lost)
     (one,) = findings(filled)
     assert (one.kind, one.collection) == ("bundle_missing", collection_name("0" * 12))
+
+
+def test_an_older_model_is_looked_at_and_not_loaded(filled: Catalog, other_bundle: Bundle) -> None:
+    filled.generations.add(other_bundle)
+    assert found(filled) == []
+    assert other_bundle.id not in filled.generations._embedders, "a serving process would keep it for good"
+    kept = filled.settings.bundles.resolve()
+    filled.settings.bundles.unlink()  # which all tests share
+    shutil.copytree(kept, filled.settings.bundles)
+    (filled.settings.bundles / other_bundle.id / other_bundle.model_path.name).write_bytes(b"damaged")
+    (one,) = findings(filled)
+    assert (one.kind, one.collection) == ("bundle_missing", collection_name(other_bundle.id))
+
+
+def test_it_says_how_far_it_is_in_the_gallery_too(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def count(**options: bool) -> int:
+        calls.clear()
+        list(maintenance.examine(filled, **options, progress=lambda done, total: calls.append((done, total))))
+        return len(calls)
+
+    usual = count()
+    assert usual >= 6 + 6, "each photo, and each of the sample"
+    monkeypatch.setattr(outbox, "CHUNK", 2)
+    filled.gallery.drop(filled.generations.live().collection)
+    filled.generations.release(filled.generations.live().collection)
+    assert count(repair=True) >= 6 + 3, "each page that is enrolled"
+    assert all_found(filled, *range(6))
 
 
 def test_collections_that_nothing_names(filled: Catalog) -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text, update
 
-from catalog import cli
+from catalog import cli, right_of_way
 from catalog.catalog import Catalog
 from catalog.enrollment import run_pending
 from catalog.errors import (
@@ -31,13 +31,11 @@ from catalog.errors import (
 from catalog.generations import LiveModel
 from catalog.maintenance.coverage import examine_coverage
 from catalog.progress import no_progress
-from catalog.recognition import recognize
 from catalog.runs import KINDS, JobFailedError, Outcome, RunWorker, Task, performing, recorded, recording
 from catalog.runs.performing import alone_at
 from catalog.runs.tasks import LostError
 from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Run, now
-from tests.support.pictures import jpeg
 from tests.support.spawning import line, spawn
 from tests.support.steps import create
 
@@ -152,23 +150,23 @@ def test_one_that_fails_says_why(catalog: Catalog, doing: Callable[[Work], None]
     )
 
 
-def test_while_tills_ask_it_rests_as_long_as_it_works(catalog: Catalog, doing: Callable[[Work], None]) -> None:
-    create(catalog, "A", 1)
-    seconds = []
-
-    def work(catalog: Catalog, task: Task) -> Outcome:
-        for _ in range(2):
-            time.sleep(0.6)
-            began = time.monotonic()
-            task.progress(1, 2)
-            seconds.append(time.monotonic() - began)
-            recognize(catalog, jpeg(1), asked_by="till")
-        return Outcome("well")
-
-    doing(work)
-    asked(catalog)
-    RunWorker(catalog).step()
-    assert seconds[0] < 0.6 <= seconds[1], "nobody had asked; then somebody did"
+@pytest.mark.parametrize("kind", ["coverage", "doctor"])
+def test_while_a_till_asks_nothing_is_examined(catalog: Catalog, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(catalog, "A", 1, 2)
+    monkeypatch.setattr(right_of_way, "LONGEST", 60.0)
+    monkeypatch.setattr(right_of_way, "TURN", 60.0)
+    run, worker = asked(catalog, kind), RunWorker(catalog)
+    with right_of_way.asking():
+        worker.start()
+        while state(catalog, run) == "waiting":
+            time.sleep(0.01)
+        time.sleep(1.0)
+        waits = recording.get(catalog.database, run)
+        assert (waits.state, waits.done) == ("running", 0)
+    while state(catalog, run) == "running":
+        time.sleep(0.01)
+    worker.stop()
+    assert state(catalog, run) == "done"
 
 
 @pytest.mark.parametrize("error", [GalleryLockedError("It is open elsewhere."), RuntimeError("bug")])
