@@ -50,6 +50,7 @@ def web_environment(**given: str) -> dict[str, str]:
     """The service's own variables, those that name other containers replaced."""
     assert set(given) <= {*WEB["environment"], "CATALOG_DATA"}, "only what compose sets, by variables alone"
     own = {name: re.sub(r"\$\{\w+:\?[^}]*\}", uuid.uuid4().hex, value) for name, value in WEB["environment"].items()}
+    own = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in own.items()}
     return environment(**{**own, **given})
 
 

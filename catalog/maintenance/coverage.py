@@ -8,7 +8,8 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from catalog.progress import Progress, Steps, no_progress
 from catalog.recognition import Match, candidates, is_sure
 from catalog.right_of_way import piece
 from catalog.storage import Database, PhotoStore, feature_store
-from catalog.storage.tables import Photo, Product
+from catalog.storage.tables import Photo, Product, now
 from embedder.errors import ImageError
 from embedder.inference import PhotoFeatures
 from embedder.matching import Candidate, LocalFeatures, reranker, verify_many
@@ -64,7 +65,10 @@ class Advice:
 @dataclass(frozen=True)
 class Coverage:
     """Coverage of a product. `photos`: how many it has; `asked`: how many were queries (the readable ones, if there are
-    two or more); `found`: how many of these found it first; `mistaken`: the most frequent first; `advice`: if any."""
+    two or more); `found`: how many of these found it first; `mistaken`: the most frequent first; `advice`: if any.
+
+    `generation_id`: by which model; `at`: when its photos were read from SQL.
+    """
 
     sku: str
     name: str
@@ -73,6 +77,8 @@ class Coverage:
     found: int = 0
     mistaken: tuple[Mistake, ...] = ()
     advice: tuple[Advice, ...] = ()
+    generation_id: int = field(default=0, compare=False)
+    at: datetime = field(default_factory=now, compare=False)
 
     @property
     def recall(self) -> float | None:
@@ -81,7 +87,8 @@ class Coverage:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "recall": None if self.recall is None else round(self.recall, 4)}
+        shown = {name: value for name, value in asdict(self).items() if name not in ("generation_id", "at")}
+        return {**shown, "recall": None if self.recall is None else round(self.recall, 4)}
 
 
 @dataclass(frozen=True)
@@ -116,11 +123,12 @@ def examine_coverage(
     steps = Steps(progress, len(chosen))
     steps.advance(len(chosen) - len(ids))
     for start in range(0, len(ids), PAGE):
+        at = now()
         with catalog.database.read() as session:
             query = select(Product).where(Product.id.in_(ids[start : start + PAGE])).order_by(Product.sku)
             page = session.scalars(query.options(selectinload(Product.photos))).all()
         for product in page:
-            examined = _product(catalog, live, product, polite=polite)
+            examined = _product(catalog, live, product, at, polite=polite)
             catalog.generations.check_filled(live)  # after its searches
             yield examined
             steps.advance()
@@ -145,7 +153,7 @@ def _chosen(database: Database, sku: str, sample: int | None) -> list[uuid.UUID]
     return [row.id for row in sorted(rows, key=lambda row: row.sku)]
 
 
-def _product(catalog: Catalog, live: LiveModel, product: Product, *, polite: bool) -> Coverage:
+def _product(catalog: Catalog, live: LiveModel, product: Product, at: datetime, *, polite: bool) -> Coverage:
     photos = list(product.photos)
     features: dict[uuid.UUID, PhotoFeatures] = {}
     for start in range(0, len(photos), outbox.CHUNK):
@@ -163,7 +171,7 @@ def _product(catalog: Catalog, live: LiveModel, product: Product, *, polite: boo
     )
     found = len(asked) - wrong.total()
     advice = tuple(_advice(live, product, readable, features, asked, mistaken))
-    return Coverage(product.sku, product.name, len(photos), len(asked), found, mistaken, advice)
+    return Coverage(product.sku, product.name, len(photos), len(asked), found, mistaken, advice, live.generation_id, at)
 
 
 def _ask(

@@ -21,7 +21,6 @@ def keep(database: Database, run_id: uuid.UUID, found: Sequence[Coverage]) -> No
     """Keep what was found of these products, in place of what was found before."""
     if not found:
         return
-    at = now()
     named = {product.sku for product in found} | {product.mistaken[0].sku for product in found if product.mistaken}
     with database.write() as session:
         ids = dict(session.execute(select(Product.sku, Product.id).where(Product.sku.in_(named))).all())
@@ -33,7 +32,8 @@ def keep(database: Database, run_id: uuid.UUID, found: Sequence[Coverage]) -> No
                 ProductCoverage(
                     product_id=ids[product.sku],
                     run_id=run_id,
-                    at=at,
+                    generation_id=product.generation_id,
+                    at=product.at,
                     photos=product.photos,
                     asked=product.asked,
                     found=product.found,
@@ -44,10 +44,11 @@ def keep(database: Database, run_id: uuid.UUID, found: Sequence[Coverage]) -> No
             )
 
 
-def examined(database: Database, run_id: uuid.UUID) -> set[uuid.UUID]:
-    """Products that a run has examined already, before its process was killed."""
+def examined(database: Database, run_id: uuid.UUID, generation_id: int) -> set[uuid.UUID]:
+    """Products that a run has examined already by this model, before its process was killed."""
+    mine = (ProductCoverage.run_id == run_id) & (ProductCoverage.generation_id == generation_id)
     with database.read() as session:
-        return set(session.scalars(select(ProductCoverage.product_id).where(ProductCoverage.run_id == run_id)))
+        return set(session.scalars(select(ProductCoverage.product_id).where(mine)))
 
 
 def complete(database: Database, run_id: uuid.UUID) -> CoverageDay:

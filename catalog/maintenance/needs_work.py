@@ -3,7 +3,7 @@
 What a product is mistaken for at first look is told by the answers that catalog/margins keeps for every photo, its own
 visit left out. They follow each change within seconds, without a run over the catalog. Whether it is found by its own
 photos, with the second look, and which photo would help, is told by the last coverage, as long as its photos are those
-that were examined.
+that were examined, by the model that is live.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, Select, String, case, cast, exists, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from catalog.normalization import no_product, normalized_sku
 from catalog.storage import Database, product_rows
@@ -122,6 +122,8 @@ class _Case:
 
 
 _Cases = defaultdict[uuid.UUID, _Case]
+#: Products that are asked for; all of them if None.
+_Only = Sequence[uuid.UUID] | None
 
 
 def list_work(database: Database, *, start: int = 0, limit: int = 24) -> Worklist:
@@ -141,16 +143,16 @@ def get_work(database: Database, sku: str) -> Work:
         product = session.scalar(select(Product.id).where(Product.sku == normalized_sku(sku)))
         if product is None:
             raise no_product(sku)
-        return _work(session, _read(session)[0], [product])[0]
+        return _work(session, _read(session, [product])[0], [product])[0]
 
 
-def _read(session: Session) -> tuple[_Cases, int, int]:
+def _read(session: Session, only: _Only = None) -> tuple[_Cases, int, int]:
     """All that speaks for work, by product; how many photos find their product, and of how many."""
     cases: _Cases = defaultdict(_Case)
-    found, asked = _read_answers(session, cases)
-    _read_photos(session, cases)
-    _read_feedback(session, cases)
-    _read_coverage(session, cases)
+    found, asked = _read_answers(session, cases, only)
+    _read_photos(session, cases, only)
+    _read_feedback(session, cases, only)
+    _read_coverage(session, cases, only)
     return cases, found, asked
 
 
@@ -167,25 +169,34 @@ def _work(session: Session, cases: _Cases, page: Sequence[uuid.UUID]) -> list[Wo
 
 
 def _live() -> ColumnElement[bool]:
-    return LeftOutAnswer.generation_id == select(Generation.id).where(Generation.live).scalar_subquery()
+    return LeftOutAnswer.generation_id == _live_id()
+
+
+def _live_id() -> ScalarSelect[int]:
+    return select(Generation.id).where(Generation.live).scalar_subquery()
+
+
+def _among(column: ColumnElement[uuid.UUID] | InstrumentedAttribute[Any], only: _Only) -> ColumnElement[bool]:
+    return true() if only is None else column.in_(only)
 
 
 #: NULL where the product has no photo of another visit.
 _mistaken = LeftOutAnswer.first_id != LeftOutAnswer.product_id
 
 
-def _read_answers(session: Session, cases: _Cases) -> tuple[int, int]:
+def _read_answers(session: Session, cases: _Cases, only: _Only) -> tuple[int, int]:
     """What the photos are answered without their visit; returns how many find their product, and of how many."""
     photos, asked = func.count(), func.count(LeftOutAnswer.first_id)
     mistaken = func.count(case((_mistaken, 1)))
-    of_product = select(LeftOutAnswer.product_id, photos, asked, mistaken).where(_live())
+    mine = _live() & _among(LeftOutAnswer.product_id, only)
+    of_product = select(LeftOutAnswer.product_id, photos, asked, mistaken).where(mine)
     of_product = of_product.group_by(LeftOutAnswer.product_id).having(or_(mistaken > 0, asked == 0))
     for product, all_of_it, with_others, mistakes in session.execute(of_product):
         if not with_others:
             cases[product].needs["one_visit"] = Need("one_visit", 1, all_of_it)
         if mistakes:
             cases[product].needs["mistaken"] = Need("mistaken", mistakes, all_of_it)
-    total, wrong = session.execute(select(asked, mistaken).where(_live())).one()
+    total, wrong = session.execute(select(asked, mistaken).where(mine)).one()
     return total - wrong, total
 
 
@@ -198,21 +209,21 @@ def _read_rivals(session: Session, page: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     return {product: rival for product, rival in found if rival is not None}
 
 
-def _current() -> Select[uuid.UUID]:
-    """Ids of products whose photos are those that coverage has examined."""
+def _current(only: _Only) -> Select[uuid.UUID]:
+    """Ids of products whose photos are those that coverage has examined, by the live model."""
     photos = select(Photo.product_id, func.count().label("photos"), func.max(Photo.created_at).label("newest"))
-    of_product = photos.group_by(Photo.product_id).subquery()
+    of_product = photos.where(_among(Photo.product_id, only)).group_by(Photo.product_id).subquery()
     query = select(ProductCoverage.product_id).join(of_product, of_product.c.product_id == ProductCoverage.product_id)
+    query = query.where(ProductCoverage.generation_id == _live_id())
     return query.where(of_product.c.photos == ProductCoverage.photos, of_product.c.newest <= ProductCoverage.at)
 
 
-def _read_coverage(session: Session, cases: _Cases) -> None:
+def _read_coverage(session: Session, cases: _Cases, only: _Only) -> None:
     """Products that the second look does not find by all of their photos, and those with other advice."""
     needy = cast(ProductCoverage.advice, String) != "[]"
     columns = select(ProductCoverage.product_id, ProductCoverage.asked, ProductCoverage.found, ProductCoverage.advice)
-    for product, asked, found, advice in session.execute(
-        columns.where(needy, ProductCoverage.product_id.in_(_current()))
-    ):
+    current = ProductCoverage.product_id.in_(_current(only))
+    for product, asked, found, advice in session.execute(columns.where(needy, current)):
         needs = cases[product].needs if product in cases else {}
         if found < asked and "mistaken" not in needs:
             cases[product].needs["not_found"] = Need("not_found", asked - found, asked)
@@ -230,24 +241,23 @@ def _read_examined(
     session: Session, page: Sequence[uuid.UUID]
 ) -> tuple[dict[uuid.UUID, Examined], dict[uuid.UUID, uuid.UUID]]:
     """What coverage found of these products, and what it says that they are mistaken for."""
-    mine = ProductCoverage.product_id.in_(page) & ProductCoverage.product_id.in_(_current())
+    mine = ProductCoverage.product_id.in_(_current(page))
     rows = session.scalars(select(ProductCoverage).where(mine)).all()
     examined = {row.product_id: Examined(row.at, row.asked, row.found, _advised(row.advice, {})) for row in rows}
     return examined, {row.product_id: row.rival_id for row in rows if row.rival_id is not None}
 
 
-def _read_photos(session: Session, cases: _Cases) -> None:
+def _read_photos(session: Session, cases: _Cases, only: _Only) -> None:
     """Products without a photo, and photos that were kept in spite of a warning."""
-    for product in session.scalars(
-        select(Product.id).where(Product.active, Product.id.not_in(select(Photo.product_id)))
-    ):
+    without = select(Product.id).where(Product.active, ~exists().where(Photo.product_id == Product.id))
+    for product in session.scalars(without.where(_among(Product.id, only))):
         cases[product].needs["no_photo"] = Need("no_photo")
     overruled = select(Photo.product_id, func.count()).where(Photo.status == "overruled").group_by(Photo.product_id)
-    for product, photos in session.execute(overruled):
+    for product, photos in session.execute(overruled.where(_among(Photo.product_id, only))):
         cases[product].needs["overruled"] = Need("overruled", photos, photos)
 
 
-def _read_feedback(session: Session, cases: _Cases) -> None:
+def _read_feedback(session: Session, cases: _Cases, only: _Only) -> None:
     """Answers that named the product, and that a till judged wrong since it got its newest photo.
 
     That photo may have mended it: whether it did, the next answers say.
@@ -258,7 +268,8 @@ def _read_feedback(session: Session, cases: _Cases) -> None:
         .join(Feedback, Feedback.recognition_id == RecognitionEntry.id)
         .where(Feedback.at > now() - timedelta(days=DAYS), Feedback.correct.is_(False), ~mended)
     )
-    for product, answers in session.execute(wrong.group_by(RecognitionEntry.product_id)):
+    wrong = wrong.where(_among(RecognitionEntry.product_id, only)).group_by(RecognitionEntry.product_id)
+    for product, answers in session.execute(wrong):
         if product is not None:
             cases[product].needs["judged_wrong"] = Need("judged_wrong", answers, answers)
 

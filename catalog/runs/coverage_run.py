@@ -17,7 +17,7 @@ KEEP_EVERY = 2.0
 
 def work(catalog: Catalog, task: Task) -> Outcome:
     """Examine every active product that this run has not examined yet. Raises a GalleryError."""
-    there = coverage_results.examined(catalog.database, task.id)
+    there = coverage_results.examined(catalog.database, task.id, catalog.generations.live().generation_id)
     found = coverage.examine_coverage(catalog, leaving_out=there, polite=True, progress=task.progress)
     return keep_all(catalog.database, task.id, found)
 

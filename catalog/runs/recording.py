@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import defer
 
 from catalog.errors import ConflictError, NotFoundError
 from catalog.normalization import plain
@@ -70,8 +71,12 @@ def latest(database: Database, kind: str, *, over: bool = False) -> Run | None:
 
 
 def list_runs(database: Database, *, start: int = 0, limit: int = 50) -> list[Run]:
-    """Those that are not over, then the others, the newest first: from the `start`-th on."""
-    query = select(Run).order_by(Run.ended_at.is_not(None), Run.created_at.desc(), Run.id)
+    """Those that are not over, then the others, the newest first: from the `start`-th on; without their results."""
+    query = (
+        select(Run)
+        .options(defer(Run.result, raiseload=True))
+        .order_by(Run.ended_at.is_not(None), Run.created_at.desc(), Run.id)
+    )
     with database.read() as session:
         return list(session.scalars(query.offset(start).limit(limit)))
 

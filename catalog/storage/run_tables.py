@@ -52,14 +52,16 @@ class Run(Base):
 class ProductCoverage(Base):
     """What coverage found of a product, when it was last examined: of `asked` photos `found` find it.
 
-    `rival_id`: the product that `rival_times` of them find instead, the most frequent. `advice`: [code, sentence] each.
-    No foreign keys: a change by a person never waits for a run.
+    `generation_id`: by which model; `at`: when its photos were read from SQL. `rival_id`: the product that
+    `rival_times` of them find instead, the most frequent. `advice`: [code, sentence] each. No foreign keys: a change by
+    a person never waits for a run.
     """
 
     __tablename__ = "product_coverage"
 
     product_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     run_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    generation_id: Mapped[int]
     at: Mapped[datetime] = mapped_column(default=now)
     photos: Mapped[int]
     asked: Mapped[int]

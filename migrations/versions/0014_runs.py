@@ -44,6 +44,7 @@ def upgrade() -> None:
         "product_coverage",
         sa.Column("product_id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("generation_id", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("photos", sa.Integer(), nullable=False),
         sa.Column("asked", sa.Integer(), nullable=False),

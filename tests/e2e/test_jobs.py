@@ -61,3 +61,48 @@ def test_examined_and_the_missing_photo_taken(page: Any, tmp_path: Path) -> None
         page.click("[data-anyway]")
     page.locator("text=is kept, and found").wait_for()
     assert page.url.endswith("/needs-work/")
+
+
+#: A page whose job the test says how far it is, with the scripts of every page.
+FOLLOWED = """<!doctype html><details data-menu><summary>Menu</summary><form></form></details>
+<div data-refresh="/jobs/one/progress">%s</div>
+<script src="/static/session.js"></script><script src="/static/layout.js"></script>
+<script src="/static/jobs.js"></script>"""
+AT_WORK = """<div data-open><form method="post" action="/jobs/one/stop"><input type="hidden" name="csrf_token">
+<button id="stop">Stop</button></form></div>"""
+
+
+def test_a_click_is_sent_though_the_page_follows_meanwhile(page: Any) -> None:
+    looks, sent = [], []
+
+    def told(route: Any) -> None:
+        looks.append(route.request.url)
+        route.fulfill(body=AT_WORK)
+
+    def stopped(route: Any) -> None:
+        sent.append(route.request.method)
+        route.fulfill(body="stopped", content_type="text/html")
+
+    page.route("**/jobs/one/", lambda route: route.fulfill(body=FOLLOWED % AT_WORK, content_type="text/html"))
+    page.route("**/jobs/one/progress", told)
+    page.route("**/jobs/one/stop", stopped)
+    held: list[Any] = []
+    page.route("**/session", lambda route: held.append(route))  # it is slow
+    page.goto("/jobs/one/")
+    page.click("#stop")
+    while len(looks) < 2:
+        page.wait_for_timeout(100)
+    held[0].fulfill(json={"name": "admin", "csrf_token": "x"})
+    page.locator("text=stopped").wait_for()
+    assert sent == ["POST"]
+
+
+def test_a_page_at_rest_is_left_as_it_is(page: Any) -> None:
+    looks = []
+    over = "<div><details open><summary>What it found</summary>much</details></div>"
+    page.route("**/jobs/one/", lambda route: route.fulfill(body=FOLLOWED % over, content_type="text/html"))
+    page.route("**/jobs/one/progress", lambda route: (looks.append(route), route.fulfill(body=over)))
+    page.clock.install()
+    page.goto("/jobs/one/")
+    page.clock.run_for(60_000)
+    assert looks == [] and page.locator("details[open]").count() == 1

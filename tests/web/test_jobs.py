@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -127,6 +129,9 @@ def test_who_may_ask_for_a_run_may_stop_it(app: Flask, catalog: Catalog) -> None
     assert editor.send(f"/jobs/{run}/stop", {}, page="/add/").status_code == 403
     for path in ("/models/embed", "/overview/mend"):
         assert editor.send(path, {}, page="/add/").status_code == 403
+    mend = recording.start(catalog.database, "doctor", actor="anna", options={"repair": True})
+    assert "/stop" not in text(editor, "/jobs/")
+    assert editor.send(f"/jobs/{mend}/stop", {}, page="/add/").status_code == 403
     viewer = as_role(app, "viewer")
     recording.start(catalog.database, "coverage", actor="anna")
     assert "/stop" not in text(viewer, "/jobs/") and "/stop" in text(editor, "/jobs/")
@@ -137,12 +142,20 @@ def test_who_may_ask_for_a_run_may_stop_it(app: Flask, catalog: Catalog) -> None
 def test_examining_from_needs_work_with_the_days_before(staff: Staff, catalog: Catalog) -> None:
     create(catalog, "A", 1)
     page = text(staff, "/needs-work/")
-    assert "Not examined yet" in page and "every night at 03:00" in page and "<svg" not in page
+    assert (
+        "Not examined yet" in page
+        and f"every night at 03:00 {time.tzname[time.localtime().tm_isdst]}" in page
+        and "<svg" not in page
+    )
     for ago, found in ((2, 8), (1, 9)):
         with catalog.database.write() as session:
             day = (date.today() - timedelta(days=ago)).isoformat()
             session.add(CoverageDay(day=day, products=3, asked=10, found=found, needy=1))
+        none = (date.today() - timedelta(days=5)).isoformat()
+        with catalog.database.write() as session:
+            session.merge(CoverageDay(day=none, products=3, asked=0, found=0, needy=3))
     page = text(staff, "/needs-work/")
+    assert f"% · {(date.today() - timedelta(days=2)).isoformat()}" in page, "where the line begins"
     assert "9 of 10 photos (90.0 %)" in page and '<path class="line"' in page and "80.0 %" in page
     staff.send("/needs-work/examine", {}, page="/needs-work/")
     assert "data-refresh" in text(staff, "/needs-work/")
@@ -156,6 +169,7 @@ def test_what_coverage_found_is_beside_each_product(staff: Staff, catalog: Catal
     create(catalog, "RIVAL", 3)
     close = Advice("close_no_print", "It looks like RIVAL, and no print says which.")
     found = Coverage("A", "A", 2, 2, 1, (Mistake("RIVAL", 1, ()),), (Advice("not_found", "1 of 2"), close))
+    found = replace(found, generation_id=catalog.generations.live().generation_id)
     coverage_results.keep(catalog.database, uuid.uuid4(), [found])
     page = text(staff, "/needs-work/")
     assert "1 of its 2 photos is taken for another product, also at a closer look" in page
@@ -235,5 +249,5 @@ def test_the_line_of_the_trend() -> None:
     one = trend_of([day("2026-01-01", 100)])
     assert one is not None and (one.line, one.dots) == ("M0.0 0.0", "M0.0 0.0h0") and one.floor < 1
     weeks = trend_of([day("2026-01-01", 85), day("2026-01-02", 90), day("2026-01-11", 100)])
-    assert weeks is not None and weeks.floor == 0.8
+    assert weeks is not None and (weeks.floor, weeks.first, weeks.last) == (0.8, "2026-01-01", "2026-01-11")
     assert weeks.line == f"M0.0 {HEIGHT * 0.75:.1f} L{WIDTH / 10:.1f} {HEIGHT / 2:.1f} L{WIDTH:.1f} 0.0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -76,8 +76,9 @@ def stop(run: uuid.UUID) -> Response:
 
 
 def of(run: Run) -> Of:
-    """Where a run belongs."""
-    return PAGES.get(run.kind, OTHER)
+    """Where a run belongs. Who may not ask the doctor to mend may not stop that either."""
+    of_kind = PAGES.get(run.kind, OTHER)
+    return replace(of_kind, form="overview.mend") if run.options.get("repair") else of_kind
 
 
 def title(run: Run) -> str:

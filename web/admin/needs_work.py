@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -36,8 +37,14 @@ def index() -> str:
         run=recording.latest(database, "coverage"),
         days=days,
         trend=trend_of([day for day in days if day.asked]),
-        nightly=catalog().settings.nightly,
+        nightly=_night(),
     )
+
+
+def _night() -> str:
+    """When it is examined every night, by the clock of the server; "" if never."""
+    at = catalog().settings.nightly
+    return f"{at:%H:%M} {datetime.now().astimezone():%Z}" if at else ""
 
 
 @pages.post("/examine")

@@ -16,11 +16,16 @@ STEP = 0.1
 
 @dataclass(frozen=True)
 class Trend:
-    """`line`: the path through all days, `dots`: each day, a stroke of no length; `floor`: the share at the bottom."""
+    """`line`: the path through all days, `dots`: each day, a stroke of no length; `floor`: the share at the bottom.
+
+    `first` and `last`: its days at the ends (ISO).
+    """
 
     line: str
     dots: str
     floor: float
+    first: str
+    last: str
 
 
 def trend_of(days: Sequence[CoverageDay]) -> Trend | None:
@@ -37,4 +42,4 @@ def trend_of(days: Sequence[CoverageDay]) -> Trend | None:
         for day, share in zip(days, shares, strict=True)
     ]
     line = " ".join(f"{'L' if place else 'M'}{x:.1f} {y:.1f}" for place, (x, y) in enumerate(points))
-    return Trend(line, " ".join(f"M{x:.1f} {y:.1f}h0" for x, y in points), floor)
+    return Trend(line, " ".join(f"M{x:.1f} {y:.1f}h0" for x, y in points), floor, days[0].day, days[-1].day)

@@ -16,7 +16,7 @@ from catalog.maintenance import Coverage, coverage_results
 from catalog.maintenance.coverage import Advice, Mistake
 from catalog.products import Facts, Intake
 from catalog.runs import RunWorker, recording
-from catalog.storage.tables import CoverageDay, ProductCoverage
+from catalog.storage.tables import CoverageDay, ProductCoverage, now
 from tests.support.drawn import DRAWN, front
 from tests.support.steps import create
 
@@ -61,12 +61,26 @@ def test_it_goes_on_where_a_killed_process_ended(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     create(catalog, "B", 2)
     run = recording.start(catalog.database, "coverage", actor="anna")
-    coverage_results.keep(catalog.database, run, [Coverage("A", "A", 9, 9, 9)])
+    live = catalog.generations.live().generation_id
+    coverage_results.keep(catalog.database, run, [Coverage("A", "A", 9, 9, 9, generation_id=live)])
     RunWorker(catalog).step()
     kept = rows(catalog)
     assert (kept["A"].photos, kept["B"].photos) == (9, 1), "A was not examined again"
     [day] = coverage_results.trend(catalog.database)
     assert (day.products, day.asked, day.needy) == (2, 9, 1)
+
+
+def test_after_a_switch_of_models_it_begins_anew(catalog: Catalog) -> None:
+    create(catalog, "A", 1)
+    create(catalog, "B", 2)
+    run = recording.start(catalog.database, "coverage", actor="anna")
+    live = catalog.generations.live().generation_id
+    coverage_results.keep(catalog.database, run, [Coverage("A", "A", 9, 9, 9, generation_id=live + 1)])
+    began = now()
+    RunWorker(catalog).step()
+    kept = rows(catalog)
+    assert (kept["A"].photos, kept["A"].generation_id, kept["B"].generation_id) == (1, live, live)
+    assert began <= kept["A"].at == kept["B"].at, "when the page was read"
 
 
 def test_what_is_gone_is_forgotten_and_a_day_is_replaced(catalog: Catalog) -> None:

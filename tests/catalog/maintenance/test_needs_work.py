@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -112,16 +113,22 @@ def test_what_coverage_found_counts_until_the_photos_change(catalog: Catalog) ->
     keep_up(catalog)
     close = Advice("close_no_print", "No print says which.")
     missed = Advice("not_found", "1 of 2 photos don't find it.")
+    live = catalog.generations.live().generation_id
     found = [
-        Coverage(APPLE, APPLE, 2, 2, 1, (Mistake(PEAR, 1, ()),), (missed, close)),
-        Coverage(PEAR, PEAR, 2, 2, 2, (), (close,)),
+        Coverage(APPLE, APPLE, 2, 2, 1, (Mistake(PEAR, 1, ()),), (missed, close), live),
+        Coverage(PEAR, PEAR, 2, 2, 2, (), (close,), live),
     ]
-    coverage_results.keep(catalog.database, uuid.uuid4(), found)
+    run = uuid.uuid4()
+    coverage_results.keep(catalog.database, run, [replace(each, generation_id=live + 1) for each in found])
+    assert get_work(catalog.database, APPLE).examined is None, "it was by another model"
+    assert not {"not_found", "advised"} & {need.reason for each in needs(catalog).values() for need in each}
+    coverage_results.keep(catalog.database, run, found)
     assert needs(catalog) == {
         PEAR: (Need("mistaken", 1, 2), Need("advised")),
         APPLE: (Need("not_found", 1, 2),),
     }
     apple = get_work(catalog.database, APPLE)
+    assert apple == next(work for work in list_work(catalog.database).work if work.product.sku == APPLE)
     assert apple.mistaken_for is not None and apple.mistaken_for.sku == PEAR
     assert apple.examined is not None and apple.examined.advice == ("No print says which.",)
     assert (apple.examined.found, apple.examined.asked) == (1, 2)
@@ -136,7 +143,11 @@ def test_what_coverage_found_counts_until_the_photos_change(catalog: Catalog) ->
 def test_a_product_that_coverage_is_content_with_needs_nothing(catalog: Catalog) -> None:
     put(catalog, "GOOD", [toward(x5=1.0), toward(x5=0.88, x6=0.4749)])
     keep_up(catalog)
-    coverage_results.keep(catalog.database, uuid.uuid4(), [Coverage("GOOD", "GOOD", 2, 2, 2)])
+    coverage_results.keep(
+        catalog.database,
+        uuid.uuid4(),
+        [Coverage("GOOD", "GOOD", 2, 2, 2, generation_id=catalog.generations.live().generation_id)],
+    )
     assert needs(catalog) == {}
     good = get_work(catalog.database, "GOOD")
     assert good.needs == () and good.examined is not None
