@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import uuid
@@ -70,6 +71,10 @@ def test_a_server_that_stops_ends_its_process_and_the_next_one_goes_on(catalog: 
     worker.start()
     while state(catalog, run) == "waiting":
         time.sleep(0.01)
+    [process] = multiprocessing.active_children()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)  # or it might be through before it is ended
+    threading.Timer(2.0, os.kill, (process.pid, signal.SIGCONT)).start()
     worker.stop()
     left = recording.get(catalog.database, run)
     assert (left.state, left.holder, left.attempts) == ("waiting", None, 0)
