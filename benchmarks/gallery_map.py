@@ -44,7 +44,7 @@ from catalog.demo import camera
 from catalog.demo.products import products
 from catalog.demo.server import add_product, serve_catalog
 from catalog.gallery import GalleryPoint
-from catalog.gallery_map import layout, look_alikes, map_rows
+from catalog.gallery_map import layout, look_alikes, map_rows, showing
 from catalog.gallery_map.computing import MapOutput
 from catalog.gallery_map.neighbors import find_neighbors
 from catalog.storage.tables import Enrollment, Photo, Product
@@ -302,6 +302,10 @@ def page_on(url: str, size: int) -> dict[str, Any]:
             "pack": lambda: gallery_map.pack(catalog.database),
             "version_of": lambda: gallery_map.version_of(catalog.database),
             "state_of": lambda: gallery_map.state_of(catalog.database),
+            "state_of_after_a_change": lambda: [
+                showing._counts.cache_clear(),
+                gallery_map.state_of(catalog.database),
+            ],
             "list_pairs": lambda: gallery_map.list_pairs(catalog.database),
             "list_apart": lambda: gallery_map.list_apart(catalog.database),
         }

@@ -12,6 +12,7 @@ from catalog.gallery_map.showing import (
     list_apart,
     list_pairs,
     pack,
+    packed,
     state_of,
     version_of,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "list_pairs",
     "map_gallery",
     "pack",
+    "packed",
     "state_of",
     "version_of",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,10 @@ from catalog.gallery_map.look_alikes import APART, Apart
 from catalog.gallery_map.map_rows import newest_map
 from catalog.generations import live_generation
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, GalleryMap, MapPair, MapPoint, Photo, Product
+from catalog.storage.tables import AuditEntry, Enrollment, GalleryMap, MapPair, MapPoint, Photo, Product
+
+#: Who asks for what nobody has asked for since the last change: one works it out, the others wait for that.
+_working = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,6 @@ class MapState:
 
     identity: int | None = None
     made_at: datetime | None = None
-    seconds: float = 0.0
     photos: int = 0
     missing: int = 0
     pairs: int = 0
@@ -43,28 +47,55 @@ def state_of(database: Database) -> MapState:
         live = live_generation(session)
         if live is None:
             return MapState()
-        # Retired products have no enrollments: these are all that should be on it.
-        wanted = select(func.count()).where(Enrollment.generation_id == live.id, Enrollment.done)
-        total = session.scalar(wanted) or 0
+        total = session.scalar(_enrolled(live.id)) or 0
         made = session.scalar(select(GalleryMap).where(GalleryMap.id == newest_map(live.id).scalar_subquery()))
-        if made is None:
-            return MapState(missing=total)
-        shown = session.scalar(wanted.where(MapPoint.map_id == made.id, MapPoint.photo_id == Enrollment.photo_id)) or 0
-        apart = session.scalar(select(func.count()).select_from(_apart(made.id).subquery())) or 0
-        pairs = session.scalar(select(func.count()).select_from(_pairs(made.id).subquery())) or 0
-        return MapState(made.id, made.made_at, made.seconds, shown, total - shown, pairs, apart)
+    if made is None:
+        return MapState(missing=total)
+    with _working:
+        shown, pairs, apart = _counts(database, live.id, made.id, version_of(database), total)
+    return MapState(made.id, made.made_at, shown, total - shown, pairs, apart)
+
+
+def _enrolled(generation_id: int) -> Select[int]:
+    """Select how many photos should be on a map: retired products have no enrollments."""
+    return select(func.count()).where(Enrollment.generation_id == generation_id, Enrollment.done)
+
+
+@lru_cache(maxsize=1)
+def _counts(database: Database, generation_id: int, map_id: int, version: str, total: int) -> tuple[int, int, int]:
+    """Photos of a map that are still there, its pairs, and photos apart; as of a version, and a total of photos."""
+    of_map = (MapPoint.map_id == map_id, MapPoint.photo_id == Enrollment.photo_id)
+    wanted = (
+        _enrolled(generation_id).where(*of_map),
+        select(func.count()).select_from(_pairs(map_id).subquery()),
+        select(func.count()).select_from(_apart(map_id).subquery()),
+    )
+    with database.read() as session:
+        shown, pairs, apart = (session.scalar(query) or 0 for query in wanted)
+    return shown, pairs, apart
 
 
 def version_of(database: Database) -> str:
-    """What `pack` depends on, as a short text: another one when its bytes may be others."""
+    """What `pack` depends on, as a short text: another one when its bytes may be others.
+
+    That is the map, and any change by a person, each of which has an entry in the audit log.
+    """
     with database.read() as session:
         live = live_generation(session)
-        facts = (
-            live and session.scalar(newest_map(live.id)),
-            session.execute(select(func.count(), func.max(Product.updated_at)).select_from(Product)).one(),
-            session.execute(select(func.count(), func.max(Photo.created_at)).select_from(Photo)).one(),
-        )
+        facts = (live and session.scalar(newest_map(live.id)), session.scalar(select(func.max(AuditEntry.id))))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def packed(database: Database) -> tuple[str, bytes]:
+    """The version, and what `pack` gives of it: once, then from memory."""
+    version = version_of(database)
+    with _working:
+        return version, _pack(database, version)
+
+
+@lru_cache(maxsize=1)  # some megabytes
+def _pack(database: Database, version: str) -> bytes:
+    return pack(database)
 
 
 def pack(database: Database) -> bytes:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from catalog import gallery_map
 from catalog.runs import recording
-from catalog.storage import Database
 from web.admin.base import attempt, blueprint
 from web.context import actor, catalog, flag, page_number
 
@@ -41,7 +38,7 @@ def points() -> Response:
     version = gallery_map.version_of(catalog().database)
     if version in request.if_none_match:
         return Response(status=304, headers={"ETag": f'"{version}"'})
-    data = _packed(catalog().database, version)
+    version, data = gallery_map.packed(catalog().database)
     return Response(data, content_type="application/octet-stream", headers={"ETag": f'"{version}"'})
 
 
@@ -69,8 +66,3 @@ def stop() -> Redirect:
     if run is not None and run.ended_at is None:
         recording.stop(catalog().database, run.id, actor=actor())
     return redirect(url_for("map.index"))
-
-
-@lru_cache(maxsize=1)  # some megabytes
-def _packed(database: Database, version: str) -> bytes:
-    return gallery_map.pack(database)

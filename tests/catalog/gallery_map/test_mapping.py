@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -17,8 +19,9 @@ pytest.importorskip("openTSNE", reason="openTSNE (extra `map`) is not installed"
 from catalog import gallery_map, products
 from catalog.catalog import Catalog
 from catalog.errors import ConfigError, ConflictError, GalleryRefillingError, GalleryUnavailableError
-from catalog.gallery_map import computing, layout, map_rows, mapping
+from catalog.gallery_map import computing, layout, map_rows, mapping, showing
 from catalog.gallery_map.look_alikes import APART
+from catalog.storage import Database
 from catalog.storage.tables import LOST, Enrollment, GalleryMap, Generation, MapPair, MapPoint, Photo, Product, now
 from embedder.bundle import Bundle
 from tests.support.maps import families, fill
@@ -181,6 +184,34 @@ def test_what_is_gone_or_retired_leaves_the_map_at_once(catalog: Catalog) -> Non
     assert APPLE not in [sku for sku, _, _ in shown["products"]]
     assert all(APPLE not in (pair.one.sku, pair.other.sku) for pair in gallery_map.list_pairs(catalog.database))
     assert [apart.rival for apart in gallery_map.list_apart(catalog.database) if apart.photo.sku == PEAR] == [None]
+
+
+def test_a_photo_that_is_moved_makes_another_version(catalog: Catalog) -> None:
+    photos = fill(catalog)
+    gallery_map.map_gallery(catalog)
+    before, data = gallery_map.packed(catalog.database)
+    state = gallery_map.state_of(catalog.database)
+    assert (before, data) == gallery_map.packed(catalog.database)
+    products.move_photos(catalog, "S0-03", [photos["S0-03"][0]], "S0-04", actor="anna")
+    after, changed = gallery_map.packed(catalog.database)
+    assert after != before and changed != data
+    assert gallery_map.state_of(catalog.database).photos == state.photos - 1
+
+
+def test_who_asks_at_the_same_time_waits_for_one(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(catalog, 2)
+    gallery_map.map_gallery(catalog)
+    packed = []
+
+    def pack(database: Database) -> bytes:
+        packed.append(database)
+        time.sleep(0.2)
+        return b"points"
+
+    monkeypatch.setattr(showing, "pack", pack)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: gallery_map.packed(catalog.database), range(8)))
+    assert len(packed) == len(set(answers)) == 1
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [2], [1, 1], [1, 1, 1]])
