@@ -407,7 +407,7 @@ def tills(given: argparse.Namespace) -> dict[str, Any]:
             def over() -> bool:
                 if time.perf_counter() > looked[0] + 2:
                     looked[0] = time.perf_counter()
-                    looked[1] = float('data-state="over"' in admin.get("/map/progress").text)
+                    looked[1] = float("data-refresh" not in admin.get("/map/").text)
                 return bool(looked[1])
 
             beside = quantiles(ask(till, photos, 900, over))

@@ -16,7 +16,7 @@ from web.security import client_address, limit_sign_in
 
 blueprint = Blueprint("login", __name__)
 #: What scripts ask by themselves.
-POLLED = {"jobs.progress", "jobs.run_progress", "imports.progress", "map.progress"}
+POLLED = {"jobs.progress", "jobs.run_progress", "imports.progress"}
 manager = LoginManager()
 
 

@@ -56,11 +56,18 @@ def ink(page: Any) -> int:
     return count
 
 
+def settle(page: Any) -> None:
+    """Wait until what was to be drawn is drawn: a frame that was asked for comes before the next two."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def after(page: Any, act: Any) -> None:
     """Do something, and wait until the map is drawn anew."""
+    settle(page)
     drawn = page.locator(".map-frame canvas").get_attribute("data-drawn")
     act()
     page.wait_for_function("(n) => document.querySelector('.map-frame canvas').dataset.drawn !== n", arg=drawn)
+    settle(page)
 
 
 def test_the_map_shows_all_photos_and_fits(page: Any) -> None:
@@ -125,6 +132,11 @@ def test_a_photo_of_the_list_is_shown_on_the_map_and_found_there_by_a_tap(page: 
     canvas.focus()
     page.keyboard.press("Escape")
     assert card.inner_text() == "Choose a point to see its photo."
+    row.locator("[data-jump]").first.click()
+    card.get_by_text(f"Name of {PEAR}").first.wait_for()
+    assert card.locator("bdi").count() > 1
+    canvas.focus()
+    page.keyboard.press("Escape")
     box = canvas.bounding_box()
     middle = {"x": box["width"] / 2, "y": box["height"] / 2}
     if page.size == "phone":

@@ -64,12 +64,14 @@ def test_a_map_is_asked_for_made_and_shown(staff: Staff, catalog: Catalog, no_ma
     assert "There is no map yet" in page and "data-map" not in page
     assert staff.send("/map/make", {}, page="/map/").location == "/map/"
     page = staff.get("/map/").get_data(as_text=True)
-    assert "The map waits" in page and "Make the map" not in page
-    assert 'data-state="waiting"' in staff.get("/map/progress").get_data(as_text=True)
+    assert "It waits until a process comes to it." in page and "Make the map" not in page
+    run = recording.latest(catalog.database, "map")
+    assert run is not None
+    assert f'data-refresh="/jobs/{run.id}/progress" data-reload' in page and "jobs.js" in page
+    assert '<a href="/map/">Map</a>' in staff.get(f"/jobs/{run.id}").get_data(as_text=True)
     assert RunWorker(catalog).step()
-    assert 'data-state="over"' in staff.get("/map/progress").get_data(as_text=True)
     page = staff.get("/map/").get_data(as_text=True)
-    assert "data-map" in page and "Update the map" in page and "Lay out anew" in page
+    assert "data-map" in page and "jobs.js" not in page and "Update the map" in page and "Lay out anew" in page
     assert f"Name of {APPLE}" in page and f"Name of {PEAR}" in page
     lists = staff.get("/map/?list=apart").get_data(as_text=True)
     assert "Nearer to another product (0.85) than to the others of its own (0.50)." in lists
@@ -81,10 +83,9 @@ def test_laying_out_anew_is_asked_for(staff: Staff, catalog: Catalog, mapped: No
     assert run is not None and run.options == {"anew": True}
     page = staff.send("/map/make", {}, page="/map/")
     assert "It was asked for already" in staff.get(page.location).get_data(as_text=True)
-    staff.send("/map/stop", {}, page="/map/")
+    assert staff.send(f"/jobs/{run.id}/stop", {"back": "/map/"}, page="/map/").location == "/map/"
     run = recording.latest(catalog.database, "map")
     assert run is not None and run.state == "stopped"
-    assert staff.send("/map/stop", {}, page="/map/").status_code == 302  # nothing is at work
 
 
 def test_points_have_a_version_and_are_kept_nowhere(staff: Staff, catalog: Catalog, mapped: None) -> None:
@@ -109,9 +110,22 @@ def test_a_viewer_looks_and_an_editor_makes(app: Flask, catalog: Catalog, mapped
     assert "data-map" in page and "Lay out anew" not in page
     assert viewer.get("/map/points").status_code == 200
     assert viewer.send("/map/make", {}, page="/account/").status_code == 403
-    assert viewer.send("/map/stop", {}, page="/account/").status_code == 403
     assert app.test_client().get("/map/points").status_code == 302
     assert recording.latest(catalog.database, "map") is None
+    run = recording.start(catalog.database, "map", actor="anna")
+    page = viewer.get("/map/").get_data(as_text=True)
+    assert "data-refresh" in page and "Stop" not in page
+    assert viewer.send(f"/jobs/{run}/stop", {}, page="/account/").status_code == 403
+
+
+def test_a_name_of_another_direction_does_not_turn_what_is_around_it(
+    staff: Staff, catalog: Catalog, mapped: None
+) -> None:
+    called(catalog, "תפוח")
+    page = staff.get("/map/").get_data(as_text=True)
+    called(catalog, f"Name of {APPLE}")
+    assert f"<bdi>תפוח</bdi> <code>{APPLE}</code>" in page
+    assert page.count("תפוח") == page.count("<bdi>תפוח</bdi>")
 
 
 def test_without_the_extra_the_page_names_it(

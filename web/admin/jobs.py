@@ -22,24 +22,25 @@ RUNS, IMPORTS = 30, 10
 
 @dataclass(frozen=True)
 class Of:
-    """Where a kind of run belongs: its page, the form that asks for one (who may send it may stop one), and what its
-    progress counts.
+    """Where a kind of run belongs: its page and what that is called, the form that asks for one (who may send it may
+    stop one), and what its progress counts.
     """
 
     page: str
+    label: str
     form: str
     unit: str
 
 
 #: By kind of run (catalog/runs/kinds.py).
 PAGES = {
-    "coverage": Of("needs_work.index", "needs_work.examine", "products"),
-    "map": Of("map.index", "map.make", "photos"),
-    "doctor": Of("overview.index", "overview.check", "photos"),
-    "reembed": Of("models.index", "models.embed", "photos"),
+    "coverage": Of("needs_work.index", "Needs work", "needs_work.examine", "products"),
+    "map": Of("map.index", "Map", "map.make", "photos"),
+    "doctor": Of("overview.index", "Overview", "overview.check", "photos"),
+    "reembed": Of("models.index", "Models", "models.embed", "photos"),
 }
 #: A kind that this version does not know.
-OTHER = Of("jobs.index", "models.embed", "steps")
+OTHER = Of("jobs.index", "Back", "models.embed", "steps")
 
 
 @pages.get("/")

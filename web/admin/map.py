@@ -42,12 +42,6 @@ def points() -> Response:
     return Response(data, content_type="application/octet-stream", headers={"ETag": f'"{version}"'})
 
 
-@pages.get("/progress")
-def progress() -> str:
-    """A fragment: how far the map is that is being made."""
-    return render_template("parts/map_progress.html", run=recording.latest(catalog().database, "map"))
-
-
 @pages.post("/make")
 def make() -> Redirect:
     """Have the map made: of what is new, or, with `anew`, of all photos again."""
@@ -56,13 +50,4 @@ def make() -> Redirect:
         lambda: recording.start(catalog().database, "map", actor=actor(), options=options),
         "The map is being made; tills go on meanwhile.",
     )
-    return redirect(url_for("map.index"))
-
-
-@pages.post("/stop")
-def stop() -> Redirect:
-    """Stop the making; the map that is shown stays."""
-    run = recording.latest(catalog().database, "map")
-    if run is not None and run.ended_at is None:
-        recording.stop(catalog().database, run.id, actor=actor())
     return redirect(url_for("map.index"))

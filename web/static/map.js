@@ -301,7 +301,7 @@ class PhotoMap {
   }
 
   link(photo) {
-    return element("a", { href: this.address(photo) }, this.products[this.product[photo]][1]);
+    return element("a", { href: this.address(photo) }, element("bdi", {}, this.products[this.product[photo]][1]));
   }
 
   card(photo) {
@@ -391,6 +391,9 @@ class PhotoMap {
     this.part("whole").addEventListener("click", () => this.whole());
     for (const tool of ["words", "category", "only"]) this.part(tool).addEventListener("input", () => this.filter());
     addEventListener("hashchange", () => this.go());
+    document.addEventListener("click", (event) => {
+      if (event.target.closest("[data-jump]")?.hash === location.hash) this.go(); // again: no hashchange
+    });
     new ResizeObserver(() => this.resize()).observe(canvas);
   }
 
@@ -449,18 +452,4 @@ if (root) {
   ask().catch(() => { document.querySelector("[data-map-problem]").hidden = false; });
   // Who comes back to the page sees what was changed meanwhile.
   document.addEventListener("visibilitychange", () => { if (!document.hidden && map) ask().catch(() => {}); });
-}
-
-const box = document.querySelector("[data-progress]");
-if (box) {
-  const look = async () => {
-    try {
-      const reply = await fetch(box.dataset.progress, { headers: { "X-Requested-With": "fetch" } });
-      if (reply.redirected) return location.reload();
-      if (reply.ok) box.innerHTML = await reply.text();
-    } catch { /* the server is being restarted: look again */ }
-    if (box.querySelector("[data-state=over]")) return location.reload();
-    setTimeout(look, 1000);
-  };
-  setTimeout(look, 1000);
 }
