@@ -21,7 +21,7 @@ LONGEST = 0.15
 #: Seconds that a piece waits for its turn, at most: one that hangs, as at a silent gallery, holds up no other for long.
 TURN = 1.0
 #: Seconds after an answer during which the next photo is expected: until then the background rests after each piece for
-#: as long as that took, so that the photo finds it at rest half of the time.
+#: as long as that took, and at most LONGEST, so that the photo is likely to find it at rest.
 EXPECTED = 1.0
 
 _changed = threading.Condition()

@@ -22,7 +22,7 @@ from catalog.enrollment.stored_photos import extract_stored
 from catalog.errors import GalleryError, PhotoDamagedError, StorageError
 from catalog.gallery import GalleryPoint
 from catalog.generations import LiveModel
-from catalog.right_of_way import in_background
+from catalog.right_of_way import in_background, piece
 from catalog.storage import Database
 from catalog.storage.tables import LOST, Enrollment, Photo, Product, Removal, now
 from embedder.inference import PhotoFeatures
@@ -211,7 +211,8 @@ def run_pending(
             polite = in_background() and not catalog.generations.is_refilling(live)
             features, failures = extract_stored(catalog.photos, live, pending, polite=polite)
             note_failures(catalog.database, live.generation_id, failures)
-            done += apply_enrollments(catalog, live, features)
+            with piece():
+                done += apply_enrollments(catalog, live, features)
         return done
     except GalleryError as error:
         note_failure(catalog.database, live.generation_id, pending, error)

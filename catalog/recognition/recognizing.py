@@ -17,7 +17,7 @@ from catalog.recognition.candidates import Match, nearest_products
 from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
-from catalog.right_of_way import asking, piece
+from catalog.right_of_way import asking, in_background, piece
 from catalog.storage import AnswerEntry, AskedPhoto
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
@@ -169,13 +169,16 @@ def recognize_by(
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     try:
         with piece():
-            vector = live.embedder.embed_picture(picture)
+            # In the background on this thread alone: the embedder's are for tills.
+            vector = live.embedder.embed_picture(picture, step=piece if in_background() else None)
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
     with piece():
         matches = nearest_products(catalog, live, vector, products=products)
     alone = decide(matches, bundle.thresholds)
-    if coded and (named := barcode_lookup.find_product(catalog.database, picture, products)):
+    with piece():
+        named = barcode_lookup.find_product(catalog.database, picture, products) if coded else []
+    if named:
         numbers = tuple(product.gtin for product in named)
         decision, matches = by_barcode(named, matches, alone)
         return answer(decision, matches, decided_by="barcode", barcodes=numbers)

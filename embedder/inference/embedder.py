@@ -109,13 +109,13 @@ class Embedder:
         """The bytes of an image file -> float32 [dim], unit length: the mean of its views. Raises ImageError."""
         return self._embed(images.decode(data, want=self.bundle.size))
 
-    def embed_picture(self, picture: Image.Image) -> Vectors:
+    def embed_picture(self, picture: Image.Image, *, step: Step | None = None) -> Vectors:
         """Upright RGB picture that was decoded for more than the vector -> float32 [dim], unit length.
 
-        It is first halved as often as `decode` would have done for the vector alone.
+        It is first halved as often as `decode` would have done for the vector alone. `step`: see `extract_reference`.
         """
         factor = min(min(picture.size) // (2 * self.bundle.size), images.MAX_REDUCTION)
-        return self._embed(picture.reduce(1 << (factor.bit_length() - 1)) if factor > 1 else picture)
+        return self._embed(picture.reduce(1 << (factor.bit_length() - 1)) if factor > 1 else picture, step)
 
     def _embed(self, picture: Image.Image, step: Step | None = None) -> Vectors:
 

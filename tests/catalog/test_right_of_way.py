@@ -10,10 +10,15 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from catalog import right_of_way
 from catalog.catalog import Catalog
+from catalog.enrollment.outbox import run_pending
+from catalog.products import barcode_owners
 from catalog.recognition import recognize
+from catalog.storage.tables import Enrollment
+from embedder import barcodes
 from tests.support.pictures import jpeg
 from tests.support.steps import create_each
 
@@ -144,6 +149,33 @@ def test_it_waits_while_a_photo_is_recognized(catalog: Catalog, monkeypatch: pyt
             released.set()
             assert done.wait(SOON)
         assert answer.result(SOON).decision == "match"
+
+
+def test_each_part_of_recognizing_and_enrolling_is_within_a_piece_and_on_one_thread(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_each(catalog, 1)
+    barcode_owners.add(catalog.database, "S1", "4006381333931", actor="anna")
+    done: list[tuple[str, bool, int]] = []
+
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*arguments: Any, **more: Any) -> Any:
+            done.append((name, getattr(right_of_way._thread, "in_piece", False), threading.get_ident()))
+            return call(*arguments, **more)
+
+        return noting
+
+    live = catalog.generations.ready()
+    monkeypatch.setattr(live.embedder, "embed_one", noted("embed", live.embedder.embed_one))
+    monkeypatch.setattr(barcodes, "read", noted("barcodes", barcodes.read))
+    monkeypatch.setattr(catalog.gallery.real, "upsert", noted("upsert", catalog.gallery.real.upsert))
+    with right_of_way.background():
+        recognize(catalog, jpeg(1))
+        with catalog.database.write() as session:
+            session.execute(update(Enrollment).values(done=False))
+        assert run_pending(catalog) == 1
+    assert {name for name, _, _ in done} == {"embed", "barcodes", "upsert"}
+    assert {(within, thread) for _, within, thread in done} == {(True, threading.get_ident())}
 
 
 def test_it_does_not_wait_for_what_it_asks_itself(catalog: Catalog, long: None) -> None:
