@@ -111,10 +111,6 @@ def embed(folders: list[Path], file: Path) -> None:
     np.savez(file, vectors=np.stack([vector for vector, _ in found]), products=numbers)
 
 
-def no_places(count: int) -> Floats:
-    return np.full((count, 2), np.nan, np.float32)
-
-
 def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     began, cpu = time.perf_counter(), time.process_time()
     found = work()
