@@ -17,10 +17,24 @@ from catalog.catalog import Catalog
 from catalog.gallery_map import computing, layout
 from catalog.runs import RunWorker, recording
 from catalog.storage.tables import GalleryMap, Run
+from tests.support.apps import open_app
 from tests.support.maps import fill
 from tests.support.margins import APPLE, PEAR, put_look_alikes
 from tests.support.staff import PASSWORD, Staff
 from web.security import limiter
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """With a catalog of its own: what is on the map is all that there is."""
+    with open_app(tmp_path_factory.mktemp("map")) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def catalog(app: Flask) -> Catalog:
+    found: Catalog = app.config["CATALOG"]
+    return found
 
 
 @pytest.fixture(scope="module")
