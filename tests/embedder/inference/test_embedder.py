@@ -149,4 +149,4 @@ def test_step_by_step_on_one_thread_the_features_are_the_same(released: Embedder
     np.testing.assert_array_equal(stepwise.vector, at_once.vector)
     assert stepwise.local is not None and at_once.local is not None
     np.testing.assert_array_equal(stepwise.local.descriptors, at_once.local.descriptors)
-    assert steps == [threading.get_ident()] * 2
+    assert steps == [threading.get_ident()] * 3, "the picture, its vector, its local features"
