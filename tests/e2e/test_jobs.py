@@ -64,7 +64,8 @@ def test_examined_and_the_missing_photo_taken(page: Any, tmp_path: Path) -> None
 
 
 #: A page whose job the test says how far it is, with the scripts of every page.
-FOLLOWED = """<!doctype html><details data-menu><summary>Menu</summary><form></form></details><span data-user>admin</span>
+FOLLOWED = """<!doctype html><details data-menu><summary>Menu</summary><form></form></details>
+<span data-user>admin</span>
 <div data-refresh="/jobs/one/progress">%s</div>
 <script src="/static/session.js"></script><script src="/static/layout.js"></script>
 <script src="/static/jobs.js"></script>"""
