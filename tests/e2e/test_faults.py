@@ -11,23 +11,10 @@ import httpx
 import pytest
 
 from tests.support import pictures
-from tests.support.browsing import MARKS, SIZES, add, drop, fits, keep, make_key, photo
+from tests.support.browsing import MARKS, SIZES, add, drop, end_session, fits, keep, make_key, photo, sign_in_again
 from tests.support.served import Served
 
 pytestmark = MARKS
-
-
-def end_session(page: Any) -> None:
-    """As if it had been too long, or somebody had signed out in another tab."""
-    page.context.clear_cookies()
-
-
-def sign_in_again(page: Any, server: Served) -> None:
-    """In the dialog that asks for it."""
-    page.locator("dialog[open]").wait_for()
-    fits(page)
-    page.fill("#again-password", server.password)
-    page.click("dialog .btn-primary")
 
 
 def test_a_plain_form_goes_on_after_signing_in_again(page: Any, server: Served, tmp_path: Path) -> None:
@@ -73,58 +60,6 @@ def test_a_plain_form_goes_on_after_signing_in_again(page: Any, server: Served, 
     page.get_by_role("button", name="Make a key").click()
     sign_in_again(page, server)
     page.locator("[data-key]").wait_for()
-
-
-def test_nothing_is_sent_in_another_persons_name(page: Any, server: Served, tmp_path: Path) -> None:
-    """Who signed in meanwhile, in another tab, is asked."""
-    sku = f"OTHERS-{page.size}"
-    add(page, tmp_path, sku, 6091)
-    page.goto("/people/")
-    page.fill("#name", f"ben {page.size}")
-    page.check("#role-editor")
-    page.get_by_role("button", name="Make a link").click()
-    page.locator("#secret", has_text=server.url).wait_for()
-    link = page.inner_text("#secret")
-    page.goto(f"/products/{sku}")
-    page.fill("#name", "Typed by admin")
-    end_session(page)
-    other = page.context.new_page()
-    other.goto(link)
-    other.fill("#password", "a password of ben")
-    other.get_by_role("button", name="Sign in").click()
-    other.wait_for_url("**/products/")
-    asked: list[str] = []
-
-    def answer(dialog: Any) -> None:
-        asked.append(dialog.message)
-        dialog.accept() if len(asked) > 1 else dialog.dismiss()
-
-    page.on("dialog", answer)
-    save = page.get_by_role("button", name="Save", exact=True)
-    save.click()
-    page.get_by_text("Nothing was sent.").wait_for()
-    assert page.input_value("#name") == "Typed by admin"
-    save.click()
-    page.get_by_text("Saved.").wait_for()
-    assert asked == [f"You are signed in as ben {page.size} now. Send it as ben {page.size}?"] * 2
-
-
-def test_photos_of_a_product_stay_when_the_session_ended_after_they_were_sent(
-    page: Any, server: Served, tmp_path: Path
-) -> None:
-    sku = f"MORE-{page.size}"
-    add(page, tmp_path, sku, 6093)
-    page.goto(f"/products/{sku}")
-    page.set_input_files("[data-choose]", [photo(tmp_path, 6094), photo(tmp_path, 6095)])
-    page.locator(".drop .previews li.sent").nth(1).wait_for()
-    end_session(page)
-    page.locator("[data-submit]").click()
-    sign_in_again(page, server)
-    added, anyway = page.get_by_text("2 photos added"), page.locator("[data-anyway]")
-    added.or_(anyway).first.wait_for()
-    if anyway.count():
-        anyway.click()
-    added.wait_for()
 
 
 def test_why_a_photo_can_not_be_sent_is_said(page: Any, tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def fill(catalog: Catalog) -> None:
         session.add(BinEntry(actor="anna", photos=[gone], **owner))
         session.add(CoverageDay(day="2026-01-02", products=3, asked=2, found=1, needy=2))
         told = {"photos": 2, "asked": 2, "found": 1, "rival_times": 1, "advice": [["not_found", "ä"]]}
-        session.add(ProductCoverage(product_id=tea.id, run_id=uuid.uuid4(), rival_id=other.id, **told))
+        session.add(
+            ProductCoverage(product_id=tea.id, run_id=uuid.uuid4(), generation_id=live.id, rival_id=other.id, **told)
+        )
         session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 

@@ -153,3 +153,16 @@ def accessible(page: Any, what: str) -> None:
     if page.locator("#content").count():
         assert page.locator("a[href], button, input, summary").first.get_attribute("class") == "skip", what
     named(page, what)
+
+
+def end_session(page: Any) -> None:
+    """As if it had been too long, or somebody had signed out in another tab."""
+    page.context.clear_cookies()
+
+
+def sign_in_again(page: Any, server: Served) -> None:
+    """In the dialog that asks for it."""
+    page.locator("dialog[open]").wait_for()
+    fits(page)
+    page.fill("#again-password", server.password)
+    page.click("dialog .btn-primary")
