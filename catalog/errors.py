@@ -33,6 +33,22 @@ class InvalidInputError(CatalogError):
         self.field = field
 
 
+@dataclass(frozen=True)
+class FieldError:
+    """A field of a request at fault, `photos.2.filename` for one in the third of several, and why."""
+
+    field: str
+    message: str
+
+
+class InvalidFieldsError(InvalidInputError):
+    """Several fields at fault, or one: `errors` names each; the message and `field` are the first one's."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors[0].field, errors[0].message)
+        self.errors = tuple(errors)
+
+
 class PhotoRejectedError(InvalidInputError):
     """A photo that can't be used; `code` says why (see embedder.errors.ImageError).
 

@@ -16,6 +16,7 @@ from catalog.errors import (
     ConflictError,
     DatabaseUnavailableError,
     GalleryError,
+    InvalidFieldsError,
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
@@ -70,6 +71,8 @@ def wants_problem() -> bool:
 def _extra(error: CatalogError) -> dict[str, Any]:
     """Members of a problem beyond code and detail."""
     extra: dict[str, Any] = {"field": error.field} if error.field else {}
+    if isinstance(error, InvalidFieldsError):
+        extra["errors"] = [{"field": part.field, "detail": part.message} for part in error.errors]
     if isinstance(error, PhotoRejectedError):
         extra["photos"] = [_refused(photo) for photo in error.rejected]
     return extra

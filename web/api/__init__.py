@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, current_app, jsonify
 
-from web.api.views import blueprint
+from web.api import answers, products, recognizing
+from web.api.blueprint import blueprint
 from web.security import csrf
+
+#: Modules whose views are the API's operations: what is not named here is not served.
+OPERATIONS = (recognizing, answers, products)
 
 
 def init_app(app: Flask) -> None:
@@ -18,4 +22,4 @@ def init_app(app: Flask) -> None:
         """The OpenAPI description, for code generators."""
         from web.api import describe
 
-        return jsonify(describe.description())
+        return jsonify(describe.description(current_app))

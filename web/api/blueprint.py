@@ -1,0 +1,12 @@
+"""The blueprint of the API's views, and who asks."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+def actor() -> str:
+    """Who asks, as logs name it."""
+    return f"key {g.key_name}"

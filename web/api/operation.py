@@ -1,0 +1,90 @@
+"""What an operation of the API needs, takes and answers. Said at its view, by one decorator; described by describe.py.
+
+Models are named, not imported: no start waits for pydantic.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, ParamSpec
+
+from flask import Response, request
+
+from catalog.errors import FieldError, InvalidFieldsError
+from web import security
+
+P = ParamSpec("P")
+
+#: In place of a model: the body is a file, whatever media type it has.
+FILE = "file"
+_OPERATION = "operation"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, as it is described.
+
+    `scope`: what a key must be allowed. `answers`: HTTP status -> the model of its body (a name in web/api/schemas),
+    FILE, or "" for none. `bodies`: media type -> the model of a request's body, or FILE. `query`: the model whose
+    fields are the parameters in the address, or "". `headers`: the model whose fields are headers of the request, or
+    "". `problems`: codes of problems besides those that every operation may answer. `takes`: names of all fields of
+    forms and parameters.
+    """
+
+    scope: str
+    answers: Mapping[int, str]
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    headers: str = ""
+    problems: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+def operation(
+    scope: str,
+    answers: Mapping[int, str],
+    *,
+    bodies: Mapping[str, str] | None = None,
+    query: str = "",
+    headers: str = "",
+    problems: Collection[str] = (),
+    takes: Collection[str] = (),
+) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+    """Make a view an operation of the API: see Operation.
+
+    It then needs a key with the scope, and raises InvalidFieldsError for fields and parameters that it does not take:
+    a misspelt `label` would silently ask the whole catalog.
+    """
+    said = Operation(scope, answers, bodies or {}, query, headers, tuple(problems), tuple(takes))
+
+    def make(view: Callable[P, Response]) -> Callable[P, Response]:
+        @security.needs_key(scope)
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
+            refuse_unknown([*request.args, *request.form, *request.files], said.takes)
+            return view(*args, **kwargs)
+
+        setattr(checked, _OPERATION, said)
+        return checked
+
+    return make
+
+
+def operation_of(view: Callable[..., Any] | None) -> Operation | None:
+    """What a view of the API says of itself; None for one that is no operation."""
+    return getattr(view, _OPERATION, None)
+
+
+def refuse_unknown(names: Collection[str | None], known: Collection[str]) -> None:
+    """Raises InvalidFieldsError if a name is not among the known, with the nearest of those."""
+    errors = []
+    for name in dict.fromkeys(name or "" for name in names):  # a part of a form may have no name
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"It is one of: {', '.join(known)}." if known else ""
+            errors.append(FieldError(name[:100], f"There is no field {name[:100]!r} here. {hint}".rstrip()))
+    if errors:
+        raise InvalidFieldsError(errors)

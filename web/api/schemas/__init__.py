@@ -1,0 +1,37 @@
+"""What the API takes and answers, as pydantic models, from which the OpenAPI description is generated.
+
+Their docstrings and descriptions are part of it: text for users of the API.
+"""
+
+from __future__ import annotations
+
+from web.api.schemas.problems import FieldProblem, Problem, RefusedPhoto
+from web.api.schemas.products import Added, CreateForm, FoundBarcode, LookAlike, Photo, PhotoWarning
+from web.api.schemas.recognizing import (
+    Evidence,
+    FeedbackForm,
+    LookedAt,
+    Match,
+    Recognition,
+    RecognizeForm,
+    RecognizeQuery,
+)
+
+__all__ = [
+    "Added",
+    "CreateForm",
+    "Evidence",
+    "FeedbackForm",
+    "FieldProblem",
+    "FoundBarcode",
+    "LookAlike",
+    "LookedAt",
+    "Match",
+    "Photo",
+    "PhotoWarning",
+    "Problem",
+    "Recognition",
+    "RecognizeForm",
+    "RecognizeQuery",
+    "RefusedPhoto",
+]
