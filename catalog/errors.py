@@ -5,7 +5,8 @@ web/errors.py maps each class to one HTTP status, in one place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,17 +43,52 @@ class FieldError:
 
 
 class InvalidFieldsError(InvalidInputError):
-    """Several fields at fault, or one: `errors` names each; the message and `field` are the first one's."""
+    """Several fields at fault, or one: `errors` names each, with its index; `field` is the first one, without.
+
+    Its message says all of them.
+    """
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__(errors[0].field, errors[0].message)
+        super().__init__(errors[0].field.partition(".")[0], " ".join(error.message for error in errors))
         self.errors = tuple(errors)
+
+
+class Faults:
+    """Collects the fields at fault of one request, so that all are named and not only the first."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    @contextmanager
+    def collected(self, index: int | None = None) -> Iterator[None]:
+        """Note an InvalidInputError of the block, and go on after it; `index`: of the value, where a field has several.
+
+        A photo that is rejected isn't noted but raised: it has more to say than a field.
+        """
+        try:
+            yield
+        except PhotoRejectedError:
+            raise
+        except InvalidFieldsError as error:
+            self.errors.extend(error.errors)
+        except InvalidInputError as error:
+            self.add(error.field if index is None else f"{error.field}.{index}", str(error))
+
+    def add(self, field: str, message: str) -> None:
+        """Note a field at fault."""
+        self.errors.append(FieldError(field, message))
+
+    def raise_any(self) -> None:
+        """Raises InvalidFieldsError if there was one."""
+        if self.errors:
+            raise InvalidFieldsError(self.errors)
 
 
 class PhotoRejectedError(InvalidInputError):
     """A photo that can't be used; `code` says why (see embedder.errors.ImageError).
 
-    `rejected`: every such photo of the request, this one first.
+    `rejected`: every such photo of the request, this one first. `index`: which of the request's photos it is, from 0
+    on; None where there is one only.
     """
 
     def __init__(self, code: str, filename: str, message: str, *, sha256: str = "") -> None:
@@ -60,6 +96,7 @@ class PhotoRejectedError(InvalidInputError):
         self.code = code
         self.filename = filename
         self.sha256 = sha256
+        self.index: int | None = None
         self.rejected: list[PhotoRejectedError] = [self]
 
 

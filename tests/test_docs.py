@@ -11,12 +11,9 @@ import pytest
 
 import catalog.cli
 import embedder.cli
-from catalog import errors
 from catalog.maintenance import Kind
 from catalog.transfer import COLUMNS
-from web import gate
-from web.errors import PHOTO_STATUS, STATUS
-from web.serving import verdicts
+from web.api import reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -50,20 +47,9 @@ def test_every_column_of_a_list_is_documented() -> None:
         assert {column for column in (*COLUMNS, "attribute:NAME") if f"`{column}`" not in DOCS[page]} == set()
 
 
-def test_every_error_code_of_the_api_is_documented() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CatalogError)]
-    inner = {"catalog_error", "gallery_error"}  # of base classes
-    page = DOCS["docs/api.md"]
-    assert {kind.code for kind in kinds if f"`{kind.code}`" not in page} <= inner
-    assert all(f"`{code}`" in page for code in PHOTO_STATUS)
-    for status in {status for _, status in STATUS} | set(PHOTO_STATUS.values()):
-        assert f"| {status} |" in page
-
-
-def test_every_error_code_of_the_server_is_documented() -> None:
-    refused = [verdicts.BUSY, verdicts.TOO_SLOW, verdicts.too_large(1), gate.NOT_SIGNED_IN]
-    of_waitress = {"bad_request", "request_header_fields_too_large", "not_implemented"}  # see tests/web/serving
-    assert all(f"`{code}`" in DOCS["docs/api.md"] for code in {each.code for each in refused} | of_waitress)
+def test_the_reference_of_the_api_is_made_from_the_code() -> None:
+    """`python -m web.api.reference docs/api-reference.md` makes it anew."""
+    assert DOCS["docs/api-reference.md"] == reference.reference()
 
 
 def test_every_finding_of_the_doctor_is_documented() -> None:

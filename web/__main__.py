@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from embedder import console
+from web import request_ids
 from web.stopping import Stop
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def main() -> None:
     parser.add_argument("--threads", type=_whole, default=max(2, cores), help="photos that are recognized at once")
     parser.add_argument("--waiting", type=_whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
+    request_ids.in_each_line()
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
     from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled

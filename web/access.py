@@ -54,7 +54,7 @@ RULES = {
     "audit": Rule(ADMIN, ADMIN),
 }
 #: Of these no session is asked: the API asks for a key, a link for its token; the start page leads on to one that asks.
-OPEN = frozenset({"api", "health", "static", "bootstrap", "login", "links", "home", "description"})
+OPEN = frozenset({"api", "health", "static", "bootstrap", "login", "links", "home", "description", "problems"})
 #: What a role may do, in words.
 MAY = {VIEWER: "look at products and try photos", EDITOR: "change products", ADMIN: "manage people and keys"}
 
@@ -80,7 +80,7 @@ def init_app(app: Flask) -> None:
             return None
         if not current_user.is_authenticated:  # sign in, then come back; a page's script keeps what was typed meanwhile
             if errors.wants_problem():
-                return errors.problem(401, "not_signed_in", "Not signed in", "Sign in, then send it again.")
+                return errors.problem("not_signed_in", "Sign in, then send it again.")
             if request.method == "POST":
                 return kept_form.ask_to_sign_in()
             return redirect(url_for("login.sign_in", next=request.full_path))

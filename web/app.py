@@ -7,8 +7,9 @@ from flask import Flask, Response, redirect, url_for
 from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
-from web import access, admin, api, errors, health, links, login, multipart, pictures, routes, security
+from web import access, admin, api, errors, health, links, login, multipart, pictures, problem_pages, routes, security
 from web.proxies import TrustedProxies
+from web.request_ids import RequestIds
 from web.skus import SkuConverter
 
 
@@ -29,6 +30,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     app.url_map.converters["sku"] = SkuConverter
     multipart.init_app(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, catalog.settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign]  # around all that may answer
     errors.init_app(app)
     routes.init_app(app)
     security.init_app(app)
@@ -37,6 +39,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     links.init_app(app)
     health.init_app(app, catalog)
     app.register_blueprint(pictures.blueprint)
+    app.register_blueprint(problem_pages.blueprint)
     api.init_app(app)
     admin.init_app(app)
 

@@ -8,58 +8,43 @@ from typing import Any
 
 from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import BadHost, HTTPException
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
-from catalog.errors import (
-    CatalogError,
-    ConfigError,
-    ConflictError,
-    DatabaseUnavailableError,
-    GalleryError,
-    InvalidFieldsError,
-    InvalidInputError,
-    NotAllowedError,
-    NotFoundError,
-    PhotoQuestionableError,
-    PhotoRejectedError,
-    SkuExistsError,
-    StorageError,
-)
-from web import kept_form
+from catalog.errors import CatalogError, InvalidFieldsError, PhotoQuestionableError, PhotoRejectedError
+from web import kept_form, problems, request_ids
 
 log = logging.getLogger(__name__)
 
-#: The first matching class counts, so subclasses come first.
-STATUS: tuple[tuple[type[CatalogError], int], ...] = (
-    (PhotoRejectedError, 422),
-    (InvalidInputError, 422),
-    (SkuExistsError, 409),
-    (ConflictError, 409),
-    (NotAllowedError, 403),
-    (NotFoundError, 404),
-    (StorageError, 503),
-    (DatabaseUnavailableError, 503),
-    (GalleryError, 503),
-    (ConfigError, 503),
-)
-PHOTO_STATUS = {"too_large": 413, "too_many_pixels": 413, "not_an_image": 415}
+#: Seconds after which a request may be sent again, where nothing says more.
+RETRY_AFTER = 2
 
 
 def status_of(error: CatalogError) -> int:
-    """HTTP status of a catalog error; 500 for one that is missing in the tables."""
-    if isinstance(error, PhotoRejectedError) and error.code in PHOTO_STATUS:
-        return PHOTO_STATUS[error.code]
-    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    """HTTP status of a catalog error: of its code, or of the nearest class above whose code is known."""
+    codes = [error.code, *(str(vars(kind).get("code")) for kind in type(error).__mro__)]
+    return next((problems.KINDS[code].status for code in codes if code in problems.KINDS), 500)
 
 
-def problem(status: int, code: str, title: str, detail: str, **extra: Any) -> Response:
-    """An RFC 9457 problem. `code` is stable: programs may depend on it."""
-    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extra}
+def problem(
+    code: str, detail: str, *, status: int | None = None, retry_after: int | None = None, **more: Any
+) -> Response:
+    """An RFC 9457 problem of a kind of web/problems.py; `status` where there may be a code that is not among them."""
+    kind = problems.KINDS.get(code)
+    status = kind.status if kind else status or 500
+    body = {
+        "type": problems.path_of(code),
+        "title": kind.title if kind else "Not accepted",
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": request_ids.current(),
+        **more,
+    }
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="catalog"'
-    if status == 503:
-        response.headers["Retry-After"] = "2"
+    if status in (429, 503):
+        response.headers["Retry-After"] = str(retry_after or RETRY_AFTER)
     return response
 
 
@@ -80,7 +65,7 @@ def _extra(error: CatalogError) -> dict[str, Any]:
 
 def _refused(photo: PhotoRejectedError) -> dict[str, Any]:
     """A photo at fault, as a problem names it."""
-    named = {"filename": photo.filename, "sha256": photo.sha256}
+    named = {"index": photo.index, "filename": photo.filename, "sha256": photo.sha256}
     if isinstance(photo, PhotoQuestionableError):
         return {**named, "warnings": [warning.as_dict() for warning in photo.warnings]}
     return {**named, "code": photo.code, "detail": str(photo).removeprefix(f"{photo.filename}: ")}
@@ -108,11 +93,11 @@ def init_app(app: Flask) -> None:
         status = status_of(error)
         if status >= 500:
             log.error("%s %s: %s: %s", request.method, logged_path(), error.code, error)
-        titles = {403: "Not allowed", 404: "Not found", 409: "Conflict", 503: "Not available right now"}
-        title = titles.get(status, "Not accepted")
         if wants_problem():
-            return problem(status, error.code, title, str(error), **_extra(error))
+            return problem(error.code, str(error), status=status, **_extra(error))
         kept = kept_form.sent() if status == 503 else None  # what was typed is not lost for a disk that is full
+        known = problems.KINDS.get(error.code)
+        title = known.title if known else "Not accepted"
         return render_template("pages/error.html", title=title, detail=str(error), kept=kept), status
 
     @app.errorhandler(HTTPException)
@@ -120,7 +105,7 @@ def init_app(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return error  # a redirect
-        code = "csrf" if isinstance(error, CSRFError) else (error.name or "error").lower().replace(" ", "_")
+        code = "csrf" if isinstance(error, CSRFError) else problems.code_of(status, error.name)
         detail = error.description or ""
         if isinstance(error, CSRFError):
             detail = "This page is no longer valid: load it again and repeat."
@@ -132,5 +117,8 @@ def init_app(app: Flask) -> None:
             if page:
                 return page
         if wants_problem() or isinstance(error, BadHost):  # a page has links, which need the host
-            return problem(status, code, error.name, detail)
+            response = problem(code, detail)
+            if isinstance(error, MethodNotAllowed) and error.valid_methods:
+                response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+            return response
         return render_template("pages/error.html", title=error.name, detail=detail), status

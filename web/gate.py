@@ -9,7 +9,7 @@ from web import routes
 from web.security import KEY_MISSING, bearer_key
 from web.serving import Head, Refused, Verdict
 
-NOT_SIGNED_IN = Refused(401, "not_signed_in", "Not signed in", "Sign in, then send the photos again.")
+NOT_SIGNED_IN = Refused("not_signed_in", "Sign in, then send the photos again.")
 
 
 class Gate:
@@ -28,7 +28,7 @@ class Gate:
         view = self._app.view_functions.get(endpoint)
         most, lane = routes.max_body(view), routes.lane(view)
         if head.length != 0 and routes.needs_key(view) and not bearer_key(head.headers.get("AUTHORIZATION", "")):
-            return Verdict(lane, most, Refused(401, "key_missing", *KEY_MISSING))
+            return Verdict(lane, most, Refused("key_missing", KEY_MISSING))
         is_large = head.length is None or head.length > routes.MAX_FORM_REQUEST
         if is_large and most > routes.MAX_FORM_REQUEST and not routes.needs_key(view) and not self._signed_in(head):
             return Verdict(lane, most, NOT_SIGNED_IN)

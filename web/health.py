@@ -27,7 +27,7 @@ def ready() -> Response:
     try:
         found = readiness.check()
     except CatalogError as error:
-        return errors.problem(503, error.code, "Not ready", str(error))
+        return errors.problem(error.code, str(error), status=503)
     return jsonify(
         status="refilling" if found.refilling else "ok",
         bundle=found.bundle,

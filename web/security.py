@@ -24,8 +24,8 @@ P = ParamSpec("P")
 #: Tries to sign in: with one name from one address, and from one address with whatever names (wrong ones alone count).
 TRIES, WRONG_TRIES = "10/minute", "100/minute"
 TOO_MANY = "Too many tries: wait a minute."
-#: Title and detail of the problem `key_missing`.
-KEY_MISSING = ("No key", "Send the header Authorization: Bearer KEY; staff make keys under Keys.")
+#: Detail of the problem `key_missing`.
+KEY_MISSING = "Send the header Authorization: Bearer KEY; staff make keys under Keys."
 
 
 def client_address() -> str:
@@ -91,7 +91,7 @@ def init_app(app: Flask) -> None:
         response.headers.setdefault("Referrer-Policy", "same-origin")
         if response.status_code == 429 and limiter.current_limit:
             seconds = math.ceil(limiter.current_limit.reset_at - time.time())
-            response.headers.setdefault("Retry-After", str(max(1, seconds)))
+            response.headers["Retry-After"] = str(max(1, seconds))
         # A new key, names and photos: no cache keeps a page, and no browser shows it after signing out. What may be
         # kept says so itself: static files, and photos by their content.
         response.headers.setdefault("Cache-Control", "no-store")
@@ -116,13 +116,13 @@ def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Respo
         def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
             key = bearer_key(request.headers.get("Authorization", ""))
             if not key:
-                return errors.problem(401, "key_missing", *KEY_MISSING)
+                return errors.problem("key_missing", KEY_MISSING)
             row = accounts.check_key(catalog().database, key, catalog().uses)
             if row is None:
-                return errors.problem(401, "key_unknown", "Wrong key", "This key is unknown or was revoked.")
+                return errors.problem("key_unknown", "This key is unknown or was revoked.")
             if scope not in row.scopes:
                 detail = f"This needs a key with the scope {scope}, and yours has {' '.join(row.scopes)}."
-                return errors.problem(403, "scope_missing", "This key may not do that", detail)
+                return errors.problem("scope_missing", detail)
             g.key_name, g.key_keeps_photos = row.name, row.inbox
             return view(*args, **kwargs)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
 from catalog.enrollment import Upload, photo_rows
-from catalog.errors import ConflictError, InvalidInputError, SkuExistsError
+from catalog.errors import ConflictError, Faults, InvalidInputError, SkuExistsError
 from catalog.normalization import no_product, normalized_sku
 from catalog.products import barcode_owners
 from catalog.products.barcode_owners import FoundBarcode
@@ -73,9 +73,12 @@ def create(catalog: Catalog, facts: Facts, photos: Sequence[Upload], intake: Int
     written, StorageError when the photos can't be stored.
     """
     began = time.perf_counter()
-    facts = check_facts(facts)
+    faults = Faults()
+    with faults.collected():
+        facts = check_facts(facts)
     if not photos:
-        raise InvalidInputError("photos", "A product needs at least one photo to be recognized.")
+        faults.add("photos", "A product needs at least one photo to be recognized.")
+    faults.raise_any()
     taken = f"The SKU {facts.sku!r} is in the catalog already."
     if _exists(catalog.database, facts.sku):  # checked now for a quick answer, and again by the unique constraint
         raise SkuExistsError(taken)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from catalog.errors import BarcodeTakenError, ConflictError, InvalidInputError, NotFoundError
+from catalog.errors import BarcodeTakenError, ConflictError, Faults, InvalidInputError, NotFoundError
 from catalog.storage import Database, audit_log
 from catalog.storage.product_rows import find_owners, lock_product
 from catalog.storage.tables import Barcode, Product
@@ -42,8 +42,16 @@ def check(text: str) -> str:
 
 
 def checked(texts: Iterable[str]) -> tuple[str, ...]:
-    """Validate barcodes that a person entered -> GTINs of 14 digits, without duplicates. Raises InvalidInputError."""
-    numbers = tuple(dict.fromkeys(check(text) for text in texts))
+    """Validate barcodes that a person entered -> GTINs of 14 digits, without duplicates.
+
+    Raises InvalidInputError, which names all at fault.
+    """
+    faults, found = Faults(), []
+    for index, text in enumerate(texts):
+        with faults.collected(index):
+            found.append(check(text))
+    faults.raise_any()
+    numbers = tuple(dict.fromkeys(found))
     if len(numbers) > MAX_BARCODES:
         raise InvalidInputError("barcode", f"{len(numbers)} barcodes at once; at most {MAX_BARCODES} are possible.")
     return numbers

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.errors import InvalidInputError
+from catalog.errors import Faults, InvalidInputError
 from catalog.normalization import check_sku, checked_text, name_key, search_text
 from catalog.products import barcode_owners
 from catalog.storage.tables import Label, Product, now
@@ -47,26 +47,40 @@ def check_facts(facts: Facts) -> Facts:
 
 
 def given_facts(facts: Facts) -> Facts:
-    """The facts in their stored form, and a name that is not given stays empty. Raises InvalidInputError."""
-    texts = {key: checked_text(key, getattr(facts, key) or "", limit) for key, limit in LIMITS.items()}
-    sku = check_sku(facts.sku)
-    return Facts(
-        sku,
-        texts["name"],
-        texts["brand"],
-        texts["category"],
-        barcode_owners.checked(facts.barcodes),
-        None if facts.variant_group is None else texts["variant_group"],
-        None if facts.labels is None else check_labels(facts.labels),
-        None if facts.attributes is None else _check_attributes(facts.attributes),
-    )
+    """The facts in their stored form, and a name that is not given stays empty.
+
+    Raises InvalidFieldsError, which names all facts at fault.
+    """
+    faults = Faults()
+    given: dict[str, Any] = {}
+    with faults.collected():
+        given["sku"] = check_sku(facts.sku)
+    for key, limit in LIMITS.items():
+        with faults.collected():
+            given[key] = checked_text(key, getattr(facts, key) or "", limit)
+    with faults.collected():
+        given["barcodes"] = barcode_owners.checked(facts.barcodes)
+    if facts.labels is not None:
+        with faults.collected():
+            given["labels"] = check_labels(facts.labels)
+    if facts.attributes is not None:
+        with faults.collected():
+            given["attributes"] = _check_attributes(facts.attributes)
+    faults.raise_any()
+    return Facts(**{**given, "variant_group": None if facts.variant_group is None else given["variant_group"]})
 
 
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Validated labels, sorted, without duplicates or empty ones. Raises InvalidInputError."""
-    names = tuple(sorted({name for label in labels if (name := checked_text("label", label, LABEL_LENGTH))}))
-    if any(separator in name for name in names for separator in "|;"):
-        raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
+    """Validated labels, sorted, without duplicates or empty ones. Raises InvalidInputError, of all at fault."""
+    faults, found = Faults(), set()
+    for index, label in enumerate(labels):
+        with faults.collected(index):
+            name = checked_text("label", label, LABEL_LENGTH)
+            if "|" in name or ";" in name:
+                raise InvalidInputError("label", "A label holds neither | nor ;, which stand between labels in a list.")
+            found.add(name)
+    faults.raise_any()
+    names = tuple(sorted(found - {""}))
     if len(names) > MAX_LABELS:
         raise InvalidInputError("label", f"{len(names)} labels at once; at most {MAX_LABELS} are possible.")
     return names
@@ -75,12 +89,14 @@ def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
 def _check_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
     if len(attributes) > MAX_ATTRIBUTES:
         raise InvalidInputError("attributes", f"{len(attributes)} attributes; at most {MAX_ATTRIBUTES} are possible.")
-    checked = {
-        checked_text("attributes", str(key), KEY_LENGTH): checked_text("attributes", str(value), VALUE_LENGTH)
-        for key, value in attributes.items()
-    }
-    if "" in checked:
-        raise InvalidInputError("attributes", "An attribute has no name.")
+    faults, checked = Faults(), {}
+    for index, (key, value) in enumerate(attributes.items()):
+        with faults.collected(index):
+            name = checked_text("attributes", str(key), KEY_LENGTH)
+            if not name:
+                raise InvalidInputError("attributes", "An attribute has no name.")
+            checked[name] = checked_text("attributes", str(value), VALUE_LENGTH)
+    faults.raise_any()
     return {key: value for key, value in sorted(checked.items()) if value}
 
 

@@ -11,11 +11,11 @@ from catalog import admission, enrollment
 from catalog.admission import LookAlike, PhotoCheck
 from catalog.catalog import Catalog
 from catalog.enrollment import ReadPhoto, Upload
-from catalog.errors import PhotoWarning
+from catalog.errors import PhotoRejectedError, PhotoWarning
 from catalog.generations import LiveModel
 from catalog.products import barcode_owners
 from catalog.right_of_way import piece
-from catalog.storage import feature_store
+from catalog.storage import content_hash, feature_store
 from embedder.inference import PhotoFeatures
 
 
@@ -72,10 +72,16 @@ def read_batch(catalog: Catalog, sku: str, uploads: Sequence[Upload], intake: In
     Raises PhotoRejectedError before anything is stored, and StorageError.
     """
     live = catalog.generations.live()
-    photos = enrollment.read_photos(live.embedder, uploads, read_barcodes=intake.read_barcodes)
-    checks = admission.check_photos(catalog, live, sku, photos, compare=intake.check != "off")
-    if intake.check == "refuse":
-        admission.refuse(photos, checks)
+    try:
+        photos = enrollment.read_photos(live.embedder, uploads, read_barcodes=intake.read_barcodes)
+        checks = admission.check_photos(catalog, live, sku, photos, compare=intake.check != "off")
+        if intake.check == "refuse":
+            admission.refuse(photos, checks)
+    except PhotoRejectedError as error:
+        sent = [content_hash(upload.data) for upload in uploads]
+        for named in error.rejected:
+            named.index = sent.index(named.sha256) if named.sha256 in sent else None
+        raise
     for photo in photos:
         with piece():
             catalog.photos.put(photo.data)

@@ -9,6 +9,7 @@ from typing import Any
 
 from waitress.channel import HTTPChannel
 
+from web import request_ids
 from web.serving import verdicts
 from web.serving.lanes import Slot
 from web.serving.parser import Parser
@@ -91,6 +92,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         try:
             super().service()
         finally:
+            request_ids.end()
             slot.release()
 
     def check_time(self) -> None:

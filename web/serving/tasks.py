@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 from waitress.task import Task, WSGITask
 
-from web import errors
+from web import errors, problems, request_ids
 from web.security import POLICY
 from web.serving.verdicts import Refused
 
@@ -36,8 +36,10 @@ class Refusal(Task):  # type: ignore[misc]
 
     def execute(self) -> None:
         """Write it."""
+        identity = request_ids.begin(self.request.headers.get("X_REQUEST_ID"))
         refused = _refused(self.request.error)
         response = _response(self.request, refused)
+        response.headers[request_ids.HEADER] = identity
         data = response.get_data()
         self.status = response.status
         self.response_headers.extend(response.headers.items())
@@ -50,19 +52,17 @@ class Refusal(Task):  # type: ignore[misc]
 def _refused(error: Any) -> Refused:
     if isinstance(error, Refused):
         return error
-    return Refused(error.code, error.reason.lower().replace(" ", "_"), error.reason, error.body)
+    return Refused(problems.code_of(error.code, error.reason), error.body)
 
 
 def _response(request: Any, refused: Refused) -> Response:
     headers = request.headers
     is_program = request.path.startswith(("/api/", "/health")) or "X_REQUESTED_WITH" in headers
-    response = errors.problem(refused.status, refused.code, refused.title, refused.detail)
+    response = errors.problem(refused.code, refused.detail, retry_after=refused.retry_after)
     if not is_program and "text/html" in headers.get("ACCEPT", ""):
-        title, detail = escape(refused.title), escape(refused.detail)
+        title, detail = escape(problems.KINDS[refused.code].title), escape(refused.detail)
         response.set_data(f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{detail}</p>")
         response.content_type = "text/html; charset=utf-8"
         response.headers["Content-Security-Policy"] = POLICY
-    if refused.retry_after is not None:
-        response.headers["Retry-After"] = str(refused.retry_after)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

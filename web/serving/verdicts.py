@@ -18,14 +18,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Refused:
-    """A request that the server answers by itself, with a problem (RFC 9457) of this `code`.
+    """A request that the server answers by itself, with a problem of this `code` (see web/problems.py).
 
     `keeps`: its body was read, so the connection can be used again. `retry_after`: seconds.
     """
 
-    status: int
     code: str
-    title: str
     detail: str
     keeps: bool = False
     retry_after: int | None = None
@@ -44,17 +42,15 @@ class Verdict:
 Judge = Callable[[Head], Verdict]
 
 BUSY = Refused(
-    503,
     "overloaded",
-    "Too busy",
     "More requests came than can be answered in time; this one was not begun. Repeat it after Retry-After seconds.",
     keeps=True,
     retry_after=1,
 )
-TOO_SLOW = Refused(408, "request_timeout", "Too slow", "The request did not arrive in time.")
+TOO_SLOW = Refused("request_timeout", "The request did not arrive in time.")
 
 
 def too_large(limit: int) -> Refused:
     """The body is over `limit` bytes."""
     most = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
-    return Refused(413, "request_entity_too_large", "Too large", f"A request to this address has at most {most}.")
+    return Refused("request_entity_too_large", f"A request to this address has at most {most}.")
