@@ -71,11 +71,14 @@ def facts(sku: str) -> Facts:
     return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
 
 
-def flag(name: str) -> bool:
-    """A boolean field of a form. Raises InvalidInputError for any other value."""
+def flag(name: str, *, required: bool = False) -> bool:
+    """A boolean field of a form, as any program writes it; false where it is not given.
+
+    Raises InvalidInputError for any other value, and if it is `required` for none.
+    """
     value = request.form.get(name, "").strip().lower()
-    if value not in ("", "0", "1", "false", "true"):
-        raise InvalidInputError(name, f"{name} is true or false, not {value!r}.")
+    if value not in ("0", "1", "false", "true") and (value or required):
+        raise InvalidInputError(name, f"{name} is true or false, not {value[:20]!r}.")
     return value in ("1", "true")
 
 

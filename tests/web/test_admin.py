@@ -21,7 +21,7 @@ from web.security import limiter
 
 SCRIPT = {"X-Requested-With": "fetch"}
 #: Routes that are no page of the staff, by endpoint or blueprint: for programs, files, or a part of a page.
-NO_PAGE = {"api", "health", "static", "bootstrap", "description", "pictures", "home"} | {
+NO_PAGE = {"problems", "docs", "api", "health", "static", "bootstrap", "description", "pictures", "home"} | {
     *("inbox.picture", "imports.progress", "imports.errors_list", "alike.index", "login.state"),
     *("jobs.progress", "jobs.run_progress", "map.points"),
 }

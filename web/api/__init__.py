@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, current_app, jsonify
 
-from web.api import answers, products, recognizing
+from web.api import answers, operation, products, recognizing
 from web.api.blueprint import blueprint
 from web.security import csrf
 
@@ -14,6 +14,7 @@ OPERATIONS = (recognizing, answers, products)
 
 def init_app(app: Flask) -> None:
     """Register the API; it has API keys instead of CSRF tokens."""
+    operation.init_app(app)
     csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
 

@@ -7,46 +7,60 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from web.api import schemas
+from web.api.components import Components
+from web.api.described_answers import answers
 from web.api.operation import FILE, Operation, operation_of
 
-_REFERENCE = "#/components/schemas/{model}"
-_BYTES = {"type": "string", "format": "binary"}
 #: What a converter of Flask's routes takes.
-_PARAMETERS = {
+_PARAMETERS: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
     "int": {"type": "integer", "minimum": 0},
     "sku": {"type": "string", "minLength": 1, "maxLength": 64},
 }
-#: Statuses of problems that any operation may answer.
-_ALWAYS = (401, 403, 413, 415, 422, 429, 503)
+_ABOUT = """\
+Tills recognize products by photo; an ERP keeps the catalog.
+
+Every request needs the header `Authorization: Bearer KEY`; what a key may do is in its scopes, and each operation names
+the one that it needs. Every answer has the header `X-Request-Id`. What can't be done is answered as a problem
+(RFC 9457): let programs decide by its `code`. In forms, a boolean is `true`, `false`, `True`, `False`, `1` or `0`.
+Fields that an operation does not know are refused, so that none is ignored by mistake. Answers may get more members:
+let programs ignore those that they do not know."""
 
 
 def description(app: Flask) -> dict[str, Any]:
     """OpenAPI 3.1 of the app's operations below /api/v1."""
-    rules = [(rule, said) for rule in app.url_map.iter_rules() if (said := operation_of(_view(app, rule)))]
-    components = _Components([said for _, said in rules])
+    operations = [(rule, said) for rule in app.url_map.iter_rules() if (said := operation_of(_view(app, rule)))]
+    components = Components([said for _, said in operations])
     paths: dict[str, Any] = {}
-    for rule, said in rules:
+    tags: dict[str, str] = {}
+    for rule, said in operations:
+        tag, about = _tag(_view(app, rule))
+        tags.setdefault(tag, about)
         path = re.sub(r"<(?:\w+(?:\(.*?\))?:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            paths.setdefault(path, {})[method.lower()] = _described(rule, said, _view(app, rule), components)
+            described = _described(rule, said, _view(app, rule), components)
+            paths.setdefault(path, {})[method.lower()] = {"tags": [tag], **described}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Product catalog", "version": "v1"},
-        "security": [{"key": []}],
-        "paths": paths,
-        "components": {
-            "schemas": components.schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        "info": {
+            "title": "Product catalog",
+            "version": "1",
+            "summary": "Recognize products by photo, and keep the catalog that they are recognized from.",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": [{"url": "/", "description": "The host that this description is of."}],
+        "security": [{"key": []}],
+        "tags": [{"name": tag, "description": about} for tag, about in tags.items()],
+        "paths": paths,
+        "components": components.as_dict(),
     }
 
 
@@ -54,69 +68,56 @@ def _view(app: Flask, rule: Rule) -> Any:
     return app.view_functions[rule.endpoint]
 
 
-class _Components:
-    """The schemas of all models that operations name: each once."""
-
-    def __init__(self, operations: list[Operation]) -> None:
-        taken = {name for said in operations for name in said.bodies.values()} - {FILE}
-        given = {name for said in operations for name in said.answers.values()} - {FILE, ""} | {"Problem"}
-        wanted: list[Any] = [(getattr(schemas, name), "validation") for name in sorted(taken)]
-        wanted += [(getattr(schemas, name), "serialization") for name in sorted(given)]
-        self._references, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
-        self.schemas: dict[str, Any] = definitions["$defs"]
-
-    def reference(self, name: str, mode: Any) -> dict[str, Any]:
-        """A schema that refers to a model by name; that of bytes for FILE."""
-        return dict(_BYTES) if name == FILE else self._references[getattr(schemas, name), mode]
+def _tag(view: Any) -> tuple[str, str]:
+    """The name and the description of the group that a view is in: its module."""
+    module = sys.modules[view.__module__]
+    name = module.__name__.rpartition(".")[2].replace("_", " ").capitalize()
+    return name, " ".join((module.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _described(rule: Rule, said: Operation, view: Any, components: _Components) -> dict[str, Any]:
+def _described(rule: Rule, said: Operation, view: Any, components: Components) -> dict[str, Any]:
     summary, _, rest = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-    parameters = [*_path_parameters(rule), *_parameters(said.query, "query"), *_parameters(said.headers, "header")]
     described: dict[str, Any] = {
         "operationId": rule.endpoint.rpartition(".")[2],
-        "summary": summary.rstrip("."),
-        "description": rest or summary,
-        "parameters": parameters,
-        "responses": {str(status): _answer(name, components) for status, name in said.answers.items()},
+        "summary": " ".join(summary.split()).rstrip("."),
+        "description": "\n\n".join(_text(rest or summary, said)),
+        "security": [{"key": [said.scope]}],
+        "x-scope": said.scope,
+        "parameters": [
+            *_path_parameters(rule),
+            *components.parameters(said.query, "query"),
+            *components.parameters(said.headers, "header"),
+        ],
+        "responses": answers(said, components, takes_path="<" in rule.rule),
     }
-    problem = {"application/problem+json": {"schema": components.reference("Problem", "serialization")}}
-    for status in _ALWAYS:
-        described["responses"][str(status)] = {"description": "A problem.", "content": problem}
+    if said.deprecated:
+        described["deprecated"] = True
     if said.bodies:
-        content = {kind: {"schema": components.reference(name, "validation")} for kind, name in said.bodies.items()}
+        content = {kind: _body(name, components) for kind, name in said.bodies.items()}
         described["requestBody"] = {"required": True, "content": content}
     return described
 
 
-def _answer(name: str, components: _Components) -> dict[str, Any]:
-    if not name:
-        return {"description": "Done."}
-    kind = "application/octet-stream" if name == FILE else "application/json"
-    return {"description": "The answer.", "content": {kind: {"schema": components.reference(name, "serialization")}}}
+def _text(rest: str, said: Operation) -> Iterator[str]:
+    yield rest
+    yield f"Needs a key with the scope `{said.scope}`."
+    if said.deprecated:
+        ends = f" It ends on {said.sunset.isoformat()}." if said.sunset else ""
+        yield f"Deprecated since {said.deprecated.isoformat()}.{ends}"
+
+
+def _body(name: str, components: Components) -> dict[str, Any]:
+    body: dict[str, Any] = {"schema": components.reference(name, "validation")}
+    if example := components.example(name):
+        body["example"] = example
+    if name != FILE and (files := components.files(name)):
+        body["encoding"] = {field: {"contentType": "image/*"} for field in files}
+    return body
 
 
 def _path_parameters(rule: Rule) -> list[dict[str, Any]]:
     found = re.findall(r"<(?:(\w+)(?:\(.*?\))?:)?(\w+)>", rule.rule)
     return [
-        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(kind, {"type": "string"})}
+        {"name": name, "in": "path", "required": True, "schema": {**_PARAMETERS.get(kind, {"type": "string"})}}
         for kind, name in found
-    ]
-
-
-def _parameters(model: str, place: str) -> list[dict[str, Any]]:
-    """The fields of a model as parameters in the address, or as headers."""
-    if not model:
-        return []
-    kind: type[BaseModel] = getattr(schemas, model)
-    schema = kind.model_json_schema()
-    return [
-        {
-            "name": name,
-            "in": place,
-            "required": name in schema.get("required", ()),
-            "description": field.pop("description", ""),
-            "schema": field,
-        }
-        for name, field in schema["properties"].items()
     ]

@@ -16,7 +16,7 @@ from web.context import catalog, one_upload
 @operation(
     "recognize",
     {200: "Recognition"},
-    bodies={"multipart/form-data": "RecognizeForm", "image/*": FILE},
+    bodies={"multipart/form-data": "RecognizeForm", "image/*": FILE, "application/octet-stream": FILE},
     query="RecognizeQuery",
     problems=("photo_refused", "overloaded", "gallery_unavailable"),
     takes=("photo", "label", "sku"),

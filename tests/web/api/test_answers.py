@@ -59,6 +59,19 @@ def test_feedback_that_can_not_be(till: FlaskClient, fields: dict[str, str], sta
     assert (reply.status_code, reply.get_json(force=True)["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("True", True), ("1", True), ("TRUE", True), ("False", False), ("0", False)]
+)
+def test_a_boolean_is_taken_as_any_program_writes_it(
+    till: FlaskClient, catalog: Catalog, written: str, meant: bool
+) -> None:
+    answer = ask(till).get_json()["id"]
+    assert judge(till, answer, correct=written).status_code == 204
+    with catalog.database.read() as session:
+        [judged] = session.scalars(select(Feedback).where(Feedback.recognition_id == uuid.UUID(answer)))
+    assert judged.correct is meant
+
+
 def test_feedback_on_an_answer_that_there_is_not(till: FlaskClient, anybody: FlaskClient) -> None:
     assert judge(till, str(uuid.uuid4()), correct="true").status_code == 404
     assert judge(till, "not-an-id", correct="true").status_code == 404

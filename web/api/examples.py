@@ -1,0 +1,66 @@
+"""Examples of what is taken and answered, by the name of its model; a test holds them against the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PHOTO = "8d0c3e6f2b7a4c1d9e5f8a6b3c2d1e0f7a9b8c6d5e4f3a2b1c0d9e8f7a6b5c4d"
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Recognition": {
+        "decision": "match",
+        "matches": [
+            {
+                "sku": "KIBO-ORANGE-330",
+                "name": "KIBO Fizz Soda Orange, 330 ml",
+                "score": 0.7312,
+                "evidence": {
+                    "photo": _PHOTO,
+                    "points": 84,
+                    "outline": [[0.31, 0.12], [0.68, 0.15], [0.66, 0.91], [0.28, 0.88]],
+                },
+            }
+        ],
+        "decided_by": "details",
+        "confidence": 0.9971,
+        "barcodes": [],
+        "mirrored": False,
+        "complete": True,
+        "looked_at": {"photos": 5, "of": 60},
+        "bundle": "3f2a9c0d1e4b",
+        "milliseconds": 9.8,
+        "id": "0f4b2c1e-6a0d-4d43-9a5e-0f3f6f3b6a55",
+    },
+    "Added": {
+        "sku": "TEA-1",
+        "name": "Green tea",
+        "searchable": True,
+        "milliseconds": 61.4,
+        "photos": [
+            {
+                "id": "5e0c3f0a-52c4-5a0e-8f5b-6d3f5f1f7f10",
+                "filename": "front.jpg",
+                "sha256": _PHOTO,
+                "state": "searchable",
+                "details": 312,
+                "duplicate": False,
+                "reason": "",
+                "like": None,
+                "warnings": [],
+            }
+        ],
+        "barcodes": ["04006381333931"],
+        "barcodes_found": [{"gtin": "05449000000996", "sku": None}],
+    },
+    "FeedbackForm": {"correct": False, "sku": "TEA-2", "note": "another flavor"},
+    "Problem": {
+        "type": "/problems/invalid_input",
+        "title": "Not accepted",
+        "status": 422,
+        "code": "invalid_input",
+        "detail": "The SKU is missing.",
+        "request_id": "5f0c1f0e7f4d4d0c8f3a6f1f0a8f7d11",
+        "field": "sku",
+        "errors": [{"field": "sku", "detail": "The SKU is missing."}],
+    },
+}
