@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test quick torture lint format bench pictures lock clean
+.PHONY: help demo serve test quick torture lint format bench pictures reference lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,6 +54,9 @@ bench: .venv/dev ## Measure serving, then embedding, decoding and a gallery agai
 
 pictures: .venv/dev ## Take the pictures of the docs anew
 	$(BIN)/python benchmarks/screenshots.py
+
+reference: .venv/dev ## Make docs/api-reference.md anew from the code
+	$(BIN)/python -m web.api.reference docs/api-reference.md
 
 lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(call compile,serve,--universal -c requirements/constraints.in)

@@ -54,7 +54,7 @@ RULES = {
     "audit": Rule(ADMIN, ADMIN),
 }
 #: Of these no session is asked: the API asks for a key, a link for its token; the start page leads on to one that asks.
-OPEN = frozenset({"api", "health", "static", "bootstrap", "login", "links", "home", "description", "problems"})
+OPEN = frozenset({"api", "health", "static", "bootstrap", "login", "links", "home", "description", "docs", "problems"})
 #: What a role may do, in words.
 MAY = {VIEWER: "look at products and try photos", EDITOR: "change products", ADMIN: "manage people and keys"}
 

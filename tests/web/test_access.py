@@ -22,7 +22,7 @@ from web.access import OPEN, RULES, needed_role
 from web.security import limiter
 
 #: Who need not be signed in: programs with a key, probes, files, and who is about to sign in.
-FOR_ALL = {"api", "description", "health", "static", "bootstrap", "login", "links", "home", "problems"}
+FOR_ALL = {"api", "description", "health", "static", "bootstrap", "login", "links", "home", "problems", "docs"}
 #: What is not there, by the converter of a variable in a path.
 FILL = {"sku": "NO-SUCH", "int": "2000000000", "uuid": "00000000-0000-0000-0000-000000000000", None: "0" * 64}
 

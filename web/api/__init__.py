@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app, jsonify
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
 
 from web.api import answers, operation, products, recognizing
 from web.api.blueprint import blueprint
@@ -18,9 +21,23 @@ def init_app(app: Flask) -> None:
     csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
 
+    app.register_blueprint(_swagger_ui())
+
     @app.get("/openapi/v1.json")
     def description() -> Response:
         """The OpenAPI description, for code generators."""
         from web.api import describe
 
         return jsonify(describe.description(current_app))
+
+    @app.get("/docs")
+    def docs() -> str:
+        """The description as a page, to read and to try."""
+        return render_template("pages/docs.html")
+
+
+def _swagger_ui() -> Blueprint:
+    """The files of Swagger UI, out of the package that carries them; it is not imported."""
+    found = find_spec("flask_swagger_ui")
+    folder = Path(found.origin).parent / "dist" if found and found.origin else None
+    return Blueprint("swagger_ui", __name__, static_folder=folder, static_url_path="/swagger-ui")

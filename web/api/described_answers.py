@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from web import problems
+from web.api import examples
 from web.api.components import Components
 from web.api.operation import FILE, Operation, is_file
 
@@ -58,5 +59,10 @@ def _problem(status: int, codes: Sequence[str], components: Components, headers:
     return {
         "description": f"{HTTPStatus(status).phrase}. `code` is one of:\n\n{said}",
         "headers": {**headers, **_MORE_HEADERS.get(status, {})},
-        "content": {"application/problem+json": {"schema": components.reference("Problem", "serialization")}},
+        "content": {
+            "application/problem+json": {
+                "schema": components.reference("Problem", "serialization"),
+                "example": examples.problem(codes[0]),
+            }
+        },
     }

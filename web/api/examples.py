@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from web import problems
+
 _PHOTO = "8d0c3e6f2b7a4c1d9e5f8a6b3c2d1e0f7a9b8c6d5e4f3a2b1c0d9e8f7a6b5c4d"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -53,14 +55,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "barcodes_found": [{"gtin": "05449000000996", "sku": None}],
     },
     "FeedbackForm": {"correct": False, "sku": "TEA-2", "note": "another flavor"},
-    "Problem": {
-        "type": "/problems/invalid_input",
-        "title": "Not accepted",
-        "status": 422,
-        "code": "invalid_input",
-        "detail": "The SKU is missing.",
-        "request_id": "5f0c1f0e7f4d4d0c8f3a6f1f0a8f7d11",
-        "field": "sku",
-        "errors": [{"field": "sku", "detail": "The SKU is missing."}],
-    },
 }
+
+
+def problem(code: str) -> dict[str, Any]:
+    """An example of a problem of this code."""
+    kind = problems.KINDS[code]
+    said = {"type": problems.path_of(code), "title": kind.title, "status": kind.status, "code": code}
+    found = {**said, "detail": kind.means, "request_id": "5f0c1f0e7f4d4d0c8f3a6f1f0a8f7d11"}
+    if code == "invalid_input":
+        detail = "The SKU is missing."
+        return {**found, "detail": detail, "field": "sku", "errors": [{"field": "sku", "detail": detail}]}
+    return found

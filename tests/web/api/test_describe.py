@@ -78,9 +78,13 @@ def test_an_operation_lists_exactly_its_problems(app: Flask, described: dict[str
         told: dict[str, set[str]] = {}
         for status, answer in one["responses"].items():
             if "application/problem+json" in answer.get("content", {}):
-                assert answer["content"] == {
-                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-                }
+                [(kind, body)] = answer["content"].items()
+                assert (kind, body["schema"]) == (
+                    "application/problem+json",
+                    {"$ref": "#/components/schemas/Problem"},
+                )
+                schemas.Problem.model_validate(body["example"], extra="forbid")
+                assert str(body["example"]["status"]) == status
                 told[status] = set(re.findall(r"^- `(\w+)`: ", answer["description"], re.MULTILINE))
                 assert ("Retry-After" in answer["headers"]) == (status in ("429", "503"))
             assert "X-Request-Id" in answer["headers"]
