@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from catalog import rates
 from catalog.errors import ConfigError
 from catalog.normalization import plain
 from embedder.bundle import RELEASED
@@ -72,6 +73,10 @@ class Settings:
     photos: str
     model: Path
     jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
+    limits: str = field(default="memory", repr=False)
+    """Where requests of keys are counted: in each process's memory, or redis://... for all of them together."""
+    key_rate: rates.Rate | None = None
+    """How often a key may ask that has no limit of its own; None: as often as it likes."""
     second_look: str = "auto"
     second_look_ms: int = SECOND_LOOK_MS
     wrong_matches: float = WRONG_MATCHES
@@ -99,6 +104,8 @@ class Settings:
             photos=env.get("CATALOG_PHOTOS") or f"file:{data / 'photos'}",
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
             jobs=env.get("CATALOG_JOBS") or "local",
+            limits=env.get("CATALOG_LIMITS") or _redis_of_jobs(env) or "memory",
+            key_rate=_rate(env, "CATALOG_KEY_RATE"),
             second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
             second_look_ms=_whole(env, "CATALOG_SECOND_LOOK_MS", 999_999, "milliseconds", SECOND_LOOK_MS),
             wrong_matches=_share(env, "CATALOG_WRONG_MATCHES", MOST_WRONG, WRONG_MATCHES),
@@ -126,6 +133,7 @@ class Settings:
             "CATALOG_GALLERY": (self.gallery, r"(edge:|https?://).+", "edge:PATH or http://HOST:6333"),
             "CATALOG_PHOTOS": (self.photos, r"(file:|s3://).+", "file:PATH or s3://BUCKET/PREFIX"),
             "CATALOG_JOBS": (self.jobs, r"local|(redis|amqp)s?://.+", "local, redis://HOST/NUMBER or amqp://HOST//"),
+            "CATALOG_LIMITS": (self.limits, r"memory|rediss?://.+", "memory or redis://HOST/NUMBER"),
             "CATALOG_SECOND_LOOK": (self.second_look, "auto|always|off", "auto, always or off"),
         }
         for name, (value, pattern, form) in forms.items():
@@ -165,6 +173,20 @@ def _server_options(env: Mapping[str, str]) -> ServerOptions:
         on_disk=_switch(env, "CATALOG_GALLERY_ON_DISK"),
         quantized=_switch(env, "CATALOG_GALLERY_QUANTIZED"),
     )
+
+
+def _redis_of_jobs(env: Mapping[str, str]) -> str:
+    """The Redis that carries the jobs; "" where another broker or none does."""
+    jobs = env.get("CATALOG_JOBS") or ""
+    return jobs if re.match("rediss?://", jobs) else ""
+
+
+def _rate(env: Mapping[str, str], name: str) -> rates.Rate | None:
+    """A rate; None for "off", which is the default."""
+    try:
+        return rates.parse(env.get(name) or rates.OFF)
+    except ValueError as error:
+        raise ConfigError(f"{name} is not understood: {error}") from error
 
 
 def _session_limits(env: Mapping[str, str]) -> SessionLimits:

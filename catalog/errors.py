@@ -169,6 +169,12 @@ class LinkGoneError(NotFoundError):
     code = "link_gone"
 
 
+class KeyExpiredError(CatalogError):
+    """An API key that is past its end."""
+
+    code = "key_expired"
+
+
 class NotAllowedError(CatalogError):
     """The role of a member of the staff does not include this."""
 

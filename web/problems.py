@@ -42,6 +42,12 @@ KINDS: Mapping[str, Kind] = {
         "Send the header `Authorization: Bearer KEY`; staff make keys on the page Keys.",
     ),
     "key_unknown": Kind(401, "Wrong key", "The key is unknown, or was revoked.", "Ask the staff for a new key."),
+    "key_expired": Kind(
+        401,
+        "Key expired",
+        "The key is past its last day; or its secret was replaced, and the days of the old one are over.",
+        "Ask the staff: they give the key more time, or its new secret.",
+    ),
     "not_signed_in": Kind(401, "Not signed in", "The session is over.", "Sign in, then send it again.", pages=True),
     "scope_missing": Kind(
         403,
@@ -134,7 +140,10 @@ KINDS: Mapping[str, Kind] = {
         "Correct the fields that are named.",
     ),
     "too_many_requests": Kind(
-        429, "Too many requests", "More requests came than one may send.", "Wait for `Retry-After` seconds."
+        429,
+        "Too many requests",
+        "The key is over its limit, or somebody tries to sign in too often. The request was not begun.",
+        "Repeat it after `Retry-After` seconds.",
     ),
     "request_header_fields_too_large": Kind(431, "Header too large", "The headers have over 256 KB.", "Send less."),
     "internal_server_error": Kind(
@@ -179,8 +188,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 #: What any operation may answer: it needs a key and the database, and the server may have no time for it.
 ALWAYS = (
-    *("bad_request", "key_missing", "key_unknown", "scope_missing", "request_timeout", "invalid_input"),
-    *("request_entity_too_large", "overloaded", "database_unavailable"),
+    *("bad_request", "key_missing", "key_unknown", "key_expired", "scope_missing", "request_timeout"),
+    *("invalid_input", "request_entity_too_large", "too_many_requests", "overloaded", "database_unavailable"),
 )
 #: For a status of HTTP that no code stands for.
 _OTHER = {4: "bad_request", 5: "internal_server_error"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_limiter import Limiter
 from flask_login import current_user
@@ -18,6 +18,7 @@ from flask_wtf import CSRFProtect
 from catalog import accounts
 from web import errors, routes
 from web.context import catalog
+from web.key_limits import KeyLimits, Spent
 
 P = ParamSpec("P")
 
@@ -83,9 +84,13 @@ def init_app(app: Flask) -> None:
     app.session_interface = Sessions()
     csrf.init_app(app)
     limiter.init_app(app)
+    settings = app.config["CATALOG"].settings
+    app.extensions["key_limits"] = KeyLimits(settings.limits, settings.key_rate)
 
     @app.after_request
     def headers(response: Response) -> Response:
+        spent: Spent | None = g.get("spent")
+        response.headers.update(spent.headers if spent else {})
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
@@ -107,7 +112,8 @@ def bearer_key(authorization: str) -> str:
 def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
     """Require `Authorization: Bearer KEY` of a key with this scope; the key's name is then `g.key_name`.
 
-    `g.key_keeps_photos`: whether its photos may go into the inbox.
+    `g.key_keeps_photos`: whether its photos may go into the inbox. `g.spent`: what its limit leaves it; a request over
+    it is answered 429.
     """
 
     def guard(view: Callable[P, Response]) -> Callable[P, Response]:
@@ -120,6 +126,11 @@ def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Respo
             row = accounts.check_key(catalog().database, key, catalog().uses)
             if row is None:
                 return errors.problem("key_unknown", "This key is unknown or was revoked.")
+            limits: KeyLimits = current_app.extensions["key_limits"]
+            g.spent = spent = limits.spend(row)
+            if spent and spent.is_over:
+                detail = f"This key may ask {spent.limit} times, and did: ask again in {spent.reset} seconds."
+                return errors.problem("too_many_requests", detail, retry_after=spent.reset)
             if scope not in row.scopes:
                 detail = f"This needs a key with the scope {scope}, and yours has {' '.join(row.scopes)}."
                 return errors.problem("scope_missing", detail)

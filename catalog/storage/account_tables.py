@@ -66,10 +66,14 @@ class SentForm(Base):
 
 
 class ApiKey(Base):
-    """A till's API key. Only a hash is stored; `prefix` is its start, for people to tell keys apart.
+    """A till's API key. Of its secret only a hash is stored; `prefix` is its start, for people to tell keys apart.
 
-    `scopes`: what it may do (see accounts/keys.py); a key of an older version may do all. `inbox`: its photos that are
-    not recognized are kept for the staff. `last_used_at`: but for a minute.
+    `scopes`: what it may do (see accounts/keys.py). `inbox`: its photos that are not recognized are kept for the staff.
+    `expires_at`: from then on it opens nothing; null: never. `rate`: its own limit (see catalog/rates.py); null: that
+    of CATALOG_KEY_RATE. `last_used_at`: of its secret, but for a minute.
+
+    During a changeover (`rotated_at` is when it began) the columns `old_...` are of the secret before, which opens the
+    same until `old_ends_at`, or without it until somebody ends it.
     """
 
     __tablename__ = "api_key"
@@ -83,6 +87,13 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    rate: Mapped[str | None] = mapped_column(String(20))
+    rotated_at: Mapped[datetime | None]
+    old_prefix: Mapped[str | None] = mapped_column(String(12))
+    old_sha256: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
+    old_ends_at: Mapped[datetime | None]
+    old_used_at: Mapped[datetime | None]
 
 
 class AuditEntry(Base):

@@ -22,16 +22,16 @@ class LastUses:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._keys: dict[int, datetime] = {}
+        self._keys: dict[str, datetime] = {}
         self._sessions: dict[str, datetime] = {}
-        self._noted: dict[int | str, datetime] = {}
+        self._noted: dict[str, datetime] = {}
         self._lock, self._writing = threading.Lock(), threading.Lock()
 
-    def key(self, key_id: int) -> None:
-        """This key was used just now."""
+    def key(self, sha256: str) -> None:
+        """The secret of this hash was used just now: of a key that has two, each has a last use of its own."""
         with self._lock:
-            if at := self._due(key_id):
-                self._keys[key_id] = at
+            if at := self._due(sha256):
+                self._keys[sha256] = at
 
     def session(self, sha256: str) -> None:
         """This session was."""
@@ -49,9 +49,11 @@ class LastUses:
             if not keys and not sessions:
                 return
             with self._db.write() as session:
-                for key_id, at in sorted(keys.items()):
-                    unused = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= at - EVERY)
-                    session.execute(update(ApiKey).where(ApiKey.id == key_id, unused).values(last_used_at=at))
+                for sha256, at in sorted(keys.items()):
+                    # By the hash: a secret that was rotated meanwhile is the old one by now.
+                    for secret, used in ((ApiKey.sha256, ApiKey.last_used_at), (ApiKey.old_sha256, ApiKey.old_used_at)):
+                        unused = or_(used.is_(None), used <= at - EVERY)
+                        session.execute(update(ApiKey).where(secret == sha256, unused).values({used: at}))
                 for sha256, at in sorted(sessions.items()):
                     unused = or_(SignIn.seen_at.is_(None), SignIn.seen_at <= at - EVERY)
                     session.execute(update(SignIn).where(SignIn.sha256 == sha256, unused).values(seen_at=at))
@@ -59,7 +61,7 @@ class LastUses:
                 self._keys = {which: at for which, at in self._keys.items() if keys.get(which) != at}
                 self._sessions = {which: at for which, at in self._sessions.items() if sessions.get(which) != at}
 
-    def _due(self, which: int | str) -> datetime | None:
+    def _due(self, which: str) -> datetime | None:
         at = now()
         before = self._noted.get(which)
         if before is not None and at - before < EVERY:

@@ -10,6 +10,7 @@ import pytest
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions, Settings
 from catalog.errors import ConfigError
+from catalog.rates import Rate
 from embedder.bundle import RELEASED
 from tests.support.qdrants import grpc_qdrant
 from web.secret_key import is_loopback, secret_key
@@ -119,6 +120,10 @@ def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
         ("CATALOG_GALLERY_REPLICAS", "٣"),
         ("CATALOG_GALLERY_ON_DISK", "maybe"),
         ("CATALOG_GALLERY_QUANTIZED", "On"),
+        ("CATALOG_KEY_RATE", "600"),
+        ("CATALOG_KEY_RATE", "1/week"),
+        ("CATALOG_LIMITS", "amqp://host//"),
+        ("CATALOG_LIMITS", "redis"),
         ("CATALOG_NIGHTLY", "24:00"),
         ("CATALOG_NIGHTLY", "3"),
         ("CATALOG_NIGHTLY", "03:60"),
@@ -129,6 +134,26 @@ def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name) as caught:
         Settings.from_env({name: value})
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "where"),
+    [
+        ({}, "memory"),
+        ({"CATALOG_JOBS": "redis://host/1"}, "redis://host/1"),
+        ({"CATALOG_JOBS": "rediss://host/1"}, "rediss://host/1"),
+        ({"CATALOG_JOBS": "amqp://host//"}, "memory"),
+        ({"CATALOG_JOBS": "amqp://host//", "CATALOG_LIMITS": "redis://host/2"}, "redis://host/2"),
+        ({"CATALOG_JOBS": "redis://host/1", "CATALOG_LIMITS": "memory"}, "memory"),
+    ],
+)
+def test_where_requests_of_keys_are_counted(env: dict[str, str], where: str) -> None:
+    assert Settings.from_env(env).limits == where
+
+
+def test_how_often_keys_may_ask() -> None:
+    assert Settings.from_env({"CATALOG_KEY_RATE": "600/minute"}).key_rate == Rate(600, 60)
+    assert Settings.from_env({"CATALOG_KEY_RATE": "off"}).key_rate is Settings.from_env({}).key_rate is None
 
 
 @pytest.mark.parametrize(

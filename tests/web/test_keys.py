@@ -120,7 +120,7 @@ def test_a_key_may_do_what_its_scopes_say_and_recognizes_alone_by_default(
     assert status(till, f"recognitions/{uuid.uuid4()}/feedback", correct="true") == (403, "scope_missing")
     page = staff.send_once("/keys/", {"name": "ERP", "scope": ["feedback", "catalog:write"]})
     erp = key_in(page.get_data(as_text=True))
-    assert erp and "may judge answers, add products" in page.get_data(as_text=True)
+    assert erp and "may judge answers, add and change products" in page.get_data(as_text=True)
     assert status(erp, "recognize", photo=photo()) == (403, "scope_missing")
     assert status(erp, "products", sku="K6", photos=photo())[0] == 201
     assert status(erp, f"recognitions/{uuid.uuid4()}/feedback", correct="true") == (404, "not_found")

@@ -44,6 +44,7 @@ class Components:
                     "description": "The request's id: your own, or a new one.",
                     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
                 },
+                **_rate_limits(),
                 "RetryAfter": {
                     "description": "Seconds after which the request may be sent again.",
                     "schema": {"type": "integer", "minimum": 1},
@@ -91,3 +92,13 @@ class Components:
             }
             for field, described in schema["properties"].items()
         ]
+
+
+def _rate_limits() -> dict[str, Any]:
+    """The headers of answers to a key that has a limit: see web/key_limits.py."""
+    said = {
+        "RateLimitLimit": "How many requests the key may send in its period; only where it has a limit.",
+        "RateLimitRemaining": "How many of them are left.",
+        "RateLimitReset": "Seconds until all of them are there again.",
+    }
+    return {name: {"description": text, "schema": {"type": "integer", "minimum": 0}} for name, text in said.items()}

@@ -11,7 +11,12 @@ from web.api import examples
 from web.api.components import Components
 from web.api.operation import FILE, Operation, is_file
 
-_REQUEST_ID = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+_ALWAYS = {
+    "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
+    "RateLimit-Limit": {"$ref": "#/components/headers/RateLimitLimit"},
+    "RateLimit-Remaining": {"$ref": "#/components/headers/RateLimitRemaining"},
+    "RateLimit-Reset": {"$ref": "#/components/headers/RateLimitReset"},
+}
 _MORE_HEADERS = {
     401: {"WWW-Authenticate": {"$ref": "#/components/headers/Authenticate"}},
     429: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
@@ -21,7 +26,7 @@ _MORE_HEADERS = {
 
 def answers(said: Operation, components: Components, *, takes_path: bool) -> dict[str, Any]:
     """Status -> answer. `takes_path`: the path has variables, so that there may be no such thing."""
-    headers = dict(_REQUEST_ID)
+    headers = dict(_ALWAYS)
     if said.deprecated:
         headers["Deprecation"] = {"$ref": "#/components/headers/Deprecation"}
     if said.sunset:

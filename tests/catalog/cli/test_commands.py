@@ -230,7 +230,40 @@ def test_keys(run: Run, open_catalog: Callable[[], Catalog]) -> None:
     run("key", "revoke", "1")
     assert accounts.check_key(catalog.database, key) is None
     assert "\trevoked 20" in run("key", "list").stdout
+    assert "is revoked" in one_line(run("key", "rotate", "1", status=1))
     assert "no key 7" in one_line(run("key", "revoke", "7", status=1))
+
+
+def test_a_key_that_ends_is_limited_and_is_rotated(run: Run, open_catalog: Callable[[], Catalog]) -> None:
+    def listed() -> str:
+        (line,) = run("key", "list").stdout.splitlines()
+        return line.rpartition("\t")[2]
+
+    assert accounts.OLD_DAYS == keys.OLD_DAYS
+    first = run("key", "create", "ERP", "--ends", "2099-12-31", "--rate", "60 per minute").stdout.strip()
+    assert listed() == "active, may recognize, through 2099-12-31, at most 60/minute"
+    run("key", "change", "1", "--scope", "catalog:read", "--rate", "off")
+    assert listed() == "active, may catalog:read, through 2099-12-31, at most off"
+    run("key", "change", "1", "--ends", "", "--rate", "")
+    assert listed() == "active, may catalog:read"
+    assert "is no day" in one_line(run("key", "change", "1", "--ends", "soon", status=1))
+    assert "is no limit" in one_line(run("key", "create", "ERP 2", "--rate", "soon", status=1))
+    assert "ends today or later" in one_line(run("key", "create", "ERP 2", "--ends", "2020-01-01", status=1))
+
+    second = run("key", "rotate", "1", "--keep-old").stdout.strip()
+    assert listed() == f"active, may catalog:read, and its old secret {first[:9]}..., not used"
+    assert "two secrets already" in one_line(run("key", "rotate", "1", status=1))
+    catalog = open_catalog()
+    assert all(accounts.check_key(catalog.database, secret, catalog.uses) for secret in (first, second))
+    catalog.uses.flush()
+    assert re.fullmatch(r"active, may catalog:read, last used .*, and its old secret .*, last used .*", listed())
+    run("key", "end-old", "1")
+    assert accounts.check_key(catalog.database, first) is None
+    assert re.fullmatch(r"active, may catalog:read, last used 20.{14}", listed())
+    run("key", "rotate", "1", "--days", "3")
+    assert f"its old secret {second[:9]}... until 20" in listed()
+    run("key", "end-old", "1")
+    assert "0 to 365 days" in one_line(run("key", "rotate", "1", "--days", "400", status=1))
 
 
 def test_while_another_process_holds_the_gallery(
