@@ -18,6 +18,7 @@ from catalog.accounts.keys import (
     rename_key,
     revoke_key,
     set_inbox,
+    state_of,
 )
 from catalog.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from catalog.accounts.people import (
@@ -91,4 +92,5 @@ __all__ = [
     "set_role",
     "sign_in",
     "start_session",
+    "state_of",
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -170,6 +170,16 @@ def list_ending(database: Database) -> list[Ending]:
     both = [(row, at, old) for row in rows for at, old in ((row.expires_at, False), (row.old_ends_at, True))]
     ending = [Ending(row.id, row.name, at, old) for row, at, old in both if at and since <= at <= until]
     return sorted(ending, key=lambda each: (each.at, each.id, each.old))
+
+
+def state_of(row: ApiKey) -> Literal["active", "ending", "ended", "revoked"]:
+    """What has become of a key: `ending` within WARNED, `ended` once it is past its end."""
+    if row.revoked_at:
+        return "revoked"
+    left = row.expires_at - now() if row.expires_at else None
+    if left is None or left > WARNED:
+        return "active"
+    return "ending" if left > timedelta(0) else "ended"
 
 
 def day_of(text: str) -> date | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.support.browsing import MARKS, SIZES, accessible, fits
 from tests.support.served import Served, environment, served
 
@@ -16,6 +18,46 @@ def test_the_example_of_a_new_key_names_this_server(page: Any, server: Served) -
     page.fill("#name", f"till {page.size}")
     page.get_by_role("button", name="Make a key").click()
     page.get_by_text(f"photo=@photo.jpg {server.url}/api/v1/recognize").wait_for()
+
+
+def test_a_key_is_rotated_while_a_program_uses_it(page: Any, server: Served) -> None:
+    def ask(secret: str) -> httpx.Response:
+        return httpx.post(f"{server.url}/api/v1/recognize", headers={"Authorization": f"Bearer {secret}"}, content=b"")
+
+    page.goto("/keys/")
+    page.fill("#name", f"ERP {page.size}")
+    page.check("#scope-3")
+    page.fill("#ends", "2099-12-31")
+    page.fill("#rate", "many")
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_text("is no limit").wait_for()
+    fits(page)
+    accessible(page, "a key with a wrong limit")
+    assert page.input_value("#ends") == "2099-12-31" and page.is_checked("#scope-3")
+    page.fill("#rate", "600/minute")
+    page.get_by_role("button", name="Make a key").click()
+    first = page.inner_text("[data-key]")
+    fits(page)
+    page.get_by_role("link", name=f"ERP {page.size}").click()
+    fits(page)
+    accessible(page, "a key")
+    page.get_by_role("button", name="Make a new secret").click()
+    second = page.inner_text("[data-key]")
+    assert page.get_by_text("The old one works meanwhile.").is_visible()
+    fits(page)
+    accessible(page, "a key with two secrets")
+    for secret in (first, second):
+        assert (ask(secret).status_code, ask(secret).headers["RateLimit-Limit"]) == (422, "600")
+    page.goto("/overview/")
+    page.get_by_text(f"ERP {page.size}").wait_for()
+    fits(page)
+    accessible(page, "the overview with a secret that ends")
+    page.get_by_role("link", name=f"ERP {page.size}").click()
+    page.get_by_text("End the old one …").click()
+    fits(page)
+    page.get_by_role("button", name="Yes, end the old secret").click()
+    page.get_by_text("The old secret has ended.").wait_for()
+    assert [ask(secret).status_code for secret in (first, second)] == [401, 422]
 
 
 def test_somebody_is_invited_by_a_link_and_switched_off(page: Any, browser: Any, server: Served) -> None:

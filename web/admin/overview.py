@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from catalog import maintenance
+from catalog import accounts, maintenance
 from catalog.maintenance import DECISIONS, Day
 from catalog.runs import recording
 from web.admin.base import attempt, blueprint
@@ -47,6 +47,7 @@ def index() -> str:
         run=recording.latest(catalog().database, "doctor"),
         checked=recording.latest(catalog().database, "doctor", over=True),
         nightly=catalog().settings.nightly,
+        ending=accounts.list_ending(catalog().database),
     )
 
 
