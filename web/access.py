@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from catalog.accounts import ADMIN, EDITOR, VIEWER, covers
 from catalog.errors import NotAllowedError
-from web import errors, kept_form
+from web import errors, kept_form, routes
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def init_app(app: Flask) -> None:
 
     @app.before_request
     def check_request() -> Response | tuple[str, int] | None:
+        if _is_unguarded(request.endpoint or ""):
+            raise NotAllowedError("Nobody may do this.")
         needed = needed_role(request.endpoint, request.method) if request.endpoint else ""
         if needed == "":
             return None
@@ -89,6 +91,11 @@ def init_app(app: Flask) -> None:
         return None
 
     app.jinja_env.globals["may"] = may
+
+
+def _is_unguarded(endpoint: str) -> bool:
+    """Whether a view of the API asks for no key: it is closed to all, as is a page without a rule."""
+    return endpoint.startswith("api.") and not routes.needs_key(current_app.view_functions.get(endpoint))
 
 
 def may(endpoint: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every role at every route, and what a page offers to whom."""
+"""Every role and every scope at every route, and what a page offers to whom."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
@@ -15,10 +16,12 @@ from catalog import accounts, inbox, products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.products import Facts, Intake
+from catalog.storage.tables import ApiKey, now
 from tests.support import pictures
 from tests.support.staff import PASSWORD, Staff, csrf_of
 from web import create_app
 from web.access import OPEN, RULES, needed_role
+from web.api.operation import operation_of
 from web.security import limiter
 
 #: Who need not be signed in: programs with a key, probes, files, and who is about to sign in.
@@ -37,6 +40,27 @@ def routes_of(app: Flask) -> Iterator[tuple[Rule, str]]:
 def path_of(rule: Rule) -> str:
     """The path of a route, for something that is not there."""
     return re.sub(r"<(?:(\w+)[^:>]*:)?\w+>", lambda found: FILL.get(found[1], "0"), rule.rule)
+
+
+def operations_of(app: Flask) -> list[tuple[str, str, str]]:
+    """(path, method, scope) of all operations of the API. Raises AssertionError for a route that says no scope."""
+    found = []
+    for rule, method in routes_of(app):
+        said = operation_of(app.view_functions[rule.endpoint])
+        is_api = rule.rule.startswith("/api/") or rule.endpoint.startswith("api.")
+        assert is_api == (said is not None), f"{method} {rule.rule} says no scope: see web/api/operation.py"
+        if said is not None:
+            assert said.scope in accounts.SCOPES, f"{method} {rule.rule}: there is no scope {said.scope}"
+            found.append((path_of(rule), method, said.scope))
+    return found
+
+
+def problem_of(client: FlaskClient, path: str, method: str, secret: str = "") -> tuple[int, str]:
+    """Status and code of the answer."""
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    reply = client.open(path, method=method, headers=headers)
+    body = reply.get_json(force=True, silent=True) if reply.status_code >= 400 else None
+    return reply.status_code, (body or {}).get("code", "")
 
 
 @pytest.fixture(scope="module", params=accounts.ROLES)
@@ -112,6 +136,61 @@ def test_a_route_without_a_rule_is_closed_to_all(catalog: Catalog) -> None:
     limiter.reset()
     reply = Staff(app.test_client()).get("/forgotten")
     assert reply.status_code == 403 and "secret" not in reply.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("scope", accounts.SCOPES)
+def test_a_scope_opens_its_operations_and_no_others(app: Flask, catalog: Catalog, scope: str) -> None:
+    secret = accounts.add_key(catalog.database, f"{scope} alone", [scope], actor="test").key
+    opened = 0
+    for path, method, needed in operations_of(app):
+        status, code = problem_of(app.test_client(), path, method, secret)
+        assert ((status, code) == (403, "scope_missing")) == (scope != needed), (path, method, status, code)
+        assert status not in (401, 403) or scope != needed, (path, method, status, code)
+        assert status < 500, (path, method, status, code)
+        opened += scope == needed
+    assert opened or scope == "catalog:read", "no operation has this scope any more"
+
+
+def test_no_operation_opens_without_a_key_that_lives(app: Flask, catalog: Catalog, member: tuple[str, Staff]) -> None:
+    """And none opens by a session, whatever the role is."""
+    revoked, ended, replaced = (
+        accounts.add_key(catalog.database, name, accounts.SCOPES, actor="test") for name in ("gone", "ended", "new")
+    )
+    accounts.revoke_key(catalog.database, revoked.id, actor="test")
+    with catalog.database.write() as session:
+        session.execute(update(ApiKey).where(ApiKey.id == ended.id).values(expires_at=now()))
+    accounts.rotate_key(catalog.database, replaced.id, days=0, actor="test")
+    refused = {
+        "": "key_missing",
+        "pc_unknown": "key_unknown",
+        revoked.key: "key_unknown",
+        ended.key: "key_expired",
+        replaced.key: "key_expired",
+    }
+    for path, method, _ in operations_of(app):
+        for secret, code in refused.items():
+            assert problem_of(app.test_client(), path, method, secret) == (401, code), (path, method)
+        assert problem_of(member[1].client, path, method) == (401, "key_missing"), (path, method)
+
+
+def test_a_key_opens_no_page(app: Flask, till: FlaskClient) -> None:
+    for rule, method in routes_of(app):
+        if method == "GET" and needed_role(rule.endpoint, method):
+            reply = till.get(path_of(rule))
+            assert reply.status_code == 302 and reply.location.startswith("/login"), rule.rule
+
+
+def test_an_operation_without_a_scope_is_found_and_closed_to_all(catalog: Catalog, key: str) -> None:
+    for rule, endpoint in (("/api/v1/forgotten", "api.forgotten"), ("/forgotten", "api.forgotten")):
+        app = create_app(catalog, "a key for tests only, long enough")
+        assert operations_of(app)
+        app.add_url_rule(rule, endpoint, lambda: "secret", methods=["GET", "POST"])
+        with pytest.raises(AssertionError, match="forgotten says no scope"):
+            operations_of(app)
+        for secret in ("", key):
+            for method in ("GET", "POST"):
+                reply = app.test_client().open(rule, method=method, headers={"Authorization": f"Bearer {secret}"})
+                assert reply.status_code in (400, 403) and "secret" not in reply.get_data(as_text=True)
 
 
 def test_a_refusal_is_in_plain_words(app: Flask, member: tuple[str, Staff], catalog: Catalog) -> None:
