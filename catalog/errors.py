@@ -5,6 +5,7 @@ web/errors.py maps each class to one HTTP status, in one place.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -161,6 +162,17 @@ class FormSentError(ConflictError):
     """What this form makes was made already: it was sent twice."""
 
     code = "form_sent"
+
+
+class FeedbackGivenError(ConflictError):
+    """Something else was said of the answer before: that it was `correct`, or that the photo shows `sku`."""
+
+    code = "feedback_given"
+
+    def __init__(self, answer: uuid.UUID, correct: bool, sku: str, note: str) -> None:
+        what = "right" if correct else f"wrong, and {sku!r} right" if sku else "wrong, and no product of the catalog"
+        super().__init__(f"Of the answer {answer} it was said before that it was {what}. A person can correct that.")
+        self.correct, self.sku, self.note = correct, sku, note
 
 
 class LinkGoneError(NotFoundError):

@@ -10,7 +10,7 @@ from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
-from catalog.errors import CatalogError, InvalidFieldsError, PhotoQuestionableError, PhotoRejectedError
+from catalog.errors import CatalogError, FeedbackGivenError, InvalidFieldsError, PhotoQuestionableError, PhotoRejectedError
 from web import kept_form, problems, request_ids
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ def _extra(error: CatalogError) -> dict[str, Any]:
     extra: dict[str, Any] = {"field": error.field} if error.field else {}
     if isinstance(error, InvalidFieldsError):
         extra["errors"] = [{"field": part.field, "detail": part.message} for part in error.errors]
+    if isinstance(error, FeedbackGivenError):
+        extra["given"] = {"correct": error.correct, "sku": error.sku or None, "note": error.note}
     if isinstance(error, PhotoRejectedError):
         extra["photos"] = [_refused(photo) for photo in error.rejected]
     return extra

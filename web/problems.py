@@ -95,6 +95,12 @@ KINDS: Mapping[str, Kind] = {
     "barcode_taken": Kind(
         409, "Conflict", "Another product has the barcode: `detail` names its SKU.", "Find out whose barcode it is."
     ),
+    "feedback_given": Kind(
+        409,
+        "Conflict",
+        "Something else was said of the answer before: `given` is what.",
+        "Leave it at that; somebody who knows better corrects it: in the inbox, or by `catalog judge`.",
+    ),
     "last_admin": Kind(409, "Conflict", "Nobody could manage people any more.", "Make another admin.", pages=True),
     "form_sent": Kind(409, "Conflict", "What the form makes was made already.", "Go on.", pages=True),
     "too_large": Kind(413, "Too large", "A photo has over 25 MB.", _SMALLER),

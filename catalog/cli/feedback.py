@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,22 @@ def feedback(
             for other in error.rejected[1:]:  # the first is the error itself
                 click.echo(f"catalog: {other}", err=True)
             raise
+
+
+@click.command()
+@click.argument("answer", type=click.UUID)
+@click.option("--right", is_flag=True, help="The answer was right.")
+@click.option("--wrong", is_flag=True, help="It was wrong.")
+@click.option("--sku", default="", help="With --wrong: what the photo shows; no product of the catalog when not given.")
+@click.option("--note", default="", help="For people.")
+def judge(answer: uuid.UUID, right: bool, wrong: bool, sku: str, note: str) -> None:
+    """Say whether an ANSWER to a till was right, in place of what the till said of it."""
+    from catalog.feedback import Judgement, correct
+
+    if right == wrong:
+        raise click.UsageError("say --right or --wrong")
+    with opened() as catalog:
+        correct(catalog, answer, Judgement(right, sku, note), actor=ACTOR)
 
 
 def _list(found: Inbox) -> None:

@@ -178,6 +178,7 @@ for command in (
     coverage.coverage,
     coverage.margins_,
     feedback.feedback,
+    feedback.judge,
     *(users.user, keys.key),
 ):
     main.add_command(command)

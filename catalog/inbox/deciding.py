@@ -14,11 +14,12 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, Upload
 from catalog.errors import NotFoundError
+from catalog.feedback import judge, lock_answer
 from catalog.inbox.grouping import gone
 from catalog.normalization import normalized_sku
 from catalog.products import AddResult, Facts, Intake, barcode_owners
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import Feedback, InboxPhoto, Product, RecognitionEntry
+from catalog.storage.tables import InboxPhoto, Product, RecognitionEntry
 from embedder import images
 from embedder.barcodes import read_barcodes
 
@@ -84,16 +85,17 @@ def _filename(at: datetime, data: bytes) -> str:
 def settle(database: Database, photos: Sequence[uuid.UUID], *, sku: str, actor: str) -> None:
     """Photos that were added to a product leave the inbox, and the rest of their groups is asked again.
 
-    What the till should have been answered is kept as feedback, where the answer is still in the log.
+    What the till should have been answered is kept as feedback, in place of what the till said itself, where the answer
+    is still in the log.
     """
     if not photos:
         return
     with database.write() as session:
         groups = session.scalars(select(InboxPhoto.group_id).where(InboxPhoto.id.in_(photos)).distinct()).all()
         logged = session.scalars(select(RecognitionEntry.id).where(RecognitionEntry.id.in_(photos))).all()
-        session.add_all(
-            Feedback(recognition_id=answer, actor=actor[:100], correct=False, sku=sku, note="") for answer in logged
-        )
+        for answer in sorted(logged):
+            lock_answer(session, answer)
+            judge(session, answer, correct=False, sku=sku, actor=actor)
         session.execute(delete(InboxPhoto).where(InboxPhoto.id.in_(photos)))
         session.execute(update(InboxPhoto).where(InboxPhoto.group_id.in_(groups)).values(ask_again=True))
 

@@ -18,7 +18,7 @@ from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 from catalog.right_of_way import asking, in_background, piece
-from catalog.storage import AnswerEntry, AskedPhoto
+from catalog.storage import AnswerEntry, AskedPhoto, new_answer_id
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
 from embedder.bundle import Bundle, RerankerWeights
@@ -48,7 +48,7 @@ class Recognition:
     bundle: str
     milliseconds: float
     vector: Vectors = field(compare=False, repr=False)
-    id: uuid.UUID = field(default_factory=uuid.uuid4, compare=False)
+    id: uuid.UUID = field(default_factory=new_answer_id, compare=False)
     decided_by: DecidedBy = "embedding"
     confidence: float | None = None
     barcodes: tuple[str, ...] = ()

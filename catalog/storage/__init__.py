@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalog.storage import answer_counts, audit_log, bin_rows, database, feature_store, product_rows, revision, tables
-from catalog.storage.answer_log import AnswerEntry, AnswerLog
+from catalog.storage.answer_log import AnswerEntry, AnswerLog, made_at, new_answer_id
 from catalog.storage.database import Database
 from catalog.storage.last_uses import LastUses
 from catalog.storage.photo_store import PhotoStore, StoredFile, content_hash
@@ -26,6 +26,8 @@ __all__ = [
     "content_hash",
     "database",
     "feature_store",
+    "made_at",
+    "new_answer_id",
     "open_store",
     "product_rows",
     "revision",

@@ -1,4 +1,4 @@
-"""The answer log: answers to tills and feedback on them, in SQL, written asynchronously.
+"""The answer log: answers to tills, in SQL, written asynchronously.
 
 No answer waits for the disk: entries are buffered in memory and written in batches within seconds. A killed process
 loses those; nothing that was acknowledged depends on them.
@@ -6,6 +6,7 @@ loses those; nothing that was acknowledged depends on them.
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections import deque
@@ -14,18 +15,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from catalog.errors import NotFoundError
-from catalog.normalization import checked_text
 from catalog.storage.database import Database
-from catalog.storage.product_rows import lock_product
-from catalog.storage.tables import Feedback, Product, RecognitionEntry, now
+from catalog.storage.tables import Product, RecognitionEntry, now
 
 #: Capacity of the buffer, in entries: the oldest are dropped when the database is unavailable for long.
 WAITING = 10_000
 #: Entries written, or expired entries deleted, in one transaction.
 CHUNK = 1000
-#: Characters of a note, at most.
-NOTE = 500
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,22 @@ class AnswerEntry:
     milliseconds: float
 
 
+def new_answer_id() -> uuid.UUID:
+    """A UUID of version 7 (RFC 9562): the moment, in milliseconds, and 74 random bits.
+
+    Whoever is asked about an answer can tell by it whether another process may not have written it yet.
+    """
+    milliseconds = int(now().timestamp() * 1000) & (1 << 48) - 1
+    drawn = int.from_bytes(os.urandom(10), "big")
+    value = milliseconds << 80 | 7 << 76 | (drawn >> 64 & 0xFFF) << 64 | 2 << 62 | drawn & (1 << 62) - 1
+    return uuid.UUID(int=value)
+
+
+def made_at(answer: uuid.UUID) -> float | None:
+    """When an answer was given, in seconds since 1970, by its id; None for an id of an older version."""
+    return (answer.int >> 80) / 1000 if answer.version == 7 else None
+
+
 class AnswerLog:
     """The answer log of one catalog, kept for `days` days (0: not at all). Thread-safe."""
 
@@ -52,9 +64,14 @@ class AnswerLog:
         self._waiting: deque[AnswerEntry] = deque(maxlen=WAITING)
         self._writing = threading.Lock()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a log at all."""
+        return self._days > 0
+
     def append(self, entry: AnswerEntry) -> None:
         """Buffer an answer; it is in SQL after the next `flush`. Does nothing where no log is kept."""
-        if self._days:
+        if self.is_kept:
             self._waiting.append(entry)
 
     def flush(self) -> int:
@@ -89,18 +106,3 @@ class AnswerLog:
             if ids:
                 session.execute(delete(RecognitionEntry).where(RecognitionEntry.id.in_(ids)))
             return len(ids)
-
-    def add_feedback(self, answer: uuid.UUID, *, correct: bool, sku: str = "", note: str = "", actor: str) -> None:
-        """Store feedback on an answer: it was `correct`, or the right SKU ("" for none of ours).
-
-        Raises NotFoundError for an answer that is not in the log or a SKU that is not in the catalog, InvalidInputError
-        for a note that can't be stored.
-        """
-        note = checked_text("note", note, NOTE)
-        self.flush()
-        with self._db.write() as session:
-            if session.get(RecognitionEntry, answer) is None:
-                raise NotFoundError(f"There is no answer {answer} in the log.")
-            if sku:
-                sku = lock_product(session, sku).sku
-            session.add(Feedback(recognition_id=answer, actor=actor[:100], correct=correct, sku=sku, note=note))

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from catalog.errors import DatabaseUnavailableError
 from catalog.storage.database import Database
-from catalog.storage.tables import InboxPhoto, now
+from catalog.storage.tables import Feedback, InboxPhoto, now
 from embedder import images
 from embedder.errors import ImageError
 
@@ -100,11 +100,12 @@ class UnansweredPhotos:
                 self._wait(asked)
             return asked is not None
 
-    def judged_right(self, answer: uuid.UUID) -> None:
-        """An `unknown` that was right shows none of our products: its photo leaves the inbox."""
-        self.flush()
-        with self._db.write() as session:
-            session.execute(delete(InboxPhoto).where(InboxPhoto.id == answer, InboxPhoto.decision == "unknown"))
+    def forget(self, answer: uuid.UUID) -> None:
+        """Let the photo of a match go: nobody will ask for it, or it may not be kept."""
+        with self._lock:
+            asked = self._recent.pop(answer, None)
+            if asked is not None:
+                self._bytes["recent"] -= len(asked.data)
 
     def _wait(self, asked: AskedPhoto) -> None:
         self._waiting.append(asked)
@@ -214,8 +215,8 @@ class _Kept:
 
 
 def _keep(session: Session, kept: _Kept, asked: AskedPhoto, data: bytes) -> bool:
-    """Write a photo into the group of its like; False where that is not ours, or it is there already."""
-    if session.get(InboxPhoto, asked.id) is not None:
+    """Write a photo into the group of its like; False where that is not ours, it is there already, or is of no use."""
+    if session.get(InboxPhoto, asked.id) is not None or _was_right(session, asked):
         return False
     near, cosine = kept.nearest(asked)
     group = near if cosine >= asked.alike else uuid.uuid4()
@@ -240,6 +241,12 @@ def _keep(session: Session, kept: _Kept, asked: AskedPhoto, data: bytes) -> bool
     session.flush()
     _limit_group(session, group, asked.id)
     return True
+
+
+def _was_right(session: Session, asked: AskedPhoto) -> bool:
+    """Whether somebody has said meanwhile, perhaps to another process, that it shows no product of the catalog."""
+    said = select(Feedback.id).where(Feedback.recognition_id == asked.id, Feedback.correct)
+    return asked.decision == "unknown" and session.scalar(said.limit(1)) is not None
 
 
 def _limit_group(session: Session, group: uuid.UUID, newest: uuid.UUID) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from catalog import accounts, inbox, products
+from catalog import accounts, feedback, inbox, products
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import Worker, run_pending
@@ -273,8 +273,7 @@ def test_a_wrong_match_comes_in_with_what_the_till_says_that_it_is(catalog: Cata
     (seed,) = strangers(catalog, 1)
     create(catalog, "COFFEE", seed)
     answer = asked(catalog, 1, decision="match")
-    catalog.answers.add_feedback(answer.id, correct=False, sku="COFFEE", actor="key till")
-    assert catalog.unanswered.judged_wrong(answer.id)
+    feedback.give(catalog, answer.id, feedback.Judgement(False, "COFFEE"), actor="key till")
     catalog.unanswered.flush()
     (group,) = inbox.groups(catalog.database).groups
     assert [item.decision for item in group.items] == ["match"]
@@ -287,7 +286,7 @@ def test_an_unknown_that_was_right_leaves(catalog: Catalog) -> None:
     create(catalog, "TEA", 1)
     (seed,) = strangers(catalog, 1)
     answer = recognize(catalog, jpeg(seed), asked_by="key till", keep=True)  # still in memory
-    catalog.unanswered.judged_right(answer.id)
+    feedback.give(catalog, answer.id, feedback.Judgement(True), actor="key till")
     assert ids(catalog) == ([] if answer.decision == "unknown" else [[answer.id]])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from catalog import products, transfer
+from catalog import feedback, products, transfer
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, NotFoundError, SkuAlikeError, SkuExistsError
 from catalog.normalization import check_sku, sku_key
@@ -59,7 +59,7 @@ def test_it_is_the_same_wherever_it_comes_in(catalog: Catalog, sku: str) -> None
     assert products.get(catalog.database, sku).sku == "TEA 1"
     assert recognize(catalog, jpeg(1), among=Scope(skus=(sku,))).matches[0].sku == "TEA 1"
     answer = recognize(catalog, jpeg(1), asked_by="till")
-    catalog.answers.add_feedback(answer.id, correct=False, sku=sku, actor="till")
+    feedback.give(catalog, answer.id, feedback.Judgement(True, sku), actor="till")
     products.set_active(catalog, sku, False, actor="anna")
     assert not products.get(catalog.database, "TEA 1").active
 

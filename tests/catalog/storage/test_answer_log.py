@@ -11,10 +11,10 @@ from catalog import products, storage
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment import Worker
-from catalog.errors import DatabaseUnavailableError, InvalidInputError, NotFoundError
+from catalog.errors import DatabaseUnavailableError
 from catalog.recognition import recognize
 from catalog.storage import answer_log
-from catalog.storage.tables import Feedback, RecognitionEntry, now
+from catalog.storage.tables import RecognitionEntry, now
 from tests.support.pictures import jpeg
 from tests.support.steps import create, create_each
 
@@ -120,30 +120,13 @@ def test_a_dead_database_loses_no_entry(catalog: Catalog, monkeypatch: pytest.Mo
     assert {kept.id for kept in logged(catalog)} == {one.id for one in waiting}
 
 
-def test_what_people_say_of_an_answer(catalog: Catalog) -> None:
-    create_each(catalog, 1, 2)
-    found = recognize(catalog, jpeg(1), asked_by="till")
-    catalog.answers.add_feedback(found.id, correct=True, actor="key till")  # though it was not yet written
-    catalog.answers.add_feedback(found.id, correct=False, sku=" S2 ", note="the other flavor", actor="anna")
-    with catalog.database.read() as session:
-        said = session.scalars(select(Feedback).order_by(Feedback.id)).all()
-    assert [(one.recognition_id, one.actor, one.correct, one.sku, one.note) for one in said] == [
-        (found.id, "key till", True, "", ""),
-        (found.id, "anna", False, "S2", "the other flavor"),
-    ]
-
-
-def test_feedback_that_can_not_be(catalog: Catalog) -> None:
-    create(catalog, "A", 1)
-    found = recognize(catalog, jpeg(1), asked_by="till")
-    with pytest.raises(NotFoundError, match="no answer"):
-        catalog.answers.add_feedback(uuid.uuid4(), correct=True, actor="till")
-    with pytest.raises(NotFoundError, match="no product"):
-        catalog.answers.add_feedback(found.id, correct=False, sku="B", actor="till")
-    with pytest.raises(InvalidInputError):
-        catalog.answers.add_feedback(found.id, correct=False, note="x" * 501, actor="till")
-    with catalog.database.read() as session:
-        assert session.scalars(select(Feedback)).all() == []
+def test_the_id_of_an_answer_tells_when_it_was_given() -> None:
+    ids = [answer_log.new_answer_id() for _ in range(50)]
+    assert len(set(ids)) == 50
+    assert {(one.version, one.variant) for one in ids} == {(7, uuid.RFC_4122)}
+    assert all(abs(answer_log.made_at(one) - now().timestamp()) < 60 for one in ids)
+    assert answer_log.made_at(uuid.uuid4()) is None
+    assert answer_log.made_at(uuid.UUID("ffffffff-ffff-7fff-bfff-ffffffffffff")) > 0  # of nobody's making
 
 
 @pytest.mark.slow

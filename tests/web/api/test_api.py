@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from flask.testing import FlaskClient
@@ -209,7 +210,7 @@ def test_health(anybody: FlaskClient, catalog: Catalog) -> None:
 def test_the_description_names_every_answer(anybody: FlaskClient, app) -> None:
     described = anybody.get("/openapi/v1.json").get_json()
     paths = {
-        rule.rule.replace("<uuid:", "{").replace(">", "}")
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("api.")
     }

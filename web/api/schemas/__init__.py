@@ -5,11 +5,18 @@ Their docstrings and descriptions are part of it: text for users of the API.
 
 from __future__ import annotations
 
-from web.api.schemas.problems import FieldProblem, Problem, RefusedPhoto
+from web.api.schemas.answers import (
+    FeedbackBody,
+    FeedbackForm,
+    LoggedFeedback,
+    LoggedRecognition,
+    LoggedRecognitions,
+    RecognitionsQuery,
+)
+from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
 from web.api.schemas.products import Added, CreateForm, FoundBarcode, LookAlike, Photo, PhotoWarning
 from web.api.schemas.recognizing import (
     Evidence,
-    FeedbackForm,
     LookedAt,
     Match,
     Recognition,
@@ -21,9 +28,14 @@ __all__ = [
     "Added",
     "CreateForm",
     "Evidence",
+    "FeedbackBody",
     "FeedbackForm",
+    "FeedbackGiven",
     "FieldProblem",
     "FoundBarcode",
+    "LoggedFeedback",
+    "LoggedRecognition",
+    "LoggedRecognitions",
     "LookAlike",
     "LookedAt",
     "Match",
@@ -31,6 +43,7 @@ __all__ = [
     "PhotoWarning",
     "Problem",
     "Recognition",
+    "RecognitionsQuery",
     "RecognizeForm",
     "RecognizeQuery",
     "RefusedPhoto",

@@ -25,6 +25,14 @@ class FieldProblem(BaseModel):
     detail: str
 
 
+class FeedbackGiven(BaseModel):
+    """What was said of an answer before."""
+
+    correct: bool
+    sku: str | None = Field(description="What the photo shows; null: not said, or no product of the catalog.")
+    note: str
+
+
 class Problem(BaseModel):
     """An error (RFC 9457). `code` is stable."""
 
@@ -37,3 +45,4 @@ class Problem(BaseModel):
     field: str | None = Field(default=None, description="The first field at fault.")
     errors: list[FieldProblem] | None = Field(default=None, description="All fields at fault, where several may be.")
     photos: list[RefusedPhoto] | None = Field(default=None, description="All photos at fault.")
+    given: FeedbackGiven | None = Field(default=None, description="With `feedback_given`: what was said before.")

@@ -72,13 +72,3 @@ class RecognizeQuery(BaseModel):
 
     label: list[str] = Field(default=[], description="Only products with one of these labels.")
     sku: list[str] = Field(default=[], description="Only these products.")
-
-
-class FeedbackForm(BaseModel):
-    """Whether an answer was right."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    correct: bool
-    sku: str = Field(default="", max_length=64, description="The product that the photo shows; empty: none of ours.")
-    note: str = Field(default="", max_length=500, description="For people.")
