@@ -25,6 +25,8 @@ WRONG_MATCHES, MOST_WRONG = 0.01, 0.5
 LOG_DAYS = 90
 #: Photos that were not recognized are kept for so many days, and no more than so many megabytes of them.
 INBOX_DAYS, INBOX_MB = 30, 200
+#: Changes can be read for so many days by those who follow them.
+CHANGES_DAYS = 30
 #: A session of the staff ends after so many hours without a request, and after so many days in any case.
 SESSION_HOURS, SESSION_DAYS = 12, 30
 #: When the nightly runs are due, by the clock of the machine: few customers are there.
@@ -83,6 +85,7 @@ class Settings:
     log_days: int = LOG_DAYS
     inbox_days: int = INBOX_DAYS
     inbox_mb: int = INBOX_MB
+    changes_days: int = CHANGES_DAYS
     nightly: time | None = NIGHTLY
     """When coverage and the doctor are due every night, by the clock of the machine; None: never."""
     sessions: SessionLimits = field(default_factory=SessionLimits)
@@ -112,6 +115,7 @@ class Settings:
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
             inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
+            changes_days=_whole(env, "CATALOG_CHANGES_DAYS", 99_999, "days", CHANGES_DAYS),
             nightly=_time_of_day(env, "CATALOG_NIGHTLY", NIGHTLY),
             sessions=_session_limits(env),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,

@@ -146,6 +146,13 @@ class NotFoundError(CatalogError):
     code = "not_found"
 
 
+class CursorGoneError(CatalogError):
+    """A cursor of the feed of changes whose next changes are kept no more."""
+
+    code = "cursor_gone"
+    field = "after"
+
+
 class ConflictError(CatalogError):
     """The product was changed by somebody else in the meantime."""
 

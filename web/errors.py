@@ -10,7 +10,13 @@ from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed
 
-from catalog.errors import CatalogError, FeedbackGivenError, InvalidFieldsError, PhotoQuestionableError, PhotoRejectedError
+from catalog.errors import (
+    CatalogError,
+    FeedbackGivenError,
+    InvalidFieldsError,
+    PhotoQuestionableError,
+    PhotoRejectedError,
+)
 from web import kept_form, problems, request_ids
 
 log = logging.getLogger(__name__)

@@ -103,6 +103,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     "last_admin": Kind(409, "Conflict", "Nobody could manage people any more.", "Make another admin.", pages=True),
     "form_sent": Kind(409, "Conflict", "What the form makes was made already.", "Go on.", pages=True),
+    "cursor_gone": Kind(
+        410,
+        "Gone",
+        "What changed after the cursor is kept no more, or the cursor is of another database.",
+        "Ask for the changes after `latest`, keep that cursor, read all products anew, and go on from the cursor.",
+    ),
     "too_large": Kind(413, "Too large", "A photo has over 25 MB.", _SMALLER),
     "too_many_pixels": Kind(413, "Too large", "A photo has more pixels than its format may have.", _SMALLER),
     "request_entity_too_large": Kind(

@@ -152,6 +152,8 @@ def _commit(database: Database, facts: Facts, batch: Batch, intake: Intake, open
         after |= {"overruled": overruled} if overruled else {}
         if before != after:
             action = "product.create" if before is None else "photos.add"
+            new = [photo.sha256 for identity, photo in zip(ids, batch.photos, strict=True) if identity not in known]
+            after |= {"added": new} if before is not None else {}
             audit_log.record(session, intake.actor, action, product.sku, before, after)
         return _Committed(
             product.sku,

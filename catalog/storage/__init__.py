@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from catalog.storage import answer_counts, audit_log, bin_rows, database, feature_store, product_rows, revision, tables
+from catalog.storage import (
+    answer_counts,
+    audit_log,
+    bin_rows,
+    change_events,
+    change_feed,
+    change_rows,
+    database,
+    feature_store,
+    product_rows,
+    revision,
+    tables,
+)
 from catalog.storage.answer_log import AnswerEntry, AnswerLog, made_at, new_answer_id
 from catalog.storage.database import Database
 from catalog.storage.last_uses import LastUses
@@ -23,6 +35,9 @@ __all__ = [
     "answer_counts",
     "audit_log",
     "bin_rows",
+    "change_events",
+    "change_feed",
+    "change_rows",
     "content_hash",
     "database",
     "feature_store",

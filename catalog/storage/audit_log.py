@@ -11,6 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from catalog.normalization import MOST, plain
+from catalog.storage import change_events, change_rows
 from catalog.storage.database import Database
 from catalog.storage.tables import AuditEntry, Product
 
@@ -31,9 +32,11 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Add an entry to the audit log."""
+    """Add an entry to the audit log, and what it tells other systems to the feed of changes."""
     entry = AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after)
     session.add(entry)
+    for event in change_events.events_of(action, subject, before, after):
+        change_rows.note(session, event, change_events.kind_of(actor))
     return entry
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceEr
 from sqlalchemy.orm import Session
 
 from catalog.errors import ConfigError, DatabaseUnavailableError
+from catalog.storage import change_rows
 from catalog.storage.revision import HEAD
 
 if TYPE_CHECKING:
@@ -71,11 +72,14 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that commits when the block ends without an exception, and else rolls back.
 
+        What it changes and others follow is written to the feed at the end (see change_rows.py).
+
         On SQLite the write lock is taken at the start, so a second writer waits instead of failing half-way.
         """
         with _unavailable_told(), Session(self.engine) as session:
             session.connection(execution_options={"immediate": True})
             yield session
+            change_rows.write_noted(session)
             session.commit()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Tables of imports that are started in the pages."""
+"""Tables of imports that are started in the pages, or by programs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from catalog.storage.table_base import Base, now
 
 
 class ImportJob(Base):
-    """An import that was started in the pages; its files are below the data folder (transfer/uploads.py).
+    """An import that a page or a program started; its files are below the data folder (transfer/uploads.py).
 
     `state`: uploading, columns, checking, checked, waiting, running, done, cancelled, failed. `listed`: it has a list,
-    of which `mapping` gives the header for each column. `cancel`: it is to end. `attempts`: how many processes began
-    what it is at. `counts`: what it added and changed. `errors`: what it left out, a line each; `message`: why it
-    failed, or notes.
+    of which `mapping` gives the header for each column. `automatic`: what was checked is imported without asking.
+    `cancel`: it is to end. `attempts`: how many processes began what it is at. `counts`: what it added and changed.
+    `errors`: what it left out, a line each; `message`: why it failed, or notes.
     """
 
     __tablename__ = "import_job"
@@ -33,6 +33,7 @@ class ImportJob(Base):
     listed: Mapped[bool] = mapped_column(default=False)
     mapping: Mapped[dict[str, Any]] = mapped_column(default=dict)
     update_facts: Mapped[bool] = mapped_column(default=False)
+    automatic: Mapped[bool] = mapped_column(default=False, server_default=false())
     cancel: Mapped[bool] = mapped_column(default=False)
     attempts: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from catalog.storage.account_tables import ApiKey, AuditEntry, Invitation, SentForm, SignIn, User
 from catalog.storage.answer_tables import Feedback, InboxPhoto, RecognitionEntry
+from catalog.storage.change_tables import Change, ChangeFeed
 from catalog.storage.early_tables import EarlyUpload
 from catalog.storage.gallery_tables import (
     LOST,
@@ -42,6 +43,8 @@ __all__ = [
     "Base",
     "BinEntry",
     "BinPhoto",
+    "Change",
+    "ChangeFeed",
     "ComparedPhoto",
     "CoverageDay",
     "DifferentProducts",

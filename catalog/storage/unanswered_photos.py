@@ -21,6 +21,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import DatabaseUnavailableError
+from catalog.storage import change_rows
+from catalog.storage.change_events import ChangeEvent
 from catalog.storage.database import Database
 from catalog.storage.tables import Feedback, InboxPhoto, now
 from embedder import images
@@ -222,6 +224,8 @@ def _keep(session: Session, kept: _Kept, asked: AskedPhoto, data: bytes) -> bool
     group = near if cosine >= asked.alike else uuid.uuid4()
     if group is None:
         return False
+    if group != near:
+        change_rows.note(session, ChangeEvent("inbox.group_added", told={"group": str(group)}), "key")
     kept.add(asked, group)
     session.add(
         InboxPhoto(

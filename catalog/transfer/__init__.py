@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.transfer import import_jobs, uploads
+from catalog.transfer import import_errors, import_jobs, import_orders, uploads
 from catalog.transfer.exporting import LEFT_OUT, count_photos, export, export_download, export_list
 from catalog.transfer.import_worker import ImportWorker
 from catalog.transfer.importing import Report, import_items
@@ -23,8 +23,10 @@ __all__ = [
     "export_download",
     "export_list",
     "ignored",
+    "import_errors",
     "import_items",
     "import_jobs",
+    "import_orders",
     "open_source",
     "parse_mapping",
     "preview",

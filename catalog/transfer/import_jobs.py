@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
@@ -63,9 +63,18 @@ class Preview:
     counts: dict[str, int]
 
 
-def start(catalog: Catalog, name: str, *, actor: str) -> uuid.UUID:
+@dataclass(frozen=True)
+class Mode:
+    """How an import goes on by itself: `automatic`, it is run once it is checked; `update_facts`, as `run` has it."""
+
+    automatic: bool = False
+    update_facts: bool = False
+
+
+def start(catalog: Catalog, name: str, mode: Mode = Mode(), *, actor: str) -> uuid.UUID:
     """A new import, whose files come next. Raises ConflictError when too many are open."""
     job = ImportJob(id=uuid.uuid4(), actor=actor[:100], name=shown(name)[:200])
+    job.automatic, job.update_facts = mode.automatic, mode.update_facts
     with catalog.database.write() as session:
         if (session.scalar(select(func.count()).where(ImportJob.state.not_in(OVER))) or 0) >= OPEN:
             raise ConflictError(f"{OPEN} imports are open: end or discard one of them first.")
@@ -73,14 +82,14 @@ def start(catalog: Catalog, name: str, *, actor: str) -> uuid.UUID:
         return job.id
 
 
-def upload(catalog: Catalog, name: str, pieces: Sequence[Piece], *, actor: str) -> uuid.UUID:
+def upload(catalog: Catalog, name: str, pieces: Sequence[Piece], mode: Mode = Mode(), *, actor: str) -> uuid.UUID:
     """A new import of files that are all there; what is refused is discarded.
 
     Raises what `start`, `add_files` and `complete` do.
     """
     if not pieces:
         raise InvalidInputError("files", uploads.NONE)
-    job_id = start(catalog, name, actor=actor)
+    job_id = start(catalog, name, mode, actor=actor)
     try:
         add_files(catalog, job_id, pieces)
         complete(catalog, job_id)
@@ -178,9 +187,14 @@ def run(database: Database, job_id: uuid.UUID, *, update_facts: bool, actor: str
         job = _locked(session, job_id)
         _in_state(job, "checked")
         job.update_facts, job.actor = update_facts, actor[:100]
-        _queue(job, "waiting")
-        what = {"name": job.name, "files": job.files, "update": update_facts}
-        audit_log.record(session, actor, "import.run", str(job.id), None, what)
+        queue_run(session, job)
+
+
+def queue_run(session: Session, job: ImportJob) -> None:
+    """Have a locked import run next, in the caller's transaction."""
+    _queue(job, "waiting")
+    what = {"name": job.name, "files": job.files, "update": job.update_facts}
+    audit_log.record(session, job.actor, "import.run", str(job.id), None, what)
 
 
 def again(catalog: Catalog, job_id: uuid.UUID, *, actor: str) -> None:
@@ -256,18 +270,6 @@ def preview_page(database: Database, job_id: uuid.UUID, only: str, start: int, l
         query = select(ImportLine).where(mine).order_by(ImportLine.number).offset(start).limit(limit)
         lines = list(session.scalars(query.where(ImportLine.state == only) if only else query))
     return Preview(lines, counts)
-
-
-def errors_csv(database: Database, job: ImportJob) -> Iterator[bytes]:
-    """What was left out of an import, or would be, as a CSV for a spreadsheet: line, SKU, error."""
-    yield b"\xef\xbb\xbf" + product_csv.encode(("line", "sku", "error"))
-    if job.state in OVER:
-        yield from (product_csv.encode(("", "", error)) for error in job.errors)
-        return
-    query = select(ImportLine).where(ImportLine.job_id == job.id, ImportLine.state == "wrong")
-    with database.read() as session:
-        for line in session.scalars(query.order_by(ImportLine.number)):
-            yield from (product_csv.encode((line.source, line.sku, error)) for error in line.errors)
 
 
 def trim(catalog: Catalog) -> None:

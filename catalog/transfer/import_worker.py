@@ -256,7 +256,7 @@ class ImportWorker:
             self._write_lines(waiting)
             notes = " ".join(f"{task.plain(text)}." for text in source.told[:NOTES])
             counts = {"lines": first + len(source.items)}
-        if not self._move(job.id, ("checking",), {"state": "checked", "message": notes, "counts": counts}):
+        if not self._move(job.id, ("checking",), {"state": "checked", "message": notes, "counts": counts}, run=True):
             raise _CancelledError
 
     def _import(self, task: _Task) -> None:
@@ -305,11 +305,16 @@ class ImportWorker:
         if state == "cancelled":
             import_jobs.remove_useless(self._catalog, task.job.id)
 
-    def _move(self, job_id: uuid.UUID, states: tuple[str, ...], values: dict[str, Any]) -> bool:
-        """Change an import that is in one of these states; False when a person has cancelled it meanwhile."""
+    def _move(self, job_id: uuid.UUID, states: tuple[str, ...], values: dict[str, Any], *, run: bool = False) -> bool:
+        """Change an import that is in one of these states; False when a person has cancelled it meanwhile.
+
+        `run`: if it asks nobody, it is to be run next.
+        """
         mine = (ImportJob.id == job_id) & ImportJob.state.in_(states) & ~ImportJob.cancel
         with self._catalog.database.write() as session:
-            moved = session.scalar(update(ImportJob).where(mine).values(values).returning(ImportJob.id))
+            moved = session.scalar(update(ImportJob).where(mine).values(values).returning(ImportJob))
+            if moved is not None and run and moved.automatic:
+                import_jobs.queue_run(session, moved)
         return moved is not None
 
     def _set(self, job_id: uuid.UUID, values: dict[str, Any]) -> None:

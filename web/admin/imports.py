@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from catalog.errors import CatalogError, InvalidInputError
 from catalog.products import ATTRIBUTE
-from catalog.transfer import COLUMNS, import_jobs, uploads
+from catalog.transfer import COLUMNS, import_errors, import_jobs, uploads
 from web import errors, routes
 from web.admin.base import blueprint
 from web.context import actor, catalog, page_number
@@ -123,7 +123,7 @@ def progress(job: uuid.UUID) -> Page:
 def errors_list(job: uuid.UUID) -> Response:
     """What is wrong, for a spreadsheet."""
     found = import_jobs.get(catalog().database, job)
-    data = b"".join(import_jobs.errors_csv(catalog().database, found))
+    data = b"".join(import_errors.errors_csv(catalog().database, found))
     response = FlaskResponse(data, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = "attachment; filename=import-errors.csv"
     return response

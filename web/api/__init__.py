@@ -7,12 +7,12 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
 
-from web.api import answers, operation, products, recognizing
+from web.api import answers, changes, imports, operation, products, recognizing
 from web.api.blueprint import blueprint
 from web.security import csrf
 
 #: Modules whose views are the API's operations: what is not named here is not served.
-OPERATIONS = (recognizing, answers, products)
+OPERATIONS = (recognizing, answers, products, changes, imports)
 
 
 def init_app(app: Flask) -> None:

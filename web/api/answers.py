@@ -25,7 +25,7 @@ PAGE, MOST = 50, 200
     {204: ""},
     # And as multipart: not said, see test_describe.py.
     bodies={"application/x-www-form-urlencoded": "FeedbackForm", "application/json": "FeedbackBody"},
-    problems=("not_found", "feedback_given"),
+    problems=("feedback_given",),
     takes=("correct", "sku", "note"),
 )
 def add_feedback(answer: uuid.UUID) -> Response:
@@ -39,7 +39,7 @@ def add_feedback(answer: uuid.UUID) -> Response:
 
 
 @blueprint.get("/recognitions/<uuid:answer>")
-@operation("catalog:read", {200: "LoggedRecognition"}, problems=("not_found",))
+@operation("catalog:read", {200: "LoggedRecognition"})
 def get_recognition(answer: uuid.UUID) -> Response:
     """An answer and what was said of it, as long as the log keeps it."""
     return jsonify(_answer_dict(feedback.find_answer(catalog(), answer)))
@@ -50,7 +50,7 @@ def get_recognition(answer: uuid.UUID) -> Response:
     "catalog:read",
     {200: "LoggedRecognitions"},
     query="RecognitionsQuery",
-    problems=("not_found", "invalid_input"),
+    ,
     takes=("after", "limit"),
 )
 def list_recognitions(sku: str) -> Response:

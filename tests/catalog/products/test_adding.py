@@ -284,7 +284,7 @@ def test_every_change_is_in_the_audit_log(catalog: Catalog) -> None:
     retired = {**new, "active": False}
     assert audit(catalog) == [
         ("anna", "product.create", "A", None, {**facts, "photos": 2}),
-        ("ben", "photos.add", "A", {**facts, "photos": 2}, {**facts, "photos": 3}),
+        ("ben", "photos.add", "A", {**facts, "photos": 2}, {**facts, "photos": 3, "added": [content_hash(jpeg(3))]}),
         ("cleo", "product.change", "A", facts, new),
         ("dan", "product.retire", "A", new, retired),
         ("x" * 100, "product.restore", "A", retired, new),

@@ -13,6 +13,16 @@ from web.api.schemas.answers import (
     LoggedRecognitions,
     RecognitionsQuery,
 )
+from web.api.schemas.changes import Change, Changes, ChangesQuery
+from web.api.schemas.imports import (
+    Import,
+    ImportCounts,
+    ImportError,
+    ImportErrors,
+    ImportErrorsQuery,
+    ImportForm,
+    ImportProgress,
+)
 from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
 from web.api.schemas.products import Added, CreateForm, FoundBarcode, LookAlike, Photo, PhotoWarning
 from web.api.schemas.recognizing import (
@@ -26,6 +36,9 @@ from web.api.schemas.recognizing import (
 
 __all__ = [
     "Added",
+    "Change",
+    "Changes",
+    "ChangesQuery",
     "CreateForm",
     "Evidence",
     "FeedbackBody",
@@ -33,6 +46,13 @@ __all__ = [
     "FeedbackGiven",
     "FieldProblem",
     "FoundBarcode",
+    "Import",
+    "ImportCounts",
+    "ImportError",
+    "ImportErrors",
+    "ImportErrorsQuery",
+    "ImportForm",
+    "ImportProgress",
     "LoggedFeedback",
     "LoggedRecognition",
     "LoggedRecognitions",

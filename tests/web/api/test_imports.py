@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import io
+import uuid
+import zipfile
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from catalog import accounts, products
+from catalog.catalog import Catalog
+from catalog.errors import NotFoundError
+from catalog.products import Facts
+from catalog.transfer import ImportWorker, import_jobs
+from tests.support.pictures import jpeg
+from web.api.schemas import Import, ImportErrors
+
+LIST = b"Nr;photos;Title\nAPI-IMP-1;1.jpg;Tea\nAPI-IMP-2;gone.jpg;Milk\nAPI-IMP-3;2.jpg;\x01\nAPI-IMP-4;;Water\n"
+MAP = ["sku=Nr", "name=Title"]
+
+
+def zipped(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), data)
+    return out.getvalue()
+
+
+def start(till: FlaskClient, *files: tuple[str, bytes], **fields: object):
+    form = {"files": [(io.BytesIO(data), name) for name, data in files], **fields}
+    return till.post("/api/v1/imports", data=form)
+
+
+def work(catalog: Catalog) -> None:
+    while ImportWorker(catalog).step():
+        pass
+
+
+def test_a_zip_is_imported_and_its_errors_are_told_by_line(till: FlaskClient, catalog: Catalog) -> None:
+    data = zipped(list_csv=LIST, **{"1_jpg": jpeg(9201), "2_jpg": jpeg(9202)})
+    reply = start(till, ("shop.zip", data), map=MAP)
+    assert reply.status_code == 202, reply.get_data(as_text=True)
+    begun = reply.get_json()
+    assert Import.model_validate(begun).state == "checking" and begun["name"] == "shop.zip"
+    place = reply.headers["Location"]
+    work(catalog)
+    done = till.get(place).get_json()
+    assert Import.model_validate(done).state == "done"
+    assert (done["counts"]["products"], done["counts"]["photos"], done["counts"]["left_out"]) == (1, 1, 3)
+    assert products.get(catalog.database, "API-IMP-1").name == "Tea"
+    errors = till.get(f"{place}/errors").get_json()
+    assert ImportErrors.model_validate(errors)
+    assert sorted((one["line"], one["sku"]) for one in errors["errors"]) == [
+        (3, "API-IMP-2"),
+        (4, "API-IMP-3"),
+        (5, "API-IMP-4"),
+    ]
+    listed = till.get(f"{place}/errors?format=csv")
+    assert listed.mimetype == "text/csv"
+    rows = listed.get_data(as_text=True).removeprefix("\ufeff").splitlines()
+    assert rows[0] == "line,sku,error" and len(rows) == 4 and any("API-IMP-2" in row for row in rows)
+
+
+def test_a_list_changes_products_with_update_alone(till: FlaskClient, catalog: Catalog) -> None:
+    start(till, ("a.zip", zipped(API_UPD__1_jpg=jpeg(9211)).replace(b"API.UPD", b"API-UPD")))
+    work(catalog)
+    change = ("list.csv", b"sku,name\nAPI-UPD,Fresh\n")
+    for fields, name in (({"check": "true", "update": "true"}, "API-UPD"), ({}, "API-UPD"), ({"update": "1"}, "Fresh")):
+        place = start(till, change, **fields).headers["Location"]
+        work(catalog)
+        assert products.get(catalog.database, "API-UPD").name == name, fields
+        assert till.get(place).get_json()["state"] == ("checked" if "check" in fields else "done")
+        till.delete(place)
+
+
+def test_what_a_check_finds_is_told_and_nothing_is_imported(till: FlaskClient, catalog: Catalog) -> None:
+    place = start(till, ("list.csv", b"sku;barcode\nAPI-CHK;123\n"), check="true").headers["Location"]
+    work(catalog)
+    errors = till.get(f"{place}/errors").get_json()["errors"]
+    assert {(one["source"], one["line"], one["sku"]) for one in errors} == {("list.csv:2", 2, "API-CHK")}
+    assert len(errors) == 2, "all that is wrong with a line: its barcode, and that a new product needs a photo"
+    with pytest.raises(NotFoundError):
+        products.get(catalog.database, "API-CHK")
+    ended = till.delete(place)
+    assert (ended.status_code, ended.get_json()["state"]) == (202, "cancelled")
+    assert till.delete(place).get_json()["state"] == "cancelled"
+
+
+def test_an_import_is_cancelled_before_it_runs(till: FlaskClient, catalog: Catalog) -> None:
+    data = zipped(**{"C__1_jpg": jpeg(9221)}).replace(b"C/1.jpg", b"Z/1.jpg")
+    place = start(till, ("c.zip", data)).headers["Location"]
+    assert till.delete(place).get_json()["cancelling"] is True
+    work(catalog)
+    assert till.get(place).get_json()["state"] == "cancelled"
+    with pytest.raises(NotFoundError):
+        products.get(catalog.database, "Z")
+
+
+@pytest.mark.parametrize(
+    ("files", "fields"),
+    [
+        ([], {}),
+        ([("list.csv", b"name\nTea\n")], {}),
+        ([("list.csv", b"")], {}),
+        ([("list.csv", b"sku\nA\n")], {"map": "sku=Other"}),
+        ([("list.csv", b"sku\nA\n")], {"map": "nonsense"}),
+        ([("list.csv", b"sku\nA\n")], {"update": "maybe"}),
+        ([("list.csv", b"sku\nA\n")], {"mapping": "sku=sku"}),
+        ([("a.zip", b"no zip")], {}),
+        ([("a.zip", zipped(A__1_jpg=b"x")), ("b.zip", zipped(B__1_jpg=b"x"))], {}),
+        ([("../../etc/x.csv", b"sku\nA\n")], {}),
+    ],
+)
+def test_what_can_not_be_imported_leaves_nothing_open(
+    till: FlaskClient, catalog: Catalog, files: list[tuple[str, bytes]], fields: dict[str, str]
+) -> None:
+    open_before = {job.id for job in import_jobs.latest(catalog.database, 1000) if job.state not in import_jobs.OVER}
+    reply = start(till, *files, **fields)
+    assert (reply.status_code, reply.get_json(force=True)["code"]) == (422, "invalid_input")
+    still = {job.id for job in import_jobs.latest(catalog.database, 1000) if job.state not in import_jobs.OVER}
+    assert still == open_before
+
+
+def test_an_import_that_there_is_not_and_a_key_that_may_not(app: Flask, till: FlaskClient, catalog: Catalog) -> None:
+    nowhere = f"/api/v1/imports/{uuid.uuid4()}"
+    assert [till.get(nowhere).status_code, till.delete(nowhere).status_code] == [404, 404]
+    assert till.get(f"{nowhere}/errors").status_code == 404
+    key = accounts.add_key(catalog.database, "asks", ["recognize", "catalog:read"], actor="test").key
+    headers = {"Authorization": f"Bearer {key}"}
+    assert app.test_client().post("/api/v1/imports", headers=headers).status_code == 403
+    assert app.test_client().get(nowhere, headers=headers).status_code == 403
+
+
+def test_facts_of_a_product_stay_as_they_are_without_update(till: FlaskClient, catalog: Catalog) -> None:
+    """What an import without update passes over is counted."""
+    start(till, ("a.zip", zipped(K__1_jpg=jpeg(9231))))
+    work(catalog)
+    products.change(catalog.database, Facts("K", "Kept"), actor="anna")
+    place = start(till, ("list.csv", b"sku,name\nK,Other\n")).headers["Location"]
+    work(catalog)
+    assert till.get(place).get_json()["counts"]["ignored"] == 1
+    assert products.get(catalog.database, "K").name == "Kept"
