@@ -86,6 +86,8 @@ class Settings:
     inbox_days: int = INBOX_DAYS
     inbox_mb: int = INBOX_MB
     changes_days: int = CHANGES_DAYS
+    webhook_private: bool = False
+    """Webhooks may reach addresses of private networks, and this machine."""
     nightly: time | None = NIGHTLY
     """When coverage and the doctor are due every night, by the clock of the machine; None: never."""
     sessions: SessionLimits = field(default_factory=SessionLimits)
@@ -116,6 +118,7 @@ class Settings:
             inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
             inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
             changes_days=_whole(env, "CATALOG_CHANGES_DAYS", 99_999, "days", CHANGES_DAYS),
+            webhook_private=_switch(env, "CATALOG_WEBHOOK_PRIVATE"),
             nightly=_time_of_day(env, "CATALOG_NIGHTLY", NIGHTLY),
             sessions=_session_limits(env),
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,

@@ -68,6 +68,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.products import Comparing
     from catalog.runs import RunWorker
     from catalog.transfer import ImportWorker
+    from catalog.webhooks import WebhookWorker
     from web.app import create_app
     from web.gate import Gate
     from web.routes import MAX_REQUEST
@@ -90,7 +91,8 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)
-        workers = Worker(catalog, also=ask_again, last=Comparing().run), ImportWorker(catalog), RunWorker(catalog)
+        outbox = Worker(catalog, also=ask_again, last=Comparing().run)
+        workers = outbox, ImportWorker(catalog), RunWorker(catalog), WebhookWorker(catalog)
         for worker in workers:
             worker.start()
         opened.callback(_stop_together, [worker.stop for worker in workers])

@@ -50,6 +50,7 @@ RULES = {
     "pictures": Rule(VIEWER, EDITOR),
     "account": Rule(VIEWER, VIEWER),  # one's own
     "keys": Rule(ADMIN, ADMIN),
+    "webhooks": Rule(ADMIN, ADMIN),
     "people": Rule(ADMIN, ADMIN),
     "audit": Rule(ADMIN, ADMIN),
 }

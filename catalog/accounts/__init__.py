@@ -1,6 +1,7 @@
 """Accounts: the staff, their roles, sessions and invitations, and the API keys of tills."""
 
 from catalog.accounts.forms import Form, ReadOnce, read_once
+from catalog.accounts.forms import keep as keep_secret
 from catalog.accounts.invites import INVITED_FOR, NewLink, accept, invite, invited, new_link
 from catalog.accounts.key_secrets import MOST_OLD_DAYS, OLD_DAYS, check_key, end_old_secret, has_two, rotate_key
 from catalog.accounts.keys import (
@@ -23,6 +24,7 @@ from catalog.accounts.keys import (
 from catalog.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD
 from catalog.accounts.people import (
     add_user,
+    checked_name,
     first_admin,
     get_person,
     has_staff,
@@ -65,6 +67,7 @@ __all__ = [
     "change_password",
     "check_key",
     "check_password",
+    "checked_name",
     "covers",
     "day_of",
     "end_old_secret",
@@ -76,6 +79,7 @@ __all__ = [
     "has_two",
     "invite",
     "invited",
+    "keep_secret",
     "last_day",
     "list_ending",
     "list_keys",

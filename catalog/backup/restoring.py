@@ -21,7 +21,7 @@ from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import PhotoStore, audit_log
 from catalog.storage.database import alembic_config
 from catalog.storage.revision import ROWS_FIT_SINCE
-from catalog.storage.tables import LOST, Enrollment, Generation, now
+from catalog.storage.tables import LOST, Enrollment, Generation, Webhook, now
 from embedder.bundle import load_bundle
 from embedder.errors import BundleError
 
@@ -138,12 +138,18 @@ def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], steps: Ste
     known = {table.name: table for table in table_rows.tables()}
     counts = dict.fromkeys(known, 0)
     # The gallery is rebuilt, whatever was in the old one.
-    pending = {Enrollment.__tablename__: {"done": False, "attempts": LOST, "error": "", "updated_at": now()}}
+    changed: dict[str, dict[str, Any]] = {
+        Enrollment.__tablename__: {"done": False, "attempts": LOST, "error": "", "updated_at": now()},
+        # The feed begins anew, and a copy that is restored beside the catalog is not to speak for it.
+        Webhook.__tablename__: {
+            "cursor": 0, "attempts": 0, "failing_since": None, "due_at": None, "paused": "restored",
+        },
+    }  # fmt: skip
     try:
         for member in archive.members(file):
             if member.name.startswith("tables/"):
                 table = member.name.split("/")[1]
-                counts[table] += table_rows.load(connection, known[table], member.read(), pending.get(table, {}))
+                counts[table] += table_rows.load(connection, known[table], member.read(), changed.get(table, {}))
                 steps.advance(member.size)
     except StatementError as error:
         if isinstance(error, OperationalError | InterfaceError):  # the database's fault, not the row's

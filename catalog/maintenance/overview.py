@@ -19,6 +19,7 @@ from catalog.storage.tables import (
     RecognitionEntry,
     Removal,
     UtcDateTime,
+    Webhook,
     now,
 )
 
@@ -71,6 +72,15 @@ class LiveBundle:
 
 
 @dataclass(frozen=True)
+class Webhooks:
+    """Systems that are told what changes. `dead`: they are not any more; `failing`: the next attempt is due later."""
+
+    total: int
+    dead: int
+    failing: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """The figures of one moment. `days`: the last DAYS, the oldest first. `wrong`: answers that were
     judged wrong in them.
@@ -87,6 +97,7 @@ class Overview:
     inbox_groups: int
     disk: Disk
     model: LiveBundle | None
+    webhooks: Webhooks
 
 
 def look_over(catalog: Catalog) -> Overview:
@@ -110,7 +121,14 @@ def look_over(catalog: Catalog) -> Overview:
             groups,
             Disk(used.free, used.total),
             LiveBundle(live.bundle_name, live.bundle_id, live.switched_at or live.created_at) if live else None,
+            _webhooks(session),
         )
+
+
+def _webhooks(session: Session) -> Webhooks:
+    rows = session.execute(select(Webhook.paused, Webhook.failing_since)).all()
+    dead = sum(row.paused not in ("", "staff") for row in rows)
+    return Webhooks(len(rows), dead, sum(not row.paused and row.failing_since is not None for row in rows))
 
 
 def _days(session: Session, since: datetime) -> tuple[Day, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -29,9 +30,19 @@ class ChangePage:
     more: bool
     feed: str
 
-    def cursor_of(self, change: Change) -> str:
-        """The cursor after one of the changes."""
-        return f"{self.feed}-{change.id}"
+
+def as_dict(feed: str, change: Change) -> dict[str, Any]:
+    """A change of the feed of that name, as other systems are told it; its `id` is also the cursor after it."""
+    told = {name: change.told.get(name) for name in ("was", "photo", "bundle", "group")}
+    return {
+        "id": f"{feed}-{change.id}",
+        "type": change.type,
+        "at": change.at.isoformat(),
+        "actor": change.actor,
+        "sku": change.sku or None,
+        "fields": change.told.get("fields", []),
+        **told,
+    }
 
 
 def changes_after(database: Database, cursor: str, limit: int) -> ChangePage:

@@ -34,6 +34,7 @@ from catalog.storage.product_tables import (
 )
 from catalog.storage.run_tables import CoverageDay, ProductCoverage, Run
 from catalog.storage.table_base import Base, UtcDateTime, now
+from catalog.storage.webhook_tables import Webhook, WebhookDelivery
 
 __all__ = [
     "LOST",
@@ -75,5 +76,7 @@ __all__ = [
     "SignIn",
     "User",
     "UtcDateTime",
+    "Webhook",
+    "WebhookDelivery",
     "now",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from catalog import accounts
+from catalog import accounts, webhooks
 from catalog.catalog import Catalog
 from catalog.storage.tables import (
     Barcode,
@@ -35,6 +35,7 @@ def fill(catalog: Catalog) -> None:
     create(catalog, "Ä-tea", 3, 4, name="Grüner Tee", brand="Müller", category="Tea")
     accounts.add_user(catalog.database, "anna", "correct horse", actor="test")
     accounts.add_key(catalog.database, "till 0", actor="test")
+    webhooks.add_webhook(catalog.database, "ERP", "https://erp.example/", ["products", "inbox"], actor="test")
     with catalog.database.write() as session:
         tea = session.scalars(select(Product).where(Product.sku == "Ä-tea")).one()
         tea.attributes = {"size": [330, "ml"], "note": "ä\u2028\n"}
@@ -75,6 +76,9 @@ def content(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
             result[table.name] = [dict(row) for row in found]
     for name in ("change", "change_feed"):  # each database has a feed of its own
         del result[name]
+    for row in result["webhook"]:
+        for name in ("cursor", "paused"):
+            del row[name]
     for row in result["enrollment"]:
         for name in ("done", "attempts", "error", "updated_at"):
             del row[name]

@@ -8,7 +8,7 @@ from flask import Flask, url_for
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from catalog import accounts, enrollment, margins, products
+from catalog import accounts, enrollment, margins, products, webhooks
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.runs import recording
@@ -48,6 +48,7 @@ def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
     import_jobs.complete(catalog, job)
     run = recording.latest(catalog.database, "doctor")  # another test may have asked for it already
     run = run or recording.get(catalog.database, recording.start(catalog.database, "doctor", actor=NAME))
+    hook = webhooks.add_webhook(catalog.database, "every page", "https://erp.example/", ["inbox"], actor="test")
     link = accounts.invite(catalog.database, "guest of every page", "viewer", actor="test")
     addresses = {
         "products.show": "/products/WEB-EVERY",
@@ -59,6 +60,7 @@ def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
         "jobs.show": f"/jobs/{run.id}",
         "needs_work.take_photo": "/needs-work/WEB-EVERY/photo",
         "keys.show": f"/keys/{accounts.list_keys(catalog.database)[0].id}",
+        "webhooks.show": f"/webhooks/{hook.id}",
         "people.show": f"/people/{accounts.list_people(catalog.database)[0].id}",
         "links.invitation": f"/invite/{link.token}",
     }

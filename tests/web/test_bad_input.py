@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask, url_for
 
-from catalog import accounts, products
+from catalog import accounts, products, webhooks
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions, Settings
 from catalog.enrollment import run_pending
@@ -175,6 +175,7 @@ def test_markup_is_shown_as_text_and_never_run(own: Catalog) -> None:
         assert staff.send(at("photos.delete", sku=sku), {"photo": deleted}, page=page).location == page
     key = accounts.add_key(own.database, IMAGE, accounts.SCOPES, actor=SCRIPT)
     person = accounts.invite(own.database, IMAGE, "viewer", actor=SCRIPT)
+    hook = webhooks.add_webhook(own.database, IMAGE, "https://erp.example/", ["products"], actor=SCRIPT)
     asked = {"data": pictures.jpeg(4003), "headers": {"Authorization": f"Bearer {key.key}"}}
     assert app.test_client().post("/api/v1/recognize", **asked).get_json()["decision"] != "match"
     own.unanswered.flush()
@@ -201,6 +202,7 @@ def test_markup_is_shown_as_text_and_never_run(own: Catalog) -> None:
         "/audit/?search=%3Cscript",
     ]
     pages += [at("login.sign_in", next=SCRIPT), at("products.show", sku=SCRIPT + "none"), at("keys.show", key_id=1)]
+    pages += [at("webhooks.show", webhook=hook.id)]
     pages += [at("people.show", person=accounts.list_people(own.database)[-1].id), f"/invite/{person.token}"]
     shows = set()
     for page in dict.fromkeys(pages):
@@ -210,6 +212,7 @@ def test_markup_is_shown_as_text_and_never_run(own: Catalog) -> None:
         if "&lt;script&gt;alert(1)" in html or "&lt;img src=x onerror" in html:
             shows.add(page.partition("?")[0].partition("%3C")[0])
     lists = ("/products/", "/audit/", "/bin/", "/keys/", "/people/", "/duplicates/", "/import/", "/merge/", "/inbox/")
+    lists += ("/webhooks/",)
     assert shows >= {*lists, "/needs-work/", pages[0]}, "each of them shows it"
     for target, form in (("/try/", {"photo": photo(801)}), ("/alike/", {"photo": photo(801)})):
         html = staff.send(target, form, page="/try/").get_data(as_text=True)

@@ -32,12 +32,13 @@ from web.admin import (
     photos,
     products,
     tryout,
+    webhooks,
 )
 from web.admin.menu import MENU
 
 PAGES = (
     *(products, photos, history, alike, bulk, add, early_uploads, inbox, tryout, imports),
-    *(overview, needs_work, duplicates, map, merging, bin, jobs, models, keys, people, audit, account),
+    *(overview, needs_work, duplicates, map, merging, bin, jobs, models, keys, webhooks, people, audit, account),
 )
 
 

@@ -28,6 +28,7 @@ MENU = (
     Item("jobs.index", "Jobs"),
     Item("models.index", "Models"),
     Item("keys.index", "Keys"),
+    Item("webhooks.index", "Webhooks"),
     Item("people.index", "People"),
     Item("audit.index", "Audit log"),
 )

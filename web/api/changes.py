@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, jsonify, request
 
 from catalog.storage import change_feed
-from catalog.storage.change_feed import ChangePage
-from catalog.storage.tables import Change
 from web.api import pages
 from web.api.blueprint import blueprint
 from web.api.operation import operation
@@ -34,19 +30,5 @@ def list_changes() -> Response:
     """
     limit = pages.wanted(PAGE, MOST)
     page = change_feed.changes_after(catalog().database, request.args.get("after", ""), limit)
-    found = [change_dict(page, change) for change in page.changes]
+    found = [change_feed.as_dict(page.feed, change) for change in page.changes]
     return jsonify({"changes": found, "next": page.next, "more": page.more})
-
-
-def change_dict(page: ChangePage, change: Change) -> dict[str, Any]:
-    """A change as in web.api.schemas.Change."""
-    told = {name: change.told.get(name) for name in ("was", "photo", "bundle", "group")}
-    return {
-        "id": page.cursor_of(change),
-        "type": change.type,
-        "at": change.at.isoformat(),
-        "actor": change.actor,
-        "sku": change.sku or None,
-        "fields": change.told.get("fields", []),
-        **told,
-    }
