@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from catalog.recognition import candidates
-from catalog.recognition.candidates import Evidence, Match
+from catalog.recognition.answer import Recognition
+from catalog.recognition.candidates import MATCHES, MOST_MATCHES, Evidence, Match
 from catalog.recognition.decision import decide, is_sure
+from catalog.recognition.describing import is_reference
 from catalog.recognition.explaining import answer_picture, first_shown, stored_picture
 from catalog.recognition.likeness import find_alike
-from catalog.recognition.recognizing import Recognition, recognize
+from catalog.recognition.recognizing import recognize
+from catalog.recognition.recognizing_many import MOST_PHOTOS, recognize_many
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 
 __all__ = [
+    "MATCHES",
+    "MOST_MATCHES",
+    "MOST_PHOTOS",
     "WHOLE_CATALOG",
     "Evidence",
     "Match",
@@ -21,7 +27,9 @@ __all__ = [
     "decide",
     "find_alike",
     "first_shown",
+    "is_reference",
     "is_sure",
     "recognize",
+    "recognize_many",
     "stored_picture",
 ]

@@ -14,12 +14,16 @@ from catalog.catalog import Catalog
 from catalog.errors import GalleryMismatchError
 from catalog.gallery import Hit
 from catalog.generations import LiveModel
+from catalog.recognition.facts import NO_FACTS, Differs, KnownProduct
 from catalog.storage import Database
 from catalog.storage.tables import Photo, Product, ProductMargin
 from embedder.inference import Vectors
 from embedder.matching import Agreement, LocalFeatures, reranker
 
-MAX_MATCHES = reranker.MATCHES
+#: Products that an answer names, unless it is asked for more or fewer; what is decided rests on so many in any case.
+MATCHES = reranker.MATCHES
+#: Products that an answer names, at most.
+MOST_MATCHES = 20
 #: Photos requested at first, and at most; four times as many each time that they are of too few SKUs.
 FIRST_LOOK, LAST_LOOK = 50, 12_800
 #: Products that an answer can name.
@@ -53,24 +57,28 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Match:
-    """A candidate. `score` is the cosine to its best photo, `photo` (SHA-256) is that photo.
+    """A candidate. `score` is the cosine to its best photo, `photo` (SHA-256) is that photo, `photo_id` its id.
 
     `margin`: what it needs over the second to be a match by vector, where that is more than the bundle's; else 0.
+    `product` and `differs` are for people, see describing.py.
     """
 
     sku: str
     name: str
     score: float
     photo: str
+    photo_id: uuid.UUID | None = None
     evidence: Evidence | None = None
     margin: float = 0.0
+    product: KnownProduct = NO_FACTS
+    differs: Differs | None = None
 
 
 def nearest_products(
     catalog: Catalog,
     live: LiveModel,
     vector: Vectors,
-    limit: int = MAX_MATCHES,
+    limit: int = MATCHES,
     *,
     products: frozenset[str] | None = None,
 ) -> list[Match]:
@@ -113,7 +121,8 @@ def _known(database: Database, generation_id: int, hits: list[Hit], limit: int) 
     for hit in few:
         row = facts.get(hit.id)
         if row is not None:
-            matches.setdefault(row.sku, Match(row.sku, row.name, hit.score, row.sha256, margin=row.margin or 0.0))
+            match = Match(row.sku, row.name, hit.score, row.sha256, row.id, margin=row.margin or 0.0)
+            matches.setdefault(row.sku, match)
     return list(matches.values())[:limit]
 
 

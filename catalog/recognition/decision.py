@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from catalog.recognition.barcode_lookup import ByBarcode
-from catalog.recognition.candidates import MAX_MATCHES, Match
+from catalog.recognition.candidates import Match
 from embedder import ranking
 from embedder.bundle import Thresholds
 
@@ -25,7 +25,7 @@ def by_barcode(named: list[ByBarcode], seen: list[Match], by_sight: Decision) ->
     skus = {match.sku for match in first}
     others = [match for match in seen if match.sku not in skus]
     disagree = by_sight == "match" and seen[0].sku not in skus
-    return "ambiguous" if disagree or len(first) > 1 else "match", [*first, *others][:MAX_MATCHES]
+    return "ambiguous" if disagree or len(first) > 1 else "match", [*first, *others]
 
 
 def decide(matches: list[Match], thresholds: Thresholds) -> Decision:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image, ImageOps
 
+from catalog.recognition.answer import Recognition
 from catalog.recognition.candidates import Match
-from catalog.recognition.recognizing import Recognition
 from catalog.storage import PhotoStore, feature_store
 from embedder import images, matching
 from embedder.matching import verify

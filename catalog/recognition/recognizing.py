@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from catalog.catalog import Catalog
-from catalog.errors import ConfigError, PhotoRejectedError
+from catalog.errors import ConfigError, InvalidInputError, PhotoRejectedError
 from catalog.generations import LiveModel
 from catalog.recognition import barcode_lookup, reranking
-from catalog.recognition.candidates import Match, nearest_products
-from catalog.recognition.decision import DecidedBy, Decision, by_barcode, decide, is_sure
+from catalog.recognition.answer import Recognition
+from catalog.recognition.candidates import MATCHES, MOST_MATCHES, Match, nearest_products
+from catalog.recognition.decision import Decision, by_barcode, decide, is_sure
+from catalog.recognition.describing import describe
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
+from catalog.recognition.steps import Stopwatch
 from catalog.right_of_way import asking, in_background, piece
-from catalog.storage import AnswerEntry, AskedPhoto, new_answer_id
+from catalog.storage import AnswerEntry, AskedPhoto
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
 from embedder.bundle import Bundle, RerankerWeights
@@ -30,78 +33,34 @@ from embedder.matching import LocalFeatures
 MIRRORED_CONFIDENCE = 0.9
 
 
-@dataclass(frozen=True)
-class Recognition:
-    """The answer to one photo: up to five matches, best first, also when the decision is not `match`.
-
-    `decided_by`: what the answer rests on. `confidence`: by details, the probability of the first match; None by the
-    embedding alone. `barcodes`: those of our products that the photo shows, 14 digits each. `details`: the query's
-    local features, where it was re-ranked. `id` names the answer in the log.
-
-    `extent`: how far the second look came, None without one; the answer might be another one with more time if it is
-    not complete. `mirrored`: the photo is a mirror image, and was matched as one. `vector`: the photo's, float32
-    [dim].
-    """
-
-    decision: Decision
-    matches: list[Match]
-    bundle: str
-    milliseconds: float
-    vector: Vectors = field(compare=False, repr=False)
-    id: uuid.UUID = field(default_factory=new_answer_id, compare=False)
-    decided_by: DecidedBy = "embedding"
-    confidence: float | None = None
-    barcodes: tuple[str, ...] = ()
-    details: LocalFeatures | None = field(default=None, compare=False, repr=False)
-    extent: Extent | None = None
-    mirrored: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether no time was missing: the second look was not cut short, or there was none."""
-        return self.extent is None or self.extent.complete
-
-    def as_dict(self) -> dict[str, Any]:
-        """The contract's form, for JSON."""
-        return {
-            "decision": self.decision,
-            "matches": [_match_dict(match) for match in self.matches],
-            "decided_by": self.decided_by,
-            "confidence": None if self.confidence is None else round(self.confidence, 4),
-            "barcodes": list(self.barcodes),
-            "mirrored": self.mirrored,
-            "complete": self.complete,
-            "looked_at": self.extent and {"photos": self.extent.photos, "of": self.extent.candidates},
-            "bundle": self.bundle,
-            "milliseconds": round(self.milliseconds, 2),
-            "id": str(self.id),
-        }
-
-
-def _match_dict(match: Match) -> dict[str, Any]:
-    evidence = match.evidence.as_dict() if match.evidence else None
-    return {"sku": match.sku, "name": match.name, "score": round(match.score, 4), "evidence": evidence}
-
-
 def recognize(
     catalog: Catalog,
     data: bytes,
     *,
     filename: str = "",
     among: Scope = WHOLE_CATALOG,
+    limit: int = MATCHES,
     asked_by: str = "",
     keep: bool = False,
 ) -> Recognition:
-    """Bytes of an image file -> which product of the scope `among` it shows.
+    """Bytes of an image file -> which product of the scope `among` it shows, and what a person is told about it.
 
-    `asked_by`: log the answer under that name. `keep`: keep a photo that is no match in the inbox. Raises
-    PhotoRejectedError, a GalleryError (also while a lost gallery is filled again), InvalidInputError for a label or SKU
-    of the scope that no product has, or ConfigError when the model gives no vector.
+    `limit`: matches at most, 1 to MOST_MATCHES; the decision does not depend on it. `asked_by`: log the answer under
+    that name. `keep`: keep a photo that is no match in the inbox. Raises PhotoRejectedError, a GalleryError (also while
+    a lost gallery is filled again), InvalidInputError for a label or SKU of the scope that no product has, or for the
+    limit (field `k`), or ConfigError when the model gives no vector.
     """
+    if not 1 <= limit <= MOST_MATCHES:
+        raise InvalidInputError("k", f"An answer has 1 to {MOST_MATCHES} matches, not {limit}.")
     budget = Budget(catalog.settings.second_look_ms / 1000)
+    watch = Stopwatch()
     live = catalog.generations.ready()
     with asking():
-        answer = recognize_by(catalog, live, data, budget, filename=filename, among=among)
+        whole = recognize_by(catalog, live, data, budget, filename=filename, among=among, limit=limit, watch=watch)
+        with piece(), watch.step("facts"):
+            # The second, too, if only one is wanted: it may be what the first is to be told from.
+            answer = describe(catalog.database, replace(whole, matches=whole.matches[: max(limit, 2)]))
+    answer = replace(answer, matches=answer.matches[:limit], milliseconds=budget.milliseconds)
     if asked_by:
         first = answer.matches[0] if answer.matches else None
         catalog.answers.append(
@@ -125,7 +84,7 @@ def recognize(
                 at=now(),
                 asked_by=asked_by,
                 decision=answer.decision,
-                candidates=tuple((match.sku, match.score) for match in answer.matches),
+                candidates=tuple((match.sku, match.score) for match in whole.matches[:MATCHES]),
                 bundle_id=answer.bundle,
                 vector=answer.vector,
                 alike=_alike(live.embedder.bundle),
@@ -148,35 +107,41 @@ def recognize_by(
     *,
     filename: str = "",
     among: Scope = WHOLE_CATALOG,
+    limit: int = MATCHES,
+    watch: Stopwatch | None = None,
 ) -> Recognition:
-    """What this model answers; see `recognize`, which raises the same.
+    """What this model answers; see `recognize`, which raises the same. No facts of the matches; MATCHES at least.
 
     Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
     (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
     """
     bundle, settings = live.embedder.bundle, catalog.settings
+    watch = watch or Stopwatch()
+    most = max(limit, MATCHES)
     products = among.products(catalog.database)
 
     def answer(decision: Decision, matches: list[Match], **more: Any) -> Recognition:
-        return Recognition(decision, matches, bundle.id, budget.milliseconds, vector, **more)
+        found = _each_once([*matches, *near])[:most]
+        return Recognition(decision, found, bundle.id, budget.milliseconds, vector, timings=watch.taken, **more)
 
     weights = bundle.second_look if settings.second_look != "off" else None
     coded = barcode_lookup.has_barcodes(catalog.database)
     try:
-        with piece():
+        with piece(), watch.step("decode"):
             picture = _decode(data, bundle.size, coded=coded, looked_twice=weights is not None)
     except ImageError as error:
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     try:
-        with piece():
+        with piece(), watch.step("embed"):
             # In the background on this thread alone: the embedder's are for tills.
             vector = live.embedder.embed_picture(picture, step=piece if in_background() else None)
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
-    with piece():
-        matches = nearest_products(catalog, live, vector, products=products)
+    with piece(), watch.step("search"):
+        near = nearest_products(catalog, live, vector, most, products=products)
+    matches = near[:MATCHES]
     alone = decide(matches, bundle.thresholds)
-    with piece():
+    with piece(), watch.step("barcodes"):
         named = barcode_lookup.find_product(catalog.database, picture, products) if coded else []
     if named:
         numbers = tuple(product.gtin for product in named)
@@ -190,18 +155,27 @@ def recognize_by(
     if settings.second_look == "auto" and _lacks_print(live, weights, vector, matches):
         return answer(alone, matches)
     asked = _Asked(vector, matches, matches[0].sku if alone == "match" else "", products, budget)
-    seen = _look_twice(catalog, live, weights, images.shrink(picture, matching.QUERY.side), asked)
+    with watch.step("second_look"):
+        seen = _look_twice(catalog, live, weights, images.shrink(picture, matching.QUERY.side), asked)
     if seen.result is None:
         return answer(alone, matches, extent=seen.extent)
     return answer(
         seen.result.decision,
-        seen.result.matches,
+        [*seen.result.matches, *seen.result.others],
         decided_by="details",
         confidence=seen.result.confidence,
         details=seen.details,
         extent=seen.extent,
         mirrored=seen.mirrored,
     )
+
+
+def _each_once(matches: Iterable[Match]) -> list[Match]:
+    """The first match of each SKU."""
+    found: dict[str, Match] = {}
+    for match in matches:
+        found.setdefault(match.sku, match)
+    return list(found.values())
 
 
 @dataclass(frozen=True, eq=False)

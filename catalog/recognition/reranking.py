@@ -12,7 +12,7 @@ from itertools import chain, zip_longest
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryMismatchError
 from catalog.generations import LiveModel
-from catalog.recognition.candidates import MAX_MATCHES, Evidence, Match, facts_of
+from catalog.recognition.candidates import MATCHES, Evidence, Match, facts_of
 from catalog.right_of_way import in_background
 from catalog.storage import PhotoStore, feature_store
 from embedder.bundle import RerankerWeights
@@ -74,11 +74,12 @@ class Extent:
 
 @dataclass(frozen=True, eq=False)
 class Reranked:
-    """Result of re-ranking: matches, the most probable first, and the probability of the first."""
+    """Result of re-ranking: matches, the most probable first, the `others` after them, and the first's probability."""
 
     decision: Answer
     matches: list[Match]
     confidence: float
+    others: list[Match]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ def rerank(
         catalog.generations.release(live.collection)  # as in candidates.nearest_products
         raise
     facts = facts_of(catalog.database, hits)
-    listed = [Match(row.sku, row.name, hit.score, row.sha256) for hit in hits if (row := facts.get(hit.id))]
+    listed = [Match(row.sku, row.name, hit.score, row.sha256, row.id) for hit in hits if (row := facts.get(hit.id))]
     photos = _in_turn(first, listed)[: MIRRORED if query.mirrored else None]
     seen: dict[Candidate, Match] = {}
     weighed: list[RankedSku] = []
@@ -145,7 +146,7 @@ def rerank(
     if reranker.keeps_older_order(weights, weighed):
         answers.sort(key=lambda match: -match.score)
     decision = reranker.decide(weights, weighed, matched)
-    return Reranked(decision, answers[:MAX_MATCHES], weighed[0].probability), extent
+    return Reranked(decision, answers[:MATCHES], weighed[0].probability, answers[MATCHES:]), extent
 
 
 def _in_turn(first: Sequence[Match], listed: Sequence[Match]) -> list[Match]:
@@ -200,8 +201,13 @@ def _compared(
 
 
 def _answer(one: RankedSku, seen: Mapping[Candidate, Match], mirrored: bool) -> Match:
-    """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common."""
+    """The SKU's match as the first look would give it (its best cosine), with what its best photo has in common.
+
+    Its photo is then that one; where none has anything in common, it is the nearest.
+    """
     photo, agreement = seen[one.best], one.best.match
-    score = max(match.score for match in seen.values() if match.sku == one.sku)
-    evidence = Evidence(photo.photo, agreement, one.best.reference, mirrored) if agreement.inliers else None
-    return replace(photo, score=score, evidence=evidence)
+    nearest = max((match for match in seen.values() if match.sku == one.sku), key=lambda match: match.score)
+    if not agreement.inliers:
+        return replace(nearest, evidence=None)
+    evidence = Evidence(photo.photo, agreement, one.best.reference, mirrored)
+    return replace(photo, score=nearest.score, evidence=evidence)

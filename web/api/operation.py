@@ -88,13 +88,20 @@ def operation(
         @security.needs_key(scope)
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> Response:
-            refuse_unknown([*request.args, *request.form, *request.files], said.takes)
+            refuse_unknown([*request.args, *_fields(said)], said.takes)
             return view(*args, **kwargs)
 
         setattr(checked, _OPERATION, said)
         return checked
 
     return make
+
+
+def _fields(said: Operation) -> list[str]:
+    """Names of the fields of a form. A file is not read as one, though a program may call it a form (as curl does)."""
+    if FILE in said.bodies.values() and request.mimetype not in said.bodies:
+        return []
+    return [*request.form, *request.files]
 
 
 def operation_of(view: Callable[..., Any] | None) -> Operation | None:

@@ -11,7 +11,7 @@ import pytest
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, outbox, photo_rows
-from catalog.errors import ConfigError, PhotoRejectedError
+from catalog.errors import ConfigError, InvalidInputError, PhotoRejectedError
 from catalog.gallery import GalleryPoint
 from catalog.products import Facts, Intake
 from catalog.recognition import Match, decide, recognize
@@ -75,6 +75,31 @@ def test_five_best_first(catalog: Catalog) -> None:
     assert ask(catalog) == [("S7", 0.7), ("S6", 0.6), ("S5", 0.5), ("S4", 0.4), ("S3", 0.3)]
 
 
+def test_as_many_as_are_wanted_and_the_same_decision(catalog: Catalog) -> None:
+    for seed in range(1, 24):
+        products.create(catalog, Facts(f"S{seed}"), [NewPhoto(f"{seed}.jpg", jpeg(seed))], Intake("test"))
+    everything = recognize(catalog, jpeg(3), limit=20)
+    assert len({match.sku for match in everything.matches}) == 20
+    for limit in (1, 2, 5, 19):
+        answer = recognize(catalog, jpeg(3), limit=limit)
+        assert [match.sku for match in answer.matches] == [match.sku for match in everything.matches[:limit]]
+        assert (answer.decision, answer.decided_by) == (everything.decision, everything.decided_by)
+    assert len(recognize(catalog, jpeg(3)).matches) == 5
+    for limit in (0, -1, 21):
+        with pytest.raises(InvalidInputError) as caught:
+            recognize(catalog, jpeg(3), limit=limit)
+        assert caught.value.field == "k"
+
+
+def test_it_says_how_long_each_step_took(catalog: Catalog) -> None:
+    products.create(catalog, Facts("A"), [NewPhoto("1.jpg", jpeg(1))], Intake("test"))
+    answer = recognize(catalog, jpeg(1))
+    assert list(answer.timings) == ["decode", "embed", "search", "barcodes", "second_look", "facts"]
+    assert all(answer.timings[step] > 0 for step in ("decode", "embed", "search", "facts"))
+    assert answer.timings["second_look"] == 0, "the vector was sure"
+    assert sum(answer.timings.values()) <= answer.milliseconds
+
+
 def test_a_product_of_many_photos_does_not_hide_the_others(catalog: Catalog) -> None:
     put(catalog, "many", [0.9] * 120)
     for number in range(5):
@@ -131,9 +156,12 @@ def test_the_contracts_form(catalog: Catalog) -> None:
     products.create(catalog, Facts("A", "Tea"), [NewPhoto("1.jpg", jpeg(1))], Intake("anna"))
     answer = recognize(catalog, jpeg(1)).as_dict()
     said = ["decision", "matches", "decided_by", "confidence", "barcodes", "mirrored", "complete", "looked_at"]
-    assert list(answer) == [*said, "bundle", "milliseconds", "id"]
+    assert list(answer) == [*said, "bundle", "milliseconds", "timings", "id"]
     assert answer["decision"] == "match"
-    assert answer["matches"] == [{"sku": "A", "name": "Tea", "score": pytest.approx(1, abs=1e-3), "evidence": None}]
+    [match] = answer["matches"]
+    assert list(match)[:4] == ["sku", "name", "score", "evidence"]
+    assert (match["sku"], match["name"], match["evidence"]) == ("A", "Tea", None)
+    assert match["score"] == pytest.approx(1, abs=1e-3)
     assert (answer["decided_by"], answer["confidence"]) == ("embedding", None)
 
 

@@ -38,5 +38,5 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(till: FlaskClient) ->
     assert [error["detail"].rpartition("here. ")[2] for error in body["errors"]] == [
         "Did you mean sku?",
         "Did you mean label?",
-        "It is one of: photo, label, sku.",
+        "It is one of: photo, label, sku, k.",
     ]

@@ -26,12 +26,16 @@ from web.api.schemas.imports import (
 from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
 from web.api.schemas.products import Added, CreateForm, FoundBarcode, LookAlike, Photo, PhotoWarning
 from web.api.schemas.recognizing import (
+    Difference,
+    Differs,
     Evidence,
     LookedAt,
     Match,
     Recognition,
     RecognizeForm,
     RecognizeQuery,
+    ShownPhoto,
+    Timings,
 )
 
 __all__ = [
@@ -40,6 +44,8 @@ __all__ = [
     "Changes",
     "ChangesQuery",
     "CreateForm",
+    "Difference",
+    "Differs",
     "Evidence",
     "FeedbackBody",
     "FeedbackForm",
@@ -67,4 +73,6 @@ __all__ = [
     "RecognizeForm",
     "RecognizeQuery",
     "RefusedPhoto",
+    "ShownPhoto",
+    "Timings",
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_LABELS: Any = Field(default=[], description="Only products with one of these labels.")
+_SKUS: Any = Field(default=[], description="Only these products.")
+_K: Any = Field(default=5, ge=1, le=20, description="How many matches are answered, at most. The decision is the same.")
 
 
 class Evidence(BaseModel):
@@ -18,6 +22,35 @@ class Evidence(BaseModel):
     )
 
 
+class ShownPhoto(BaseModel):
+    """A reference photo of a product."""
+
+    id: str
+    sha256: str
+    thumbnail: str = Field(description="Path of a small JPEG on this server, which the same key opens.")
+
+
+class Difference(BaseModel):
+    """A fact in which two products differ."""
+
+    fact: str = Field(
+        description="name, brand, category, variant_group, or attribute: followed by the name of an attribute."
+    )
+    value: str = Field(description="This product's, empty when it has none; of a name the words that differ.")
+    other: str = Field(description="The other product's.")
+
+
+class Differs(BaseModel):
+    """What tells a product from another one of the matches."""
+
+    other: str = Field(description="Its SKU: of the second match for the first, of the first for any other.")
+    facts: list[Difference] = Field(description="Empty: by what the catalog knows, they are the same.")
+    places: list[tuple[float, float]] = Field(
+        description="Where details of the photo agree with this product and not with the other, x and y in shares of "
+        "its width and height, at most 20. Empty when the answer is not by details."
+    )
+
+
 class Match(BaseModel):
     """A candidate, best first."""
 
@@ -25,6 +58,15 @@ class Match(BaseModel):
     name: str
     score: float = Field(description="Cosine of the photo to the product's best reference photo, at most 1.")
     evidence: Evidence | None = Field(description="Of the second look, where it found details that agree.")
+    photo: ShownPhoto | None = Field(
+        description="The photo that the match rests on: that of the evidence, or else the nearest. Of a match by "
+        "barcode alone the product's first photo; null: it has none."
+    )
+    brand: str
+    category: str
+    variant_group: str = Field(description="Products of one group differ in size or flavor only. Empty: in none.")
+    barcodes: list[str] = Field(description="GTINs of the product, 14 digits each, zeros in front.")
+    differs: Differs | None = Field(description="null: the answer is not ambiguous, or there is no other match.")
 
 
 class LookedAt(BaseModel):
@@ -34,6 +76,17 @@ class LookedAt(BaseModel):
     of: int = Field(description="Reference photos that came into question. It may end before when it is sure.")
 
 
+class Timings(BaseModel):
+    """Milliseconds that each step took; 0: it was not needed."""
+
+    decode: float
+    embed: float = Field(description="The vector of the whole photo.")
+    search: float = Field(description="The nearest products.")
+    barcodes: float
+    second_look: float = Field(description="The details that are printed.")
+    facts: float = Field(description="What is said of each match.")
+
+
 class Recognition(BaseModel):
     """The answer to one photo."""
 
@@ -41,7 +94,7 @@ class Recognition(BaseModel):
     decision: Literal["match", "ambiguous", "unknown"] = Field(
         description="match: take the first; ambiguous: ask a person which of the matches; unknown: none of ours."
     )
-    matches: list[Match] = Field(description="At most five, also when the decision is not `match`.")
+    matches: list[Match] = Field(description="At most `k`, also when the decision is not `match`.")
     decided_by: Literal["embedding", "details", "barcode"] = Field(
         description="embedding: the whole look of the photo was enough; details: what is printed was matched, too; "
         "barcode: one of ours was read."
@@ -55,6 +108,7 @@ class Recognition(BaseModel):
     looked_at: LookedAt | None = Field(description="Of the second look; null: the answer needed none.")
     bundle: str = Field(description="Which model answered.")
     milliseconds: float
+    timings: Timings
 
 
 class RecognizeForm(BaseModel):
@@ -63,12 +117,14 @@ class RecognizeForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     photo: bytes = Field(description="The image file.")
-    label: list[str] = Field(default=[], description="Only products with one of these labels.")
-    sku: list[str] = Field(default=[], description="Only these products.")
+    label: list[str] = _LABELS
+    sku: list[str] = _SKUS
+    k: int = _K
 
 
 class RecognizeQuery(BaseModel):
     """To which products the answer is limited, if the body is the photo."""
 
-    label: list[str] = Field(default=[], description="Only products with one of these labels.")
-    sku: list[str] = Field(default=[], description="Only these products.")
+    label: list[str] = _LABELS
+    sku: list[str] = _SKUS
+    k: int = _K
