@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from catalog.inbox.asking_again import ask_again
-from catalog.inbox.deciding import add_to_product, barcodes_on, create_product, discard, not_ours, read_photos
-from catalog.inbox.grouping import Candidate, Group, Inbox, Item, Order, find_group, groups, picture
+from catalog.inbox.deciding import (
+    add_to_product,
+    barcodes_on,
+    create_product,
+    discard,
+    not_ours,
+    ours_again,
+    read_photos,
+)
+from catalog.inbox.grouping import (
+    Candidate,
+    Dismissed,
+    Group,
+    Inbox,
+    Item,
+    Order,
+    dismissed,
+    find_group,
+    groups,
+    picture,
+)
 
 __all__ = [
     "Candidate",
+    "Dismissed",
     "Group",
     "Inbox",
     "Item",
@@ -17,9 +37,11 @@ __all__ = [
     "barcodes_on",
     "create_product",
     "discard",
+    "dismissed",
     "find_group",
     "groups",
     "not_ours",
+    "ours_again",
     "picture",
     "read_photos",
 ]

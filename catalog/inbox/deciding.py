@@ -15,11 +15,12 @@ from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto, Upload
 from catalog.errors import NotFoundError
 from catalog.feedback import judge, lock_answer
+from catalog.inbox.asking_again import ENROLLING
 from catalog.inbox.grouping import gone
 from catalog.normalization import normalized_sku
 from catalog.products import AddResult, Facts, Intake, barcode_owners
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import InboxPhoto, Product, RecognitionEntry
+from catalog.storage.tables import InboxPhoto, Product, RecognitionEntry, now
 from embedder import images
 from embedder.barcodes import read_barcodes
 
@@ -109,9 +110,27 @@ def not_ours(database: Database, group: uuid.UUID, *, actor: str) -> int:
         rows = _of_group(session, group)
         for row in rows[:REMEMBERED]:
             row.ours = False
+        rows[0].seen += sum(row.seen for row in rows[REMEMBERED:])  # it stands for those that go
         _delete(session, rows[REMEMBERED:])
         audit_log.record(session, actor, "inbox.not_ours", str(group), before={"photos": len(rows)})
         return len(rows)
+
+
+def ours_again(database: Database, group: uuid.UUID, *, actor: str) -> int:
+    """Take back `not_ours`: what is kept of the group is in the inbox again, and photos like it may come into it.
+
+    They are asked again: by now they may be recognized. Returns how many photos there are. Raises NotFoundError where
+    nothing is kept of such a group, or it was taken back before.
+    """
+    with database.write() as session:
+        # What was added since was not compared with them. Of the last moments, it may not have been searchable yet.
+        values = {"ours": True, "ask_again": True, "asked_at": now() - ENROLLING}
+        mine = (InboxPhoto.group_id == group) & ~InboxPhoto.ours
+        back = session.scalars(update(InboxPhoto).where(mine).values(values).returning(InboxPhoto.id)).all()
+        if not back:
+            raise NotFoundError("These photos are in the inbox again already, or they are no longer kept.")
+        audit_log.record(session, actor, "inbox.ours_again", str(group), after={"photos": len(back)})
+        return len(back)
 
 
 def discard(database: Database, photos: Sequence[uuid.UUID], *, actor: str) -> None:

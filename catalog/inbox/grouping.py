@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import NotFoundError
 from catalog.storage import Database, product_rows
-from catalog.storage.tables import Feedback, InboxPhoto, Photo, Product
+from catalog.storage.tables import AuditEntry, Feedback, InboxPhoto, Photo, Product
 
 #: Products that are offered for a group.
 OFFERED = 3
@@ -76,6 +76,39 @@ def groups(database: Database, *, order: Order = "newest", start: int = 0, limit
         return Inbox(chosen, len(found), sum(map(len, found)))
 
 
+@dataclass(frozen=True)
+class Dismissed:
+    """Photos of a group that a person called none of our products, kept to tell its like by, the newest first.
+
+    `by` and `said_at`: who said so, and when; None where the audit log does not tell.
+    """
+
+    id: uuid.UUID
+    photos: tuple[uuid.UUID, ...]
+    by: str | None
+    said_at: datetime | None
+
+
+def dismissed(database: Database, *, start: int = 0, limit: int = 20) -> tuple[list[Dismissed], int]:
+    """The groups that are not ours, that of the newest photo first; and how many there are in all."""
+    newest = func.max(InboxPhoto.at)
+    groups = select(InboxPhoto.group_id).where(~InboxPhoto.ours).group_by(InboxPhoto.group_id)
+    with database.read() as session:
+        total = session.scalar(select(func.count()).select_from(groups.subquery())) or 0
+        page = groups.order_by(newest.desc(), InboxPhoto.group_id).offset(start).limit(limit)
+        photos: dict[uuid.UUID, list[uuid.UUID]] = {group: [] for group in session.scalars(page)}
+        if not photos:
+            return [], total
+        mine = select(InboxPhoto.group_id, InboxPhoto.id).where(InboxPhoto.group_id.in_(photos), ~InboxPhoto.ours)
+        for group, photo in session.execute(mine.order_by(InboxPhoto.at.desc(), InboxPhoto.id)):
+            photos[group].append(photo)
+        named = AuditEntry.subject.in_([str(group) for group in photos])
+        log = select(AuditEntry.subject, AuditEntry.actor, AuditEntry.at)
+        log = log.where(named, AuditEntry.action == "inbox.not_ours").order_by(AuditEntry.id)
+        said = {entry.subject: (entry.actor, entry.at) for entry in session.execute(log)}  # the last word counts
+    return [Dismissed(group, tuple(ids), *said.get(str(group), (None, None))) for group, ids in photos.items()], total
+
+
 def find_group(database: Database, name: str) -> Group:
     """The group whose id begins with this text. Raises NotFoundError for none, and for several."""
     wanted = name.strip().lower().replace("-", "")
@@ -87,9 +120,9 @@ def find_group(database: Database, name: str) -> Group:
 
 
 def picture(database: Database, photo: uuid.UUID) -> bytes:
-    """The file of a photo. Raises NotFoundError when it has left the inbox."""
+    """The file of a photo, also of one that is not ours. Raises NotFoundError when it has left the inbox."""
     with database.read() as session:
-        data = session.scalar(select(InboxPhoto.data).where(InboxPhoto.id == photo, InboxPhoto.ours))
+        data = session.scalar(select(InboxPhoto.data).where(InboxPhoto.id == photo))
     if data is None:
         raise gone()
     return data

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 
 from tests.support import pictures
-from tests.support.browsing import MARKS, fits, keep, make_key, not_recognized, photo
+from tests.support.browsing import MARKS, accessible, fits, keep, make_key, not_recognized, photo
 from tests.support.served import Served
 
 pytestmark = MARKS
 
 #: Seeds of drawn pictures that the embedder finds unlike one another and those of the other tests here.
-UNLIKE = (40012, 40069, 40101, 40143, 40243, 40373, 40534, 40598, 40952, 41045)
+UNLIKE = (40012, 40069, 40101, 40143, 40243, 40373, 40534, 40598, 40952, 41045, 41218, 41241)
 
 
 def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, server: Served, tmp_path: Path) -> None:
@@ -37,6 +37,7 @@ def test_what_a_till_was_not_answered_is_added_by_a_key_or_a_click(page: Any, se
     assert "till of the inbox" in page.inner_text("[data-group]")
     fits(page)
     if page.size == "laptop":
+        page.locator("[data-group]").focus()
         page.keyboard.press("1")
     else:
         page.click("[data-group] [data-key='1']")
@@ -64,35 +65,66 @@ def test_the_most_frequent_group_first(page: Any, server: Served) -> None:
 
 
 def test_the_inbox_by_keys(page: Any, server: Served) -> None:
-    """J and K go through the groups, N, O and B decide; the first group is marked, where there is a keyboard."""
+    """J and K go through the groups, N, O, B and U decide; only while a group has the focus (WCAG 2.1.4)."""
     key = make_key(page, f"till of the keys, {page.size}")
     not_recognized(page, server, key, *(UNLIKE[4:7] if page.size == "laptop" else UNLIKE[7:10]))
     groups = page.locator("[data-group]")
-    marked = page.locator("[data-group][aria-current]")
-    assert marked.count() == (1 if page.size == "laptop" else 0)
+    focused = "document.activeElement.closest('[data-group]')?.getAttribute('aria-labelledby')"
     count = groups.count()
     assert count >= 3
+    for pressed in "jkobn1u":
+        page.keyboard.press(pressed)
+    page.wait_for_timeout(500)
+    assert page.evaluate(focused) is None and page.url.endswith("/inbox/") and groups.count() == count
     titles = [group.get_attribute("aria-labelledby") for group in groups.all()]
-    if page.size == "phone":
-        page.keyboard.press("j")
+    if page.size == "laptop":
+        page.get_by_role("button", name="Use the keys").click()
+    else:
+        groups.first.focus()
+    assert page.evaluate(focused) == titles[0]
     for pressed, place in (("j", 1), ("j", 2), ("k", 1), ("k", 0), ("k", 0), ("j", 1)):
         page.keyboard.press(pressed)
-        assert marked.get_attribute("aria-labelledby") == titles[place], pressed
-    assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == titles[1]
+        assert page.evaluate(focused) == titles[place], pressed
     page.locator("#sku-1").press_sequentially("job")  # typed, not pressed
     assert page.input_value("#sku-1") == "job" and groups.count() == count
-    page.locator("h1").click()
+    groups.nth(1).focus()
     page.keyboard.press("Control+b")
     for pressed, said in (("b", "The photo is gone."), ("o", "Not ours: photos like these are not shown again.")):
         left = groups.count()
-        if page.size == "phone":
-            page.keyboard.press("j")
         page.keyboard.press(pressed)
         page.get_by_text(said).wait_for()
         assert groups.count() == left - 1
+        assert page.evaluate(focused) == titles[min(1, left - 2)], "the next one, and no click between"
+        fits(page)
+    page.keyboard.press("u")
+    page.get_by_text("photos like them are shown again").wait_for()
+    assert groups.count() == left
     fits(page)
-    if page.size == "phone":
-        page.keyboard.press("j")
     page.keyboard.press("n")
     page.wait_for_url("**/add/?inbox=**")
     assert page.locator("[name=inbox]:checked").count() == 1
+
+
+def test_what_was_not_ours_is_taken_back(page: Any, server: Served) -> None:
+    key = make_key(page, f"till of what is not ours, {page.size}")
+    not_recognized(page, server, key, UNLIKE[10] if page.size == "laptop" else UNLIKE[11])
+    left = page.locator("[data-group]").count()
+    page.locator("[data-group]").first.get_by_role("button", name="Not ours").click()
+    page.get_by_text("Not ours: photos like these").wait_for()
+    assert page.locator("[data-group]").count() == left - 1
+    if page.size == "phone":
+        assert page.evaluate("document.activeElement.closest('[data-group]')") is None, (
+            "nothing is marked that nobody chose"
+        )
+    page.get_by_role("link", name="Not ours (").click()
+    page.wait_for_url("**/inbox/not-ours")
+    fits(page)
+    accessible(page, "/inbox/not-ours")
+    listed = page.locator(".dismissed li").count()
+    page.get_by_role("button", name="Take it back").first.click()
+    page.get_by_text("photos like them are shown again").wait_for()
+    assert page.locator(".dismissed li").count() == listed - 1
+    fits(page)
+    page.get_by_role("link", name="To what was not recognized").click()
+    page.wait_for_url("**/inbox/")
+    assert page.locator("[data-group]").count() == left

@@ -157,6 +157,32 @@ def test_not_ours_and_bad_photos(till: FlaskClient, staff: Staff, catalog: Catal
     assert "Nothing is waiting" in shown(staff)
 
 
+def test_not_ours_is_undone_by_the_message_or_on_its_page(till: FlaskClient, staff: Staff, catalog: Catalog) -> None:
+    photo = ask(till, catalog, jpeg(SEEDS[3]))
+    (group,) = inbox.groups(catalog.database).groups
+    assert "Not ours (" not in shown(staff)
+    staff.send(f"/inbox/{group.id}/not-ours", {}, page="/inbox/")
+    page = shown(staff)
+    undo = f"/inbox/{group.id}/ours"
+    assert f'class="alert alert-success undo" method="post" action="{undo}"' in page
+    assert "Nothing is waiting" in page and "Not ours (1)" in page
+    listed = staff.get("/inbox/not-ours").get_data(as_text=True)
+    assert f"/inbox/photos/{photo}" in listed and f"Said by {NAME}" in listed and f'action="{undo}"' in listed
+    assert staff.get(f"/inbox/photos/{photo}").status_code == 200
+    assert staff.send(undo, {}, page="/inbox/").location == "/inbox/"
+    page = shown(staff)
+    assert str(photo) in page and "are shown again" in page and "Not ours (" not in page
+    staff.send(f"/inbox/{group.id}/not-ours", {}, page="/inbox/")
+    reply = staff.send(undo, {"list": "1", "page": "2"}, page="/inbox/not-ours")
+    assert (reply.status_code, reply.location) == (302, "/inbox/not-ours?page=2")
+    assert str(photo) in shown(staff)
+    for late in (group.id, uuid.uuid4()):
+        assert staff.send(f"/inbox/{late}/ours", {}, page="/inbox/").status_code == 302
+        assert "in the inbox again already" in shown(staff)
+    assert "no group was called not ours" in staff.get("/inbox/not-ours").get_data(as_text=True)
+    assert "Nothing" in staff.get("/inbox/not-ours?page=7").get_data(as_text=True)
+
+
 def test_a_sku_that_there_is_not_is_said_and_the_photo_stays(till: FlaskClient, staff: Staff, catalog: Catalog) -> None:
     photo = ask(till, catalog, jpeg(SEEDS[3]))
     for sku in ("", "NOBODY", "a\0b", "4006381333931"[:-1]):

@@ -12,11 +12,13 @@ from werkzeug.wrappers import Response
 from catalog import inbox
 from catalog.errors import CatalogError, PhotoQuestionableError
 from web import errors, routes
-from web.admin.base import attempt, blueprint
+from web.admin.base import attempt, blueprint, flash_undo
 from web.context import actor, by_staff, catalog, page_number
 from web.thumbnails import LARGE, THUMBNAIL, thumbnail
 
 PAGE = 12
+#: Groups of a page of those that are not ours.
+DISMISSED = 48
 pages = blueprint("inbox", "/inbox")
 
 
@@ -62,9 +64,32 @@ def discard(photo: uuid.UUID) -> Response:
 
 @pages.post("/<uuid:group>/not-ours")
 def not_ours(group: uuid.UUID) -> Response:
-    """None of our products: the group leaves, and its like never comes again."""
-    done = "Not ours: photos like these are not shown again."
-    return _done(done, lambda: inbox.not_ours(catalog().database, group, actor=actor()))
+    """None of our products: the group leaves, and its like does not come again unless that is taken back."""
+    return _done("", lambda: _dismiss(group))
+
+
+def _dismiss(group: uuid.UUID) -> None:
+    inbox.not_ours(catalog().database, group, actor=actor())
+    flash_undo("Not ours: photos like these are not shown again.", url_for("inbox.ours_again", group=group))
+
+
+@pages.get("/not-ours")
+def list_not_ours() -> str:
+    """What was called none of our products, each with a button that takes it back."""
+    number = page_number()
+    first = number * DISMISSED
+    shown, total = inbox.dismissed(catalog().database, start=first, limit=DISMISSED)
+    last = (total - 1) // DISMISSED
+    return render_template("pages/not_ours.html", groups=shown, total=total, first=first, number=number, last=last)
+
+
+@pages.post("/<uuid:group>/ours")
+def ours_again(group: uuid.UUID) -> Response:
+    """One of ours after all: the group is in the inbox again, and its like may come."""
+    done = "These photos are asked again, and photos like them are shown again."
+    attempt(lambda: inbox.ours_again(catalog().database, group, actor=actor()), done, raising=(503,))
+    page = "inbox.list_not_ours" if "list" in request.form else "inbox.index"
+    return redirect(url_for(page, page=page_number() or None))
 
 
 def _page(asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) -> str:
@@ -79,6 +104,7 @@ def _page(asked: tuple[uuid.UUID, str, PhotoQuestionableError] | None = None) ->
         number=number,
         last=(shown.total - 1) // PAGE,
         asked=asked,
+        dismissed=inbox.dismissed(catalog().database, limit=0)[1],
     )
 
 

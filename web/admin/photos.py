@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from catalog import products
 from catalog.errors import CatalogError, InvalidInputError, NotFoundError
 from web import errors, routes
-from web.admin.base import blueprint, flash_undo, go_to
+from web.admin.base import blueprint, flash_deleted, go_to
 from web.context import actor, catalog, ids, one_upload
 
 #: Products that a search for the right one shows.
@@ -94,7 +94,7 @@ def delete(sku: str) -> Response:
         flash(str(error), "danger")
         return redirect(url_for("products.show", sku=sku))
     said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
-    flash_undo(f"{said} deleted and no longer recognized.", entry)
+    flash_deleted(f"{said} deleted and no longer recognized.", entry)
     return redirect(url_for("products.show", sku=sku))
 
 

@@ -14,7 +14,7 @@ from catalog.normalization import check_sku
 from catalog.storage import answer_counts
 from web import errors, routes
 from web.admin import facts_form
-from web.admin.base import attempt, blueprint, flash_undo, go_to
+from web.admin.base import attempt, blueprint, flash_deleted, go_to
 from web.admin.early_uploads import form_photos
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
@@ -158,7 +158,7 @@ def set_active(sku: str) -> Response:
 def delete(sku: str) -> Response:
     """Put the product into the bin, with all that it has."""
     entry = products.delete_product(catalog(), sku, actor=actor())
-    flash_undo(f"The product {sku} is deleted and no longer recognized.", entry)
+    flash_deleted(f"The product {sku} is deleted and no longer recognized.", entry)
     return redirect(url_for("products.index"))
 
 

@@ -50,7 +50,6 @@ def get_recognition(answer: uuid.UUID) -> Response:
     "catalog:read",
     {200: "LoggedRecognitions"},
     query="RecognitionsQuery",
-    ,
     takes=("after", "limit"),
 )
 def list_recognitions(sku: str) -> Response:

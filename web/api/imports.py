@@ -74,7 +74,6 @@ def cancel_import(job: uuid.UUID) -> Response:
     "catalog:write",
     {200: "ImportErrors"},
     query="ImportErrorsQuery",
-    ,
     takes=("format",),
 )
 def list_import_errors(job: uuid.UUID) -> Response:

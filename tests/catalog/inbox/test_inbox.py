@@ -250,6 +250,51 @@ def test_what_is_not_ours_never_comes_again_and_bad_photos_may(catalog: Catalog)
         ]
 
 
+def test_what_is_not_ours_can_be_taken_back(catalog: Catalog) -> None:
+    create(catalog, "TEA", 1)
+    one, other = strangers(catalog, 2)
+    kept = [asked(catalog, one, quality=quality).id for quality in (90, 80, 70, 60, 50)][:1:-1]
+    asked(catalog, other)
+    mine, others = (group.id for group in reversed(inbox.groups(catalog.database).groups))
+    assert inbox.dismissed(catalog.database) == ([], 0)
+    for group in (mine, others):
+        inbox.not_ours(catalog.database, group, actor="anna")
+    found, total = inbox.dismissed(catalog.database, limit=1)
+    assert ([group.id for group in found], total) == ([others], 2)
+    (second,), _ = inbox.dismissed(catalog.database, start=1)
+    assert (second.id, second.photos, second.by) == (mine, tuple(kept), "anna")
+    assert second.said_at is not None and inbox.picture(catalog.database, kept[0])
+    assert inbox.ours_again(catalog.database, mine, actor="berta") == 3
+    assert ids(catalog) == [kept]
+    assert inbox.groups(catalog.database).groups[0].seen == 5, "with those that were let go"
+    comes = asked(catalog, one, quality=40)
+    assert ids(catalog) == [[comes.id, *kept]]
+    for gone in (mine, uuid.uuid4()):
+        with pytest.raises(NotFoundError):
+            inbox.ours_again(catalog.database, gone, actor="berta")
+    inbox.not_ours(catalog.database, mine, actor="carla")
+    assert inbox.dismissed(catalog.database)[0][0].by == "carla", "the last one who said so"
+    with catalog.database.read() as session:
+        said = session.execute(
+            select(AuditEntry.actor, AuditEntry.after).where(AuditEntry.action == "inbox.ours_again")
+        )
+        assert [(*row,) for row in said] == [("berta", {"photos": 3})]
+
+
+def test_what_was_added_meanwhile_is_asked_of_what_is_taken_back(catalog: Catalog) -> None:
+    create(catalog, "TEA", 1)
+    (seed,) = strangers(catalog, 1)
+    asked(catalog, seed)
+    (group,) = inbox.groups(catalog.database).groups
+    inbox.not_ours(catalog.database, group.id, actor="anna")
+    create(catalog, "COFFEE", seed)
+    while inbox.ask_again(catalog):
+        pass
+    inbox.ours_again(catalog.database, group.id, actor="anna")
+    assert inbox.ask_again(catalog) == 1
+    assert ids(catalog) == []
+
+
 def test_two_people_at_once(catalog: Catalog) -> None:
     create(catalog, "TEA", 1)
     (seed,) = strangers(catalog, 1)
