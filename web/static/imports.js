@@ -104,7 +104,9 @@ for (const form of document.querySelectorAll("form[data-import]")) {
     button.disabled = true;
     bar.hidden = stop.hidden = false;
     try {
-      location.assign(await upload(files, files.length === 1 ? files[0].name : `${first} (${files.length} files)`, leaving.signal));
+      const job = await upload(files, files.length === 1 ? files[0].name : `${first} (${files.length} files)`, leaving.signal);
+      form.dispatchEvent(new Event("sent"));
+      location.assign(job);
     } catch (error) {
       if (error.name !== "AbortError") fail(error.message);
       button.disabled = false;

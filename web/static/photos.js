@@ -191,6 +191,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     problem.replaceChildren(message, ...more);
     problem.hidden = false;
     problem.scrollIntoView({ block: "center" });
+    form.dispatchEvent(new Event("unsent"));
   };
 
   // Whether photos that were sent before the form are no longer there: then it brings them.
@@ -228,6 +229,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     event.preventDefault();
     if (sending) return;
     if (!photos.all().length && !form.querySelector("[name=inbox]:checked")) return fail("Choose a photo first.");
+    if ("follow" in form.dataset && !mayLeave(form)) return;
     const anyway = event.submitter && "anyway" in event.submitter.dataset;
     let why = "", formSent = false, direct = !uploads; // whether the form brings the photos itself
     sending = new AbortController();
@@ -262,7 +264,10 @@ for (const form of document.querySelectorAll("form[data-send]")) {
       } while (ended(reply) ? !(why = await sessionAgain(await presentSession())) : !direct && (direct = lost(reply)));
       if (why) return fail(why);
       if (again) return;
-      if ("follow" in form.dataset && reply.location) return location.assign(reply.location);
+      if ("follow" in form.dataset && reply.location) {
+        form.dispatchEvent(new Event("sent"));
+        return location.assign(reply.location);
+      }
       if (questions && reply.status === 422 && reply.type.startsWith("text/html")) {
         questions.innerHTML = reply.text; // our own template, escaped by the server
         return questions.scrollIntoView({ block: "nearest" });

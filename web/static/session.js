@@ -83,6 +83,7 @@ function sendNow(form, button) {
   const [action, pressed] = [form.action, element("input", { type: "hidden", name: button?.name || "", value: button?.value || "" })];
   if (pressed.name) form.append(pressed);
   if (button?.hasAttribute("formaction")) form.action = button.formAction;
+  form.dispatchEvent(new Event("sent"));
   form.submit();
   pressed.remove(); // for one who comes back, and where the answer is a file
   form.action = action;
@@ -103,7 +104,7 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post" || "leaves" in form.dataset) return;
   event.preventDefault();
-  if (form.dataset.going) return;
+  if (form.dataset.going || (!("download" in form.dataset) && !mayLeave(form))) return;
   form.dataset.going = "yes";
   sayUnsent(form, "");
   try {
