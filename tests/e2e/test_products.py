@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.support.browsing import MARKS, accessible, add, fits, keep, photo
+from tests.support import pictures
+from tests.support.browsing import MARKS, accessible, add, fits, keep, make_key, photo
+from tests.support.served import Served
 
 pytestmark = MARKS
 
@@ -30,7 +33,8 @@ def test_products_are_found_ticked_changed_and_put_back(page: Any, tmp_path: Pat
     fits(page)
     accessible(page, "a filtered list")
     page.click("text=Table")
-    page.click("text=Tick all")
+    page.get_by_role("button", name="Tick all", exact=True).click()
+    assert page.inner_text("[data-ticked]") == "2 ticked"
     fits(page)
     accessible(page, "the table, ticked")
     page.click("text=Change ticked")
@@ -51,6 +55,82 @@ def test_products_are_found_ticked_changed_and_put_back(page: Any, tmp_path: Pat
     assert f"LIST-{page.size}-1" in page.locator(".matches li").first.inner_text()
     fits(page)
     accessible(page, "products like a photo")
+
+
+@pytest.fixture(scope="module")
+def many(browser: Any, server: Served, session: dict[str, Any]) -> str:
+    """Products of more than one page, all of this brand."""
+    context = browser.new_context(base_url=server.url, storage_state=session)
+    page = context.new_page()
+    key = make_key(page, "maker of many")
+    context.close()
+    for number in range(50):
+        photo_of = pictures.jpeg(8000 + number, (120, 90))
+        made = httpx.post(
+            f"{server.url}/api/v1/products",
+            data={"sku": f"MANY-{number:02}", "brand": "Many"},
+            files={"photos": (f"{number}.jpg", photo_of)},
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=60,
+        )
+        assert made.status_code == 201
+    return "Many"
+
+
+def test_ranges_are_ticked_counted_and_kept_on_other_pages(page: Any, many: str) -> None:
+    page.goto(f"/products/?brand={many}")
+    boxes = page.locator("[name=sku]:not([type=hidden])")
+    said = page.locator("[data-ticked]")
+    assert boxes.count() == 48 and said.get_attribute("role") == "status" and said.inner_text() == ""
+    boxes.nth(3).click()
+    boxes.nth(9).click(modifiers=["Shift"])
+    assert said.inner_text() == "7 ticked"
+    boxes.nth(7).click()
+    boxes.nth(5).click(modifiers=["Shift"])  # unticks 5, 6 and 7
+    assert said.inner_text() == "4 ticked"
+    boxes.nth(3).focus()
+    page.keyboard.press("Space")
+    assert said.inner_text() == "3 ticked"
+    page.click("a[rel=next]")
+    page.wait_for_url("**after=**")
+    assert said.inner_text() == "3 ticked, 3 on other pages" and boxes.count() == 2
+    boxes.first.check()
+    assert said.inner_text() == "4 ticked, 3 on other pages"
+    fits(page)
+    accessible(page, "ticked on two pages")
+    page.reload()
+    assert boxes.first.is_checked() and said.inner_text() == "4 ticked, 3 on other pages"
+    page.goto("/products/")
+    assert said.inner_text() == "", "another list"
+    page.goto(f"/products/?sort=newest&brand={many}&view=table")
+    assert said.inner_text().startswith("4 ticked"), "the same in another order"
+    page.get_by_role("button", name="Change ticked").click()
+    page.locator("h1", has_text="Change 4 products").wait_for()
+    page.go_back()
+    page.get_by_role("button", name="Untick all").click()
+    assert said.inner_text() == "" and page.locator("[name=sku]:checked").count() == 0
+    page.get_by_role("button", name="Tick all", exact=True).click()
+    assert said.inner_text() == "48 ticked"
+    page.get_by_role("button", name="Change ticked").click()
+    page.fill("#add_labels", f"many {page.size}")
+    page.get_by_role("button", name="Change 48 products").click()
+    page.get_by_text("48 products changed.").wait_for()
+    assert said.inner_text() == "", "done"
+
+
+def test_photos_of_a_product_are_chosen_by_ranges(page: Any, tmp_path: Path) -> None:
+    sku = f"RANGE-{page.size}"
+    add(page, tmp_path, sku, *(range(8101, 8105) if page.size == "phone" else range(8111, 8115)))
+    page.goto(f"/products/{sku}")
+    boxes = page.locator("input[name=photo]")
+    boxes.nth(0).click()
+    boxes.nth(2).click(modifiers=["Shift"])
+    assert page.inner_text(".chosen .hint") == "Chosen photos (3):"
+    assert boxes.nth(1).is_checked() and not boxes.nth(3).is_checked()
+    fits(page)
+    page.locator(".chosen").get_by_role("button", name="Delete").click()
+    page.get_by_text("3 photos are deleted").wait_for()
+    assert page.inner_text(".chosen .hint") == "Chosen photos:"
 
 
 def test_what_counts_of_a_photo_is_drawn_with_the_pointer(page: Any, tmp_path: Path) -> None:

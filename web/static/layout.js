@@ -11,7 +11,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Who signs out leaves nothing that they began for the next person at this browser (drafts.js).
-menu.querySelector("form").addEventListener("submit", () => indexedDB.deleteDatabase("catalog-drafts"));
+menu.querySelector("form").addEventListener("submit", () => {
+  indexedDB.deleteDatabase("catalog-drafts");
+  sessionStorage.clear();
+});
 
 // Also for what a page's script puts in place later.
 function showTimes(part) {

@@ -43,11 +43,10 @@ for (const box of document.querySelectorAll("[data-rows]")) {
 }
 
 for (const form of document.querySelectorAll("[data-choose-photos]")) {
-  const show = () => {
-    const some = form.querySelector("input[name=photo]:checked") !== null;
-    for (const button of form.querySelectorAll("[data-for-chosen]")) button.disabled = !some;
-  };
-  form.addEventListener("change", show);
-  addEventListener("pageshow", show); // a browser that goes back keeps what was ticked
-  show();
+  const boxes = [...form.querySelectorAll("input[name=photo]")];
+  ticking(boxes, () => {
+    const chosen = boxes.filter((box) => box.checked).length;
+    form.querySelector("[data-count]").textContent = chosen ? ` (${chosen})` : "";
+    for (const button of form.querySelectorAll("[data-for-chosen]")) button.disabled = !chosen;
+  });
 }
