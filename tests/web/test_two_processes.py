@@ -6,7 +6,9 @@ The gallery is that of tests/support/qdrants.py, which speaks Qdrant's HTTP. Pho
 
 from __future__ import annotations
 
+import io
 import re
+import signal
 import threading
 import time
 import uuid
@@ -22,9 +24,12 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from catalog import accounts, products
+from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Enrollment, Run
+from catalog.transfer import ImportWorker, import_jobs
+from catalog.transfer.import_jobs import Piece
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support import pictures
 from tests.support.qdrants import HttpQdrant, http_qdrant, says
@@ -33,7 +38,7 @@ from tests.support.served import PASSWORD, Served, environment, run, served
 
 pytestmark = pytest.mark.slow
 
-SKUS = 6
+SKUS, IMPORTED = 6, 60
 Pair = tuple[Served, Served]
 
 
@@ -256,6 +261,31 @@ def test_what_a_killed_process_leaves_pending_is_enrolled_by_the_other(shop: Sho
                 assert shop.ask(server, 100 + number).json()["matches"][0]["sku"] == f"P-{number}"
         added = select(func.count()).where(AuditEntry.action == "product.create")
         assert shop.count(added) == SKUS + 1 == products.counts(shop.database).products
+
+
+def test_an_import_that_a_killed_process_was_at_is_finished_by_the_other(shop: Shop) -> None:
+    with ExitStack() as stack:
+        there = shop.start(stack, "there")
+        there.process.send_signal(signal.SIGSTOP)  # so that it is the other one that begins
+        stack.callback(there.process.send_signal, signal.SIGCONT)
+        with closing(Catalog.open(Settings.from_env(shop.env))) as catalog:
+            job = import_jobs.start(catalog, "folders", actor="anna")
+            files = {f"in/S{number}/1.jpg": pictures.jpeg(number) for number in range(IMPORTED)}
+            import_jobs.add_files(catalog, job, [Piece(path, 0, io.BytesIO(data)) for path, data in files.items()])
+            import_jobs.complete(catalog, job)
+            assert ImportWorker(catalog).step()
+            import_jobs.run(catalog.database, job, update_facts=False, actor="anna")
+        here = shop.start(stack, "here")
+        until(lambda: import_jobs.get(shop.database, job).counts.get("products", 0) > 1)
+        here.process.kill()
+        here.process.wait()
+        assert import_jobs.get(shop.database, job).state == "running"
+        there.process.send_signal(signal.SIGCONT)
+        until(lambda: import_jobs.get(shop.database, job).state not in ("waiting", "running"))
+        done = import_jobs.get(shop.database, job)
+        assert (done.state, done.errors, done.counts["pending"]) == ("done", [], 0)
+    created = select(func.count()).where(AuditEntry.action == "product.create")
+    assert shop.count(created) == products.counts(shop.database).products == IMPORTED, "nothing was added twice"
 
 
 def test_a_host_with_a_folder_of_its_own_answers_by_the_same_model(shop: Shop, other_bundle: Bundle) -> None:
