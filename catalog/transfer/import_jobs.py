@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO
 
@@ -65,16 +65,19 @@ class Preview:
 
 @dataclass(frozen=True)
 class Mode:
-    """How an import goes on by itself: `automatic`, it is run once it is checked; `update_facts`, as `run` has it."""
+    """How an import goes on by itself: `automatic`, it is run once it is checked; `update_facts`, as `run` has it;
+    `mapping`: column -> header, as `choose_columns` has it.
+    """
 
     automatic: bool = False
     update_facts: bool = False
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 def start(catalog: Catalog, name: str, mode: Mode = Mode(), *, actor: str) -> uuid.UUID:
     """A new import, whose files come next. Raises ConflictError when too many are open."""
     job = ImportJob(id=uuid.uuid4(), actor=actor[:100], name=shown(name)[:200])
-    job.automatic, job.update_facts = mode.automatic, mode.update_facts
+    job.automatic, job.update_facts, job.mapping = mode.automatic, mode.update_facts, dict(mode.mapping)
     with catalog.database.write() as session:
         if (session.scalar(select(func.count()).where(ImportJob.state.not_in(OVER))) or 0) >= OPEN:
             raise ConflictError(f"{OPEN} imports are open: end or discard one of them first.")

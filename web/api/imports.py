@@ -25,28 +25,60 @@ COUNTS = ("lines", "products", "photos", "changed", "duplicates", "ignored", "pe
     {202: "Import"},
     bodies={"multipart/form-data": "ImportForm"},
     problems=("conflict", "storage_error"),
-    takes=("files", "map", "update", "check"),
+    takes=("files", "name", "map", "update", "check"),
 )
 @routes.takes_photos(routes.MAX_REQUEST, "adding")
 def create_import() -> Response:
     """Import a CSV, a CSV with its photos, or a zip of either; what is wrong is left out, and told by line.
 
     Answered when the files are stored; `Location` says where to ask how far it is. Running it again adds nothing twice.
+    With `name` and no files, they are sent in pieces: see addImportFiles.
     """
-    files = [file for file in request.files.getlist("files") if file.filename]
-    job_id = import_orders.order(
-        catalog(),
-        files[0].filename or "" if len(files) == 1 else f"{len(files)} files",
-        [import_jobs.Piece(file.filename or "", 0, file.stream) for file in files],
-        mapping=request.form.getlist("map"),
-        update_facts=flag("update"),
-        check_only=flag("check"),
-        actor=actor(),
-    )
-    response = jsonify(_import_dict(import_jobs.get(catalog().database, job_id)))
-    response.status_code = 202
+    form, files = request.form, [file for file in request.files.getlist("files") if file.filename]
+    mode = import_orders.mode_of(form.getlist("map"), update_facts=flag("update"), check_only=flag("check"))
+    if form.get("name") and not files:
+        job_id = import_jobs.start(catalog(), form["name"], mode, actor=actor())
+    else:
+        name = form.get("name") or (files[0].filename or "" if len(files) == 1 else f"{len(files)} files")
+        pieces = [import_jobs.Piece(file.filename or "", 0, file.stream) for file in files]
+        job_id = import_orders.order(catalog(), name, pieces, mode, actor=actor())
+    response = _accepted(job_id)
     response.headers["Location"] = url_for("api.get_import", job=job_id)
     return response
+
+
+@blueprint.post("/imports/<uuid:job>/files")
+@operation(
+    "catalog:write",
+    {200: "Import"},
+    bodies={"multipart/form-data": "ImportPieces"},
+    problems=("conflict", "storage_error"),
+    takes=("files", "path", "offset"),
+)
+@routes.takes_photos(routes.MAX_REQUEST, "adding")
+def add_import_files(job: uuid.UUID) -> Response:
+    """Send pieces of files of an import that is `uploading`: each with its path, and where in the file it begins.
+
+    They are on the disk when this is answered. A piece that comes again changes nothing.
+    """
+    files = request.files.getlist("files")
+    paths, offsets = request.form.getlist("path"), request.form.getlist("offset")
+    if not files or not len(files) == len(paths) == len(offsets):
+        raise InvalidInputError("files", "For each file a path and an offset are needed.")
+    pieces = [
+        import_jobs.Piece(path, _whole(offset), file.stream)
+        for file, path, offset in zip(files, paths, offsets, strict=True)
+    ]
+    import_jobs.add_files(catalog(), job, pieces)
+    return jsonify(_import_dict(import_jobs.get(catalog().database, job)))
+
+
+@blueprint.post("/imports/<uuid:job>/complete")
+@operation("catalog:write", {202: "Import"}, problems=("conflict", "storage_error"))
+def complete_import(job: uuid.UUID) -> Response:
+    """All pieces were sent: check and import them. What can't be imported is discarded, and the answer says why."""
+    import_orders.complete(catalog(), job)
+    return _accepted(job)
 
 
 @blueprint.get("/imports/<uuid:job>")
@@ -64,27 +96,14 @@ def cancel_import(job: uuid.UUID) -> Response:
     One that is over stays as it is.
     """
     import_jobs.cancel(catalog(), job)
-    response = jsonify(_import_dict(import_jobs.get(catalog().database, job)))
-    response.status_code = 202
-    return response
+    return _accepted(job)
 
 
 @blueprint.get("/imports/<uuid:job>/errors")
-@operation(
-    "catalog:write",
-    {200: "ImportErrors"},
-    query="ImportErrorsQuery",
-    takes=("format",),
-)
+@operation("catalog:write", {200: "ImportErrors"})
 def list_import_errors(job: uuid.UUID) -> Response:
-    """What was left out, or would be, by line: as JSON, or as a CSV for a spreadsheet (`format=csv`)."""
+    """What was left out, or would be, by line."""
     found = import_jobs.get(catalog().database, job)
-    kind = request.args.get("format", "json")
-    if kind not in ("json", "csv"):
-        raise InvalidInputError("format", "`format` is json or csv.")
-    if kind == "csv":
-        data = b"".join(import_errors.errors_csv(catalog().database, found))
-        return Response(data, content_type="text/csv; charset=utf-8")
     errors = import_errors.errors_of_job(catalog().database, found)
     return jsonify(
         errors=[
@@ -92,6 +111,27 @@ def list_import_errors(job: uuid.UUID) -> Response:
             for one in errors
         ]
     )
+
+
+@blueprint.get("/imports/<uuid:job>/errors.csv")
+@operation("catalog:write", {200: "text/csv"})
+def list_import_errors_as_csv(job: uuid.UUID) -> Response:
+    """What was left out, or would be, as a CSV for a spreadsheet: line, SKU, error."""
+    found = import_jobs.get(catalog().database, job)
+    data = b"".join(import_errors.errors_csv(catalog().database, found))
+    return Response(data, content_type="text/csv; charset=utf-8")
+
+
+def _accepted(job_id: uuid.UUID) -> Response:
+    response = jsonify(_import_dict(import_jobs.get(catalog().database, job_id)))
+    response.status_code = 202
+    return response
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 15:
+        raise InvalidInputError("offset", "An offset is a whole number of bytes.")
+    return int(text)
 
 
 def _import_dict(job: ImportJob) -> dict[str, Any]:
@@ -104,6 +144,8 @@ def _import_dict(job: ImportJob) -> dict[str, Any]:
         "finished_at": job.finished_at and job.finished_at.isoformat(),
         "update": job.update_facts,
         "cancelling": job.cancel,
+        "files": job.files,
+        "bytes": job.size,
         "progress": {"done": job.done, "total": job.total},
         "counts": {name: job.counts.get(name, 0) for name in COUNTS},
         "message": job.message,

@@ -57,7 +57,7 @@ def test_a_zip_is_imported_and_its_errors_are_told_by_line(till: FlaskClient, ca
         (4, "API-IMP-3"),
         (5, "API-IMP-4"),
     ]
-    listed = till.get(f"{place}/errors?format=csv")
+    listed = till.get(f"{place}/errors.csv")
     assert listed.mimetype == "text/csv"
     rows = listed.get_data(as_text=True).removeprefix("\ufeff").splitlines()
     assert rows[0] == "line,sku,error" and len(rows) == 4 and any("API-IMP-2" in row for row in rows)
@@ -142,3 +142,38 @@ def test_facts_of_a_product_stay_as_they_are_without_update(till: FlaskClient, c
     work(catalog)
     assert till.get(place).get_json()["counts"]["ignored"] == 1
     assert products.get(catalog.database, "K").name == "Kept"
+
+
+def test_a_large_zip_is_sent_in_pieces(till: FlaskClient, catalog: Catalog) -> None:
+    data = zipped(list_csv=b"Nr,photos\nAPI-PIECES,1.jpg\n", **{"1_jpg": jpeg(9241)})
+    begun = till.post("/api/v1/imports", data={"name": "large.zip", "map": "sku=Nr"})
+    assert (begun.status_code, begun.get_json()["state"]) == (202, "uploading")
+    place = begun.headers["Location"]
+
+    def send(at: int, part: bytes, **other: object):
+        form = {"files": (io.BytesIO(part), "piece"), "path": "large.zip", "offset": str(at)}
+        return till.post(f"{place}/files", data={**form, **other})
+
+    assert send(1000, data[1000:]).status_code == 422, "the piece before it is missing"
+    for offset in (0, 1000, 0):  # of which the last comes again
+        reply = send(offset, data[offset : offset + 1000] if offset == 0 else data[1000:])
+        assert reply.status_code == 200, reply.get_data(as_text=True)
+    assert (reply.get_json()["files"], reply.get_json()["bytes"]) == (1, len(data))
+    for wrong in ({"offset": "-1"}, {"offset": "x"}, {"path": "../x"}, {"path": ["a", "b"]}):
+        assert send(0, b"x", **wrong).status_code == 422, wrong
+    done = till.post(f"{place}/complete")
+    assert (done.status_code, done.get_json()["state"]) == (202, "checking")
+    assert till.post(f"{place}/complete").status_code == send(0, b"x").status_code == 409
+    work(catalog)
+    assert till.get(place).get_json()["state"] == "done"
+    assert len(products.get(catalog.database, "API-PIECES").photos) == 1
+
+
+def test_pieces_that_are_no_import_are_discarded(till: FlaskClient, catalog: Catalog) -> None:
+    place = till.post("/api/v1/imports", data={"name": "x"}).headers["Location"]
+    assert till.post(f"{place}/complete").status_code == 422
+    assert till.get(place).get_json()["state"] == "cancelled"
+    place = till.post("/api/v1/imports", data={"name": "x", "map": "sku=Other"}).headers["Location"]
+    till.post(f"{place}/files", data={"files": (io.BytesIO(b"sku\nA\n"), "l.csv"), "path": "l.csv", "offset": "0"})
+    assert till.post(f"{place}/complete").status_code == 422
+    assert till.get(place).get_json()["state"] == "cancelled"

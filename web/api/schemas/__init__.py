@@ -17,10 +17,10 @@ from web.api.schemas.changes import Change, Changes, ChangesQuery
 from web.api.schemas.imports import (
     Import,
     ImportCounts,
-    ImportError,
     ImportErrors,
-    ImportErrorsQuery,
+    ImportFault,
     ImportForm,
+    ImportPieces,
     ImportProgress,
 )
 from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
@@ -54,10 +54,10 @@ __all__ = [
     "FoundBarcode",
     "Import",
     "ImportCounts",
-    "ImportError",
     "ImportErrors",
-    "ImportErrorsQuery",
+    "ImportFault",
     "ImportForm",
+    "ImportPieces",
     "ImportProgress",
     "LoggedFeedback",
     "LoggedRecognition",
