@@ -32,7 +32,7 @@ from catalog.products.deleting import (
 from catalog.products.differing import set_different
 from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.filtering import Filter
-from catalog.products.history import Change, Difference, History, list_changes, revert
+from catalog.products.history import Change, Difference, History, change_of, compared, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
 from catalog.products.listing import Page, list_page
 from catalog.products.merging import Taken, merge, purge, rename
@@ -81,9 +81,11 @@ __all__ = [
     "change",
     "change_many",
     "check_facts",
+    "change_of",
     "chosen_skus",
     "compare_all",
     "conflicts",
+    "compared",
     "counts",
     "create",
     "crop_photo",

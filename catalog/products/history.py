@@ -216,11 +216,19 @@ def _of_one(entry: AuditEntry, sku: str) -> AuditEntry | None:
     return AuditEntry(**told, subject=sku, before=before, after=after)
 
 
+def change_of(entry: AuditEntry) -> Change | None:
+    """What an entry of the log says of one product; None for one of another kind, or of many products."""
+    told = entry.action.startswith(KINDS) and entry.action not in bulk_changing.ACTIONS
+    return _change(entry) if told else None
+
+
 def _change(entry: AuditEntry) -> Change:
     before, after = entry.before or {}, entry.after or {}
     change = Change(entry.id, entry.at, entry.actor, entry.action, _differences(entry))
     if entry.action == "product.merge":
         change = replace(change, other=str(before.get("merged", {}).get("sku", "")))
+    if entry.action == "product.differ":
+        change = replace(change, other=str(after.get("differs_from", "")))
     if entry.action.startswith("photo."):
         named = [str(side["photo"]) for side in (before, after) if "photo" in side]
         other = str(after.get("sku", "")) if entry.action == "photo.move" else ""
@@ -233,10 +241,11 @@ def _differences(entry: AuditEntry) -> tuple[Difference, ...]:
     before, after = entry.before, entry.after
     if not before or not after or entry.action.startswith("photo."):
         return ()
-    return tuple(_compared(before, after))
+    return tuple(compared(before, after))
 
 
-def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    """The facts that differ in two snapshots of a product, or in parts of them."""
     for field in ("sku", *TEXTS):
         if before.get(field, "") != after.get(field, ""):
             yield Difference(field, str(before.get(field, "")), str(after.get(field, "")))

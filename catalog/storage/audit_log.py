@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -69,12 +69,17 @@ def whole_snapshot(product: Product) -> dict[str, Any]:
     return {**product_snapshot(product), "photos": [photo.sha256 for photo in product.photos]}
 
 
-def entries(database: Database, search: str = "", *, before: int | None = None, limit: int = 50) -> LogPage:
-    """At most `limit` entries below the id `before`; `search` finds text in actor, action and subject."""
+def entries(
+    database: Database, search: str = "", *, actions: Sequence[str] = (), before: int | None = None, limit: int = 50
+) -> LogPage:
+    """At most `limit` entries below the id `before`; `search` finds text in actor, action and subject, and also those
+    of `actions`.
+    """
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
     if text := "".join(filter(plain, search)).strip():
         columns = (AuditEntry.actor, AuditEntry.action, AuditEntry.subject)
-        query = query.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        found_in = (column.icontains(text, autoescape=True) for column in columns)
+        query = query.where(or_(*found_in, AuditEntry.action.in_(actions)))
     if before is not None:
         query = query.where(AuditEntry.id < max(min(before, MOST), 0))
     with database.read() as session:

@@ -12,6 +12,7 @@ from catalog import accounts, enrollment, margins, products, webhooks
 from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.runs import recording
+from catalog.storage import audit_log
 from catalog.storage.tables import AuditEntry
 from catalog.transfer import import_jobs
 from tests.support import pictures
@@ -19,6 +20,8 @@ from tests.support.margins import APPLE, PEAR, put_look_alikes
 from tests.support.staff import NAME, PASSWORD, Staff, csrf_of, facts_shown, field_of
 from web.security import limiter
 
+#: Name and value of a row of the audit log.
+ROW = re.compile(r"<dt>([^<]*)</dt><dd>(.*?)</dd>")
 SCRIPT = {"X-Requested-With": "fetch"}
 #: Routes that are no page of the staff, by endpoint or blueprint: for programs, files, or a part of a page.
 NO_PAGE = {"problems", "docs", "api", "health", "static", "bootstrap", "description", "pictures", "home"} | {
@@ -231,7 +234,7 @@ def test_product_page_changes(staff, catalog: Catalog) -> None:
         "product.retire",
         "product.restore",
     ]
-    assert "product.retire" in text(staff.get("/audit/?search=WEB-P"))
+    assert "WEB-P : Retired" in text(staff.get("/audit/?search=WEB-P"))
 
 
 @pytest.mark.slow
@@ -297,6 +300,8 @@ def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog
     shown = staff.get("/audit/?search=web-log").get_data(as_text=True)
     assert "<del>Tea</del> <ins>Mint &lt;tea&gt;</ins>" in shown and shown.count("WEB-LOG") >= 2
     assert "<del>WEB-LOG</del>" not in shown, "what stayed is no change"
+    assert f"<bdi>WEB-LOG</bdi>: <strong>Changed</strong> by {NAME}" in shown and "{" not in shown
+    assert "<strong>Added</strong>" in shown and "<dt>photos</dt><dd> <ins>1</ins></dd>" in shown
 
     for number in range(60):
         accounts.add_key(catalog.database, f"log-{number:02}", actor="keeper")
@@ -305,6 +310,60 @@ def test_the_audit_log_shows_what_a_change_changed_and_pages_back(staff, catalog
     assert older and "log-59" in first and "log-09" not in first
     second = staff.get(older.group(1).replace("&amp;", "&")).get_data(as_text=True)
     assert "log-09" in second and "log-00" in second and "log-10" not in second
+
+
+def test_the_audit_log_is_in_words(staff, catalog: Catalog) -> None:
+    """What each entry recorded as a person would say it: names of actions and values, pictures of photos, no JSON."""
+    staff.send("/add/", {"sku": "WORDS-1", "name": "Tea", "photos": [photo(182), photo(183)]})
+    staff.send("/add/", {"sku": "WORDS-2", "name": "Tee", "photos": [photo(184)]})
+    staff.send("/add/", {"sku": "WORDS-3", "photos": [photo(185)]})
+    first, second = products.get(catalog.database, "WORDS-1").photos
+    products.set_cover(catalog.database, "WORDS-1", second.id, actor="anna")
+    products.set_labels(catalog.database, "WORDS-1", ["store 12", "bakery"], actor="anna")
+    products.barcode_owners.add(catalog.database, "WORDS-1", "4006381333931", actor="anna")
+    products.set_active(catalog, "WORDS-1", False, actor="anna")
+    products.set_different(catalog.database, "WORDS-1", "WORDS-2", actor="anna")
+    products.move_photos(catalog, "WORDS-1", [first.id], "WORDS-3", actor="anna")
+    products.change_many(catalog, ("WORDS-2", "WORDS-3"), products.BulkChange(brand="Acme"), actor="anna")
+    products.merge(catalog, "WORDS-2", "WORDS-3", actor="anna")
+    products.delete_product(catalog, "WORDS-3", actor="anna")
+    with catalog.database.write() as session:
+        audit_log.record(
+            session, "anna", "thing.of_later", "WORDS-9", {"files": ["a" * 64, "b" * 64], "on": True}, None
+        )
+    shown = staff.get("/audit/").get_data(as_text=True)
+    told = [re.sub(r"<[^>]+>", "", line).strip() for line in re.findall(r"<li><p>(.*?)<time", shown)]
+    assert told[:13] == [
+        "WORDS-9: Thing: of later by anna",
+        "WORDS-3: Deleted by anna",
+        "WORDS-3: Merged with WORDS-2 by anna",
+        "2 products: Bulk change by anna",
+        "WORDS-1: Photo moved to WORDS-3 by anna",
+        "WORDS-1: Told apart from WORDS-2 by anna",
+        "WORDS-1: Retired by anna",
+        "WORDS-1: Barcode added by anna",
+        "WORDS-1: Labels changed by anna",
+        "WORDS-1: Another photo shown first by anna",
+        "WORDS-3: Added by anna",
+        "WORDS-2: Added by anna",
+        "WORDS-1: Added by anna",
+    ]
+    rows = [(name, *re.sub(r"<[^>]+>", "|", value).split()) for name, value in ROW.findall(shown)]
+    for row in (
+        ("files", "|2|"),
+        ("on", "|yes|"),
+        ("WORDS-2: brand", "|Acme|"),
+        ("active", "|in", "the", "catalog|", "|retired|"),
+        ("barcodes", "|4006381333931|"),
+        ("labels", "|store", "12|"),
+    ):
+        assert row in rows, row
+    assert "{" not in shown and "[" not in shown, "no JSON"
+    for photo_of in (first.sha256, second.sha256):
+        assert photo_of in shown
+    found = text(staff.get("/audit/?search=told+APART"))
+    assert "WORDS-1 : Told apart from WORDS-2" in found and "Retired" not in found
+    assert "WORDS-1 : Told apart from WORDS-2" in text(staff.get("/audit/?search=product.differ"))
 
 
 def test_a_script_is_told_that_the_session_ended(anybody: FlaskClient) -> None:

@@ -13,32 +13,6 @@ from web.admin.base import blueprint
 from web.context import actor, catalog
 
 PAGE = 30
-#: Actions of the audit log in words; others are shown as they are recorded.
-NAMES = {
-    "product.create": "Added",
-    "product.change": "Changed",
-    "products.change": "Changed with others",
-    "products.undo": "A change with others undone",
-    "product.label": "Labels changed",
-    "product.rename": "Renamed",
-    "product.revert": "Reverted",
-    "product.retire": "Retired",
-    "product.restore": "Back in the catalog",
-    "product.delete": "Deleted",
-    "product.undelete": "Restored from the bin",
-    "product.merge": "Merged with",
-    "barcode.add": "Barcode added",
-    "barcode.remove": "Barcode removed",
-    "photos.add": "Photos added",
-    "photo.delete": "Photo deleted",
-    "photo.undelete": "Photos restored from the bin",
-    "photo.move": "Photo moved to",
-    "photo.cover": "Another photo shown first",
-    "photo.replace": "Photo replaced",
-    "photo.crop": "Photo cropped",
-    "photo.uncrop": "Whole photo back",
-    "photo.rotate": "Photo rotated",
-}
 pages = blueprint("history", "/products")
 
 
@@ -48,12 +22,6 @@ def show(sku: str) -> str:
     before = request.args.get("before", type=int)
     log = products.list_changes(catalog().database, sku, before=before, limit=PAGE)
     return render_template("pages/history.html", log=log, before=before)
-
-
-@pages.app_template_filter("change_name")
-def change_name(action: str) -> str:
-    """An action of the audit log in words."""
-    return NAMES.get(action, action)
 
 
 @pages.post("/<sku:sku>/history/<int:change>/revert")
