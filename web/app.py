@@ -11,6 +11,7 @@ from web import access, admin, api, errors, health, links, login, multipart, pic
 from web.proxies import TrustedProxies
 from web.request_ids import RequestIds
 from web.skus import SkuConverter
+from web.words import counted
 
 
 def create_app(catalog: Catalog, secret_key: str) -> Flask:
@@ -25,6 +26,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
         CATALOG=catalog,
     )
     app.jinja_env.filters["printed_gtin"] = gtin.printed_gtin
+    app.jinja_env.filters["counted"] = counted
     app.jinja_env.filters["photo_warning"] = lambda code: admission.WARNING_LABELS.get(code, code)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the decision first, as the docs show it
     app.url_map.converters["sku"] = SkuConverter

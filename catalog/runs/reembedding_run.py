@@ -33,5 +33,5 @@ def switch(catalog: Catalog, options: Mapping[str, Any], progress: Progress, *, 
         else:
             bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))
         switched = reembed(catalog, bundle, progress, actor=actor)
-    said = f"{switched.photos} photos embedded; {switched.total} are searchable by {switched.bundle}."
+    said = f"Photos embedded: {switched.photos}; searchable by {switched.bundle}: {switched.total}."
     return Outcome(said if switched.changed else f"{switched.bundle} is live already.", asdict(switched))

@@ -26,9 +26,9 @@ from tests.support.steps import shots
 def filled(catalog: Catalog) -> Iterator[Catalog]:
     """Six products of the category List."""
     for number in range(6):
-        facts = Facts(
-            f"L-{number}", f"Crème {number}", ("Übel", "")[number % 2], "List", labels=("s 1",) * (number < 2)
-        )
+        brand, group = ("Übel", "")[number % 2], "Crème" if 0 < number < 4 else ""
+        labels = ("s 1",) * (number < 2)
+        facts = Facts(f"L-{number}", f"Crème {number}", brand, "List", variant_group=group, labels=labels)
         products.create(catalog, facts, shots(200 + number), Intake("test"))
     with catalog.database.write() as session:  # drawn photos are near to one another
         mine = select(Product.id).where(Product.sku.startswith("L-"))
@@ -55,6 +55,9 @@ def test_every_filter_is_in_the_address_and_in_the_form(filled: Catalog, staff: 
         ("category=List&brand=%C3%9Cbel", "024"),
         ("category=List&label=s+1", "01"),
         ("category=List&label=s+1&brand=%C3%9Cbel", "0"),
+        ("category=List&group=Cr%C3%A8me", "123"),
+        ("group=Cr%C3%A8me&sort=newest&label=s+1", "1"),
+        ("category=List&group=none", ""),
         ("category=List&few=2&never=1", "012345"),
         ("category=List&few=1", ""),
         ("category=List&warned=1", "5"),
@@ -69,12 +72,16 @@ def test_every_filter_is_in_the_address_and_in_the_form(filled: Catalog, staff: 
     for chosen in ('value="List" selected', 'value="Übel" selected', 'value="name" selected', 'value="3"'):
         assert chosen in page, chosen
     assert "3 found" in page and 'name="never" value="1" checked' in page
+    page = text(staff.get("/products/?group=Cr%C3%A8me"))
+    assert 'name="group" dir="auto" value="Crème"' in page and '<option value="Crème">' in page
+    assert "variant group Crème" in page and 'href="/products/?group=Cr%C3%A8me' in text(staff.get("/products/L-1"))
 
 
 def test_nothing_found_says_what_to_take_away(filled: Catalog, staff: Staff) -> None:
     page = text(staff.get("/products/?category=List&brand=none&few=1"))
     ways = re.findall(r'class="condition" href="([^"]+)"', page)
-    assert [len(listed(staff.get(way))) for way in ways] == [0, 0, 0] and "fewer than 1 photos" in page
+    assert [len(listed(staff.get(way))) for way in ways] == [0, 0, 0]
+    assert 'aria-label="Without no photo"' in page
     ways = re.findall(r'class="condition" href="([^"]+)"', text(staff.get("/products/?category=List&brand=none")))
     assert [len(listed(staff.get(way))) for way in ways] == [0, 6]
 

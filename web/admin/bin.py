@@ -12,6 +12,7 @@ from catalog.errors import CatalogError
 from web import errors, routes
 from web.admin.base import blueprint
 from web.context import actor, catalog, page_number
+from web.words import counted
 
 PAGE = 24
 pages = blueprint("bin", "/bin")
@@ -36,6 +37,6 @@ def restore(entry: uuid.UUID) -> Response:
             raise
         flash(str(error), "danger")
         return redirect(url_for("bin.index"))
-    photos = f"{done.photos} photo{'' if done.photos == 1 else 's'}"
+    photos = counted(done.photos, "photo")
     flash(f"{done.name} is back, with {photos}." if done.whole else f"{photos} restored.", "success")
     return redirect(url_for("products.show", sku=done.sku))

@@ -15,6 +15,7 @@ from web import errors, routes
 from web.admin.base import blueprint
 from web.admin.list_query import ListQuery, offered
 from web.context import actor, catalog
+from web.words import counted
 
 #: Products that a page names.
 NAMED = 12
@@ -77,7 +78,7 @@ def undo(entry: int) -> Response:
     except CatalogError as error:
         flash(str(error), "danger")
     else:
-        said = f"Undone: {_count(undone.changed)} as before." if undone.changed else "Nothing was undone."
+        said = f"Undone: {counted(undone.changed, 'product')} as before." if undone.changed else "Nothing was undone."
         if undone.left:
             more = len(undone.left) - NAMED
             named = ", ".join(undone.left[:NAMED]) + (f" and {more} more (see the audit log)" if more > 0 else "")
@@ -128,12 +129,8 @@ def _form(choice: Choice, skus: Sequence[str], problem: CatalogError | None = No
         choice=choice,
         skus=skus,
         named=skus[:NAMED],
-        count=_count(len(skus)),
+        count=counted(len(skus), "product"),
         given=request.form,
         problem=problem,
         **offered(),
     )
-
-
-def _count(number: int) -> str:
-    return f"{number:,} product{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from catalog.errors import CatalogError, InvalidInputError, NotFoundError
 from web import errors, routes
 from web.admin.base import blueprint, flash_deleted, go_to
 from web.context import actor, catalog, ids, one_upload
+from web.words import counted
 
 #: Products that a search for the right one shows.
 HITS = 24
@@ -93,7 +94,7 @@ def delete(sku: str) -> Response:
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("products.show", sku=sku))
-    said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
+    said = "The photo is" if len(chosen) == 1 else counted(len(chosen), "photo is", "photos are")
     flash_deleted(f"{said} deleted and no longer recognized.", entry)
     return redirect(url_for("products.show", sku=sku))
 
@@ -126,7 +127,7 @@ def move(sku: str) -> Response:
     except InvalidInputError as error:
         flash(str(error), "danger")
         return redirect(url_for("products.show", sku=sku))
-    said = "The photo is" if len(chosen) == 1 else f"{len(chosen)} photos are"
+    said = "The photo is" if len(chosen) == 1 else counted(len(chosen), "photo is", "photos are")
     flash(f"{said} with {to} now.", "success")
     return redirect(url_for("products.show", sku=sku))
 

@@ -19,6 +19,7 @@ from web.admin.early_uploads import form_photos
 from web.admin.facts_form import FactsForm
 from web.admin.list_query import ListQuery, offered
 from web.context import actor, by_staff, catalog
+from web.words import counted
 
 Page = str | Response | tuple[str, int]
 
@@ -116,7 +117,7 @@ def add_photos(sku: str) -> Response | tuple[str, int]:
         added = products.add_photos(catalog(), sku, form_photos("photos"), by_staff(strict=strict))
         read.extend(found.gtin for found in added.barcodes_found)
         fresh = sum(not photo.duplicate for photo in added.photos)
-        said = f"{fresh} photo{'' if fresh == 1 else 's'} added"
+        said = f"{counted(fresh, 'photo')} added"
         if not added.searchable:
             return f"{said}; pending: {added.photos[0].reason}"
         return f"{said} and searchable in {added.milliseconds:.0f} ms."

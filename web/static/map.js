@@ -126,7 +126,7 @@ class PhotoMap {
     this.shown = Uint8Array.from(this.product, (product, photo) => (wanted[product] && (!only || this.apart[photo]) ? 1 : 0));
     this.narrowed = words.length > 0 || category !== "" || only;
     const left = this.shown.reduce((sum, one) => sum + one, 0);
-    this.part("found").textContent = this.narrowed ? `${left.toLocaleString()} of ${this.photos.toLocaleString()} photos` : "";
+    this.part("found").textContent = this.narrowed ? `${left.toLocaleString()} of ${this.photos.toLocaleString()} ${this.photos === 1 ? "photo" : "photos"}` : "";
     this.redraw();
   }
 
