@@ -35,6 +35,7 @@ RULES = {
     "photos.choose_product": Rule(EDITOR, EDITOR),  # a form
     "history": Rule(VIEWER, EDITOR),
     "bin": Rule(EDITOR, EDITOR),
+    "bin.delete_for_good": Rule(ADMIN, ADMIN),
     "inbox": Rule(VIEWER, EDITOR),
     "imports": Rule(EDITOR, EDITOR),
     "jobs": Rule(VIEWER, EDITOR),

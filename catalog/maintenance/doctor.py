@@ -18,6 +18,7 @@ def examine(
     *,
     repair: bool = False,
     remove_orphans: bool = False,
+    remake: bool = False,
     ask_gallery: bool = True,
     serving: bool = False,
     progress: Progress = no_progress,
@@ -27,10 +28,11 @@ def examine(
 
     `repair` rebuilds all that can be rebuilt. A lost photo can't be: its product needs a new one. `remove_orphans`
     removes files that no row has referred to for ORPHAN_AGE, and collections without a generation.
-    `ask_gallery=False` skips the gallery. `serving`: this process answers tills, so the live collection stays open, and
-    nothing is done on the embedder's threads. `progress` counts photos; it is called in the other parts, too, every few
-    seconds, and may end the check by raising. Raises DatabaseUnavailableError, or ConfigError for a damaged live
-    bundle; another part that does not answer is a finding.
+    `remake` drops a collection of the gallery that can't be read, and makes it anew: until the live one is filled,
+    tills are not answered by it. `ask_gallery=False` skips the gallery. `serving`: this process answers tills, so the
+    live collection stays open, and nothing is done on the embedder's threads. `progress` counts photos; it is called in
+    the other parts, too, every few seconds, and may end the check by raising. Raises DatabaseUnavailableError, or
+    ConfigError for a damaged live bundle; another part that does not answer is a finding.
     """
     last = (0, 0)
 
@@ -49,7 +51,13 @@ def examine(
         yield Finding("photos_not_asked", f"{error} The photos were not looked at (further).")
     step()
     yield from gallery_checks.examine(
-        catalog, repair=repair, remove_orphans=remove_orphans, ask_gallery=ask_gallery, serving=serving, step=step
+        catalog,
+        repair=repair,
+        remove_orphans=remove_orphans,
+        ask_gallery=ask_gallery,
+        remake=remake,
+        serving=serving,
+        step=step,
     )
     step()
     yield from check_margins(catalog, repair=repair)

@@ -61,6 +61,7 @@ def examine(
     repair: bool,
     remove_orphans: bool,
     ask_gallery: bool,
+    remake: bool = False,
     serving: bool = False,
     step: Step = lambda: None,
 ) -> Iterator[Finding]:
@@ -68,14 +69,15 @@ def examine(
     collection.
 
     `repair` makes missing photos pending, enrolls them, and deletes orphaned points; `remove_orphans` drops collections
-    without a generation. `serving`: see doctor.examine; `step` is called every few seconds. What can't be checked
-    (another process holds it) is a finding, too. Raises DatabaseUnavailableError, or ConfigError for a damaged live
-    bundle.
+    without a generation; `remake` makes collections anew that can't be read. `serving`: see doctor.examine; `step` is
+    called every few seconds. What can't be checked (another process holds it) is a finding, too. Raises
+    DatabaseUnavailableError, or ConfigError for a damaged live bundle.
     """
     live = catalog.generations.live()
     forgotten = _not_enrolled(catalog.database, repair=repair)
     if ask_gallery:
-        yield from _gallery(catalog, live, step, repair=repair, remove_orphans=remove_orphans, serving=serving)
+        with_what = {"repair": repair, "remove_orphans": remove_orphans, "remake": remake, "serving": serving}
+        yield from _gallery(catalog, live, step, **with_what)
     yield from _enrolled(catalog, forgotten, step) if repair and ask_gallery else forgotten
     yield from _long_pending(catalog, step, repair=repair and ask_gallery)
     if not serving:
@@ -83,7 +85,7 @@ def examine(
 
 
 def _gallery(
-    catalog: Catalog, live: LiveModel, step: Step, *, repair: bool, remove_orphans: bool, serving: bool
+    catalog: Catalog, live: LiveModel, step: Step, *, repair: bool, remove_orphans: bool, remake: bool, serving: bool
 ) -> Iterator[Finding]:
     try:
         there = catalog.gallery.generations()  # before SQL is read: a row is committed before its collection is made
@@ -107,8 +109,12 @@ def _gallery(
         except GalleryUnavailableError as error:
             yield Finding("gallery_not_asked", str(error), collection=generation.collection)
         except GalleryError as error:
-            advice = " `catalog rebuild` makes it anew." if generation.live else ""
-            yield Finding("collection_broken", f"{error}{advice}", collection=generation.collection)
+            broken = Finding("collection_broken", str(error), collection=generation.collection)
+            if remake:
+                yield _made_anew(catalog, generation, broken, step)
+            else:
+                advice = " `catalog rebuild` makes it anew." if generation.live else ""
+                yield replace(broken, message=f"{error}{advice}")
         finally:
             if not (serving and generation.collection == live.collection):
                 catalog.generations.release(generation.collection)  # a server that starts just now needs it

@@ -142,7 +142,7 @@ def _deleted_lately(database: Database) -> set[str]:
 
     A backup that runs meanwhile may still name them.
     """
-    taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge", "bin.empty"])
+    taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge", "bin.empty", "bin.delete"])
     query = select(AuditEntry.action, AuditEntry.before).where(taking, AuditEntry.at > now() - ORPHAN_AGE)
     with database.read() as session:
         return {sha256 for action, before in session.execute(query) for sha256 in _taken(action, before or {})}

@@ -17,7 +17,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import photo_rows
 from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuExistsError
 from catalog.normalization import sku_key
-from catalog.products import barcode_owners
+from catalog.products import barcode_owners, differing
 from catalog.products.facts import describe_anew, replace_labels
 from catalog.storage import Database, audit_log, bin_rows
 from catalog.storage.product_rows import lock_product, refuse_alike
@@ -99,6 +99,32 @@ def undelete(catalog: Catalog, entry_id: uuid.UUID, *, actor: str) -> Undeleted:
     return done
 
 
+def delete_for_good(database: Database, entry_id: uuid.UUID, *, actor: str) -> None:
+    """Delete an entry of the bin before its time: nothing restores it any more. With a product goes what was deleted
+    from it before.
+
+    The files stay in the photo store until the doctor removes what nothing refers to, a day later at the earliest: a
+    backup that runs meanwhile may still name them. Raises NotFoundError when the entry has left the bin.
+    """
+    with database.write() as session:
+        entry = session.scalar(select(BinEntry).where(BinEntry.id == entry_id).with_for_update())
+        if entry is None:
+            raise _left()
+        before: dict[str, Any] = {"name": entry.name, "product": entry.product is not None}
+        if entry.product is not None:
+            differing.forget(session, entry.product_id)
+            before["files"] = sorted({*bin_rows.drop_entries(session, entry.product_id)})
+        else:
+            files = {file for photo in entry.photos for file in (photo.sha256, photo.original) if file}
+            before["files"] = sorted(files)
+            session.delete(entry)
+        audit_log.record(session, actor, "bin.delete", entry.sku, before)
+
+
+def _left() -> NotFoundError:
+    return NotFoundError("It has left the bin: somebody restored it, or deleted it for good.")
+
+
 def _open(session: Session, entry_id: uuid.UUID) -> tuple[Product, BinEntry]:
     """An entry, locked, and the product that it is restored to."""
     product_id = session.scalar(select(BinEntry.product_id).where(BinEntry.id == entry_id))
@@ -106,7 +132,7 @@ def _open(session: Session, entry_id: uuid.UUID) -> tuple[Product, BinEntry]:
     locked = session.scalar(select(Product).where(Product.id == product_id).with_for_update())
     entry = session.scalar(select(BinEntry).where(BinEntry.id == entry_id).with_for_update())
     if entry is None or entry.product_id != product_id:
-        raise NotFoundError("It has left the bin: somebody restored it, or its 30 days are over.")
+        raise _left()
     if entry.product is not None:
         return _new(session, entry, entry.product), entry
     if locked is None:

@@ -15,11 +15,11 @@ KEPT = 200
 
 
 def work(catalog: Catalog, task: Task) -> Outcome:
-    """Check all, and mend as the options say: `repair`, `remove_orphans`.
+    """Check all, and mend as the options say: `repair`, `remove_orphans`, `remake`.
 
     Raises DatabaseUnavailableError or ConfigError.
     """
-    mend = {name: bool(task.options.get(name)) for name in ("repair", "remove_orphans")}
+    mend = {name: bool(task.options.get(name)) for name in ("repair", "remove_orphans", "remake")}
     return outcome_of(list(examine(catalog, **mend, serving=True, progress=task.progress)))
 
 

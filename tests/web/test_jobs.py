@@ -18,6 +18,7 @@ from catalog.catalog import Catalog
 from catalog.maintenance import Coverage, coverage_results
 from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.findings import Kind
+from catalog.recognition import recognize
 from catalog.runs import KINDS, RunWorker, recording
 from catalog.storage.tables import CoverageDay, Generation, Run
 from catalog.transfer import import_jobs
@@ -102,6 +103,27 @@ def test_a_check_from_the_overview_to_its_end(staff: Staff, catalog: Catalog) ->
     assert last(catalog, "doctor").options == {"repair": True, "remove_orphans": True}
     RunWorker(catalog).step()
     assert last(catalog, "doctor").state == "done"
+
+
+def test_a_gallery_that_can_not_be_read_is_filled_again_by_an_admin(app: Flask, staff: Staff, catalog: Catalog) -> None:
+    create(catalog, "A", 1)
+    broken = catalog.generations.ready().collection
+    catalog.generations.release(broken)
+    (catalog.settings.data / "gallery" / broken / "edge_config.json").write_text("{")
+    staff.send("/overview/check", {}, page="/overview/")
+    RunWorker(catalog).step()
+    run = last(catalog, "doctor")
+    assert run.result["kinds"] == {"collection_broken": 1}
+    page = text(staff, f"/jobs/{run.id}")
+    assert "Fill the gallery again" in page and findings.what_to_do("collection_broken") in page
+    assert "Fill the gallery again" not in text(as_role(app, "editor"), f"/jobs/{run.id}")
+    staff.send("/overview/mend", {"remake": "1"}, page=f"/jobs/{run.id}")
+    assert last(catalog, "doctor").options == {"repair": True, "remove_orphans": True, "remake": True}
+    assert "is being filled again" in text(staff, "/overview/")
+    RunWorker(catalog).step()
+    assert "1 thing was mended." in text(staff, "/overview/")
+    answer = recognize(catalog, jpeg(1))
+    assert (answer.decision, answer.matches[0].sku) == ("match", "A")
 
 
 def test_a_run_is_stopped_and_the_way_back_is_of_this_site(staff: Staff, catalog: Catalog) -> None:

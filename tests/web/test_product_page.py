@@ -10,10 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from catalog import products
+from catalog import accounts, products
 from catalog.catalog import Catalog
 from catalog.enrollment import NewPhoto
 from catalog.products import Facts, Intake, barcode_owners
@@ -21,7 +22,8 @@ from catalog.recognition import recognize
 from catalog.storage import content_hash
 from catalog.storage.tables import RecognitionEntry, now
 from tests.support.pictures import jpeg
-from tests.support.staff import Staff, csrf_of, facts_shown
+from tests.support.staff import PASSWORD, Staff, csrf_of, facts_shown
+from web.security import limiter
 
 EAN = "5901234123457"
 
@@ -236,6 +238,25 @@ def test_a_deleted_product_is_restored_from_the_bin(staff: Staff, catalog: Catal
     assert recognize(catalog, jpeg(841)).matches[0].sku == "PP-10"
     again = staff.send(f"/bin/{entry.id}/restore", {}, page="/keys/")
     assert "has left the bin" in follow(staff, again)
+
+
+def test_an_admin_deletes_for_good_what_is_in_the_bin(app: Flask, staff: Staff, catalog: Catalog) -> None:
+    add(catalog, "PP-13", 845)
+    staff.send("/products/PP-13/delete", {}, page="/products/PP-13")
+    entry = products.list_deleted(catalog.database).entries[0]
+    shown = staff.get("/bin/").get_data(as_text=True)
+    assert f'action="/bin/{entry.id}/delete"' in shown and "Nothing brings this product back" in shown
+    limiter.reset()
+    accounts.add_user(catalog.database, "editor of the bin", PASSWORD, role="editor", actor="test")
+    editor = Staff(app.test_client(), "editor of the bin", PASSWORD)
+    assert "for good" not in editor.get("/bin/").get_data(as_text=True)
+    assert editor.send(f"/bin/{entry.id}/delete", {}, page="/bin/").status_code == 403
+    reply = staff.send(f"/bin/{entry.id}/delete", {"page": "1"}, page="/bin/")
+    assert reply.location == "/bin/?page=1"
+    assert "It is deleted for good." in follow(staff, reply)
+    assert entry.id not in [left.id for left in products.list_deleted(catalog.database).entries]
+    assert "has left the bin" in follow(staff, staff.send(f"/bin/{entry.id}/delete", {}, page="/bin/"))
+    assert "PP-13 : Deleted for good from the bin by" in text(staff.get("/audit/?search=for+good+from"))
 
 
 def test_the_history_tells_differences_and_reverts_them(staff: Staff, catalog: Catalog) -> None:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from catalog import products
 from catalog.errors import CatalogError
 from web import errors, routes
-from web.admin.base import blueprint
+from web.admin.base import attempt, blueprint
 from web.context import actor, catalog, page_number
 from web.words import counted
 
@@ -24,6 +24,14 @@ def index() -> str:
     number = page_number()
     shown = products.list_deleted(catalog().database, start=number * PAGE, limit=PAGE)
     return render_template("pages/bin.html", bin=shown, number=number, last=(shown.total - 1) // PAGE)
+
+
+@pages.post("/<uuid:entry>/delete")
+def delete_for_good(entry: uuid.UUID) -> Response:
+    """Nothing brings it back any more."""
+    gone = "It is deleted for good."
+    attempt(lambda: products.delete_for_good(catalog().database, entry, actor=actor()), gone, raising=(503,))
+    return redirect(url_for("bin.index", page=page_number() or None))
 
 
 @pages.post("/<uuid:entry>/restore")

@@ -15,7 +15,7 @@ WHAT_TO_DO = {
     "bundle_missing": "Nobody can switch back to that model until its folder is there again.",
     "collection_missing": "Mending fills it again from the photos.",
     "collection_mismatch": "Mending fills it again from the photos.",
-    "collection_broken": "Whoever runs the server stops it and fills the gallery again: catalog rebuild.",
+    "collection_broken": "An admin has it filled again from the photos, below.",
     "collection_orphaned": "It may stay, or mending removes it.",
     "point_missing": "Tills may not find this product by that photo. Mending puts it into the gallery again.",
     "point_retired": "No answer names it; mending removes it.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import redirect, render_template, url_for
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from catalog import accounts, maintenance
@@ -59,10 +59,11 @@ def check() -> Response:
 
 @pages.post("/mend")
 def mend() -> Response:
-    """Ask for the doctor, who mends what can be mended."""
-    return _ask(
-        {"repair": True, "remove_orphans": True}, "What can be mended is being mended. Tills are answered meanwhile."
-    )
+    """Ask for the doctor, who mends what can be mended; with `remake`, also a gallery that can't be read."""
+    options = {"repair": True, "remove_orphans": True}
+    if "remake" in request.form:
+        return _ask(options | {"remake": True}, "The gallery is being filled again from the photos.")
+    return _ask(options, "What can be mended is being mended. Tills are answered meanwhile.")
 
 
 def _ask(options: dict[str, bool], said: str) -> Response:

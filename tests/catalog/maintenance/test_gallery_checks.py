@@ -396,6 +396,21 @@ def test_a_broken_collection_is_told_and_not_touched(open_catalog: Callable[[], 
     assert "catalog rebuild" in one.message
 
 
+@pytest.mark.parametrize("serving", [False, True])
+def test_a_broken_collection_is_made_anew_where_a_person_wants_it(
+    open_catalog: Callable[[], Catalog], filled: Catalog, serving: bool
+) -> None:
+    live = filled.generations.ready()
+    filled.close()
+    config = filled.settings.data / "gallery" / live.collection / "edge_config.json"
+    config.write_text("{")
+    catalog = open_catalog()
+    (one,) = findings(catalog, repair=True, remake=True, serving=serving)
+    assert (one.kind, one.collection, one.mended) == ("collection_broken", live.collection, True)
+    assert all_found(catalog, 1, 2, 3)
+    assert findings(catalog, serving=serving) == []
+
+
 def test_long_is_longer_than_a_photo_rests() -> None:
     assert timedelta(seconds=outbox.REST) < gallery_checks.LONG
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from datetime import timedelta
@@ -233,6 +234,49 @@ def test_a_purge_empties_the_bin_of_a_product(catalog: Catalog) -> None:
     products.delete_photos(catalog, "A", [added.photos[0].id], actor="anna")
     products.purge(catalog, "A", actor="anna")
     assert in_bin(catalog) == (0, 0)
+
+
+def test_what_is_in_the_bin_is_deleted_for_good(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(catalog, "A", 1, 2)
+    create(catalog, "B", 3)
+    products.set_different(catalog.database, "A", "B", actor="anna")
+    first_of, second = products.get(catalog.database, "A").photos
+    photo = products.delete_photos(catalog, "A", [second.id], actor="anna")
+    whole = products.delete_product(catalog, "A", actor="anna")
+    other = products.delete_product(catalog, "B", actor="anna")
+    products.delete_for_good(catalog.database, whole, actor="berta")
+    assert [entry.id for entry in products.list_deleted(catalog.database).entries] == [other], "its photos went with it"
+    for gone in (photo, whole, uuid.uuid4()):
+        with pytest.raises(NotFoundError, match="left the bin"):
+            products.delete_for_good(catalog.database, gone, actor="berta")
+        with pytest.raises(NotFoundError):
+            products.undelete(catalog, gone, actor="berta")
+    with catalog.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(DifferentProducts)) == 0
+        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.action == "bin.delete"))
+        assert (entry.actor, entry.subject) == ("berta", "A")
+        assert entry.before == {"name": "A", "product": True, "files": sorted((first_of.sha256, second.sha256))}
+    for old in (catalog.settings.data / "photos").rglob("*"):
+        if old.is_file():
+            os.utime(old, (time.time() - 2 * 86400,) * 2)
+    assert list(maintenance.examine(catalog, remove_orphans=True)) == [], "a backup may still name what went just now"
+    monkeypatch.setattr(photo_checks, "ORPHAN_AGE", timedelta(0))
+    gone_files = {finding.sha256 for finding in maintenance.examine(catalog, remove_orphans=True)}
+    assert gone_files == {first_of.sha256, second.sha256}
+    products.undelete(catalog, other, actor="anna")
+
+
+def test_photos_in_the_bin_are_deleted_for_good_and_their_product_stays(catalog: Catalog) -> None:
+    create(catalog, "A", 1, 2)
+    first_of, second = products.get(catalog.database, "A").photos
+    entry = products.delete_photos(catalog, "A", [second.id], actor="anna")
+    products.delete_for_good(catalog.database, entry, actor="berta")
+    assert products.list_deleted(catalog.database).total == 0
+    assert [photo.sha256 for photo in products.get(catalog.database, "A").photos] == [first_of.sha256]
+    with catalog.database.read() as session:
+        (logged,) = session.scalars(select(AuditEntry.before).where(AuditEntry.action == "bin.delete"))
+    assert logged == {"name": "A", "product": False, "files": [second.sha256]}
+    assert "bin.delete" not in [change.action for change in products.list_changes(catalog.database, "A").changes]
 
 
 def test_a_replaced_photo_is_in_the_bin(catalog: Catalog) -> None:
