@@ -79,6 +79,11 @@ def _refused(photo: PhotoRejectedError) -> dict[str, Any]:
     return {**named, "code": photo.code, "detail": str(photo).removeprefix(f"{photo.filename}: ")}
 
 
+def as_problem(error: CatalogError) -> Response:
+    """A catalog error as a problem."""
+    return problem(error.code, str(error), status=status_of(error), **_extra(error))
+
+
 def logged_path() -> str:
     """The path of the request for the log, without the token of a link: whoever reads the log could use it."""
     token = (request.view_args or {}).get("token")
@@ -102,7 +107,7 @@ def init_app(app: Flask) -> None:
         if status >= 500:
             log.error("%s %s: %s: %s", request.method, logged_path(), error.code, error)
         if wants_problem():
-            return problem(error.code, str(error), status=status, **_extra(error))
+            return as_problem(error)
         kept = kept_form.sent() if status == 503 else None  # what was typed is not lost for a disk that is full
         known = problems.KINDS.get(error.code)
         title = known.title if known else "Not accepted"

@@ -26,7 +26,7 @@ class Gate:
         except HTTPException:  # no such path, no such method, a redirect: none has a body to read
             endpoint = ""
         view = self._app.view_functions.get(endpoint)
-        most, lane = routes.max_body(view), routes.lane(view)
+        most, lane = routes.max_body(view, head.headers.get("CONTENT_TYPE", "")), routes.lane(view)
         if head.length != 0 and routes.needs_key(view) and not bearer_key(head.headers.get("AUTHORIZATION", "")):
             return Verdict(lane, most, Refused("key_missing", KEY_MISSING))
         is_large = head.length is None or head.length > routes.MAX_FORM_REQUEST

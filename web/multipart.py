@@ -32,6 +32,17 @@ class LenientParser(formparser.MultiPartParser):
         self, stream: IO[bytes], boundary: bytes, content_length: int | None
     ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         """Fields and files. Raises ValueError for a body that is no such form, RequestEntityTooLarge."""
+        opened: list[IO[bytes]] = []
+        try:
+            return self._parse(stream, boundary, content_length, opened)
+        except BaseException:
+            for file in opened:  # none is left open, or on the disk
+                file.close()
+            raise
+
+    def _parse(
+        self, stream: IO[bytes], boundary: bytes, content_length: int | None, opened: list[IO[bytes]]
+    ) -> tuple[MultiDict[str, str], MultiDict[str, FileStorage]]:
         decoder = LenientDecoder(
             boundary, max_form_memory_size=self.max_form_memory_size, max_parts=self.max_form_parts
         )
@@ -46,6 +57,7 @@ class LenientParser(formparser.MultiPartParser):
             while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
                 if isinstance(event, File):
                     part, file = event, self.start_file_streaming(event, content_length)
+                    opened.append(file)
                 elif isinstance(event, Field):
                     part, text = event, bytearray()
                 elif isinstance(event, Data) and isinstance(part, File) and file is not None:

@@ -126,8 +126,8 @@ KINDS: Mapping[str, Kind] = {
     "unsupported_media_type": Kind(
         415,
         "Other media type",
-        "The body has a media type that this path does not take.",
-        "Send it with the `Content-Type` that the reference names.",
+        "The body has a media type that this path does not take, or is compressed by something else than gzip.",
+        "Send it with the `Content-Type` that the reference names, and with `Content-Encoding: gzip` or none.",
     ),
     "empty": Kind(422, "Not accepted", "A photo has no bytes.", "Send the photo's bytes."),
     "truncated": Kind(422, "Not accepted", "A photo is damaged or cut short.", "Take or send the photo again."),
@@ -201,7 +201,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 #: What any operation may answer: it needs a key and the database, and the server may have no time for it.
 ALWAYS = (
     *("bad_request", "key_missing", "key_unknown", "key_expired", "scope_missing", "request_timeout"),
-    *("invalid_input", "request_entity_too_large", "too_many_requests", "overloaded", "database_unavailable"),
+    *("invalid_input", "request_entity_too_large", "unsupported_media_type", "too_many_requests", "overloaded"),
+    "database_unavailable",
 )
 #: For a status of HTTP that no code stands for.
 _OTHER = {4: "bad_request", 5: "internal_server_error"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
 
-from web.api import answers, changes, imports, operation, products, recognizing
+from web.api import answers, changes, encodings, imports, operation, products, recognizing  # noqa: F401 - encodings registers itself
 from web.api.blueprint import blueprint
 from web.security import csrf
 

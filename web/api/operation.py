@@ -121,11 +121,14 @@ def init_app(app: Flask) -> None:
 
 def refuse_unknown(names: Collection[str | None], known: Collection[str]) -> None:
     """Raises InvalidFieldsError if a name is not among the known, with the nearest of those."""
-    errors = []
-    for name in dict.fromkeys(name or "" for name in names):  # a part of a form may have no name
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"It is one of: {', '.join(known)}." if known else ""
-            errors.append(FieldError(name[:100], f"There is no field {name[:100]!r} here. {hint}".rstrip()))
+    # A part of a form may have no name.
+    errors = [unknown_field(name, known) for name in dict.fromkeys(name or "" for name in names) if name not in known]
     if errors:
         raise InvalidFieldsError(errors)
+
+
+def unknown_field(name: str, known: Collection[str]) -> FieldError:
+    """There is no such field; the nearest of the known, if one is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"It is one of: {', '.join(known)}." if known else ""
+    return FieldError(name[:100], f"There is no field {name[:100]!r} here. {hint}".rstrip())

@@ -1,4 +1,4 @@
-"""Recognize a photo; the small pictures that a till shows of what it was answered."""
+"""Recognize a photo, or many; the small pictures that a till shows of what it was answered."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 from flask import Response, abort, g, jsonify, request, url_for
 
 from catalog import recognition
-from catalog.errors import InvalidInputError
-from catalog.recognition import MATCHES, Recognition, Scope
-from web import pictures, routes
+from catalog.errors import CatalogError
+from catalog.recognition import Recognition
+from web import errors, pictures, routes
 from web.api.blueprint import actor, blueprint
 from web.api.operation import FILE, operation
-from web.context import catalog, one_upload
+from web.api.photos import many_photos, one_photo
+from web.context import catalog
 from web.thumbnails import THUMBNAIL
 
 #: Seconds for which a till may show a small picture without asking again whether the photo is still in the catalog.
@@ -23,29 +24,64 @@ KEPT = 86_400
 @operation(
     "recognize",
     {200: "Recognition"},
-    bodies={"multipart/form-data": "RecognizeForm", "image/*": FILE, "application/octet-stream": FILE},
+    bodies={
+        "multipart/form-data": "RecognizeForm",
+        "application/json": "RecognizeBody",
+        "image/*": FILE,
+        "application/octet-stream": FILE,
+    },
     query="RecognizeQuery",
     problems=("photo_refused", "overloaded", "gallery_unavailable"),
     takes=("photo", "label", "sku", "k"),
 )
 @routes.takes_photos(routes.MAX_PHOTO_REQUEST, "tills")
 def recognize() -> Response:
-    """Which product a photo shows: multipart field `photo`, or the image as the body.
+    """Which product a photo shows: multipart field `photo`, the image as the body, or JSON with the image in base64.
 
-    Fields `label` and `sku`, any number of each, narrow it to those products; `k` is how many matches are answered, 5
-    if it is not given. Beside a body they are in the address.
+    `label` and `sku`, any number of each, narrow it to those products; `k` is how many matches are answered, 5 if it is
+    not given. If the body is the image, they are in the address.
     """
-    if request.mimetype == "multipart/form-data":
-        photo = one_upload("photo")
-        data, filename, wanted = photo.data, photo.filename, request.values.to_dict(flat=False)
-    else:
-        data, filename, wanted = request.get_data(), "", request.args.to_dict(flat=False)
-    among = Scope(tuple(wanted.get("label", ())), tuple(wanted.get("sku", ())))
-    limit = matches_wanted(wanted.get("k"))
+    asked = one_photo()
+    [(filename, data)] = asked.photos
     answer = recognition.recognize(
-        catalog(), data, filename=filename, among=among, limit=limit, asked_by=actor(), keep=g.key_keeps_photos
+        catalog(),
+        data,
+        filename=filename,
+        among=asked.among,
+        limit=asked.limit,
+        asked_by=actor(),
+        keep=g.key_keeps_photos,
     )
     return jsonify(answered(answer))
+
+
+@blueprint.post("/recognize/batch")
+@operation(
+    "recognize",
+    {200: "BatchAnswers"},
+    bodies={"multipart/form-data": "BatchForm", "application/json": "BatchBody"},
+    problems=("overloaded", "gallery_unavailable"),
+    takes=("photos", "label", "sku", "k"),
+)
+@routes.takes_photos(routes.MAX_BATCH_REQUEST, "batches")
+def recognize_batch() -> Response:
+    """Which product each of up to 50 photos shows: multipart field `photos`, once for each, or JSON.
+
+    One answer for each photo, in their order: a recognition, or the problem with this photo, which spoils no other.
+    `label`, `sku` and `k` hold for all of them. Photos of tills that ask for one go first.
+    """
+    asked = many_photos()
+    answers = recognition.recognize_many(
+        catalog(), asked.photos, among=asked.among, limit=asked.limit, asked_by=actor(), keep=g.key_keeps_photos
+    )
+    named = zip(asked.photos, answers, strict=True)
+    return jsonify({"answers": [_one_of_many(filename, answer) for (filename, _), answer in named]})
+
+
+def _one_of_many(filename: str, answer: Recognition | CatalogError) -> dict[str, Any]:
+    if isinstance(answer, CatalogError):
+        return {"filename": filename, "recognition": None, "problem": errors.as_problem(answer).get_json(force=True)}
+    return {"filename": filename, "recognition": answered(answer), "problem": None}
 
 
 @blueprint.get("/photos/<sha256>/thumbnail")
@@ -62,16 +98,6 @@ def thumbnail(sha256: str) -> Response:
     response.set_etag(f"{sha256}-{THUMBNAIL}")
     response.make_conditional(request)
     return response
-
-
-def matches_wanted(given: list[str] | None) -> int:
-    """How many matches a field `k` asks for. Raises InvalidInputError for what is no number."""
-    if not given:
-        return MATCHES
-    k = given[-1]
-    if not (k.isascii() and k.isdecimal() and len(k) < 10):
-        raise InvalidInputError("k", f"k is a whole number from 1 to {recognition.MOST_MATCHES}, not {k[:100]!r}.")
-    return int(k)
 
 
 def answered(answer: Recognition) -> dict[str, Any]:

@@ -26,12 +26,17 @@ from web.api.schemas.imports import (
 from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
 from web.api.schemas.products import Added, CreateForm, FoundBarcode, LookAlike, Photo, PhotoWarning
 from web.api.schemas.recognizing import (
+    BatchAnswer,
+    BatchAnswers,
+    BatchBody,
+    BatchForm,
     Difference,
     Differs,
     Evidence,
     LookedAt,
     Match,
     Recognition,
+    RecognizeBody,
     RecognizeForm,
     RecognizeQuery,
     ShownPhoto,
@@ -40,6 +45,10 @@ from web.api.schemas.recognizing import (
 
 __all__ = [
     "Added",
+    "BatchAnswer",
+    "BatchAnswers",
+    "BatchBody",
+    "BatchForm",
     "Change",
     "Changes",
     "ChangesQuery",
@@ -70,6 +79,7 @@ __all__ = [
     "Problem",
     "Recognition",
     "RecognitionsQuery",
+    "RecognizeBody",
     "RecognizeForm",
     "RecognizeQuery",
     "RefusedPhoto",

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import base64
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from web.api.schemas.problems import Problem
 
 _LABELS: Any = Field(default=[], description="Only products with one of these labels.")
 _SKUS: Any = Field(default=[], description="Only these products.")
 _K: Any = Field(default=5, ge=1, le=20, description="How many matches are answered, at most. The decision is the same.")
+
+
+def _decoded(text: Any) -> bytes:
+    """The bytes of a text in base64 (RFC 4648), or of a data URL (RFC 2397), as browsers make one of a picture."""
+    if not isinstance(text, str):
+        raise ValueError("a photo is a text in base64")
+    start = re.match(r"data:[^,]{0,200};base64,", text)
+    try:
+        return base64.b64decode("".join(text[start.end() if start else 0 :].split()), validate=True)
+    except ValueError:  # of bytes that are no ASCII, too
+        raise ValueError("this is no base64") from None
+
+
+#: A photo in JSON.
+_Photo = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "description": "The image file in base64."}),
+]
 
 
 class Evidence(BaseModel):
@@ -120,6 +143,53 @@ class RecognizeForm(BaseModel):
     label: list[str] = _LABELS
     sku: list[str] = _SKUS
     k: int = _K
+
+
+class RecognizeBody(BaseModel):
+    """A photo in base64, and to which products the answer is limited."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    photo: _Photo
+    label: list[str] = _LABELS
+    sku: list[str] = _SKUS
+    k: int = _K
+
+
+class BatchForm(BaseModel):
+    """Photos, and to which products the answers are limited."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    photos: list[bytes] = Field(min_length=1, max_length=50, description="Image files, each with a file name.")
+    label: list[str] = _LABELS
+    sku: list[str] = _SKUS
+    k: int = _K
+
+
+class BatchBody(BaseModel):
+    """Photos in base64, and to which products the answers are limited."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    photos: list[_Photo] = Field(min_length=1, max_length=50)
+    label: list[str] = _LABELS
+    sku: list[str] = _SKUS
+    k: int = _K
+
+
+class BatchAnswer(BaseModel):
+    """The answer to one of many photos: a recognition, or a problem."""
+
+    filename: str = Field(description="As it was sent; of JSON the place in the list, from 0 on.")
+    recognition: Recognition | None
+    problem: Problem | None = Field(description="Why this photo can't be used; `status` is what it alone would get.")
+
+
+class BatchAnswers(BaseModel):
+    """The answers to many photos."""
+
+    answers: list[BatchAnswer] = Field(description="One for each photo, in their order.")
 
 
 class RecognizeQuery(BaseModel):
