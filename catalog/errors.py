@@ -159,6 +159,27 @@ class ConflictError(CatalogError):
     code = "conflict"
 
 
+class PreconditionFailedError(ConflictError):
+    """What is to be changed is no longer as the program saw it (RFC 9110, If-Match)."""
+
+    code = "precondition_failed"
+
+
+class RequestBusyError(ConflictError):
+    """A request of this name (Idempotency-Key) is under way."""
+
+    code = "idempotency_busy"
+
+
+class RequestMismatchError(InvalidInputError):
+    """Another request had this name (Idempotency-Key)."""
+
+    code = "idempotency_mismatch"
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Idempotency-Key", message)
+
+
 class LastAdminError(ConflictError):
     """Without this admin nobody could manage people any more."""
 

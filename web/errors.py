@@ -49,7 +49,7 @@ def problem(
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="catalog"'
-    if status in (429, 503):
+    if status in (429, 503) or (kind and kind.retry):
         response.headers["Retry-After"] = str(retry_after or RETRY_AFTER)
     return response
 

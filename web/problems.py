@@ -11,18 +11,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of problem. `means` and `do`: for people. `pages`: only the staff's pages answer it, never the API."""
+    """A kind of problem. `means` and `do`: for people. `pages`: only the staff's pages answer it, never the API.
+
+    `passes`: it is over soon, whatever its status.
+    """
 
     status: int
     title: str
     means: str
     do: str
     pages: bool = False
+    passes: bool = False
 
     @property
     def retry(self) -> bool:
         """Whether the same request may be sent again as it is, after the seconds that the answer names."""
-        return self.status in (429, 503)
+        return self.passes or self.status in (429, 503)
 
 
 _SMALLER = "Send a smaller picture: a till's photo needs no more than 640 by 480."
@@ -95,6 +99,13 @@ KINDS: Mapping[str, Kind] = {
     "barcode_taken": Kind(
         409, "Conflict", "Another product has the barcode: `detail` names its SKU.", "Find out whose barcode it is."
     ),
+    "idempotency_busy": Kind(
+        409,
+        "Conflict",
+        "A request of the same `Idempotency-Key` is under way.",
+        "Repeat the request after `Retry-After` seconds: it is then answered as the first one.",
+        passes=True,
+    ),
     "feedback_given": Kind(
         409,
         "Conflict",
@@ -108,6 +119,12 @@ KINDS: Mapping[str, Kind] = {
         "Gone",
         "What changed after the cursor is kept no more, or the cursor is of another database.",
         "Ask for the changes after `latest`, keep that cursor, read all products anew, and go on from the cursor.",
+    ),
+    "precondition_failed": Kind(
+        412,
+        "Changed meanwhile",
+        "The product is no longer as `If-Match` says, or is there although `If-None-Match` says that it is not.",
+        "Read it again, and repeat the change on what is there now.",
     ),
     "too_large": Kind(413, "Too large", "A photo has over 25 MB.", _SMALLER),
     "too_many_pixels": Kind(413, "Too large", "A photo has more pixels than its format may have.", _SMALLER),
@@ -150,6 +167,12 @@ KINDS: Mapping[str, Kind] = {
         "Not accepted",
         "A field is missing, unknown or invalid: `field` names the first, `errors` all of them.",
         "Correct the fields that are named.",
+    ),
+    "idempotency_mismatch": Kind(
+        422,
+        "Not accepted",
+        "The `Idempotency-Key` was used for another request.",
+        "Take a new key for each request, and the same one only to repeat it.",
     ),
     "too_many_requests": Kind(
         429,

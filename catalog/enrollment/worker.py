@@ -13,14 +13,14 @@ from catalog.enrollment.outbox import run_pending
 from catalog.errors import CatalogError
 from catalog.margins import Upkeep
 from catalog.right_of_way import mark_background
-from catalog.storage import bin_rows, change_feed
+from catalog.storage import bin_rows, change_feed, named_requests
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the worker waits, at most, while a part is unavailable, and after an unexpected error.
 LONGEST_WAIT, UNKNOWN_WAIT = 4.0, 4.0
-#: Seconds between two deletions of what has expired in the answer log, the inbox, the bin and the feed of
-#: changes.
+#: Seconds between two deletions of what has expired in the answer log, the inbox, the bin, the feed of changes and the
+#: requests.
 TRIM_EVERY = 3600.0
 
 
@@ -69,6 +69,7 @@ class Worker:
                     early_uploads.trim(self._catalog.database)
                     trimmed = self._catalog.answers.trim() + bin_rows.trim(self._catalog.database)
                     trimmed += change_feed.trim(self._catalog.database, self._catalog.settings.changes_days)
+                    trimmed += named_requests.trim(self._catalog.database)
                     trim_at = began + (0 if trimmed else TRIM_EVERY)  # at once again until none is left
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog, fresh=False) or self._also(self._catalog) or upkeep.run()

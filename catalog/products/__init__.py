@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.enrollment.photo_rows import photo_of
 from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
-from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create
+from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create, told_again
 from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
 from catalog.products.bulk_changing import ACTIONS as BULK_ACTIONS
@@ -35,17 +35,21 @@ from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, change_of, compared, list_changes, revert
 from catalog.products.intake import Intake, PhotoResult
-from catalog.products.listing import Page, list_page
+from catalog.products.listing import Page, Part, list_page, list_part
 from catalog.products.merging import Taken, merge, purge, rename
 from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
     crop_photo,
     move_photos,
     replace_photo,
+    replaced_again,
     rotate_photo,
     set_cover,
     uncrop_photo,
 )
+from catalog.products.putting import put
+from catalog.products.updating import Update, update
+from catalog.storage.product_rows import tag
 
 __all__ = [
     "ATTRIBUTE",
@@ -71,10 +75,12 @@ __all__ = [
     "Intake",
     "Order",
     "Page",
+    "Part",
     "PhotoResult",
     "Suggestions",
     "Taken",
     "Undeleted",
+    "Update",
     "add_photos",
     "amend",
     "barcode_owners",
@@ -101,13 +107,16 @@ __all__ = [
     "list_changes",
     "list_deleted",
     "list_page",
+    "list_part",
     "merge",
     "move_photos",
     "pending_photos",
     "photo_of",
     "purge",
+    "put",
     "rename",
     "replace_photo",
+    "replaced_again",
     "revert",
     "rotate_photo",
     "set_active",
@@ -116,7 +125,10 @@ __all__ = [
     "set_labels",
     "side_by_side",
     "suggestions",
+    "tag",
+    "told_again",
     "uncrop_photo",
     "undelete",
     "undo",
+    "update",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from catalog import enrollment
 from catalog.catalog import Catalog
 from catalog.products import barcode_owners
-from catalog.products.changing import switch_active
+from catalog.products.changing import action_of, switch_active
 from catalog.products.facts import ATTRIBUTE, TEXTS, Facts, check_facts, describe, given_facts
 from catalog.storage import audit_log
 from catalog.storage.product_rows import lock_product
@@ -74,10 +74,8 @@ def amend(catalog: Catalog, facts: Facts, *, active: bool | None, actor: str) ->
         if active is not None and active != before["active"]:
             photos = switch_active(session, product, active)
         session.flush()
-        action = "product.change"
-        if [change.field for change in changes] == ["active"]:
-            action = "product.restore" if active else "product.retire"
-        audit_log.record(session, actor, action, product.sku, before, audit_log.product_snapshot(product))
+        after = audit_log.product_snapshot(product)
+        audit_log.record(session, actor, action_of(before, after), product.sku, before, after)
     if active is not None and active != before["active"]:
         enrollment.catch_up(catalog, photos if active else [])
     return changes

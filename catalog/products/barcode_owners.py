@@ -94,6 +94,12 @@ def claim(session: Session, product: Product, gtins: Sequence[str]) -> None:
         raise ConflictError("The barcodes were changed by somebody else just now; try again.") from error
 
 
+def replace(session: Session, product: Product, gtins: Sequence[str]) -> None:
+    """Make these (14 digits) the barcodes of a product, in the caller's transaction. Raises BarcodeTakenError."""
+    product.barcodes = [barcode for barcode in product.barcodes if barcode.gtin in gtins]
+    claim(session, product, gtins)
+
+
 def add(database: Database, sku: str, text: str, *, actor: str) -> None:
     """Add a barcode to a product. Raises InvalidInputError, NotFoundError or BarcodeTakenError."""
     number = check(text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
@@ -68,6 +69,13 @@ def switch_active(session: Session, product: Product, active: bool) -> list[uuid
     return ids
 
 
+def action_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What the audit log calls a change from one snapshot of a product to another."""
+    if [name for name in after if before[name] != after[name]] == ["active"]:
+        return "product.restore" if after["active"] else "product.retire"
+    return "product.change"
+
+
 def get(database: Database, sku: str) -> Product:
     """A product with its photos, barcodes and labels. Raises NotFoundError."""
     with database.read() as session:
@@ -78,12 +86,13 @@ def get(database: Database, sku: str) -> Product:
         return product
 
 
-def pending_photos(database: Database, product: Product) -> dict[uuid.UUID, str]:
-    """Photos of a product that are not searchable yet (ids), with the last error."""
+def pending_photos(database: Database, *products: Product) -> dict[uuid.UUID, str]:
+    """Photos of products that are not searchable yet (ids), with the last error."""
+    ids = [photo.id for product in products for photo in product.photos]
     with database.read() as session:
         rows = session.execute(
             select(Enrollment.photo_id, Enrollment.error)
             .join(Generation, Generation.id == Enrollment.generation_id)
-            .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_([p.id for p in product.photos]))
+            .where(Generation.live, ~Enrollment.done, Enrollment.photo_id.in_(ids))
         )
         return dict(rows.all())

@@ -19,22 +19,26 @@ from catalog.errors import ConflictError, InvalidInputError, NotFoundError, SkuE
 from catalog.normalization import sku_key
 from catalog.products import barcode_owners, differing
 from catalog.products.facts import describe_anew, replace_labels
-from catalog.storage import Database, audit_log, bin_rows
-from catalog.storage.product_rows import lock_product, refuse_alike
+from catalog.storage import Database, audit_log, bin_rows, named_requests
+from catalog.storage.product_rows import Seen, lock_product, refuse_alike
 from catalog.storage.tables import BinEntry, Photo, Product, RecognitionEntry
 
 
-def delete_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], *, actor: str) -> uuid.UUID:
+def delete_photos(
+    catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], *, seen: Seen = None, actor: str
+) -> uuid.UUID:
     """Delete photos of a product, effective from the next answer; returns the id of their entry in the bin.
 
-    Raises NotFoundError when the product lacks one of them, InvalidInputError for none; nothing is changed then.
+    Raises NotFoundError when the product lacks one of them, InvalidInputError for none, PreconditionFailedError when
+    the product is not as it was `seen`; nothing is changed then.
     """
     if not identities:
         raise InvalidInputError("photo", "Choose a photo first.")
     with catalog.database.write() as session:
-        product = lock_product(session, sku)
+        product = lock_product(session, sku, seen)
         photos = [photo_rows.photo_of(product, identity) for identity in dict.fromkeys(identities)]
         entry = bin_rows.put(session, product, photos, actor)
+        named_requests.tell(session, {"entry": str(entry)})
         for photo in photos:
             before = {"photo": photo.sha256, "filename": photo.filename, "original": photo.original}
             audit_log.record(session, actor, "photo.delete", product.sku, before)
@@ -43,15 +47,17 @@ def delete_photos(catalog: Catalog, sku: str, identities: Sequence[uuid.UUID], *
     return entry
 
 
-def delete_product(catalog: Catalog, sku: str, *, actor: str) -> uuid.UUID:
+def delete_product(catalog: Catalog, sku: str, *, seen: Seen = None, actor: str) -> uuid.UUID:
     """Delete a product with all that it has, effective from the next answer; returns the id of its entry in the bin.
 
-    Its SKU and barcodes are free for other products from then on. Raises NotFoundError.
+    Its SKU and barcodes are free for other products from then on. Raises NotFoundError, or PreconditionFailedError when
+    it is not as it was `seen`.
     """
     with catalog.database.write() as session:
-        product = lock_product(session, sku)
+        product = lock_product(session, sku, seen)
         before = audit_log.whole_snapshot(product)
         entry = bin_rows.put(session, product, product.photos, actor, whole=True)
+        named_requests.tell(session, {"entry": str(entry)})
         photo_rows.drop(session, product, [photo.id for photo in product.photos])
         session.flush()
         session.delete(product)

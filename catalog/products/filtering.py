@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, select, text
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, select, text, true
 from sqlalchemy.orm import Session
 
 from catalog.enrollment.outbox import PENDING
@@ -29,7 +29,7 @@ class Filter:
     `search` finds words in SKU, name, brand and category, or a whole barcode (see searching.py). `few_photos`: those
     with fewer photos than this. `never_recognized`: those that no answer in the log matched (see
     storage/answer_log.py). `with_warnings`: those with a photo whose warnings were overridden. `pending`: those with a
-    photo that is not searchable yet. `retired`: the retired ones instead of the active.
+    photo that is not searchable yet. `retired`: the retired ones instead of the active; None: both.
     """
 
     search: str = ""
@@ -41,16 +41,16 @@ class Filter:
     never_recognized: bool = False
     with_warnings: bool = False
     pending: bool = False
-    retired: bool = False
+    retired: bool | None = False
 
     @property
     def is_all(self) -> bool:
-        """Whether it shows all active, or all retired products."""
+        """Whether it shows all products, or all active or all retired ones."""
         return replace(self, retired=False) == ALL
 
     def _narrowed(self) -> ColumnElement[bool]:
         """All but the search."""
-        parts: list[ColumnElement[bool]] = [Product.active.is_(not self.retired)]
+        parts: list[ColumnElement[bool]] = [true() if self.retired is None else Product.active.is_(not self.retired)]
         for column, given in (
             (Product.category, self.category),
             (Product.brand, self.brand),

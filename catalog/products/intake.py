@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from sqlalchemy import and_, select
 
 from catalog import admission, enrollment
 from catalog.admission import LookAlike, PhotoCheck
@@ -16,7 +18,12 @@ from catalog.generations import LiveModel
 from catalog.products import barcode_owners
 from catalog.right_of_way import piece
 from catalog.storage import content_hash, feature_store
+from catalog.storage.tables import Enrollment, Generation, Photo, Product
 from embedder.inference import PhotoFeatures
+
+Check = Literal["off", "report", "refuse"]
+#: Why a photo of a retired product is pending.
+RETIRED = "the product is retired"
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Intake:
 
     actor: str
     source: str = ""
-    check: Literal["off", "report", "refuse"] = "report"
+    check: Check = "report"
     read_barcodes: bool = True
 
 
@@ -54,6 +61,17 @@ class PhotoResult:
     like: LookAlike | None = None
     details: int | None = None
     warnings: tuple[PhotoWarning, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "id": str(self.id)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> PhotoResult:
+        """The same from `as_dict`."""
+        like = told["like"] and LookAlike(**told["like"])
+        warnings = tuple(PhotoWarning(**warning) for warning in told["warnings"])
+        return cls(**{**told, "id": uuid.UUID(told["id"]), "like": like, "warnings": warnings})
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +113,7 @@ def enroll_photos(
 ) -> dict[uuid.UUID, str]:
     """Enroll committed photos of a product -> ids of those still pending, and why. See `enrollment.enroll`."""
     if not active:
-        return dict.fromkeys(features, "the product is retired")
+        return dict.fromkeys(features, RETIRED)
     return enrollment.enroll(catalog, live, features)
 
 
@@ -103,3 +121,24 @@ def photo_result(identity: uuid.UUID, photo: ReadPhoto, reasons: Mapping[uuid.UU
     """The result of a photo that was committed; `reasons` are those of `enroll_photos`, `more` its other fields."""
     state: Literal["searchable", "pending"] = "pending" if identity in reasons else "searchable"
     return PhotoResult(identity, photo.filename, photo.sha256, state, reason=reasons.get(identity, ""), **more)
+
+
+def settled(catalog: Catalog, photos: Sequence[PhotoResult]) -> list[PhotoResult]:
+    """Results of an earlier change with the state that the photos have by now; what is pending is tried at once."""
+    ids = [photo.id for photo in photos]
+    enrollment.catch_up(catalog, ids)
+    with catalog.database.read() as session:
+        live = select(Generation.id).where(Generation.live).scalar_subquery()
+        owed = and_(Enrollment.photo_id == Photo.id, Enrollment.generation_id == live)
+        query = select(Photo.id, Product.active, Enrollment.done, Enrollment.error).join(Product)
+        rows = session.execute(query.outerjoin(Enrollment, owed).where(Photo.id.in_(ids)))
+        found = {row.id: row for row in rows}
+    results = []
+    for photo in photos:
+        row = found.get(photo.id)
+        if row is not None and row.done:
+            results.append(replace(photo, state="searchable", reason=""))
+            continue
+        reason = "it was deleted since" if row is None else "" if row.active else RETIRED
+        results.append(replace(photo, state="pending", reason=reason or (row.error if row else "") or "not tried yet"))
+    return results

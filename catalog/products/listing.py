@@ -1,12 +1,16 @@
-"""Pages of the product list."""
+"""Pages of the product list: for people, who go both ways, and for programs, which read it to its end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
+from catalog.errors import InvalidInputError
 from catalog.products.filtering import ALL, COUNTED, Filter, matching
 from catalog.products.ordering import Order, ordered
 from catalog.storage import Database
@@ -37,11 +41,13 @@ def list_page(
     after: str = "",
     before: str = "",
     limit: int = 50,
+    whole: bool = False,
 ) -> Page:
     """At most `limit` products: those after the key `after`, or just before `before`.
 
-    They have their labels and photos; of these `sha256` alone is loaded. Keys are those of another page of the same
-    list; any other text counts as none. By SKU without a search, a key is a SKU, of a product or not.
+    They have their labels and photos; of these `sha256` alone is loaded, unless they are to be `whole`. Keys are those
+    of another page of the same list; any other text counts as none. By SKU without a search, a key is a SKU, of a
+    product or not.
     """
     with database.read() as session:
         found = matching(session, only)
@@ -56,8 +62,10 @@ def list_page(
         if backwards:
             page.reverse()
         # Of photos only what a list shows: their number, and the file of the first.
-        whole = selectinload(Product.photos).load_only(Photo.sha256), selectinload(Product.labels)
-        chosen = select(Product).options(*whole).where(Product.sku.in_([row.sku for row in page]))
+        shown = [selectinload(Product.photos).load_only(Photo.sha256), selectinload(Product.labels)]
+        if whole:
+            shown = [selectinload(part) for part in (Product.photos, Product.barcodes, Product.labels)]
+        chosen = select(Product).options(*shown).where(Product.sku.in_([row.sku for row in page]))
         products = {product.sku: product for product in session.scalars(chosen)}
         if found.skus is not None:
             total, capped = len(found.skus), False
@@ -75,3 +83,52 @@ def list_page(
         rows.key(page[0]) if earlier and page else None,
         found.exact is not None,
     )
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the list, whole products; `cursor`: the next part begins there (None at the end).
+
+    `total` counts the whole list; None: more than COUNTED.
+    """
+
+    products: list[Product]
+    cursor: str | None
+    total: int | None
+
+
+def list_part(
+    database: Database, only: Filter = ALL, *, order: Order = "sku", cursor: str = "", limit: int = 50
+) -> Part:
+    """At most `limit` products from a cursor on, which another part of the same list gave ("": from the start).
+
+    No product is left out or comes twice because others are added or deleted meanwhile. Raises InvalidInputError for a
+    cursor that is none, or is of another list.
+    """
+    mark = _mark(only, order)
+    page = list_page(database, only, order=order, after=_key(cursor, mark), limit=limit, whole=True)
+    following = None if page.next_key is None else _packed([mark, page.next_key])
+    return Part(page.products, following, None if page.capped else page.total)
+
+
+def _mark(only: Filter, order: Order) -> str:
+    """What tells one list from another."""
+    return hashlib.sha256(json.dumps([asdict(only), order]).encode()).hexdigest()[:8]
+
+
+def _packed(values: list[str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _key(cursor: str, mark: str) -> str:
+    """The key in a cursor."""
+    if not cursor:
+        return ""
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        of, key = json.loads(data)
+    except (ValueError, TypeError, RecursionError):
+        of, key = None, None
+    if of != mark or not isinstance(key, str) or not key:
+        raise InvalidInputError("cursor", "The cursor is none of this list: begin without one, and keep the filters.")
+    return key

@@ -16,20 +16,21 @@ from catalog.products import differing
 from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, TEXTS, Facts, describe, describe_anew
 from catalog.storage import audit_log, bin_rows
 from catalog.storage.audit_log import whole_snapshot
-from catalog.storage.product_rows import check_version, lock_product, lock_products, refuse_alike
+from catalog.storage.product_rows import Seen, check_version, lock_product, lock_products, refuse_alike
 from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
 
 
-def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, actor: str) -> None:
+def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, seen: Seen = None, actor: str) -> None:
     """Give a product another SKU; it keeps all that it has, and the next answer names the new SKU.
 
-    `version` is the one that the person saw (optimistic locking). Raises InvalidInputError, NotFoundError,
-    SkuExistsError, SkuAlikeError, or ConflictError when the version is no longer the newest.
+    `version` is the one that the person saw, `seen` what a program did (optimistic locking). Raises InvalidInputError,
+    NotFoundError, SkuExistsError, SkuAlikeError, ConflictError when the version is no longer the newest, or
+    PreconditionFailedError.
     """
     new = check_sku(new)
     try:
         with catalog.database.write() as session:
-            product = lock_product(session, sku)
+            product = lock_product(session, sku, seen)
             check_version(product, version)
             if product.sku == new:
                 return

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
 from catalog import enrollment
 from catalog.catalog import Catalog
-from catalog.enrollment import NewPhoto, photo_rows
+from catalog.enrollment import NewPhoto, Upload, photo_rows
 from catalog.errors import ConflictError, InvalidInputError, PhotoRejectedError
+from catalog.normalization import normalized_sku
 from catalog.products import changing
-from catalog.products.intake import Intake, PhotoResult, enroll_photos, photo_result, read_batch
-from catalog.storage import Database, audit_log, bin_rows
-from catalog.storage.product_rows import lock_product, lock_products
+from catalog.products.intake import Check, Intake, PhotoResult, enroll_photos, photo_result, read_batch, settled
+from catalog.storage import Database, audit_log, bin_rows, named_requests
+from catalog.storage.product_rows import Seen, lock_product, lock_products
 from catalog.storage.tables import Photo
 from embedder import images
 from embedder.errors import ImageError
@@ -66,13 +68,29 @@ def set_cover(database: Database, sku: str, identity: uuid.UUID, *, actor: str) 
             )
 
 
-def replace_photo(catalog: Catalog, sku: str, identity: uuid.UUID, new: NewPhoto, *, actor: str) -> PhotoResult:
+def replace_photo(
+    catalog: Catalog,
+    sku: str,
+    identity: uuid.UUID,
+    new: Upload,
+    *,
+    check: Check = "off",
+    seen: Seen = None,
+    actor: str,
+) -> PhotoResult:
     """Replace a photo by another; the old one is in the bin then.
 
-    Raises NotFoundError, PhotoRejectedError or StorageError; nothing is changed then.
+    `check`: see Intake. Raises NotFoundError, PhotoRejectedError (PhotoQuestionableError), StorageError, or
+    PreconditionFailedError when the product is not as it was `seen`; nothing is changed then.
     """
     _known(catalog.database, sku, identity)
-    return _exchange(catalog, sku, identity, new, _Edit("photo.replace"), actor=actor)
+    return _exchange(catalog, sku, identity, new, _Edit("photo.replace", check=check, seen=seen), actor=actor)
+
+
+def replaced_again(catalog: Catalog, told: Mapping[str, Any]) -> PhotoResult:
+    """The result of an exchange that a repeated request finds done (see named_requests.py), as it is by now."""
+    (photo,) = settled(catalog, [PhotoResult.from_dict(told)])
+    return photo
 
 
 def crop_photo(catalog: Catalog, sku: str, identity: uuid.UUID, box: Box, *, actor: str) -> PhotoResult:
@@ -177,21 +195,26 @@ def _known(database: Database, sku: str, identity: uuid.UUID) -> Photo:
 
 @dataclass(frozen=True)
 class _Edit:
-    """An edit of a photo: its action in the audit log; `crop`: the part of the photo `original` (SHA-256) to use."""
+    """An edit of a photo: its action in the audit log; `crop`: the part of the photo `original` (SHA-256) to use.
+
+    `check` is the intake's, `seen` the tags that the product may have.
+    """
 
     action: str
     original: str | None = None
     crop: Box | None = None
+    check: Check = "off"
+    seen: Seen = None
 
 
 def _exchange(
-    catalog: Catalog, sku: str, identity: uuid.UUID, upload: NewPhoto, edit: _Edit, *, actor: str
+    catalog: Catalog, sku: str, identity: uuid.UUID, upload: Upload, edit: _Edit, *, actor: str
 ) -> PhotoResult:
-    batch = read_batch(catalog, sku, [upload], Intake(actor, check="off", read_barcodes=False))
+    batch = read_batch(catalog, normalized_sku(sku), [upload], Intake(actor, check=edit.check, read_barcodes=False))
     (read,), (checked,) = batch.photos, batch.checks
     crop = list(edit.crop) if edit.crop else None
     with catalog.database.write() as session:
-        product = lock_product(session, sku)
+        product = lock_product(session, sku, edit.seen)
         old = photo_rows.photo_of(product, identity)
         new = photo_rows.photo_id(product.id, read.sha256)
         duplicate = any(photo.id == new for photo in product.photos)
@@ -211,6 +234,10 @@ def _exchange(
             after = {"photo": read.sha256, "filename": read.filename, "crop": crop}
             audit_log.record(session, actor, edit.action, product.sku, before, after)
         active = product.active
+        details = None if read.features.local is None else len(read.features.local)
+        more: dict[str, Any] = {"duplicate": duplicate, "details": details}
+        more |= {"like": checked.like, "warnings": checked.warnings}
+        named_requests.tell(session, photo_result(new, read, {new: ""}, **more).as_dict())
     reasons = enroll_photos(catalog, batch.live, {new: read.features}, active=active)
     enrollment.catch_up(catalog)
-    return photo_result(new, read, reasons, duplicate=duplicate)
+    return photo_result(new, read, reasons, **more)

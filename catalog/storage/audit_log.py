@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from catalog.normalization import MOST, plain
-from catalog.storage import change_events, change_rows
+from catalog.storage import change_events, change_rows, named_requests
 from catalog.storage.database import Database
 from catalog.storage.tables import AuditEntry, Product
 
@@ -32,7 +32,12 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Add an entry to the audit log, and what it tells other systems to the feed of changes."""
+    """Add an entry to the audit log, and what it tells other systems to the feed of changes.
+
+    The change is noted as done for the request that it was made for: raises RequestBusyError when that was done
+    meanwhile (see named_requests.py).
+    """
+    named_requests.note(session)
     entry = AuditEntry(actor=actor[:100], action=action, subject=subject, before=before, after=after)
     session.add(entry)
     for event in change_events.events_of(action, subject, before, after):

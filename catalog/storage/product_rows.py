@@ -1,26 +1,47 @@
-"""Product rows: by SKU, locked (SELECT ... FOR UPDATE) and of the version that was seen; by barcode; their covers."""
+"""Product rows: by SKU, locked (SELECT ... FOR UPDATE) and as they were seen; by barcode; their covers."""
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
-from catalog.errors import ConflictError, InvalidInputError, SkuAlikeError
+from catalog.errors import ConflictError, InvalidInputError, PreconditionFailedError, SkuAlikeError
 from catalog.normalization import no_product, normalized_sku, sku_key
 from catalog.storage.tables import Barcode, Photo, Product
 from embedder.barcodes import gtin
 
+#: The tags (see `tag`), one of which a product must have to be changed; None: any.
+Seen = Collection[str] | None
 
-def lock_product(session: Session, sku: str) -> Product:
-    """The product, its row locked until the transaction ends. Raises NotFoundError."""
+
+def lock_product(session: Session, sku: str, seen: Seen = None) -> Product:
+    """The product, its row locked until the transaction ends.
+
+    Raises NotFoundError, or PreconditionFailedError when it is not as it was `seen`.
+    """
     product = session.scalar(select(Product).where(Product.sku == normalized_sku(sku)).with_for_update())
     if product is None:
         raise no_product(sku)
+    if seen is not None and tag(product) not in seen:
+        raise PreconditionFailedError(f"The product {product.sku!r} was changed in the meantime: get it again.")
     return product
+
+
+def tag(product: Product) -> str:
+    """16 characters that change with whatever a person or a program changes of a product, its photos and barcodes.
+
+    The version alone does not say it: it counts facts, labels and the state. Nor does it go on after a restore from the
+    bin, so the time is in it, too.
+    """
+    parts = [product.id, product.version, product.updated_at.isoformat()]
+    parts += sorted(barcode.gtin for barcode in product.barcodes)
+    parts += sorted(f"{photo.id} {photo.cover}" for photo in product.photos)
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 def lock_products(session: Session, sku: str, other: str) -> tuple[Product, Product]:

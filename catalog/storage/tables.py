@@ -32,6 +32,7 @@ from catalog.storage.product_tables import (
     PhotoColumns,
     Product,
 )
+from catalog.storage.request_tables import NamedRequest
 from catalog.storage.run_tables import CoverageDay, ProductCoverage, Run
 from catalog.storage.table_base import Base, UtcDateTime, now
 from catalog.storage.webhook_tables import Webhook, WebhookDelivery
@@ -64,6 +65,7 @@ __all__ = [
     "MapPair",
     "MapPoint",
     "MarginDue",
+    "NamedRequest",
     "Photo",
     "PhotoColumns",
     "Product",

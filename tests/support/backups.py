@@ -20,6 +20,7 @@ from catalog.storage.tables import (
     Generation,
     Label,
     LeftOutAnswer,
+    NamedRequest,
     Product,
     ProductCoverage,
     ProductMargin,
@@ -34,7 +35,7 @@ def fill(catalog: Catalog) -> None:
     create_each(catalog, 1, 2)
     create(catalog, "Ä-tea", 3, 4, name="Grüner Tee", brand="Müller", category="Tea")
     accounts.add_user(catalog.database, "anna", "correct horse", actor="test")
-    accounts.add_key(catalog.database, "till 0", actor="test")
+    key = accounts.add_key(catalog.database, "till 0", actor="test")
     webhooks.add_webhook(catalog.database, "ERP", "https://erp.example/", ["products", "inbox"], actor="test")
     with catalog.database.write() as session:
         tea = session.scalars(select(Product).where(Product.sku == "Ä-tea")).one()
@@ -64,6 +65,8 @@ def fill(catalog: Catalog) -> None:
         session.add(
             ProductCoverage(product_id=tea.id, run_id=uuid.uuid4(), generation_id=live.id, rival_id=other.id, **told)
         )
+        answered = {"told": {"sku": "S1"}, "status": 201, "headers": {"ETag": '"a"'}, "body": '{"sku": "ä"}'}
+        session.add(NamedRequest(key_id=key.id, name="once", fingerprint="0" * 64, attempt=uuid.uuid4(), **answered))
         session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
 
 

@@ -15,7 +15,7 @@ from catalog.config import Settings
 from catalog.enrollment import NewPhoto, enrolling
 from catalog.errors import CatalogError
 from catalog.maintenance.findings import WASTE
-from catalog.products import BulkChange, Facts, Filter, Intake, Taken, barcode_owners
+from catalog.products import BulkChange, Facts, Filter, Intake, Taken, Update, barcode_owners
 from catalog.recognition.candidates import nearest_products
 from catalog.storage import content_hash
 from catalog.storage.tables import Enrollment, Photo, Product, Removal
@@ -47,6 +47,11 @@ class Acting:
     def create(self, sku: str, name: str, photos: list[int], barcodes: list[str]) -> None:
         facts = Facts(sku, name, barcodes=tuple(barcodes))
         products.create(self.catalog, facts, _uploads(photos), Intake(ACTOR, check="off", read_barcodes=False))
+
+    def put(self, sku: str, name: str, photos: list[int], barcodes: list[str], labels: list[str], active: bool) -> None:
+        wanted = Update(name=name, barcodes=tuple(barcodes), labels=tuple(labels), active=active)
+        intake = Intake(ACTOR, check="off", read_barcodes=False)
+        products.put(self.catalog, sku, wanted, _uploads(photos), intake)
 
     def add_photos(self, sku: str, photos: list[int]) -> None:
         products.add_photos(self.catalog, sku, _uploads(photos), Intake(ACTOR, check="off", read_barcodes=False))

@@ -71,6 +71,20 @@ class Machine(RuleBasedStateMachine):
     def create(self, sku: str, name: str, photos: list[int], barcodes: list[str]) -> None:
         self.do("create", sku, name=name, photos=photos, barcodes=barcodes)
 
+    @rule(
+        sku=a_sku,
+        name=a_name,
+        photos=some_photos | st.just([]),
+        barcodes=st.lists(a_gtin, max_size=2, unique=True),
+        labels=st.lists(st.sampled_from(LABELS), unique=True),
+        active=st.booleans(),
+    )
+    def put(self, sku: str, **given: Any) -> None:
+        self.do("put", sku, **given)
+        before = self._audit()
+        self.do("put", sku, **given)
+        assert self._audit() == before, "to repeat a put changes nothing"
+
     @rule(sku=a_sku, photos=some_photos)
     def add_photos(self, sku: str, photos: list[int]) -> None:
         self.do("add_photos", sku, photos=photos)

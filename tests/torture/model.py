@@ -126,6 +126,13 @@ class Model:
         self._claim(sku, barcodes)
         self.products[sku] = Kept(name, True, set(photos), set(barcodes))
 
+    def put(self, sku: str, name: str, photos: list[int], barcodes: list[str], labels: list[str], active: bool) -> None:
+        if sku not in self.products and not photos:
+            raise Refused("invalid_input")
+        self._claim(sku, barcodes)
+        kept = self.products.get(sku, Kept(name))
+        self.products[sku] = Kept(name, active, kept.photos | set(photos), set(barcodes), set(labels))
+
     def add_photos(self, sku: str, photos: list[int]) -> None:
         self._held(sku).photos.update(photos)
 

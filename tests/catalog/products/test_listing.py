@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 
 from catalog import backup, products
 from catalog.catalog import Catalog
+from catalog.errors import InvalidInputError
 from catalog.normalization import folded
 from catalog.products import Facts, Filter, Intake
 from catalog.products.facts import describe
@@ -324,3 +325,58 @@ def test_a_page_asks_the_database_a_few_times(catalog: Catalog, statements: list
     assert len(statements) == 2
     assert len(products.list_page(catalog.database, only).products) == 4
     assert len(statements) - 2 <= most
+
+
+def parts(catalog: Catalog, only: Filter, order: products.Order, between: Any = lambda: None) -> list[str]:
+    """The SKUs of a list, two at a time; `between` is called after each part."""
+    skus, cursor = [], ""
+    while cursor is not None:
+        part = products.list_part(catalog.database, only, order=order, cursor=cursor, limit=2)
+        skus += [product.sku for product in part.products]
+        cursor = part.cursor
+        between()
+    return skus
+
+
+@pytest.mark.parametrize("order", ["sku", "name", "newest"])
+@pytest.mark.parametrize("search", ["", "tea"])
+def test_a_list_is_read_to_its_end_while_products_come_and_go(
+    catalog: Catalog, order: products.Order, search: str
+) -> None:
+    fill(catalog, *(Facts(f"M{n}", f"tea {n % 3}") for n in range(9)))
+    numbers = itertools.count()
+
+    def change() -> None:
+        if (number := next(numbers)) < 5:
+            fill(catalog, *(Facts(f"{letter}{90 + number}", "tea 1") for letter in "AMZ"))
+
+    skus = parts(catalog, Filter(search), order, change)
+    assert len(set(skus)) == len(skus) and {f"M{n}" for n in range(9)} <= set(skus)
+
+
+def test_parts_hold_whole_products_of_both_states(catalog: Catalog) -> None:
+    create(catalog, "A", 1, 2)
+    products.barcode_owners.add(catalog.database, "A", "4006381333931", actor="test")
+    create(catalog, "B", 3)
+    products.set_active(catalog, "B", False, actor="test")
+    assert parts(catalog, Filter(retired=None), "sku") == ["A", "B"]
+    assert parts(catalog, Filter(search="b", retired=None), "sku") == ["B"]
+    part = products.list_part(catalog.database, Filter(retired=None), limit=1)
+    (product,) = part.products
+    assert ([each.width for each in product.photos], part.total) == ([320, 320], 2)
+    assert products.tag(product) == products.tag(products.get(catalog.database, "A"))
+    assert [barcode.gtin for barcode in product.barcodes] == ["04006381333931"]
+
+
+def test_a_cursor_of_another_list_or_none_is_refused(catalog: Catalog) -> None:
+    fill(catalog, *(Facts(f"M{n}") for n in range(3)))
+    cursor = products.list_part(catalog.database, limit=1).cursor
+    assert cursor
+    for wrong in ("x", cursor[:-1] + "!", "é", "W10", "bnVsbA", "eyJhIjoxfQ", cursor + "AAAA", "WyJhIiwiYiJd"):
+        with pytest.raises(InvalidInputError) as told:
+            products.list_part(catalog.database, cursor=wrong)
+        assert told.value.field == "cursor"
+    with pytest.raises(InvalidInputError):
+        products.list_part(catalog.database, Filter(category="x"), cursor=cursor)
+    with pytest.raises(InvalidInputError):
+        products.list_part(catalog.database, order="name", cursor=cursor)

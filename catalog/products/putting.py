@@ -1,0 +1,56 @@
+"""Put a product: a program says what it is, and it is so afterwards, whether it was in the catalog or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from catalog.catalog import Catalog
+from catalog.enrollment import Upload
+from catalog.errors import ConflictError, NotFoundError, PreconditionFailedError, SkuExistsError
+from catalog.normalization import check_sku
+from catalog.products import adding, updating
+from catalog.products.intake import Intake
+from catalog.products.updating import Update
+from catalog.storage.product_rows import Seen
+
+#: How often it is tried again when somebody adds or deletes the product at the same moment.
+TRIES = 3
+
+
+def put(
+    catalog: Catalog,
+    sku: str,
+    wanted: Update,
+    photos: Sequence[Upload],
+    intake: Intake,
+    *,
+    seen: Seen = None,
+    new: bool = False,
+) -> bool:
+    """Add the product, or make it so and add the photos that it lacks; whether it was added. Photos it has stay.
+
+    To repeat it changes nothing. One transaction. Raises as `create` and `update` do: InvalidInputError for a new
+    product without a photo; PreconditionFailedError when it is not as it was `seen`, or is to be `new` and is not.
+    """
+    sku = check_sku(sku)
+    for _ in range(TRIES):
+        there = adding.exists(catalog.database, sku)
+        if new if there else seen is not None:
+            raise PreconditionFailedError(f"The product {sku!r} is {'' if there else 'not '}in the catalog.")
+        try:
+            if not there:
+                active = wanted.active is not False
+                adding.create(catalog, wanted.facts(sku), photos, intake, active=active)
+            elif photos:
+                adding.add_photos(catalog, sku, photos, intake, update=wanted, seen=seen)
+            else:
+                updating.update(catalog, sku, wanted, seen=seen, actor=intake.actor)
+        except SkuExistsError:
+            if there:
+                raise
+        except NotFoundError:
+            if not there:
+                raise
+        else:
+            return not there
+    raise ConflictError(f"The product {sku!r} was changed by somebody else; try again.")
