@@ -112,8 +112,8 @@ def bearer_key(authorization: str) -> str:
 def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
     """Require `Authorization: Bearer KEY` of a key with this scope; the key's name is then `g.key_name`.
 
-    `g.key_keeps_photos`: whether its photos may go into the inbox. `g.spent`: what its limit leaves it; a request over
-    it is answered 429.
+    `g.key_keeps_photos`: whether its photos may go into the inbox; `g.key_id`: the key's number. `g.spent`: what its
+    limit leaves it; a request over it is answered 429.
     """
 
     def guard(view: Callable[P, Response]) -> Callable[P, Response]:
@@ -134,7 +134,7 @@ def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Respo
             if scope not in row.scopes:
                 detail = f"This needs a key with the scope {scope}, and yours has {' '.join(row.scopes)}."
                 return errors.problem("scope_missing", detail)
-            g.key_name, g.key_keeps_photos = row.name, row.inbox
+            g.key_name, g.key_keeps_photos, g.key_id = row.name, row.inbox, row.id
             return view(*args, **kwargs)
 
         return checked

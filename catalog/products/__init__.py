@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.enrollment.photo_rows import photo_of
-from catalog.products import barcode_owners, conflicts, duplicates, side_by_side
+from catalog.products import barcode_owners, conflicts, duplicates, facts, side_by_side
 from catalog.products.adding import MAX_PHOTOS, AddResult, add_photos, create, told_again
 from catalog.products.amending import FactChange, amend, differences
 from catalog.products.barcode_owners import FoundBarcode
@@ -34,7 +34,7 @@ from catalog.products.differing import set_different
 from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, change_of, compared, list_changes, revert
-from catalog.products.intake import Intake, PhotoResult
+from catalog.products.intake import RETIRED, Intake, PhotoResult
 from catalog.products.listing import Page, Part, list_page, list_part
 from catalog.products.merging import Taken, merge, purge, rename
 from catalog.products.ordering import ORDERS, Order
@@ -56,6 +56,7 @@ __all__ = [
     "BULK_ACTIONS",
     "MAX_PHOTOS",
     "ORDERS",
+    "RETIRED",
     "AddResult",
     "BulkChange",
     "BulkResult",
@@ -102,6 +103,7 @@ __all__ = [
     "differences",
     "duplicates",
     "facets",
+    "facts",
     "get",
     "given_facts",
     "list_changes",

@@ -89,6 +89,7 @@ def undelete(catalog: Catalog, entry_id: uuid.UUID, *, actor: str) -> Undeleted:
             before = None if entry.product else {"photos": len(product.photos)}
             ids = [_insert(product, bin_rows.photo_facts(photo)) for photo in entry.photos]
             done = Undeleted(product.sku, product.name, len(ids), entry.product is not None)
+            named_requests.tell(session, {"sku": product.sku})
             session.delete(entry)
             session.flush()
             photo_rows.enqueue_enrollments(session, product, ids)

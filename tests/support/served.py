@@ -55,9 +55,11 @@ def run(arguments: list[str], env: dict[str, str], **options: object) -> subproc
 
 
 @contextlib.contextmanager
-def served(log: Path, env: dict[str, str], arguments: list[str] | None = None) -> Iterator[Served]:
+def served(
+    log: Path, env: dict[str, str], arguments: list[str] | None = None, *, module: str = "catalog"
+) -> Iterator[Served]:
     """`catalog serve` until the block ends. Raises AssertionError with its output when it does not start."""
-    command = [sys.executable, "-m", "catalog", *(arguments or ["serve", "--port", "0"])]
+    command = [sys.executable, "-m", module, *(arguments or ["serve", "--port", "0"])]
     began = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out)

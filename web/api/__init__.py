@@ -7,12 +7,21 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
 
-from web.api import answers, changes, encodings, imports, operation, products, recognizing  # noqa: F401 - encodings registers itself
+from web.api import (
+    answers,
+    changes,
+    encodings,  # noqa: F401 - it registers itself
+    imports,
+    operation,
+    product_photos,
+    products,
+    recognizing,
+)
 from web.api.blueprint import blueprint
 from web.security import csrf
 
 #: Modules whose views are the API's operations: what is not named here is not served.
-OPERATIONS = (recognizing, answers, products, changes, imports)
+OPERATIONS = (recognizing, answers, products, product_photos, changes, imports)
 
 
 def init_app(app: Flask) -> None:

@@ -8,6 +8,46 @@ from web import problems
 
 _PHOTO = "8d0c3e6f2b7a4c1d9e5f8a6b3c2d1e0f7a9b8c6d5e4f3a2b1c0d9e8f7a6b5c4d"
 
+_TEA = "/api/v1/products/TEA-1"
+_ID = "5e0c3f0a-52c4-5a0e-8f5b-6d3f5f1f7f10"
+_STORED: dict[str, Any] = {
+    "id": _ID,
+    "sha256": _PHOTO,
+    "filename": "front.jpg",
+    "width": 1200,
+    "height": 1600,
+    "bytes": 284113,
+    "source": "api",
+    "cover": True,
+    "warnings": [],
+    "state": "searchable",
+    "reason": "",
+    "created_at": "2026-03-02T08:15:00Z",
+    "url": f"{_TEA}/photos/{_ID}",
+    "file_url": f"{_TEA}/photos/{_ID}/file",
+}
+_FACTS: dict[str, Any] = {
+    "name": "Green tea",
+    "brand": "Teeladen",
+    "category": "Tea",
+    "variant_group": "green tea",
+    "labels": ["store 12"],
+    "attributes": {"size": "20 bags"},
+    "barcodes": ["04006381333931"],
+    "active": True,
+}
+_PRODUCT: dict[str, Any] = {
+    "sku": "TEA-1",
+    **_FACTS,
+    "searchable": True,
+    "photos": [_STORED],
+    "created_at": "2026-03-02T08:15:00Z",
+    "updated_at": "2026-03-02T08:15:00Z",
+    "etag": '"bdcf1738953a760b"',
+    "url": _TEA,
+}
+_SENT = {"filename": "front.jpg", "data": "/9j/4AAQSkZJRgABAQ=="}
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Recognition": {
         "decision": "match",
@@ -54,6 +94,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "barcodes": ["04006381333931"],
         "barcodes_found": [{"gtin": "05449000000996", "sku": None}],
     },
+    "Product": _PRODUCT,
+    "ProductList": {"products": [_PRODUCT], "next": "WyI5YzFmMDAxYSIsIlRFQS0xIl0", "total": 1204},
+    "StoredPhoto": _STORED,
+    "PhotoList": {"photos": [_STORED]},
+    "Deleted": {
+        "sku": "TEA-1",
+        "entry": "79d9d482-a9f2-461b-a116-631acbc6ea21",
+        "restore_url": "/api/v1/bin/79d9d482-a9f2-461b-a116-631acbc6ea21/restore",
+    },
+    "CreateBody": {"sku": "TEA-1", **_FACTS, "photos": [_SENT]},
+    "PutBody": _FACTS,
+    "PatchBody": {"category": "Tea", "attributes": {"size": "25 bags", "color": None}},
+    "RenameBody": {"sku": "TEA-2"},
+    "AddPhotosBody": {"photos": [_SENT]},
     "FeedbackForm": {"correct": False, "sku": "TEA-2", "note": "another flavor"},
 }
 

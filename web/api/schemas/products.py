@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -65,6 +66,67 @@ class Added(BaseModel):
     barcodes_found: list[FoundBarcode]
 
 
+class StoredPhoto(BaseModel):
+    """A reference photo of a product."""
+
+    id: str
+    sha256: str
+    filename: str
+    width: int = Field(description="In pixels, as displayed.")
+    height: int
+    bytes: int
+    source: str = Field(description="How it came: staff, api, cli, import; empty: not known.")
+    cover: bool = Field(description="It is shown first of the product.")
+    warnings: list[str] = Field(description="Codes of the warnings with which it was accepted.")
+    state: Literal["searchable", "pending"]
+    reason: str = Field(description="Why it is pending.")
+    created_at: datetime
+    url: str
+    file_url: str = Field(description="Its bytes, as they were sent.")
+
+
+class Product(BaseModel):
+    """A product."""
+
+    sku: str
+    name: str
+    brand: str
+    category: str
+    variant_group: str
+    labels: list[str]
+    attributes: dict[str, str]
+    barcodes: list[str] = Field(description="GTINs: 14 digits each, zeros in front.")
+    active: bool = Field(description="false: it is retired, and not recognized.")
+    searchable: bool = Field(description="It is active, has photos, and each of them is searchable.")
+    photos: list[StoredPhoto] = Field(description="The cover first.")
+    created_at: datetime
+    updated_at: datetime = Field(description="When facts, labels or state were last changed.")
+    etag: str = Field(description="For If-Match, quotes included.")
+    url: str
+
+
+class ProductList(BaseModel):
+    """A part of the list."""
+
+    products: list[Product]
+    next: str | None = Field(description="The `cursor` of the next part; null at the end.")
+    total: int | None = Field(description="Products of the whole list; null: more than 1,000.")
+
+
+class PhotoList(BaseModel):
+    """The photos of a product, the cover first."""
+
+    photos: list[StoredPhoto]
+
+
+class Deleted(BaseModel):
+    """What was deleted is in the bin, for 30 days."""
+
+    sku: str
+    entry: str = Field(description="Its entry in the bin.")
+    restore_url: str = Field(description="POST there undoes it.")
+
+
 class CreateForm(BaseModel):
     """A new product with its photos."""
 
@@ -75,5 +137,7 @@ class CreateForm(BaseModel):
     name: str = Field(default="", max_length=200)
     brand: str = Field(default="", max_length=100)
     category: str = Field(default="", max_length=100)
+    variant_group: str = Field(default="", max_length=100)
+    label: list[str] = Field(default=[], description="Sets to which recognition can be limited.")
     barcode: list[str] = Field(default=[], description="EAN, UPC or GTIN, as printed or as a scanner sends it.")
     strict: bool = Field(default=False, description="Refuse photos with warnings.")
