@@ -55,8 +55,9 @@ bench: .venv/dev ## Measure serving, then embedding, decoding and a gallery agai
 pictures: .venv/dev ## Take the pictures of the docs anew
 	$(BIN)/python benchmarks/screenshots.py
 
-reference: .venv/dev ## Make docs/api-reference.md anew from the code
+reference: .venv/dev ## Make what follows from the API anew: its reference in the docs, and what its client answers
 	$(BIN)/python -m web.api.reference docs/api-reference.md
+	$(BIN)/python -m web.api.client_models catalog/client/models.py
 
 lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(call compile,serve,--universal -c requirements/constraints.in)

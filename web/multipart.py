@@ -1,7 +1,8 @@
 """Multipart forms of clients that write the names of files in a code page, as some programs on Windows do.
 
 Werkzeug drops the whole form, without an error, when a part's header is not UTF-8. The name of a file is for messages
-only, so its unreadable characters are replaced instead.
+only, so its unreadable characters are replaced instead. Nor need a file have a name at all, if its part has the media
+type of one.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class LenientParser(formparser.MultiPartParser):
             chunk = stream.read(CHUNK)
             decoder.receive_data(chunk or None)
             while not isinstance(event := decoder.next_event(), (Epilogue, NeedData)):
+                if isinstance(event, Field) and _is_file(event.headers):
+                    event = File(event.name, event.name, event.headers)
                 if isinstance(event, File):
                     part, file = event, self.start_file_streaming(event, content_length)
                     opened.append(file)
@@ -73,6 +76,11 @@ class LenientParser(formparser.MultiPartParser):
                         fields.append((part.name, text.decode(self.get_part_charset(part.headers), "replace")))
             ended = isinstance(event, Epilogue) or not chunk
         return self.cls(fields), self.cls(files)
+
+
+def _is_file(headers: Headers) -> bool:
+    """Whether a part without a file name is a file all the same: some programs name only the type of what they send."""
+    return headers.get("Content-Type", "").lower().startswith(("image/", "application/octet-stream"))
 
 
 class LenientFormParser(formparser.FormDataParser):

@@ -17,7 +17,7 @@ from web.skus import SkuConverter
 
 def reference() -> str:
     """The page, in Markdown."""
-    described = description(_app())
+    described = description(api_alone())
     schemas: dict[str, Any] = described["components"]["schemas"]
     lines = [*_head(described), *_operations(described), "## Models", ""]
     for name, schema in schemas.items():
@@ -25,7 +25,7 @@ def reference() -> str:
     return "\n".join([*lines, *_problems()]) + "\n"
 
 
-def _app() -> Flask:
+def api_alone() -> Flask:
     """An app with the API alone: no catalog need be open to describe it."""
     app = Flask("web")
     app.url_map.converters["sku"] = SkuConverter

@@ -75,6 +75,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             super().handle_write()
             return
         self._flush_exception(self._flush_some)
+        if self.socket is None:  # sending found that the client has gone, and closed it
+            return
         if not self.total_outbufs_len and not self.will_close:
             self.close_when_flushed = False
             self._lingering = time.monotonic() + LINGER

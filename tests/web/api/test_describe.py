@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from catalog.catalog import Catalog
+from catalog.client import models
 from catalog.errors import NotFoundError
 from web import create_app, problems
-from web.api import describe, examples, schemas
+from web.api import client_models, describe, examples, schemas
 from web.api.operation import operation, operation_of
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
@@ -154,3 +156,8 @@ def test_a_deprecated_operation_says_so_in_each_answer_and_in_the_description(ca
     assert said["deprecated"] is True
     assert "Deprecated since 2026-12-01. It ends on 2027-12-01." in said["description"]
     assert {"Deprecation", "Sunset"} <= set(said["responses"]["200"]["headers"])
+
+
+def test_the_answers_of_the_client_are_made_from_the_description() -> None:
+    """`make reference` makes them anew."""
+    assert Path(models.__file__).read_text() == client_models.models()

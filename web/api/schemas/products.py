@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from web.api.schemas.texts import GTIN, PLAIN, SEEN, SHA256
 
 
 class LookAlike(BaseModel):
@@ -13,7 +16,7 @@ class LookAlike(BaseModel):
 
     sku: str
     name: str
-    photo: str = Field(description="Its SHA-256.")
+    photo: str = Field(pattern=SHA256, description="Its SHA-256.")
     points: int | None = Field(description="How many details agree; null: it is the same file.")
 
 
@@ -34,9 +37,9 @@ class PhotoWarning(BaseModel):
 class Photo(BaseModel):
     """What became of one photo."""
 
-    id: str
+    id: UUID
     filename: str
-    sha256: str
+    sha256: str = Field(pattern=SHA256)
     state: Literal["searchable", "pending"]
     details: int | None = Field(
         description="How many details the second look holds on to: few where nothing is printed; null: it has none."
@@ -50,7 +53,7 @@ class Photo(BaseModel):
 class FoundBarcode(BaseModel):
     """A barcode that was read from a photo. It is not added: a person decides whether it is the product's."""
 
-    gtin: str = Field(description="14 digits, zeros in front.")
+    gtin: str = Field(pattern=GTIN, description="14 digits, zeros in front.")
     sku: str | None = Field(description="The product that has this barcode, if one has.")
 
 
@@ -132,12 +135,14 @@ class CreateForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sku: str = Field(min_length=1, max_length=64)
+    sku: str = Field(min_length=1, max_length=64, pattern=SEEN)
     photos: list[bytes] = Field(min_length=1, max_length=50, description="Image files.")
-    name: str = Field(default="", max_length=200)
-    brand: str = Field(default="", max_length=100)
-    category: str = Field(default="", max_length=100)
-    variant_group: str = Field(default="", max_length=100)
+    name: str = Field(default="", max_length=200, pattern=PLAIN)
+    brand: str = Field(default="", max_length=100, pattern=PLAIN)
+    category: str = Field(default="", max_length=100, pattern=PLAIN)
+    variant_group: str = Field(default="", max_length=100, pattern=PLAIN)
     label: list[str] = Field(default=[], description="Sets to which recognition can be limited.")
-    barcode: list[str] = Field(default=[], description="EAN, UPC or GTIN, as printed or as a scanner sends it.")
+    barcode: list[str] = Field(
+        default=[], max_length=50, description="EAN, UPC or GTIN, as printed or as a scanner sends it."
+    )
     strict: bool = Field(default=False, description="Refuse photos with warnings.")

@@ -9,6 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from web.api.schemas.problems import Problem
+from web.api.schemas.texts import SEEN
+
+#: A label or SKU that names something.
+Named = Annotated[str, Field(min_length=1, max_length=64, pattern=SEEN)]
 
 _LABELS: Any = Field(default=[], description="Only products with one of these labels.")
 _SKUS: Any = Field(default=[], description="Only these products.")
@@ -140,8 +144,8 @@ class RecognizeForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     photo: bytes = Field(description="The image file.")
-    label: list[str] = _LABELS
-    sku: list[str] = _SKUS
+    label: list[Named] = _LABELS
+    sku: list[Named] = _SKUS
     k: int = _K
 
 
@@ -195,6 +199,6 @@ class BatchAnswers(BaseModel):
 class RecognizeQuery(BaseModel):
     """To which products the answer is limited, if the body is the photo."""
 
-    label: list[str] = _LABELS
-    sku: list[str] = _SKUS
+    label: list[Named] = _LABELS
+    sku: list[Named] = _SKUS
     k: int = _K
