@@ -297,3 +297,9 @@ class GalleryMismatchError(GalleryError):
     """A collection that is missing, has another vector dimension, or has no sparse vector for visual words."""
 
     code = "gallery_mismatch"
+
+
+class BundleBuildingError(CatalogError):
+    """The archive for offline tills is being built: ask again a little later."""
+
+    code = "offline_bundle_building"

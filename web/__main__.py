@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from embedder import console
 from web import request_ids
+from web.options import port, whole
 from web.stopping import Stop
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def main() -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=_port, default=8000, help="port to listen on; 0: any that is free")
-    parser.add_argument("--threads", type=_whole, default=max(2, cores), help="photos that are recognized at once")
-    parser.add_argument("--waiting", type=_whole, help="photos that may wait for that; default: as many as --threads")
+    parser.add_argument("--port", type=port, default=8000, help="port to listen on; 0: any that is free")
+    parser.add_argument("--threads", type=whole, default=max(2, cores), help="photos that are recognized at once")
+    parser.add_argument("--waiting", type=whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
     request_ids.in_each_line()
@@ -121,21 +122,6 @@ def _end_within(seconds: float) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
-
-
-def _whole(text: str) -> int:
-    return _number(text, 1, 1000)
-
-
-def _port(text: str) -> int:
-    return _number(text, 0, 65535)
-
-
-def _number(text: str, least: int, most: int) -> int:
-    with suppress(ValueError):
-        if least <= int(text) <= most:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
 
 
 def _greet(app: Flask, catalog: Catalog, host: str, port: int) -> None:

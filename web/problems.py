@@ -211,6 +211,12 @@ KINDS: Mapping[str, Kind] = {
         "Repeat the request later: it may take minutes.",
     ),
     "gallery_error": Kind(503, "Not available right now", "The gallery failed.", _LATER),
+    "offline_bundle_building": Kind(
+        503,
+        "Being built",
+        "The archive for offline tills is being built, as the catalog has changed.",
+        "Repeat the request after `Retry-After` seconds, until it is there.",
+    ),
     "bad_configuration": Kind(503, "Not available right now", "The server is misconfigured.", _OPERATOR),
 }
 

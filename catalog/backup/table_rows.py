@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Connection,
-    Enum,
-    Float,
-    Integer,
-    String,
-    Table,
-    Uuid,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Connection, Integer, Table, func, insert, select, text, update
 
+from catalog.storage.row_codec import codec
 from catalog.storage.tables import (
     Base,
     Change,
@@ -44,14 +27,11 @@ from catalog.storage.tables import (
     Run,
     SentForm,
     SignIn,
-    UtcDateTime,
     WebhookDelivery,
 )
 
 #: Rows per fetch, and approximate bytes of a part.
 ROWS, PART = 500, 1 << 20
-Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]
-
 
 #: Sessions and links would come alive again; photos of the inbox are of passing interest, and may show what nobody
 #: asked to keep; which products look alike, and the map, are found again by themselves; the files of imports are not in
@@ -143,25 +123,3 @@ def hold_all(connection: Connection) -> None:
         prepared = connection.dialect.identifier_preparer
         names = ", ".join(prepared.format_table(table) for table in tables())
         connection.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
-
-
-def codec(kind: TypeEngine[Any]) -> Codec:
-    """How a column's values are converted to JSON and back.
-
-    Raises TypeError for an unknown type, so that no value is ever changed silently.
-    """
-    if isinstance(kind, UtcDateTime):
-        return _unless_null(datetime.isoformat), _unless_null(datetime.fromisoformat)
-    if isinstance(kind, Uuid):
-        return _unless_null(str), _unless_null(uuid.UUID)
-    if isinstance(kind, String | Integer | Float | Boolean | JSON) and not isinstance(kind, Enum):
-        return _same, _same
-    raise TypeError(f"columns of the type {kind!r} can't be written")
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _unless_null(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else function(value)

@@ -162,12 +162,34 @@ def worker() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def serve(arguments: tuple[str, ...]) -> None:
     """Serve the admin pages and the POS API."""
+    _become("web", arguments)
+
+
+@main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def till(arguments: tuple[str, ...]) -> None:
+    """Recognize from an archive of a server, on this machine and without that server."""
+    _become("web.till", arguments)
+
+
+@main.command("offline-key")
+def offline_key() -> None:
+    """Print the public key that signs archives for offline tills, for `catalog till --trust`."""
+    from catalog import data_folder
+    from catalog.offline import signing
+
+    settings = Settings.from_env()
+    data_folder.prepare(settings)
+    click.echo(signing.public_text(signing.signing_key(settings)))
+
+
+def _become(module: str, arguments: tuple[str, ...]) -> None:
     # Replaces this process by the web package's program, which parses the options: catalog/ does not know Flask.
     for name, value in openblas.environment().items():
         os.environ.setdefault(name, value)
-    # A signal that comes before web/__main__.py handles it waits until then, also for PID 1.
+    # A signal that comes before the program handles it waits until then, also for PID 1.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])  # noqa: S606 - no shell, own interpreter
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - no shell, own interpreter
 
 
 for command in (

@@ -12,7 +12,7 @@ from catalog.errors import GalleryError, GalleryMismatchError
 
 if TYPE_CHECKING:
     from embedder.matching import VisualWords  # Only a type here: importing it would load OpenCV.
-from catalog.gallery.interface import Hit, Vector
+from catalog.gallery.interface import GalleryPoint, Hit, Vector
 
 VECTOR_NAME = "embedding"
 WORDS_NAME = "words"
@@ -113,6 +113,19 @@ def to_vector(id: object, vectors: object) -> Vector:
     found = np.asarray(vectors[VECTOR_NAME], np.float32)
     unit: Vector = found / np.float32(np.linalg.norm(found))
     return unit
+
+
+def to_stored(id: object, payload: Mapping[str, Any] | None, vectors: object) -> GalleryPoint:
+    """A point with payload and vectors by name, as it can be written again; raises as `to_hit` does."""
+    from embedder.matching import VisualWords  # here, for it loads OpenCV
+
+    vector, hit = to_vector(id, vectors), to_hit(id, payload, 1.0)
+    sparse = vectors.get(WORDS_NAME) if isinstance(vectors, Mapping) else None
+    if sparse is None:
+        return GalleryPoint(hit.id, vector, hit.sku, hit.product)
+    indexes, values = np.asarray(sparse.indices, np.uint32), np.asarray(sparse.values, np.float32)
+    order = np.argsort(indexes)
+    return GalleryPoint(hit.id, vector, hit.sku, hit.product, VisualWords(indexes[order], values[order]))
 
 
 def unknown_generation(generation: str, place: str) -> GalleryMismatchError:

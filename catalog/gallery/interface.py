@@ -98,6 +98,12 @@ class Gallery(Protocol):
     def vectors(self, generation: str, ids: Sequence[str]) -> dict[str, Vector]:
         """The stored vectors of points, float32 [dim] of unit length, by id; an unknown id is left out."""
 
+    def points(self, generation: str, ids: Sequence[str]) -> list[GalleryPoint]:
+        """The stored points, words and all, as they can be written into another generation; an unknown id is left out.
+
+        In no order. The vectors are of unit length.
+        """
+
     def ids(self, generation: str) -> set[str]:
         """Ids of all points. Points written meanwhile may or may not be among them."""
 

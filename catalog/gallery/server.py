@@ -22,6 +22,7 @@ from catalog.gallery.collection_schema import (
     is_generation,
     to_hit,
     to_listed,
+    to_stored,
     to_vector,
     unknown_generation,
 )
@@ -156,8 +157,18 @@ class ServerGallery:
         self._dim(generation)
         found: dict[str, Vector] = {}
         for start in range(0, len(ids), CHUNK):
-            records = self._records(generation, ids[start : start + CHUNK])
+            records = self._records(generation, ids[start : start + CHUNK], [VECTOR_NAME])
             found |= {str(record.id): to_vector(record.id, record.vector) for record in records}
+        return found
+
+    def points(self, generation: str, ids: Sequence[str]) -> list[GalleryPoint]:
+        """See Gallery."""
+        self._dim(generation)
+        names = [VECTOR_NAME, WORDS_NAME] if generation in self._worded else [VECTOR_NAME]
+        found: list[GalleryPoint] = []
+        for start in range(0, len(ids), CHUNK):
+            records = self._records(generation, ids[start : start + CHUNK], names, payload=True)
+            found += [to_stored(record.id, record.payload, record.vector) for record in records]
         return found
 
     def ids(self, generation: str) -> set[str]:
@@ -243,10 +254,12 @@ class ServerGallery:
         selector = models.PointIdsList(points=list(ids))
         self._ask(generation, lambda client: client.delete(generation, points_selector=selector, wait=True))
 
-    def _records(self, generation: str, ids: Sequence[str]) -> list[models.Record]:
+    def _records(
+        self, generation: str, ids: Sequence[str], names: list[str], *, payload: bool = False
+    ) -> list[models.Record]:
         return self._ask(
             generation,
-            lambda client: client.retrieve(generation, list(ids), with_payload=False, with_vectors=[VECTOR_NAME]),
+            lambda client: client.retrieve(generation, list(ids), with_payload=payload, with_vectors=names),
         )
 
     def _page(

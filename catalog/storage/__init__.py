@@ -16,6 +16,7 @@ from catalog.storage import (
     named_requests,
     product_rows,
     revision,
+    row_codec,
     tables,
 )
 from catalog.storage.answer_log import AnswerEntry, AnswerLog, made_at, new_answer_id
@@ -48,6 +49,7 @@ __all__ = [
     "open_store",
     "product_rows",
     "revision",
+    "row_codec",
     "tables",
 ]
 

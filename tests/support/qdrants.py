@@ -81,8 +81,8 @@ class Behind:
             with_vectors=asked.with_vector or False,
         )
 
-    def records(self, name: str, ids: Sequence[Any], vectors: Any) -> list[models.Record]:
-        return self.client.retrieve(self.known(name), ids, with_payload=False, with_vectors=vectors)
+    def records(self, name: str, ids: Sequence[Any], vectors: Any, payload: bool) -> list[models.Record]:
+        return self.client.retrieve(self.known(name), ids, with_payload=payload, with_vectors=vectors)
 
     def add_words(self, name: str, vector: str, config: models.SparseVectorNameConfig) -> None:
         self.client.create_vector_name(self.known(name), vector, config)
@@ -142,7 +142,8 @@ class Handler(BaseHTTPRequestHandler):
                 return completed
             case ["POST ", "collections", name, "points"]:
                 asked = models.PointRequest.model_validate(body)
-                return [one.model_dump(mode="json") for one in behind.records(name, asked.ids, asked.with_vector)]
+                records = behind.records(name, asked.ids, asked.with_vector, bool(asked.with_payload))
+                return [one.model_dump(mode="json") for one in records]
             case ["POST ", "collections", name, "points", "delete"]:
                 behind.client.delete(behind.known(name), models.PointIdsList.model_validate(body))
                 return completed
@@ -306,8 +307,8 @@ class Points(messages.PointsServicer):
         with self.server.call("GetPoints", request, context) as behind:
             ids = [GrpcToRest.convert_point_id(one) for one in request.ids]
             vectors = GrpcToRest.convert_with_vectors_selector(request.with_vectors)
-            records = behind.records(request.collection_name, ids, vectors)
-            plain = [one.model_copy(update={"payload": {}}) for one in records]
+            records = behind.records(request.collection_name, ids, vectors, request.with_payload.enable)
+            plain = [one.model_copy(update={"payload": one.payload or {}}) for one in records]
             return messages.GetResponse(result=[RestToGrpc.convert_record(one) for one in plain])
 
     def Scroll(self, request: Any, context: Any) -> Any:

@@ -12,6 +12,7 @@ from web.api import (
     changes,
     encodings,  # noqa: F401 - it registers itself
     imports,
+    offline,
     operation,
     product_photos,
     products,
@@ -21,7 +22,7 @@ from web.api.blueprint import blueprint
 from web.security import csrf
 
 #: Modules whose views are the API's operations: what is not named here is not served.
-OPERATIONS = (recognizing, answers, products, product_photos, changes, imports)
+OPERATIONS = (recognizing, answers, products, product_photos, changes, imports, offline)
 
 
 def init_app(app: Flask) -> None:
@@ -29,6 +30,7 @@ def init_app(app: Flask) -> None:
     operation.init_app(app)
     csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
+    offline.init_app(app, app.config["CATALOG"])
 
     app.register_blueprint(_swagger_ui())
 

@@ -14,8 +14,16 @@ from web.serving import verdicts
 #: Threads of a lane, and requests that wait for one; more are refused. `express`: liveness and refusals, which wait for
 #: nothing. `ready`: readiness, which may wait for a silent part. `pages`: what shows or changes rows. `adding`: photos
 #: that are added; a request may hold fifty, and a till must not wait for them. `batches`: many photos to recognize in
-#: one request, one request at a time. `tills`: see Lanes.
-LANES = {"express": (1, 100_000), "ready": (2, 20), "pages": (4, 100), "adding": (2, 20), "batches": (1, 4)}
+#: one request, one request at a time. `archives`: for offline tills, which may wait until one is built. `tills`: see
+#: Lanes.
+LANES = {
+    "express": (1, 100_000),
+    "ready": (2, 20),
+    "pages": (4, 100),
+    "adding": (2, 20),
+    "batches": (1, 4),
+    "archives": (4, 200),
+}
 
 
 class Slot:

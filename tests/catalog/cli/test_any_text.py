@@ -28,8 +28,8 @@ BAD = (
     *("%", "?", "#", "'", '"', "a=b", "sku=a,photos=b", "=", ",", "x" * 5000, "{0}", "1:1", "*"),
 )
 GOOD = (SKU, "tea", "1", "1.jpg", "in", "list.csv", "list.txt", "anna", "correct horse", "out")
-#: `serve` becomes another program (tests/web/serving/test_options.py).
-NOT_HERE = {"catalog serve"}
+#: These become other programs (tests/web/serving/test_options.py, tests/web/test_till_options.py).
+NOT_HERE = {"catalog serve", "catalog till"}
 #: These load TensorFlow.
 TRAININGS = {"embedder train", "embedder adapt", "embedder compare", "embedder export"}
 

@@ -86,6 +86,28 @@ def test_stored_vectors_are_read_by_id(gallery: Gallery, monkeypatch: pytest.Mon
     assert gallery.vectors(GENERATION, []) == {}
 
 
+def test_stored_points_can_be_written_elsewhere(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{type(gallery).__module__}.CHUNK", 7)
+    for generation in (GENERATION, OTHER):
+        gallery.create(generation, DIM)
+    vectors = unit_vectors(20)
+    given = points(vectors, words={3: words_of(1, 5), 4: words_of(9)})
+    gallery.upsert(GENERATION, given)
+    read = gallery.points(GENERATION, [point_id(n) for n in range(25)])
+    gallery.upsert(OTHER, read)
+    assert {point.id: (point.sku, point.product) for point in read} == {p.id: (p.sku, p.product) for p in given}
+    words = {point.id: point.words.indexes.tolist() for point in read if point.words}
+    assert words == {point_id(3): [1, 5], point_id(4): [9]}
+    for query in (vectors[3], vectors[11]):
+        one, other = (
+            [(hit.id, hit.score) for hit in gallery.shortlist(generation, query, words_of(5, 9), 6)]
+            for generation in (GENERATION, OTHER)
+        )
+        assert [hit for hit, _ in one] == [hit for hit, _ in other]
+        assert [score for _, score in one] == pytest.approx([score for _, score in other], abs=1e-6)
+    assert gallery.points(GENERATION, []) == []
+
+
 def test_ids_come_in_pages(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{type(gallery).__module__}.PAGE", 7)
     gallery.create(GENERATION, DIM)

@@ -23,6 +23,14 @@ from web.api.schemas.imports import (
     ImportPieces,
     ImportProgress,
 )
+from web.api.schemas.offline import (
+    OfflineAnswer,
+    OfflineAnswers,
+    OfflineAnswersTaken,
+    OfflineBundleQuery,
+    OfflineFeedback,
+    RefusedAnswer,
+)
 from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
 from web.api.schemas.product_changes import (
     AddPhotosBody,
@@ -107,6 +115,11 @@ __all__ = [
     "LookAlike",
     "LookedAt",
     "Match",
+    "OfflineAnswer",
+    "OfflineAnswers",
+    "OfflineAnswersTaken",
+    "OfflineBundleQuery",
+    "OfflineFeedback",
     "PatchBody",
     "Photo",
     "PhotoList",
@@ -123,6 +136,7 @@ __all__ = [
     "RecognizeBody",
     "RecognizeForm",
     "RecognizeQuery",
+    "RefusedAnswer",
     "RefusedPhoto",
     "RenameBody",
     "ReplacePhotoForm",

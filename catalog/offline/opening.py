@@ -1,0 +1,188 @@
+"""A till: the open catalog of its version in use, which is read only, and the switch to another while it serves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from catalog.accounts import admit_key
+from catalog.catalog import Catalog
+from catalog.config import LOG_DAYS, Settings
+from catalog.data_folder import prepare
+from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryMismatchError
+from catalog.gallery import Gallery, open_gallery
+from catalog.generations import Generations
+from catalog.offline import archive, installing
+from catalog.offline.archive import AGAIN, Facts
+from catalog.offline.errors import BundleRefusedError
+from catalog.offline.till_answers import TillAnswers, attach, make_file
+from catalog.offline.till_folder import TillFolder
+from catalog.offline.till_photos import TillPhotos
+from catalog.storage import Database, LastUses, UnansweredPhotos, open_store
+from catalog.storage.database import revision_of
+from catalog.storage.revision import HEAD
+from embedder.inference import Embedder
+
+log = logging.getLogger(__name__)
+
+#: What the till's own key may do here.
+TILL_SCOPES = ("recognize", "feedback")
+#: Seconds after a switch until what was in use before is closed: answers that were begun on it are given by then.
+GRACE = 30.0
+
+
+@dataclass(frozen=True)
+class TillOptions:
+    """How a till serves: `key`, that programs on this machine send; `second_look`, `second_look_ms`: in place of the
+    server's, None: as the server has them.
+    """
+
+    key: str
+    second_look: str | None = None
+    second_look_ms: int | None = None
+
+
+class Till:
+    """The till on a folder, which is its own until `close`. Thread-safe.
+
+    Raises ConfigError when another till runs there, BundleRefusedError when no version is installed or it is damaged.
+    """
+
+    def __init__(self, folder: TillFolder, options: TillOptions) -> None:
+        self.folder, self._options = folder, options
+        self._embedders: dict[str, Embedder] = {}
+        self._old: list[tuple[threading.Timer, Catalog]] = []
+        self._lock = threading.Lock()
+        make_file(folder.database)
+        self._answers: TillAnswers | None = None
+        self.catalog, self.facts, self.answers = self._opened()
+
+    def install(self, path: Path, trusted: Sequence[str]) -> bool:
+        """Install an archive while the till serves, and switch to it; returns whether that changed anything.
+
+        Raises what `installing.install` raises; the till goes on as it was.
+        """
+        with self._lock:
+            facts, changed = installing.install(self.folder, path, trusted, self.catalog.gallery)
+            if changed:
+                self._switch()
+                log.info("now on version %s: %d products", facts.version, facts.products)
+            return changed
+
+    def _switch(self) -> None:
+        old = self.catalog
+        self._answers = self.answers
+        self.catalog, self.facts, _ = self._opened()
+        timer = threading.Timer(GRACE, _close, [old])
+        timer.daemon = True
+        timer.start()
+        self._old.append((timer, old))
+
+    def _opened(self) -> tuple[Catalog, Facts, TillAnswers]:
+        folder = self.folder
+        version = folder.current()
+        if not version:
+            raise BundleRefusedError(
+                f"No archive is installed in {folder.root}: give --bundle FILE or --update-from URL."
+            )
+        facts = folder.facts(version)
+        place = folder.version_folder(version)
+        settings = Settings(
+            data=folder.root,
+            database=f"sqlite:///{_quoted(place / 'catalog.db')}",
+            gallery=f"edge:{place / 'gallery'}",
+            photos=f"file:{folder.photos}",
+            model=folder.bundles / facts.bundle,
+            second_look=self._options.second_look or facts.second_look,
+            second_look_ms=self._options.second_look_ms or facts.second_look_ms,
+            log_days=LOG_DAYS,
+            inbox_days=0,
+            nightly=None,
+        )
+        database, gallery = Database(settings.database), open_gallery(settings.gallery)
+        try:
+            attach(database, folder.database)
+            _make_anew_if_older(folder, database, facts)
+            admit_key(database, "till", self._options.key, TILL_SCOPES)
+            _check_gallery(gallery, facts, place)
+            answers = self._answers or TillAnswers(database, settings.log_days)
+            catalog = Catalog(
+                settings,
+                database,
+                TillPhotos(open_store(settings.photos)),
+                gallery,
+                answers,
+                UnansweredPhotos(database, settings.inbox_days, settings.inbox_mb),
+                Generations(settings, database, gallery, self._embedder),
+                LastUses(database),
+            )
+            catalog.generations.ready()
+            answers.move_to(database)
+        except BaseException:
+            gallery.close()
+            database.close()
+            raise
+        return catalog, facts, answers
+
+    def _embedder(self, bundle: Path) -> Embedder:
+        """One for all versions of a model: it takes a second to load, and most of the memory."""
+        if bundle.name not in self._embedders:
+            self._embedders[bundle.name] = Embedder.open(bundle)
+        return self._embedders[bundle.name]
+
+    def close(self) -> None:
+        """Close all parts. What was answered and judged is on the disk."""
+        with suppress(DatabaseUnavailableError):
+            self.answers.flush()
+        for timer, old in self._old:
+            timer.cancel()
+            _close(old)
+        _close(self.catalog)
+        for embedder in self._embedders.values():
+            embedder.close()
+
+
+def _check_gallery(gallery: Gallery, facts: Facts, place: Path) -> None:
+    """Raises BundleRefusedError for a gallery that is not what was installed: photos would be answered as unknown."""
+    try:
+        found = gallery.count(facts.collection)
+    except GalleryMismatchError:
+        found = 0
+    if found != facts.points:
+        raise BundleRefusedError(f"The gallery in {place} has {found} of {facts.points} points: it is damaged. {AGAIN}")
+
+
+def _make_anew_if_older(folder: TillFolder, database: Database, facts: Facts) -> None:
+    """Tables of another version of this program are written anew from the products, which the version has as text."""
+    with database.read() as session:
+        if revision_of(session.connection()) == HEAD:
+            return
+    database.close()
+    place = folder.version_folder(facts.version)
+    try:
+        lines = (place / archive.PRODUCTS).read_bytes().splitlines()
+        installing.make_database(place / "catalog.db", lines, facts)
+    except OSError as error:
+        raise BundleRefusedError(f"The products in {place} can't be written anew: {error}. {AGAIN}") from error
+
+
+def _close(catalog: Catalog) -> None:
+    try:
+        catalog.gallery.close()
+        catalog.database.close()
+    except CatalogError as error:
+        log.warning("a version was not closed cleanly: %s", error)
+
+
+def _quoted(path: Path) -> str:
+    return quote(str(path), safe=" +/")
+
+
+def prepare_folder(folder: TillFolder) -> None:
+    """Make the folder, its owner's alone. Raises ConfigError."""
+    prepare(Settings.from_env({"CATALOG_DATA": str(folder.root)}))

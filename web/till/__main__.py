@@ -1,0 +1,163 @@
+"""`python -m web.till` (and so `catalog till`): one process that recognizes from an archive, with no other server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedder import console
+from web import request_ids
+from web.options import port, seconds, whole
+from web.stopping import Stop
+
+if TYPE_CHECKING:
+    from catalog.offline import ServerLink, TillFolder
+
+log = logging.getLogger("web.till")
+
+#: Where the key is, if no file is named, and which time a look may take here, if not that of the server.
+KEY, SECOND_LOOK_MS = "CATALOG_TILL_KEY", "CATALOG_SECOND_LOOK_MS"
+
+
+def main() -> None:
+    """Open the till and serve it until told to stop."""
+    stop = Stop()
+    stop.listen()
+    console.escape_what_can_not_be_shown()
+    options = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
+    request_ids.in_each_line()
+    for name in ("alembic", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+    from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled
+
+    try:
+        serve(options, stop)
+    except CatalogError as error:
+        sys.exit(f"catalog: {error}")
+    except OSError as error:
+        sys.exit(f"catalog: can't listen on {options.host}:{options.port}: {error.strerror}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    cores = len(os.sched_getaffinity(0))
+    parser = argparse.ArgumentParser(
+        prog="catalog till",
+        description="Recognize photos on this machine from an archive of a server (GET /api/v1/offline-bundle).",
+        epilog=f"The key of {KEY} or --key-file is what programs on this machine send, as to the server. With "
+        "--update-from it is sent there, too, and needs the scopes catalog:read and feedback.",
+    )
+    parser.add_argument("--bundle", type=Path, help="archive to install first; without it, the one installed before")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="public key of the archives (`catalog offline-key`), several times for more; kept for the next start",
+    )
+    parser.add_argument("--data", type=Path, default=Path("till-data"), help="folder of the till (till-data)")
+    parser.add_argument("--key-file", type=Path, help=f"file that holds the API key; default: {KEY}")
+    parser.add_argument("--update-from", metavar="URL", help="server: newer archives from there, and feedback to it")
+    parser.add_argument("--every", type=seconds, default=60, help="seconds between two looks at the server (60)")
+    parser.add_argument("--thumbnails", action="store_true", help="with --update-from: a small picture of every photo")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=port, default=8000, help="port to listen on; 0: any that is free (8000)")
+    parser.add_argument("--threads", type=whole, default=max(2, cores), help="photos that are recognized at once")
+    parser.add_argument("--waiting", type=whole, help="photos that may wait for that; default: as many as --threads")
+    return parser
+
+
+def serve(options: argparse.Namespace, stop: Stop) -> None:
+    """Install what is to be installed, and serve until told to stop. Raises CatalogError or OSError."""
+    from catalog.offline import ServerLink, Till, TillFolder, TillOptions, TillWorker, install, prepare_folder
+    from web.gate import Gate
+    from web.routes import MAX_REQUEST
+    from web.serving import Server
+    from web.till.app import create_till_app, use
+
+    key = _key(options.key_file)
+    folder = TillFolder(options.data)
+    prepare_folder(folder)
+    link = ServerLink(options.update_from, key) if options.update_from else None
+    with ExitStack() as opened:
+        opened.enter_context(folder.alone())
+        stop.close_first()
+        trusted = folder.trusted(options.trust)
+        folder.sweep()
+        if options.bundle:
+            install(folder, options.bundle, trusted)
+        elif link and not folder.current():
+            _install_first(folder, link, trusted, thumbnails=options.thumbnails)
+        folder.sweep()
+        till = Till(folder, TillOptions(key, second_look_ms=_second_look_ms()))
+        opened.callback(till.close)
+        app = create_till_app(till)
+        waiting = options.waiting or options.threads
+        server = Server(
+            app,
+            Gate(app),
+            host=options.host,
+            port=options.port,
+            threads=options.threads,
+            waiting=waiting,
+            max_body=MAX_REQUEST,
+        )
+        opened.callback(server.close)
+        stop.wake(server.wake)
+        print(f"Version {till.facts.version}: {till.facts.products} products, model {till.facts.bundle}")
+        print(f"Serving on http://{options.host}:{server.port}", flush=True)
+        worker = TillWorker(
+            till,
+            link,
+            trusted,
+            seconds=options.every,
+            thumbnails=options.thumbnails,
+            switched=lambda: use(app, till),
+        )
+        worker.start()
+        opened.callback(worker.stop)
+        server.run(stop)
+
+
+def _install_first(folder: TillFolder, link: ServerLink, trusted: list[str], *, thumbnails: bool) -> None:
+    """A till that has nothing yet fetches the whole archive before it serves."""
+    from catalog.offline import install
+
+    target = folder.archives / "fetched.zip"
+    log.info("fetching the first archive")
+    link.fetch("", target, thumbnails=thumbnails)
+    install(folder, target, trusted)
+
+
+def _key(file: Path | None) -> str:
+    """The till's API key. Raises ConfigError without one."""
+    from catalog.errors import ConfigError
+
+    try:
+        key = file.read_text().strip() if file else os.environ.get(KEY, "").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--key-file {file} can't be read: {error}.") from error
+    if not key:
+        raise ConfigError(
+            f"Which key do programs on this machine send? Give the till's API key in a file (--key-file) or in {KEY}; "
+            "`catalog key create` on the server makes one."
+        )
+    return key
+
+
+def _second_look_ms() -> int | None:
+    """CATALOG_SECOND_LOOK_MS, for a till that is slower than the server; None: as the server. Raises ConfigError."""
+    from catalog.config import Settings
+
+    given = os.environ.get(SECOND_LOOK_MS)
+    return Settings.from_env({SECOND_LOOK_MS: given}).second_look_ms if given else None
+
+
+if __name__ == "__main__":
+    main()
