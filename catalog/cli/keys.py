@@ -51,7 +51,8 @@ def key_list() -> None:
 
     with opened() as catalog:
         for row in accounts.list_keys(catalog.database):
-            state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "active"
+            ended = accounts.state_of(row) == "ended"
+            state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "ended" if ended else "active"
             state += f", may {' '.join(row.scopes)}"
             state += f", through {day}" if (day := accounts.last_day(row.expires_at)) else ""
             state += f", at most {row.rate}" if row.rate else ""

@@ -5,18 +5,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.cli import keys, main, users
 from catalog.enrollment import run_pending
 from catalog.recognition import recognize
-from catalog.storage.tables import Generation
+from catalog.storage.tables import ApiKey, Generation
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.commands import Run, one_line
 from tests.support.pictures import jpeg
@@ -263,6 +264,9 @@ def test_a_key_that_ends_is_limited_and_is_rotated(run: Run, open_catalog: Calla
     run("key", "rotate", "1", "--days", "3")
     assert f"its old secret {second[:9]}... until 20" in listed()
     run("key", "end-old", "1")
+    with catalog.database.write() as session:
+        session.execute(update(ApiKey).values(expires_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert listed().startswith("ended, may catalog:read, through 2025-12-31")
     assert "0 to 365 days" in one_line(run("key", "rotate", "1", "--days", "400", status=1))
 
 
