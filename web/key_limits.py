@@ -65,8 +65,8 @@ class KeyLimits:
         self._is_away = False
         self._lock = threading.Lock()
 
-    def spend(self, key: ApiKey) -> Spent | None:
-        """Count a request of this key; None if nothing limits it."""
+    def spend(self, key: ApiKey, cost: int = 1) -> Spent | None:
+        """Count `cost` requests of this key; None if nothing limits it."""
         rate = rates.parse(key.rate) if key.rate else self._usual
         if rate is None:
             return None
@@ -74,17 +74,17 @@ class KeyLimits:
         window = int(at // rate.seconds)
         # Not of the number alone: catalogs may share a Redis, and each has a key 1.
         name = f"{key.id}/{key.created_at.timestamp():.6f}/{rate.seconds}/{window}"
-        count = self._count(name, rate.seconds)
+        count = self._count(name, rate.seconds, cost)
         reset = max(1, math.ceil((window + 1) * rate.seconds - at))
         return Spent(rate.amount, max(0, rate.amount - count), reset, count > rate.amount)
 
-    def _count(self, name: str, seconds: int) -> int:
+    def _count(self, name: str, seconds: int, cost: int) -> int:
         if self._shared is not None and not self._is_away:
             try:
-                return int(self._shared.incr(name, seconds))
+                return int(self._shared.incr(name, seconds, cost))
             except (StorageError, OSError) as error:
                 self._fall_back(error)
-        return int(self._memory.incr(name, seconds))
+        return int(self._memory.incr(name, seconds, cost))
 
     def _fall_back(self, error: Exception) -> None:
         with self._lock:

@@ -126,8 +126,8 @@ def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Respo
             row = accounts.check_key(catalog().database, key, catalog().uses)
             if row is None:
                 return errors.problem("key_unknown", "This key is unknown or was revoked.")
-            limits: KeyLimits = current_app.extensions["key_limits"]
-            g.spent = spent = limits.spend(row)
+            g.api_key = row
+            g.spent = spent = _limits().spend(row)
             if spent and spent.is_over:
                 detail = f"This key may ask {spent.limit} times, and did: ask again in {spent.reset} seconds."
                 return errors.problem("too_many_requests", detail, retry_after=spent.reset)
@@ -140,3 +140,17 @@ def needs_key(scope: str) -> Callable[[Callable[P, Response]], Callable[P, Respo
         return checked
 
     return guard
+
+
+def count_further(photos: int) -> None:
+    """Count photos of this request beyond the first as requests of its key. It is answered all the same.
+
+    So a batch is not sent in vain, and one that is larger than the limit is answered, too; the next request waits.
+    """
+    if photos > 0:
+        g.spent = _limits().spend(g.api_key, photos)
+
+
+def _limits() -> KeyLimits:
+    limits: KeyLimits = current_app.extensions["key_limits"]
+    return limits

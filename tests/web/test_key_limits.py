@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import socket
 import time
@@ -97,6 +98,18 @@ def test_both_secrets_of_a_changeover_have_one_limit(app: Flask, catalog: Catalo
     assert ask(app, first.key).status_code == 422
     second = accounts.rotate_key(catalog.database, first.id, actor="test")
     assert [ask(app, secret.key).status_code for secret in (second, first)] == [422, 429]
+
+
+def test_each_photo_of_a_batch_counts(app: Flask, catalog: Catalog) -> None:
+    key = make(catalog, "5/day")
+    statuses, left = [], []
+    for _ in range(3):
+        photos = [(io.BytesIO(pictures.jpeg(1)), f"{number}.jpg") for number in range(3)]
+        headers = {"Authorization": f"Bearer {key.key}"}
+        reply = app.test_client().post("/api/v1/recognize/batch", data={"photos": photos}, headers=headers)
+        statuses.append(reply.status_code)
+        left.append(reply.headers["RateLimit-Remaining"])
+    assert (statuses, left) == ([200, 200, 429], ["2", "0", "0"]), "it is answered as long as one is left"
 
 
 def test_another_limit_holds_from_the_next_request_on(app: Flask, catalog: Catalog) -> None:

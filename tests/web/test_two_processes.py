@@ -62,9 +62,9 @@ class Shop:
     def ask(self, server: Served, seed: int) -> httpx.Response:
         return self.post(server, "recognize", content=pictures.jpeg(seed))
 
-    def add(self, server: Served, sku: str, *seeds: int) -> httpx.Response:
+    def add(self, server: Served, sku: str, *seeds: int, **more: Any) -> httpx.Response:
         photos = [("photos", (f"{seed}.jpg", pictures.jpeg(seed))) for seed in seeds]
-        return self.post(server, "products", data={"sku": sku}, files=photos)
+        return self.post(server, "products", data={"sku": sku}, files=photos, **more)
 
     def count(self, query: Any) -> int:
         with self.database.read() as session:
@@ -183,6 +183,47 @@ def test_what_one_changes_the_other_answers_by(served_shop: tuple[Shop, Pair]) -
     assert retired.returncode == 0, retired.stderr
     for server in pair:
         assert "P-0" not in [match["sku"] for match in shop.ask(server, 100).json()["matches"]]
+
+
+def test_a_request_that_is_repeated_at_the_other_is_done_once(served_shop: tuple[Shop, Pair]) -> None:
+    shop, pair = served_shop
+    name = {"Idempotency-Key": str(uuid.uuid4())}
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda server: shop.add(server, "ONCE", 601, headers=name), pair))
+    assert {reply.status_code for reply in both} <= {201, 409}, [reply.text for reply in both]
+    made = next(reply for reply in both if reply.status_code == 201)
+    for reply in both:
+        assert reply.json() == made.json() or reply.json()["code"] == "idempotency_busy", reply.text
+    for server in pair:
+        again = shop.add(server, "ONCE", 601, headers=name)
+        assert (again.status_code, again.headers["Idempotency-Replayed"], again.json()) == (201, "true", made.json())
+        other = shop.add(server, "ONCE-MORE", 602, headers=name)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+    assert shop.count(created("ONCE")) == 1
+
+
+def created(sku: str) -> Any:
+    return select(func.count()).where(AuditEntry.action == "product.create", AuditEntry.subject == sku)
+
+
+def test_a_request_whose_process_was_killed_is_repeated_at_the_other_and_done_once(shop: Shop) -> None:
+    name = {"Idempotency-Key": str(uuid.uuid4())}
+    with ExitStack() as stack:
+        here, there = shop.start(stack, "here"), shop.start(stack, "there")
+        assert shop.add(here, "FIRST", 1).status_code == 201
+        shop.qdrant.delay = 4.0  # the product is in SQL, and its photo is on its way to the gallery
+        with ThreadPoolExecutor(1) as pool:
+            lost = pool.submit(shop.add, here, "ONCE", 601, headers=name)
+            until(lambda: shop.count(created("ONCE")) == 1)
+            here.process.kill()
+            here.process.wait()
+            shop.qdrant.delay = 0.0
+            with pytest.raises(httpx.HTTPError):
+                lost.result()
+        again = shop.add(there, "ONCE", 601, headers=name)
+        assert (again.status_code, again.json()["sku"]) == (201, "ONCE"), again.text
+        assert shop.count(created("ONCE")) == 1
+        until(lambda: shop.ask(there, 601).json()["matches"][0]["sku"] == "ONCE")
 
 
 def test_another_model_is_live_in_both_at_one_moment(served_shop: tuple[Shop, Pair], other_bundle: Bundle) -> None:

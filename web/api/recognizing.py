@@ -9,7 +9,7 @@ from flask import Response, abort, g, jsonify, request, url_for
 from catalog import recognition
 from catalog.errors import CatalogError
 from catalog.recognition import Recognition
-from web import errors, pictures, routes
+from web import errors, pictures, routes, security
 from web.api.blueprint import actor, blueprint
 from web.api.operation import FILE, operation
 from web.api.photos import many_photos, one_photo
@@ -71,6 +71,7 @@ def recognize_batch() -> Response:
     `label`, `sku` and `k` hold for all of them. Photos of tills that ask for one go first.
     """
     asked = many_photos()
+    security.count_further(len(asked.photos) - 1)
     answers = recognition.recognize_many(
         catalog(), asked.photos, among=asked.among, limit=asked.limit, asked_by=actor(), keep=g.key_keeps_photos
     )
