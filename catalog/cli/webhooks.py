@@ -50,7 +50,7 @@ def list_() -> None:
         for row in webhooks.list_webhooks(catalog.database):
             state = webhooks.WHY.get(row.paused, "on")
             if not row.paused and row.failing_since:
-                state = f"not answered since {row.failing_since:%Y-%m-%d %H:%M}, {row.attempts} times"
+                state = f"not taken since {row.failing_since:%Y-%m-%d %H:%M}, {row.attempts} times"
             click.echo(f"{row.id}\t{row.name}\t{row.url}\t{' '.join(row.kinds)}\t{state}")
 
 

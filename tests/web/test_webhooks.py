@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 from flask import Flask
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from catalog import webhooks
 from catalog.catalog import Catalog
+from tests.support import pictures
 from tests.support.receivers import Receiver, receiving
+from tests.support.served import environment, run, served
 from tests.support.staff import Staff
 
 
@@ -85,3 +90,24 @@ def test_a_private_address_is_told_apart_from_one_that_is_away(
     assert "CATALOG_WEBHOOK_PRIVATE=on" in text(staff.get(page))
     assert receiver.came == []
     webhooks.remove_webhook(catalog.database, made.id, actor="test")
+
+
+@pytest.mark.slow
+def test_the_server_delivers_what_tills_and_programs_change(tmp_path: Path, receiver: Receiver) -> None:
+    env = environment(CATALOG_DATA=str(tmp_path / "data"), CATALOG_WEBHOOK_PRIVATE="on")
+    key = run(["key", "create", "ERP", "--scope", "catalog:write"], env).stdout.strip()
+    secret = run(["webhook", "create", "ERP", receiver.url], env).stdout.strip()
+    with served(tmp_path / "log", env) as server:
+        form = {"data": {"sku": "TEA-1"}, "files": {"photos": ("1.jpg", pictures.jpeg(1))}}
+        headers = {"Authorization": f"Bearer {key}"}
+        assert httpx.post(f"{server.url}/api/v1/products", headers=headers, timeout=120, **form).status_code == 201
+        deadline = time.monotonic() + 60
+        while not receiver.came and time.monotonic() < deadline:
+            time.sleep(0.05)
+    (message,) = receiver.came
+    Verifier(secret).verify(message.body, message.headers)
+    assert (message.told["type"], message.told["data"]["sku"], message.told["data"]["actor"]) == (
+        "product.created",
+        "TEA-1",
+        "key",
+    )

@@ -67,6 +67,11 @@ NAMES = {
     "key.rename": "Key renamed",
     "key.revoke": "Key revoked",
     "key.inbox": "Inbox for a key switched",
+    "answer.judge": "Answer judged",
+    "webhook.add": "Webhook made",
+    "webhook.pause": "Webhook paused",
+    "webhook.resume": "Webhook gone on with",
+    "webhook.delete": "Webhook deleted",
 }
 #: Of a change of several products both are told: what each was and is.
 BULK = products.BULK_ACTIONS
