@@ -65,13 +65,17 @@ NAMES = {
     "user.sign_out": "Signed out",
     "key.add": "Key made",
     "key.rename": "Key renamed",
+    "key.change": "End or limit of a key changed",
+    "key.rotate": "New secret for a key",
+    "key.end_old": "Old secret of a key ended",
     "key.revoke": "Key revoked",
     "key.inbox": "Inbox for a key switched",
-    "answer.judge": "Answer judged",
-    "webhook.add": "Webhook made",
-    "webhook.pause": "Webhook paused",
-    "webhook.resume": "Webhook gone on with",
+    "webhook.add": "Webhook added",
     "webhook.delete": "Webhook deleted",
+    "webhook.pause": "Webhook paused",
+    "webhook.resume": "Webhook resumed",
+    "webhook.test": "Webhook tried out",
+    "answer.judge": "Answer judged",
 }
 #: Of a change of several products both are told: what each was and is.
 BULK = products.BULK_ACTIONS
