@@ -120,6 +120,22 @@ def test_zooming_by_keys_buttons_and_wheel(page: Any) -> None:
         assert ink(page) < whole
 
 
+def test_a_product_leads_to_its_place_on_the_map(page: Any) -> None:
+    open_map(page)
+    page.goto(f"/products/{PEAR}")
+    fits(page)
+    page.get_by_role("link", name="On the map").click()
+    card = page.locator("[data-card]")
+    card.get_by_text(f"Name of {PEAR}").first.wait_for()
+    page.goto("/map/")  # of a photo that is on no map
+    page.goto(f"/map/#{'a' * 64}")
+    card.get_by_text("This photo is not on the map yet").wait_for()
+    page.goto("/needs-work/")
+    fits(page)
+    page.get_by_role("link", name="On the map").first.click()  # that of the most urgent one
+    card.get_by_text(f"Name of {PEAR}").first.wait_for()
+
+
 def test_a_photo_of_the_list_is_shown_on_the_map_and_found_there_by_a_tap(page: Any) -> None:
     canvas = open_map(page)
     row = page.locator(".map-table tbody tr").first

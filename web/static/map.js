@@ -341,6 +341,7 @@ class PhotoMap {
       this.canvas.focus({ preventScroll: true });
       return;
     }
+    this.part("card").replaceChildren(element("p", { className: "hint", textContent: "This photo is not on the map yet: it is after the next update." }));
   }
 
   listen() {
