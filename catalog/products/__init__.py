@@ -35,7 +35,7 @@ from catalog.products.facts import ATTRIBUTE, Facts, check_facts, given_facts
 from catalog.products.filtering import Filter
 from catalog.products.history import Change, Difference, History, change_of, compared, list_changes, revert
 from catalog.products.intake import RETIRED, Intake, PhotoResult
-from catalog.products.listing import Page, Part, list_page, list_part
+from catalog.products.listing import Neighbor, Page, Part, beside, list_page, list_part
 from catalog.products.merging import Taken, merge, purge, rename
 from catalog.products.ordering import ORDERS, Order
 from catalog.products.photo_edits import (
@@ -74,6 +74,7 @@ __all__ = [
     "FoundBarcode",
     "History",
     "Intake",
+    "Neighbor",
     "Order",
     "Page",
     "Part",
@@ -85,6 +86,7 @@ __all__ = [
     "add_photos",
     "amend",
     "barcode_owners",
+    "beside",
     "bulk_entry",
     "change",
     "change_many",

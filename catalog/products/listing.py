@@ -22,7 +22,7 @@ class Page:
     """A page of the product list, and the keys that the next page starts after and the previous one ends before.
 
     They are None at the end and at the start. `total` counts all pages; if it is `capped`, there are more. `guessed`:
-    some are there only because typing errors are forgiven.
+    some are there only because typing errors are forgiven. `keys`: that of each product, to go on from (`beside`).
     """
 
     products: list[Product]
@@ -31,6 +31,7 @@ class Page:
     capped: bool = False
     previous_key: str | None = None
     guessed: bool = False
+    keys: tuple[str, ...] = ()
 
 
 def list_page(
@@ -82,7 +83,36 @@ def list_page(
         capped,
         rows.key(page[0]) if earlier and page else None,
         found.exact is not None,
+        tuple(map(rows.key, page)),
     )
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A product of a list, and its key there."""
+
+    sku: str
+    key: str
+
+
+def beside(
+    database: Database, only: Filter, key: str, *, order: Order = "sku", sku: str = ""
+) -> tuple[Neighbor | None, Neighbor | None]:
+    """The products just before and just after a key of a list, other than `sku`; None at its ends.
+
+    The key's own product need not be in the list any more: who works through a list changes what is in it. A text that
+    is no key has none beside it.
+    """
+    with database.read() as session:
+        rows = ordered(matching(session, only), order)
+        place = rows.parse(key)
+        if place is None:
+            return None, None
+        both = []
+        for backwards in (True, False):
+            near = session.execute(rows.after(place, backwards=backwards).limit(2)).all()
+            both.append(next((Neighbor(row.sku, rows.key(row)) for row in near if row.sku != sku), None))
+        return both[0], both[1]
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,7 @@ def test_long_and_foreign_names_fit(page: Any, server: Served) -> None:
         page.goto(f"/products/?view=table&search={quote(sku)}")
         fits(page)
         page.locator(".products tbody a").first.click()
-        page.wait_for_url(f"**/products/{quote(sku)}")
+        page.wait_for_url(f"**/products/{quote(sku)}?list=**")
         fits(page)
         assert page.locator("h1 bdi").inner_text() == names[sku]
         page.fill("#new_labels", f"{sku[:40]},{'L' * 50}")

@@ -225,6 +225,46 @@ def test_a_product_is_deleted_and_that_is_undone(page: Any, tmp_path: Path) -> N
     assert page.locator(".matches li a").first.inner_text() == sku
 
 
+def test_what_is_in_the_bin_is_deleted_for_good_after_a_question(page: Any, tmp_path: Path) -> None:
+    sku = f"GOOD-{page.size}"
+    add(page, tmp_path, sku, 8201 if page.size == "phone" else 8202)
+    page.goto(f"/products/{sku}")
+    page.get_by_text("Delete this product").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_text(f"The product {sku} is deleted").wait_for()
+    page.goto("/bin/")
+    entry = page.locator(".binned", has_text=sku)
+    entry.locator("summary").click()
+    fits(page)
+    accessible(page, "the bin, asking")
+    entry.get_by_role("button", name="Yes, delete for good").click()
+    page.get_by_text("It is deleted for good.").wait_for()
+    assert page.locator(".binned", has_text=sku).count() == 0
+    page.goto("/audit/")
+    assert f"{sku}: Deleted for good from the bin" in page.inner_text(".log")
+    fits(page)
+
+
+def test_a_list_is_gone_through_from_product_to_product(page: Any, many: str) -> None:
+    page.goto(f"/products/?brand={many}&view=table")
+    page.locator(".products tbody a").nth(1).click()
+    heading = page.locator("h1")
+    heading.get_by_text("MANY-01").wait_for()
+    fits(page)
+    accessible(page, "a product in a list")
+    page.get_by_role("link", name="Next product").click()
+    heading.get_by_text("MANY-02").wait_for()
+    page.fill("#name", f"MANY-02 {page.size}")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
+    page.get_by_role("link", name="Next product").click()
+    heading.get_by_text("MANY-03").wait_for()
+    page.get_by_role("link", name="Previous product").click()
+    heading.get_by_text("MANY-02").wait_for()
+    page.get_by_role("link", name="Back to the list").click()
+    page.wait_for_url(f"**/products/?brand={many}&view=table")
+
+
 def test_two_products_are_merged_by_choosing_what_stays(page: Any, tmp_path: Path) -> None:
     one, other = f"ONE-{page.size}", f"OTHER-{page.size}"
     seed = 4101 if page.size == "phone" else 4102

@@ -8,6 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import func, select, update
@@ -18,7 +19,7 @@ from catalog.catalog import Catalog
 from catalog.products import Facts, Intake
 from catalog.storage.tables import InboxPhoto, Photo, Product, RecognitionEntry
 from tests.support.pictures import jpeg
-from tests.support.staff import Staff
+from tests.support.staff import Staff, facts_shown
 from tests.support.steps import shots
 
 
@@ -173,3 +174,51 @@ def test_a_photo_finds_products_and_is_kept_nowhere(filled: Catalog, staff: Staf
         assert staff.send("/alike/", bad, page="/products/").status_code in (415, 422)
     assert staff.get("/alike/").location == "/products/"
     assert kept() == before
+
+
+def ways(page: str) -> dict[str, str]:
+    """Where the links to the previous and the next product lead."""
+    return dict(re.findall(r'rel="(prev|next)" href="([^"]+)"', page))
+
+
+def shown_as(page: str) -> str:
+    found = re.search(r"<h1><bdi>([^<]+)", page)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize(("order", "expected"), [("sku", "024"), ("newest", "420"), ("name", "024")])
+def test_one_goes_through_a_list_from_product_to_product(
+    filled: Catalog, staff: Staff, order: str, expected: str
+) -> None:
+    listed_at = text(staff.get(f"/products/?category=List&brand=%C3%9Cbel&sort={order}"))
+    (way,) = re.findall(rf'class="tile" href="(/products/L-{expected[0]}\?[^"]+)"', listed_at)
+    page, seen = text(staff.get(way)), [way]
+    assert "prev" not in ways(page) and "/products/?category=List&brand=%C3%9Cbel" in page
+    for number in expected[1:]:
+        seen.append(ways(page)["next"])
+        page = text(staff.get(seen[-1]))
+        assert shown_as(page) == f"Crème {number}"
+    assert "next" not in ways(page)
+    back = text(staff.get(ways(page)["prev"]))
+    assert shown_as(back) == f"Crème {expected[1]}" and ways(back)["prev"].startswith(f"/products/L-{expected[0]}?")
+
+
+def test_the_place_in_a_list_outlives_forms_and_what_leaves_the_list(filled: Catalog, staff: Staff) -> None:
+    listed_at = text(staff.get("/products/?category=List&label=s+1&view=table"))
+    (way,) = re.findall(r'href="(/products/L-0\?[^"]+)"', listed_at)
+    page = text(staff.get(way))
+    (form,) = re.findall(r'action="(/products/L-0/facts\?[^"]+)#facts"', page)
+    facts = {**facts_shown(staff, "/products/L-0"), "label": [], "new_labels": "other"}
+    reply = staff.send(form, facts, page=way)
+    assert reply.status_code == 302 and "list=" in reply.location
+    page = text(staff.get(reply.location))
+    assert "Saved." in page and listed(staff.get("/products/?category=List&label=s+1")) == ["L-1"]
+    assert ways(page)["next"].startswith("/products/L-1?") and "prev" not in ways(page)
+    (rename,) = re.findall(r'action="(/products/L-0/rename\?[^"]+)#sku-panel"', page)
+    reply = staff.send(rename, {"sku": "L-0-NEW"}, page=way)
+    assert "L-0-NEW?list=" in reply.location and "next" in ways(text(staff.get(reply.location)))
+    products.rename(filled, "L-0-NEW", "L-0", actor="test")
+    for cut in ("at=", "sort=newest&at=[1]", "at=%00&sort=name", "x" * 9000, "at=" + "[" * 3000 + "&sort=most"):
+        assert ways(text(staff.get(f"/products/L-1?list={quote(cut)}"))) == {}, cut[:20]
+    assert "Back to the list" not in text(staff.get("/products/L-1"))

@@ -10,10 +10,12 @@ from catalog.errors import CatalogError
 from catalog.normalization import MOST
 from web import errors, routes
 from web.admin.base import blueprint
+from web.admin.list_query import carry_place
 from web.context import actor, catalog
 
 PAGE = 30
 pages = blueprint("history", "/products")
+pages.url_defaults(carry_place)
 
 
 @pages.get("/<sku:sku>/history")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from flask import url_for
+from flask import has_request_context, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from catalog import products
 from web.context import catalog
 
+#: Characters of a place in a list, at most.
+LONGEST = 4000
 #: The orders, as the page calls them.
 ORDERS: dict[products.Order, str] = {
     "sku": "By SKU",
@@ -79,6 +82,10 @@ class ListQuery:
         """The address of the list; `more`: parameters beside its own."""
         return url_for("products.index", **{**self.arguments(), **more})
 
+    def place(self, key: str) -> str:
+        """A place in this list, as the address of a product's page carries it (`Place`)."""
+        return urlencode({**self.arguments(), "at": key})
+
     def conditions(self) -> Iterator[tuple[str, str]]:
         """Each condition in words, and the address of the list without it."""
         only, none = self.only, products.Filter()
@@ -100,6 +107,31 @@ class ListQuery:
     def shown_as(self, *, table: bool) -> str:
         """The address of the same list as a table, or as tiles."""
         return replace(self, table=table).url()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a list a product's page was opened: the list, and the products before and after it."""
+
+    query: ListQuery
+    before: products.Neighbor | None
+    after: products.Neighbor | None
+
+    @classmethod
+    def of(cls, carried: str, sku: str) -> Place | None:
+        """What the address of the product's page says of the list (`ListQuery.place`); None if that is nothing."""
+        given = MultiDict(parse_qsl(carried[:LONGEST]))
+        if not (key := given.get("at", "")):
+            return None
+        query = ListQuery.of(given)
+        return cls(query, *products.beside(catalog().database, query.only, key, order=query.order, sku=sku))
+
+
+def carry_place(endpoint: str, values: dict[str, Any]) -> None:
+    """Addresses about the product that a page is about keep its place in the list, through every form and redirect."""
+    same = has_request_context() and values.get("sku") == (request.view_args or {}).get("sku")
+    if same and (carried := request.args.get("list")):
+        values.setdefault("list", carried)
 
 
 def offered() -> dict[str, Any]:

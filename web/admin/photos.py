@@ -12,6 +12,7 @@ from catalog import products
 from catalog.errors import CatalogError, InvalidInputError, NotFoundError
 from web import errors, routes
 from web.admin.base import blueprint, flash_deleted, go_to
+from web.admin.list_query import carry_place
 from web.context import actor, catalog, ids, one_upload
 from web.words import counted
 
@@ -21,6 +22,7 @@ HITS = 24
 EDGES = ("left", "top", "right", "bottom")
 Page = str | Response | tuple[str, int]
 pages = blueprint("photos", "/products")
+pages.url_defaults(carry_place)
 
 
 @pages.get("/<sku:sku>/photos/<uuid:photo>")

@@ -17,7 +17,7 @@ from web.admin import facts_form
 from web.admin.base import attempt, blueprint, flash_deleted, go_to
 from web.admin.early_uploads import form_photos
 from web.admin.facts_form import FactsForm
-from web.admin.list_query import ListQuery, offered
+from web.admin.list_query import ListQuery, Place, carry_place, offered
 from web.context import actor, by_staff, catalog
 from web.words import counted
 
@@ -25,6 +25,7 @@ Page = str | Response | tuple[str, int]
 
 PAGE = 48
 pages = blueprint("products", "/products")
+pages.url_defaults(carry_place)
 
 
 @pages.get("/")
@@ -76,6 +77,7 @@ def _page(sku: str, form: FactsForm | None = None, refused: Refused | None = Non
         rivals=margins.rivals(database, product.id),
         recognized=answer_counts.recognized(database, product.id),
         known=products.suggestions(database),
+        place=Place.of(request.args.get("list", ""), product.sku),
     )
 
 
@@ -102,7 +104,7 @@ def rename(sku: str) -> Page:
         return _page(sku, refused=Refused("sku", new, error)), errors.status_of(error)
     new = check_sku(new)
     flash(f"The SKU is {new} now.", "success")
-    return redirect(url_for("products.show", sku=new))
+    return redirect(url_for("products.show", sku=new, list=request.args.get("list")))
 
 
 @pages.post("/<sku:sku>/photos")

@@ -258,6 +258,27 @@ def test_pages_lead_forward_and_back_without_a_gap(catalog: Catalog, order: prod
         assert back == seen
 
 
+@pytest.mark.parametrize("order", products.ORDERS)
+def test_a_list_is_gone_through_by_keys(catalog: Catalog, order: products.Order) -> None:
+    fill(catalog, *(Facts(f"P{number}", ("Tea", "Coffee")[number % 2], "Acme") for number in range(6)))
+    answered(catalog, "P3", 2)
+    answered(catalog, "P1", 1, minute=5)
+    only = Filter("acme")
+    page = products.list_page(catalog.database, only, order=order)
+    skus = [product.sku for product in page.products]
+    ends = [None, *skus, None]
+    for number, (sku, key) in enumerate(zip(skus, page.keys, strict=True)):
+        before, after = products.beside(catalog.database, only, key, order=order, sku=sku)
+        assert [near and near.sku for near in (before, after)] == [ends[number], ends[number + 2]]
+        assert before is None or before.key == page.keys[number - 1]
+    key, gone = page.keys[2], skus[2]
+    products.change(catalog.database, Facts(gone, "Renamed", "Other"), actor="anna")
+    near = products.beside(catalog.database, only, key, order=order, sku=gone)
+    assert [one.sku for one in near if one] == [skus[1], skus[3]], "from where it was, though it left the list"
+    for none in ("", "[1]" if order != "sku" else "", "x" if order == "name" else ""):
+        assert products.beside(catalog.database, only, none, order=order) == (None, None)
+
+
 def test_a_key_that_is_none_is_the_start(catalog: Catalog) -> None:
     fill(catalog, *(Facts(f"S{number}", "n") for number in range(3)))
     cut = (
