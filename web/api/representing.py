@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, jsonify, url_for
 
 from catalog import products
+from catalog.errors import NotFoundError
 from catalog.products import RETIRED, AddResult, PhotoResult
 from catalog.storage.tables import Photo, Product
 from web.api.etags import etag_of, tagged
@@ -41,7 +42,12 @@ def answer(body: Mapping[str, Any], product: Product, pending: Pending, status: 
 
 def added_answer(added: AddResult) -> Response:
     """What became of photos that were added."""
-    product, pending = found(added.sku)
+    try:
+        product, pending = found(added.sku)
+    except NotFoundError:  # renamed or deleted in the meantime; the photos were added all the same
+        response = jsonify(added_dict(added))
+        response.status_code = 201
+        return response
     return answer(added_dict(added), product, pending, 201)
 
 

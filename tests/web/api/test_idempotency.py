@@ -242,3 +242,15 @@ def test_a_second_process_at_the_same_request(
     outer = till.patch(f"{PATH}/TWO-1", json={"name": "x"}, headers=headers)
     same(inner[0], outer)
     assert actions(catalog, "TWO-1").count("product.change") == 1
+
+
+def test_an_add_is_answered_though_its_product_was_deleted_since(
+    till: FlaskClient, catalog: Catalog, lose_answers: Callable[[], None]
+) -> None:
+    headers, body = named(), {"sku": "SINCE-1", "photos": [sent(3100)]}
+    assert till.post(PATH, json=body, headers=headers).status_code == 201
+    products.delete_product(catalog, "SINCE-1", actor="staff")
+    lose_answers()
+    reply = till.post(PATH, json=body, headers=headers)
+    assert reply.status_code == 201 and reply.get_json()["photos"][0]["reason"] == "it was deleted since"
+    assert actions(catalog, "SINCE-1") == ["product.delete", "product.create"]
