@@ -21,4 +21,6 @@ def answer_of(call: Call[T], outcome: httpx.Response | httpx.TransportError) -> 
         raise problem_of(outcome)
     if call.answer is None:
         return None  # type: ignore[return-value]
+    if call.answer is bytes:
+        return outcome.content  # type: ignore[return-value]
     return decode(call.answer, outcome.json())

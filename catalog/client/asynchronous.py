@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -63,10 +64,10 @@ class AsyncClient:
             repeat += 1
 
     async def recognize(
-        self, photo: Photo, *, labels: Iterable[str] = (), skus: Iterable[str] = ()
+        self, photo: Photo, *, labels: Iterable[str] = (), skus: Iterable[str] = (), k: int = 5
     ) -> models.Recognition:
-        """Which product a photo shows; `labels`, `skus`: only those products are asked about."""
-        return await self._send(calls.recognize(photo, labels, skus))
+        """Which product a photo shows, with `k` matches at most; `labels`, `skus`: only those are asked about."""
+        return await self._send(calls.recognize(photo, labels, skus, k))
 
     async def add_product(
         self,
@@ -85,3 +86,45 @@ class AsyncClient:
     async def add_feedback(self, answer: str, *, correct: bool, sku: str = "", note: str = "") -> None:
         """Say of an answer (its `id`) that it was right, or which SKU it was."""
         await self._send(calls.add_feedback(answer, correct, sku, note))
+
+    async def recognition(self, answer: str) -> models.LoggedRecognition:
+        """An answer (its `id`) and what was said of it."""
+        return await self._send(calls.recognition(answer))
+
+    async def recognitions(self, sku: str, *, after: str = "", limit: int = 50) -> models.LoggedRecognitions:
+        """A page of the answers whose match was this product, the newest first; `after`: `next` of the page before."""
+        return await self._send(calls.recognitions(sku, after, limit))
+
+    async def thumbnail(self, sha256: str) -> bytes:
+        """A small JPEG of a reference photo, as a match names it (`match.photo.sha256`)."""
+        return await self._send(calls.thumbnail(sha256))
+
+    async def changes(self, after: str = "", *, limit: int = 500) -> models.Changes:
+        """A page of what changed after a cursor (`next` of the page before), from the oldest on if there is none."""
+        return await self._send(calls.changes(after, limit))
+
+    async def start_import(
+        self,
+        files: Iterable[os.PathLike[str]],
+        *,
+        columns: Mapping[str, str] | None = None,
+        update: bool = False,
+        check: bool = False,
+    ) -> models.Import:
+        """Import a CSV, with the photos that it names, or a zip; `columns`: of the catalog -> the list's header.
+
+        `update` changes the facts of products that are there, `check` imports nothing. It returns at once.
+        """
+        return await self._send(calls.start_import(files, columns or {}, update, check))
+
+    async def get_import(self, job: str) -> models.Import:
+        """How far an import is, and what it did."""
+        return await self._send(calls.get_import(job))
+
+    async def cancel_import(self, job: str) -> models.Import:
+        """End an import; what was added stays."""
+        return await self._send(calls.cancel_import(job))
+
+    async def import_errors(self, job: str) -> models.ImportErrors:
+        """What an import left out, by line."""
+        return await self._send(calls.import_errors(job))

@@ -24,7 +24,7 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    answer: type[T] | None
+    answer: type[T] | None  # bytes for a file
     query: Mapping[str, Any] = field(default_factory=dict)
     form: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[tuple[str, tuple[str, bytes]], ...] = ()
@@ -68,13 +68,18 @@ def photo_part(name: str, photo: Photo) -> tuple[str, tuple[str, bytes]]:
     if isinstance(photo, bytes):
         return name, ("photo.jpg", photo)
     if isinstance(photo, os.PathLike):
-        return name, (Path(photo).name, Path(photo).read_bytes())
+        return file_part(name, photo)
     return name, (Path(str(getattr(photo, "name", "photo.jpg"))).name, photo.read())
 
 
-def recognize(photo: Photo, labels: Iterable[str], skus: Iterable[str]) -> Call[models.Recognition]:
+def file_part(name: str, path: os.PathLike[str]) -> tuple[str, tuple[str, bytes]]:
+    """A file as a part of a form."""
+    return name, (Path(path).name, Path(path).read_bytes())
+
+
+def recognize(photo: Photo, labels: Iterable[str], skus: Iterable[str], k: int) -> Call[models.Recognition]:
     """Which product a photo shows."""
-    form = {"label": list(labels), "sku": list(skus)}
+    form = {"label": list(labels), "sku": list(skus), "k": k}
     return Call("POST", "/recognize", models.Recognition, form=form, files=(photo_part("photo", photo),))
 
 
@@ -97,3 +102,48 @@ def add_feedback(answer: str, correct: bool, sku: str, note: str) -> Call[None]:
     """Say whether an answer was right."""
     form = {"correct": correct, "sku": sku, "note": note}
     return Call("POST", f"/recognitions/{quote(answer, safe='')}/feedback", None, form=form)
+
+
+def recognition(answer: str) -> Call[models.LoggedRecognition]:
+    """An answer and what was said of it."""
+    return Call("GET", f"/recognitions/{quote(answer, safe='')}", models.LoggedRecognition)
+
+
+def recognitions(sku: str, after: str, limit: int) -> Call[models.LoggedRecognitions]:
+    """A page of the answers whose match was a product."""
+    query = {"after": after, "limit": limit}
+    return Call("GET", f"/products/{escaped(sku)}/recognitions", models.LoggedRecognitions, query=query)
+
+
+def thumbnail(sha256: str) -> Call[bytes]:
+    """A small JPEG of a reference photo."""
+    return Call("GET", f"/photos/{quote(sha256, safe='')}/thumbnail", bytes)
+
+
+def changes(after: str, limit: int) -> Call[models.Changes]:
+    """A page of what changed."""
+    return Call("GET", "/changes", models.Changes, query={"after": after, "limit": limit})
+
+
+def start_import(
+    files: Iterable[os.PathLike[str]], columns: Mapping[str, str], update: bool, check: bool
+) -> Call[models.Import]:
+    """Import a list with its photos, or a zip."""
+    form = {"map": [f"{column}={header}" for column, header in columns.items()], "update": update, "check": check}
+    parts = tuple(file_part("files", path) for path in files)
+    return Call("POST", "/imports", models.Import, form=form, files=parts)
+
+
+def get_import(job: str) -> Call[models.Import]:
+    """How far an import is."""
+    return Call("GET", f"/imports/{quote(job, safe='')}", models.Import)
+
+
+def cancel_import(job: str) -> Call[models.Import]:
+    """End an import."""
+    return Call("DELETE", f"/imports/{quote(job, safe='')}", models.Import)
+
+
+def import_errors(job: str) -> Call[models.ImportErrors]:
+    """What an import left out."""
+    return Call("GET", f"/imports/{quote(job, safe='')}/errors", models.ImportErrors)

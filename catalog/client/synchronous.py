@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -60,9 +61,11 @@ class Client:
             time.sleep(wait)
             repeat += 1
 
-    def recognize(self, photo: Photo, *, labels: Iterable[str] = (), skus: Iterable[str] = ()) -> models.Recognition:
-        """Which product a photo shows; `labels`, `skus`: only those products are asked about."""
-        return self._send(calls.recognize(photo, labels, skus))
+    def recognize(
+        self, photo: Photo, *, labels: Iterable[str] = (), skus: Iterable[str] = (), k: int = 5
+    ) -> models.Recognition:
+        """Which product a photo shows, with `k` matches at most; `labels`, `skus`: only those are asked about."""
+        return self._send(calls.recognize(photo, labels, skus, k))
 
     def add_product(
         self,
@@ -81,3 +84,45 @@ class Client:
     def add_feedback(self, answer: str, *, correct: bool, sku: str = "", note: str = "") -> None:
         """Say of an answer (its `id`) that it was right, or which SKU it was."""
         self._send(calls.add_feedback(answer, correct, sku, note))
+
+    def recognition(self, answer: str) -> models.LoggedRecognition:
+        """An answer (its `id`) and what was said of it."""
+        return self._send(calls.recognition(answer))
+
+    def recognitions(self, sku: str, *, after: str = "", limit: int = 50) -> models.LoggedRecognitions:
+        """A page of the answers whose match was this product, the newest first; `after`: `next` of the page before."""
+        return self._send(calls.recognitions(sku, after, limit))
+
+    def thumbnail(self, sha256: str) -> bytes:
+        """A small JPEG of a reference photo, as a match names it (`match.photo.sha256`)."""
+        return self._send(calls.thumbnail(sha256))
+
+    def changes(self, after: str = "", *, limit: int = 500) -> models.Changes:
+        """A page of what changed after a cursor (`next` of the page before), from the oldest on if there is none."""
+        return self._send(calls.changes(after, limit))
+
+    def start_import(
+        self,
+        files: Iterable[os.PathLike[str]],
+        *,
+        columns: Mapping[str, str] | None = None,
+        update: bool = False,
+        check: bool = False,
+    ) -> models.Import:
+        """Import a CSV, with the photos that it names, or a zip; `columns`: of the catalog -> the list's header.
+
+        `update` changes the facts of products that are there, `check` imports nothing. It returns at once.
+        """
+        return self._send(calls.start_import(files, columns or {}, update, check))
+
+    def get_import(self, job: str) -> models.Import:
+        """How far an import is, and what it did."""
+        return self._send(calls.get_import(job))
+
+    def cancel_import(self, job: str) -> models.Import:
+        """End an import; what was added stays."""
+        return self._send(calls.cancel_import(job))
+
+    def import_errors(self, job: str) -> models.ImportErrors:
+        """What an import left out, by line."""
+        return self._send(calls.import_errors(job))

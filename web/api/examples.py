@@ -61,6 +61,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                     "points": 84,
                     "outline": [[0.31, 0.12], [0.68, 0.15], [0.66, 0.91], [0.28, 0.88]],
                 },
+                "photo": {
+                    "id": "5b2e6c8e-6f0a-5c56-9d7e-2f0c8c1d3b4a",
+                    "sha256": _PHOTO,
+                    "thumbnail": f"/api/v1/photos/{_PHOTO}/thumbnail",
+                },
+                "brand": "KIBO",
+                "category": "Drinks",
+                "variant_group": "KIBO-330",
+                "barcodes": ["04006381333931"],
+                "differs": None,
             }
         ],
         "decided_by": "details",
@@ -70,7 +80,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "complete": True,
         "looked_at": {"photos": 5, "of": 60},
         "bundle": "3f2a9c0d1e4b",
-        "milliseconds": 9.8,
+        "milliseconds": 49.8,
+        "timings": {"decode": 1.4, "embed": 10.1, "search": 1.9, "barcodes": 0.0, "second_look": 35.6, "facts": 0.4},
         "id": "0f4b2c1e-6a0d-4d43-9a5e-0f3f6f3b6a55",
     },
     "Added": {

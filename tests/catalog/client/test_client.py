@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,6 +55,12 @@ def test_a_day_of_a_till(site: tuple[Served, str], tmp_path: Path) -> None:
             if hasattr(given, "close"):
                 given.close()
         assert catalog.add_feedback(answer.id, correct=True) is None
+        logged = catalog.recognition(answer.id)
+        assert isinstance(logged, models.LoggedRecognition) and logged.feedback and logged.feedback.correct
+        assert [one.id for one in catalog.recognitions("TEA/1", limit=1).recognitions] == [answer.id]
+        shown = answer.matches[0].photo
+        assert shown and catalog.thumbnail(shown.sha256).startswith(b"\xff\xd8\xff")
+        assert "product.created" in {change.type for change in catalog.changes().changes}
         with pytest.raises(ProblemError, match="invalid_input") as refused:
             catalog.add_product("..", [pictures.jpeg(3)], barcodes=["4006381333931", "1"])
         assert refused.value.status == 422 and refused.value.problem.errors
@@ -77,6 +85,30 @@ def test_the_same_with_asyncio(site: tuple[Served, str]) -> None:
             return list(answers)
 
     assert {answer.matches[0].sku for answer in asyncio.run(day())} == {"ASYNC-1"}
+
+
+@pytest.mark.slow
+def test_an_import(site: tuple[Served, str], tmp_path: Path) -> None:
+    server, key = site
+    photo, rows = tmp_path / "a.jpg", tmp_path / "list.csv"
+    photo.write_bytes(pictures.jpeg(21))
+    rows.write_text("Artikel,name,photos\nIMPORT-1,Tea,a.jpg\nIMPORT-2,Cup,none.jpg\n")
+    with Client(server.url, key) as catalog:
+        begun = catalog.start_import([rows, photo], columns={"sku": "Artikel"})
+        deadline = time.monotonic() + 120
+        while (job := catalog.get_import(begun.id)).state not in ("done", "failed") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (job.state, job.counts.products, job.counts.left_out) == ("done", 1, 1), job
+        assert [error.sku for error in catalog.import_errors(begun.id).errors] == ["IMPORT-2"]
+        assert catalog.cancel_import(begun.id).state == "done", "one that is over stays as it is"
+
+
+def test_both_clients_do_the_same() -> None:
+    def methods(kind: type) -> dict[str, str]:
+        found = {name: inspect.signature(what) for name, what in vars(kind).items() if not name.startswith("_")}
+        return {name: str(signature) for name, signature in found.items()}
+
+    assert methods(Client) == methods(AsyncClient) and len(methods(Client)) > 10
 
 
 class Failing(BaseHTTPRequestHandler):
