@@ -19,7 +19,9 @@ from tests.support import pictures
 SKUS, LABEL = ("FUZZ-1", "FUZZ-2", "FUZZ-3"), "shelf"
 BARCODE = "4006381333931"
 #: Booleans of forms, and how they may be written.
-FLAGS, WRITTEN = {"strict", "correct"}, ("", "0", "1", "true", "false")
+FLAGS, WRITTEN = {"strict", "correct", "update", "check"}, ("", "0", "1", "true", "false")
+#: Fields that are numbers.
+NUMBERS = {"k", "limit", "offset", "page"}
 PHOTOS = st.sampled_from([pictures.jpeg(seed, (96, 72)) for seed in range(8)])
 new_skus = (f"NEW-{number}" for number in itertools.count())
 
@@ -38,6 +40,12 @@ def known(operation: str, name: str, value: Any) -> Any:
         return next(new_skus)
     if name == "sku" and value:
         return [SKUS[0]] * len(value) if several else SKUS[0]
+    if name == "after":
+        return "latest" if operation == "list_changes" else ""
+    if operation == "create_import" and name == "files":
+        return [b"sku,name\nFUZZ-1,Product\n"]
+    if operation == "create_import" and name == "map":
+        return []
     if name == "barcode" and value:
         return [BARCODE] * len(value) if several else BARCODE
     return value
@@ -47,11 +55,11 @@ def wrong(name: str, value: Any, place: ParameterLocation, case: Any) -> Any:
     """What is wrong in an object as what is wrong in a form or an address, too: all that they hold is text."""
     if place is ParameterLocation.BODY and "json" in str(case.media_type):
         return value
-    if name in FLAGS and isinstance(value, str) and value.strip().lower() in WRITTEN:
-        return "perhaps"
+    if name in FLAGS:
+        return "perhaps" if isinstance(value, str) and value.strip().lower() in WRITTEN else value
     if isinstance(value, list):
         return [one if isinstance(one, (str, bytes)) else "\x00" for one in value]
-    return "\x00" if value is None or isinstance(value, dict) else value
+    return value if isinstance(value, (str, bytes)) or name in NUMBERS else "\x00"
 
 
 @schemathesis.hook

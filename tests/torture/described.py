@@ -33,12 +33,15 @@ def stocked(folder: Path) -> Iterator[tuple[Served, str]]:
         yield server, made.stdout.split()[-1]
 
 
-def examine(folder: Path, *, examples: int, seed: int) -> str:
+def examine(folder: Path, *, examples: int, seed: int, phases: str = "examples,coverage,fuzzing,stateful") -> str:
     """What it finds, "" for nothing; `examples`: requests of each operation and phase, at most."""
     with stocked(folder) as (server, key):
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi/v1.json"]
+        settings = str(ROOT / "tests" / "support" / "schemathesis.toml")
+        command = [sys.executable, "-m", "schemathesis.cli", "--config-file", settings, "run"]
+        command.append(f"{server.url}/openapi/v1.json")
         options = ["--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"]
+        options += ["--phases", phases, "--workers", "2", "--request-timeout", "60"]
         found = subprocess.run(
             [*command, *options, "--header", f"Authorization: Bearer {key}"],
             env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.fuzzing", "PYTHONPATH": path},

@@ -57,6 +57,15 @@ class Components:
                 },
                 "Sunset": {"description": "When the operation ends (RFC 8594).", "schema": {"type": "string"}},
             },
+            "parameters": {
+                "RequestId": {
+                    "name": "X-Request-Id",
+                    "in": "header",
+                    "description": "An id of your own for this request (letters, digits, . _ -, at most 64); any other "
+                    "text is ignored.",
+                    "schema": {"type": "string"},
+                }
+            },
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key: staff make keys on the page Keys."}
             },
@@ -82,6 +91,9 @@ class Components:
         kind: type[BaseModel] = getattr(schemas, name)
         schema = kind.model_json_schema(ref_template=_REFERENCE, schema_generator=_Untitled)
         self._schemas.update(schema.get("$defs", {}))
+        for described in schema["properties"].values():
+            if described.get("default") == "":  # generated clients would send it
+                del described["default"]
         return [
             {
                 "name": field,

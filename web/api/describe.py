@@ -87,6 +87,7 @@ def _described(rule: Rule, said: Operation, view: Any, components: Components) -
             *_path_parameters(rule),
             *components.parameters(said.query, "query"),
             *components.parameters(said.headers, "header"),
+            {"$ref": "#/components/parameters/RequestId"},
         ],
         "responses": answers(said, components, takes_path="<" in rule.rule),
     }

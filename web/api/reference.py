@@ -55,9 +55,10 @@ def _operations(described: Mapping[str, Any]) -> Iterator[str]:
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"### {method.upper()} {path}", "", f"**{operation['summary']}** (`{operation['operationId']}`)", "")
     yield from (operation["description"], "")
-    if operation["parameters"]:
+    parameters = [given for given in operation["parameters"] if "$ref" not in given]  # that all have
+    if parameters:
         yield from ("| parameter | in | type | |", "|---|---|---|---|")
-        for given in operation["parameters"]:
+        for given in parameters:
             said = _cell(given.get("description", ""))
             yield f"| `{given['name']}` | {given['in']} | {_type(given['schema'])} | {said} |"
         yield ""

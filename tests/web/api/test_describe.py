@@ -110,7 +110,7 @@ def test_bodies_are_such_that_a_generated_client_can_send_them(described: dict[s
             assert set(form.get("encoding", {})) == files, name
     recognize = dict(operations(described))["recognize"]
     assert {"multipart/form-data", "image/*", "application/octet-stream"} <= set(recognize["requestBody"]["content"])
-    assert {given["name"] for given in recognize["parameters"] if given["in"] == "query"} >= {"label", "sku"}
+    assert {given["name"] for given in recognize["parameters"] if given.get("in") == "query"} >= {"label", "sku"}
     assert described["components"]["schemas"]["RecognizeForm"]["properties"]["photo"]["format"] == "binary"
 
 

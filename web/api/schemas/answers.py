@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from web.api.schemas.texts import PLAIN
+
 
 class FeedbackForm(BaseModel):
     """Whether an answer was right."""
@@ -16,10 +18,11 @@ class FeedbackForm(BaseModel):
     sku: str = Field(
         default="",
         max_length=64,
+        pattern=PLAIN,
         description="With `correct` false: the product that the photo shows, empty for none of the catalog. "
         "With `correct` true it is empty, or that of the answer.",
     )
-    note: str = Field(default="", max_length=500, description="For people.")
+    note: str = Field(default="", max_length=500, pattern=PLAIN, description="For people.")
 
 
 class FeedbackBody(FeedbackForm):
