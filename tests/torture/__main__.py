@@ -1,4 +1,4 @@
-"""`make torture`: kills, contention and random sequences for some minutes, and what came of it."""
+"""`make torture`: a till's life, then kills, contention and random sequences for some minutes, and what came of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.torture import acting
 from tests.torture.contention import contend
 from tests.torture.killing import KINDS, World
 from tests.torture.machine import Machine
+from tests.torture.till_life import live
 
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 #: Kills of one catalog before the next one is begun; the shares of the time that kills and contention take.
@@ -69,6 +70,15 @@ class Run:
                 except AssertionError as error:
                     self.wrong.append(str(error))
                     print(f"WRONG: {error}", flush=True)
+
+    def live(self, recognitions: int) -> None:
+        """A till's life of so many recognitions, with a twentieth as many products."""
+        with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+            try:
+                self.tally += live(Path(folder), recognitions, recognitions // 20, self.number)
+            except AssertionError as error:
+                self.wrong.append(str(error))
+                print(f"WRONG: {error}", flush=True)
 
     def kill(self, env: dict[str, str], end: float) -> None:
         world = World(env, self.chance, self.tally)
@@ -118,6 +128,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--postgres", default=POSTGRES)
+    parser.add_argument("--recognitions", type=int, default=10_000, help="of the till's life; 0: leave it out")
     options = parser.parse_args()
     databases = ["sqlite"]
     try:
@@ -128,7 +139,10 @@ def main() -> None:
     except (OperationalError, ModuleNotFoundError):
         print("no PostgreSQL: on SQLite alone")
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
-    run, began, seconds = Run(databases, options.seed), time.monotonic(), 60 * options.minutes
+    run = Run(databases, options.seed)
+    if options.recognitions:
+        run.live(options.recognitions)
+    began, seconds = time.monotonic(), 60 * options.minutes
     run.until(began + seconds * KILLING, run.kill)
     run.until(began + seconds * (KILLING + CONTENDING), run.contend)
     run.until(began + seconds, run.draw)
