@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
 from catalog.client import models
@@ -18,9 +19,22 @@ T = TypeVar("T")
 Photo = bytes | os.PathLike[str] | BinaryIO
 
 
+class Facts(TypedDict, total=False):
+    """What may be said of a product: what is left out stays as it is."""
+
+    name: str
+    brand: str
+    category: str
+    variant_group: str
+    labels: list[str]
+    attributes: dict[str, str]
+    barcodes: list[str]
+    active: bool
+
+
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request. `answer`: the dataclass of its answer, None for none. `key`: of a POST, so that it is done once."""
+    """A request. `answer`: the dataclass of its answer, None for none. `headers`: beside the name of the request."""
 
     method: str
     path: str
@@ -34,7 +48,7 @@ class Call(Generic[T]):
     def arguments(self) -> dict[str, Any]:
         """For httpx's `request`."""
         headers = dict(self.headers)
-        if self.method == "POST":
+        if self.method in ("POST", "PATCH", "DELETE"):
             headers["Idempotency-Key"] = str(uuid.uuid4())
         arguments: dict[str, Any] = {"method": self.method, "url": f"/api/v1{self.path}", "headers": headers}
         if self.query:
@@ -147,3 +161,75 @@ def cancel_import(job: str) -> Call[models.Import]:
 def import_errors(job: str) -> Call[models.ImportErrors]:
     """What an import left out."""
     return Call("GET", f"/imports/{quote(job, safe='')}/errors", models.ImportErrors)
+
+
+def recognize_batch(
+    photos: Iterable[Photo], labels: Iterable[str], skus: Iterable[str], k: int
+) -> Call[models.BatchAnswers]:
+    """Which product each of many photos shows."""
+    form = {"label": list(labels), "sku": list(skus), "k": k}
+    files = tuple(photo_part("photos", photo) for photo in photos)
+    return Call("POST", "/recognize/batch", models.BatchAnswers, form=form, files=files)
+
+
+def products(cursor: str, limit: int, filters: Mapping[str, Any]) -> Call[models.ProductList]:
+    """A part of the list of products."""
+    query = {"cursor": cursor, "limit": limit, **filters}
+    return Call("GET", "/products", models.ProductList, query=query)
+
+
+def get_product(sku: str) -> Call[models.Product]:
+    """A product."""
+    return Call("GET", f"/products/{escaped(sku)}", models.Product)
+
+
+def put_product(
+    sku: str, facts: Mapping[str, Any], photos: Iterable[Photo], etag: str, strict: bool
+) -> Call[models.Product]:
+    """Say what a product is."""
+    body: dict[str, Any] = {**facts, "strict": strict}
+    if parts := [photo_part("photos", photo)[1] for photo in photos]:
+        body["photos"] = [{"data": base64.b64encode(data).decode(), "filename": name} for name, data in parts]
+    return Call("PUT", f"/products/{escaped(sku)}", models.Product, json=body, headers=_if_match(etag))
+
+
+def change_product(sku: str, facts: Mapping[str, Any], etag: str) -> Call[models.Product]:
+    """Change some of what a product is."""
+    return Call("PATCH", f"/products/{escaped(sku)}", models.Product, json=dict(facts), headers=_if_match(etag))
+
+
+def rename_product(sku: str, new: str, etag: str) -> Call[models.Product]:
+    """Give a product another SKU."""
+    path = f"/products/{escaped(sku)}/rename"
+    return Call("POST", path, models.Product, json={"sku": new}, headers=_if_match(etag))
+
+
+def delete_product(sku: str, etag: str) -> Call[models.Deleted]:
+    """Put a product into the bin."""
+    return Call("DELETE", f"/products/{escaped(sku)}", models.Deleted, headers=_if_match(etag))
+
+
+def restore(entry: str) -> Call[models.Product]:
+    """Take something out of the bin."""
+    return Call("POST", f"/bin/{quote(entry, safe='')}/restore", models.Product)
+
+
+def add_photos(sku: str, photos: Iterable[Photo], strict: bool) -> Call[models.Added]:
+    """Add photos to a product."""
+    files = tuple(photo_part("photos", photo) for photo in photos)
+    return Call("POST", f"/products/{escaped(sku)}/photos", models.Added, form={"strict": strict}, files=files)
+
+
+def delete_photo(sku: str, photo: str, etag: str) -> Call[models.Deleted]:
+    """Put a photo into the bin."""
+    path = f"/products/{escaped(sku)}/photos/{quote(photo, safe='')}"
+    return Call("DELETE", path, models.Deleted, headers=_if_match(etag))
+
+
+def photo_file(sku: str, photo: str) -> Call[bytes]:
+    """The bytes of a photo."""
+    return Call("GET", f"/products/{escaped(sku)}/photos/{quote(photo, safe='')}/file", bytes)
+
+
+def _if_match(etag: str) -> dict[str, str]:
+    return {"If-Match": etag} if etag else {}

@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar, Unpack
 
 import httpx
 
 from catalog.client import calls, models
 from catalog.client.answers import answer_of
-from catalog.client.calls import Call, Photo
+from catalog.client.calls import Call, Facts, Photo
 from catalog.client.retries import Retries
 
 T = TypeVar("T")
@@ -126,3 +126,63 @@ class Client:
     def import_errors(self, job: str) -> models.ImportErrors:
         """What an import left out, by line."""
         return self._send(calls.import_errors(job))
+
+    def recognize_batch(
+        self, photos: Iterable[Photo], *, labels: Iterable[str] = (), skus: Iterable[str] = (), k: int = 5
+    ) -> models.BatchAnswers:
+        """Which product each of up to 50 photos shows: an answer or a problem for each, in their order."""
+        return self._send(calls.recognize_batch(photos, labels, skus, k))
+
+    def products(
+        self,
+        *,
+        cursor: str = "",
+        limit: int = 50,
+        search: str = "",
+        category: str = "",
+        brand: str = "",
+        label: str = "",
+        state: Literal["active", "retired", "all"] = "active",
+        sort: Literal["sku", "name", "newest"] = "sku",
+    ) -> models.ProductList:
+        """A part of the list of products; `cursor`: `next` of the part before."""
+        filters = {"search": search, "category": category, "brand": brand, "label": label, "state": state, "sort": sort}
+        return self._send(calls.products(cursor, limit, filters))
+
+    def get_product(self, sku: str) -> models.Product:
+        """A product."""
+        return self._send(calls.get_product(sku))
+
+    def put_product(
+        self, sku: str, *, photos: Iterable[Photo] = (), etag: str = "", strict: bool = False, **facts: Unpack[Facts]
+    ) -> models.Product:
+        """Say what a product is: it is added, or made so. `etag`: only if it is still as it was then."""
+        return self._send(calls.put_product(sku, facts, photos, etag, strict))
+
+    def change_product(self, sku: str, *, etag: str = "", **facts: Unpack[Facts]) -> models.Product:
+        """Change some of what a product is; `active=False` retires it."""
+        return self._send(calls.change_product(sku, facts, etag))
+
+    def rename_product(self, sku: str, new: str, *, etag: str = "") -> models.Product:
+        """Give a product another SKU; it keeps all that it has."""
+        return self._send(calls.rename_product(sku, new, etag))
+
+    def delete_product(self, sku: str, *, etag: str = "") -> models.Deleted:
+        """Put a product into the bin, for 30 days: `restore` takes the `entry` of the answer."""
+        return self._send(calls.delete_product(sku, etag))
+
+    def restore(self, entry: str) -> models.Product:
+        """Take a product, or photos of one, out of the bin."""
+        return self._send(calls.restore(entry))
+
+    def add_photos(self, sku: str, photos: Iterable[Photo], *, strict: bool = False) -> models.Added:
+        """Add photos to a product."""
+        return self._send(calls.add_photos(sku, photos, strict))
+
+    def delete_photo(self, sku: str, photo: str, *, etag: str = "") -> models.Deleted:
+        """Put a photo of a product into the bin; `photo`: its id."""
+        return self._send(calls.delete_photo(sku, photo, etag))
+
+    def photo_file(self, sku: str, photo: str) -> bytes:
+        """The bytes of a photo of a product, as they were sent."""
+        return self._send(calls.photo_file(sku, photo))

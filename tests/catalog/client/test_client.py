@@ -88,6 +88,32 @@ def test_the_same_with_asyncio(site: tuple[Served, str]) -> None:
 
 
 @pytest.mark.slow
+def test_an_erp(site: tuple[Served, str]) -> None:
+    server, key = site
+    with Client(server.url, key) as catalog:
+        made = catalog.put_product("ERP/1", name="Tea", labels=["erp"], photos=[pictures.jpeg(51)])
+        assert (made.name, made.labels, len(made.photos), made.searchable) == ("Tea", ["erp"], 1, True)
+        assert catalog.put_product("ERP/1", name="Tea", labels=["erp"]) == made, "the same again changes nothing"
+        changed = catalog.change_product("ERP/1", etag=made.etag, brand="KIBO")
+        assert changed.brand == "KIBO" and catalog.get_product("ERP/1") == changed
+        with pytest.raises(ProblemError) as outdated:
+            catalog.change_product("ERP/1", etag=made.etag, brand="other")
+        assert outdated.value.status == 412
+        added = catalog.add_photos("ERP/1", [pictures.jpeg(52), pictures.jpeg(51)])
+        assert [photo.duplicate for photo in added.photos] == [False, True]
+        assert catalog.photo_file("ERP/1", added.photos[0].id) == pictures.jpeg(52)
+        catalog.restore(catalog.delete_photo("ERP/1", added.photos[0].id).entry)
+        assert [product.sku for product in catalog.products(label="erp").products] == ["ERP/1"]
+        assert catalog.rename_product("ERP/1", "ERP 2").sku == "ERP 2"
+        answers = catalog.recognize_batch([pictures.jpeg(51), b"no photo"], skus=["ERP 2"]).answers
+        assert answers[0].recognition and answers[0].recognition.matches[0].sku == "ERP 2"
+        assert answers[1].problem and answers[1].problem.code == "not_an_image"
+        deleted = catalog.delete_product("ERP 2")
+        assert catalog.products(label="erp").products == []
+        assert catalog.restore(deleted.entry).sku == "ERP 2"
+
+
+@pytest.mark.slow
 def test_an_import(site: tuple[Served, str], tmp_path: Path) -> None:
     server, key = site
     photo, rows = tmp_path / "a.jpg", tmp_path / "list.csv"
