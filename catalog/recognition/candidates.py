@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from catalog.catalog import Catalog
 from catalog.errors import GalleryMismatchError
@@ -126,6 +126,18 @@ def _known(database: Database, generation_id: int, hits: list[Hit], limit: int) 
     return list(matches.values())[:limit]
 
 
+# Built once: that takes as long as to run it, and every answer needs it.
+_FACTS = (
+    select(Photo.id, Photo.sha256, Product.sku, Product.name, ProductMargin.margin)
+    .join(Product, Product.id == Photo.product_id)
+    .outerjoin(
+        ProductMargin,
+        (ProductMargin.product_id == Product.id) & (ProductMargin.generation_id == bindparam("generation")),
+    )
+    .where(Photo.id.in_(bindparam("ids", expanding=True)), Product.active)
+)
+
+
 def facts_of(database: Database, hits: Sequence[Hit], generation_id: int | None = None) -> dict[str, Any]:
     """SKU, name and content hash of those hits whose photo is in SQL and whose product is active, by point id.
 
@@ -135,12 +147,6 @@ def facts_of(database: Database, hits: Sequence[Hit], generation_id: int | None 
     for hit in hits:
         with suppress(ValueError):  # a number: another program's point, on a server that it shares with us
             ids.append(uuid.UUID(hit.id))
-    needed = (ProductMargin.product_id == Product.id) & (ProductMargin.generation_id == generation_id)
     with database.read() as session:
-        rows = session.execute(
-            select(Photo.id, Photo.sha256, Product.sku, Product.name, ProductMargin.margin)
-            .join(Product, Product.id == Photo.product_id)
-            .outerjoin(ProductMargin, needed)
-            .where(Photo.id.in_(ids), Product.active)
-        ).all()
+        rows = session.execute(_FACTS, {"ids": ids, "generation": generation_id}).all()
     return {str(row.id): row for row in rows}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from sqlalchemy import ScalarSelect, exists, select
+from sqlalchemy import ScalarSelect, bindparam, exists, select
 
 from catalog.normalization import plain
 from catalog.recognition.answer import Recognition
@@ -24,6 +24,23 @@ PLACES = 20
 COMPARED = ("brand", "category", "variant_group")
 #: What stands before the name of an attribute among other facts, as in lists of products.
 ATTRIBUTE = "attribute:"
+
+
+def _cover() -> ScalarSelect[uuid.UUID]:
+    """In a query of products: the id of the photo that is shown first."""
+    photo = select(Photo.id).where(Photo.product_id == Product.id)
+    in_order = photo.order_by(Photo.cover.desc(), Photo.created_at, Photo.id)
+    return in_order.limit(1).correlate(Product).scalar_subquery()
+
+
+# Built once: that takes as long as to run them, and every answer needs one.
+_FACTS = (
+    select(Product.sku, Product.brand, Product.category, Product.variant_group, Product.attributes, Barcode.gtin)
+    .outerjoin(Barcode, Barcode.product_id == Product.id)
+    .where(Product.sku.in_(bindparam("skus", expanding=True)))
+    .order_by(Barcode.gtin)
+)
+_FACTS_AND_COVER = _FACTS.add_columns(Photo.id, Photo.sha256).outerjoin(Photo, Photo.id == _cover())
 
 
 def describe(database: Database, answer: Recognition) -> Recognition:
@@ -54,12 +71,9 @@ def _look_up(
     database: Database, matches: Sequence[Match]
 ) -> tuple[dict[str, KnownProduct], dict[str, tuple[uuid.UUID, str]]]:
     """By SKU the facts of the products; and where a match has no photo, id and SHA-256 of each product's first one."""
-    columns = (Product.sku, Product.brand, Product.category, Product.variant_group, Product.attributes, Barcode.gtin)
-    query = select(*columns).outerjoin(Barcode, Barcode.product_id == Product.id).order_by(Barcode.gtin)
-    if not all(match.photo for match in matches):
-        query = query.add_columns(Photo.id, Photo.sha256).outerjoin(Photo, Photo.id == _cover())
+    query = _FACTS if all(match.photo for match in matches) else _FACTS_AND_COVER
     with database.read() as session:
-        rows = session.execute(query.where(Product.sku.in_([match.sku for match in matches]))).all()
+        rows = session.execute(query, {"skus": [match.sku for match in matches]}).all()
     products: dict[str, KnownProduct] = {}
     covers: dict[str, tuple[uuid.UUID, str]] = {}
     for sku, brand, category, group, attributes, gtin, *photo in rows:
@@ -74,13 +88,6 @@ def _shown_by(match: Match, covers: Mapping[str, tuple[uuid.UUID, str]]) -> Matc
     """A match by barcode alone rests on no photo: it is shown by the product's first one, if there is any."""
     identity, sha256 = covers.get(match.sku, (None, ""))
     return replace(match, photo=sha256, photo_id=identity)
-
-
-def _cover() -> ScalarSelect[uuid.UUID]:
-    """In a query of products: the id of the photo that is shown first."""
-    photo = select(Photo.id).where(Photo.product_id == Product.id)
-    in_order = photo.order_by(Photo.cover.desc(), Photo.created_at, Photo.id)
-    return in_order.limit(1).correlate(Product).scalar_subquery()
 
 
 def _differs(match: Match, other: Match, query: LocalFeatures | None) -> Differs:
