@@ -48,6 +48,7 @@ format: .venv/dev ## Let ruff format the code
 
 bench: .venv/dev ## Measure serving, then embedding, decoding and a gallery against their peers
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/pos_load.py
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/gallery.py

@@ -128,7 +128,7 @@ def main() -> None:
     path = Path(__file__).parents[1] / "docs" / "measurements-serving.json"
     figures = json.loads(path.read_text())
     if not parser.parse_args().load:
-        figures = {
+        figures |= {
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
             "second_look": {name: measure(name) for name in ("auto", "off")},
         }

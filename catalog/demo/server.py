@@ -44,10 +44,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve_catalog(data: Path) -> Iterator[Server]:
-    """Serve an empty catalog in `data` on a free port, with the embedded default of everything but what is MEASURED.
+def serve_catalog(data: Path, *options: str) -> Iterator[Server]:
+    """Serve the catalog in `data` on a free port, with the embedded default of everything but what is MEASURED.
 
-    Ends the program with the server's own words when it does not start.
+    `options` of `catalog serve`. Ends the program with the server's own words when it does not start.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_")}
     environment["CATALOG_DATA"] = str(data)
@@ -58,7 +58,8 @@ def serve_catalog(data: Path) -> Iterator[Server]:
     log_path = data / "server.log"
     with log_path.open("w+") as log:
         began = time.monotonic()
-        process = subprocess.Popen([*catalog, "serve", "--port", "0"], env=environment, stdout=log, stderr=log)  # noqa: S603
+        serve = [*catalog, "serve", "--port", "0", *options]
+        process = subprocess.Popen(serve, env=environment, stdout=log, stderr=log)  # noqa: S603
         try:
             said = _wait_for_address(process, log_path)
             address = re.search(r"Serving on (\S+)", said)
