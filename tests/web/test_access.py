@@ -72,6 +72,7 @@ def problem_of(client: FlaskClient, path: str, method: str, secret: str = "") ->
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     reply = client.open(path, method=method, headers=headers)
     body = reply.get_json(force=True, silent=True) if reply.status_code >= 400 else None
+    reply.close()  # it may be a file
     return reply.status_code, (body or {}).get("code", "")
 
 
