@@ -70,10 +70,9 @@ def operations_of(app: Flask) -> list[tuple[str, str, str]]:
 def problem_of(client: FlaskClient, path: str, method: str, secret: str = "") -> tuple[int, str]:
     """Status and code of the answer."""
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-    reply = client.open(path, method=method, headers=headers)
-    body = reply.get_json(force=True, silent=True) if reply.status_code >= 400 else None
-    reply.close()  # it may be a file
-    return reply.status_code, (body or {}).get("code", "")
+    with client.open(path, method=method, headers=headers) as reply:  # closed: it may be a file
+        body = reply.get_json(force=True, silent=True) if reply.status_code >= 400 else None
+        return reply.status_code, (body or {}).get("code", "")
 
 
 @pytest.fixture(scope="module", params=accounts.ROLES)
