@@ -14,7 +14,7 @@ class SkuConverter(BaseConverter):
     A SKU that was put into an address without that is understood, too, unless it reads like a page of the product.
     """
 
-    regex = ".+?"
+    regex = r"(?:(?!/(?:photos|recognitions|rename)(?:/|\Z)).)+?"
     part_isolating = False
     weight = 200
 

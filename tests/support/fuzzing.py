@@ -6,7 +6,9 @@ decoded, only the catalog knows.
 
 from __future__ import annotations
 
+import base64
 import itertools
+import uuid
 from typing import Any
 
 import schemathesis
@@ -22,6 +24,7 @@ BARCODE = "4006381333931"
 FLAGS, WRITTEN = {"strict", "correct", "update", "check"}, ("", "0", "1", "true", "false")
 #: Fields that are numbers.
 NUMBERS = {"k", "limit", "offset", "page"}
+PHOTO = pictures.jpeg(90, (128, 96))
 PHOTOS = st.sampled_from([pictures.jpeg(seed, (96, 72)) for seed in range(8)])
 new_skus = (f"NEW-{number}" for number in itertools.count())
 
@@ -32,11 +35,15 @@ for kind in ("image/*", "application/octet-stream"):
 def known(operation: str, name: str, value: Any) -> Any:
     """A value that the catalog knows in place of one that only looks right."""
     several = isinstance(value, list)
+    if name in ("photo", "photos"):
+        return [known(operation, "photo", one) for one in value] if several else _photo(value)
     if name == "strict":
         return False
-    if name == "label" and value:
+    if name in ("cursor", "name") and operation in ("list_products", "create_import"):
+        return ""
+    if name in ("label", "labels") and value:
         return [LABEL] * len(value) if several else LABEL
-    if name == "sku" and operation == "create_product":
+    if name == "sku" and operation in ("create_product", "rename_product"):
         return next(new_skus)
     if name == "sku" and value:
         return [SKUS[0]] * len(value) if several else SKUS[0]
@@ -46,9 +53,18 @@ def known(operation: str, name: str, value: Any) -> Any:
         return [b"sku,name\nFUZZ-1,Product\n"]
     if operation == "create_import" and name == "map":
         return []
-    if name == "barcode" and value:
+    if name in ("barcode", "barcodes") and value:
         return [BARCODE] * len(value) if several else BARCODE
+    if name == "offset" and several:
+        return ["0"] * len(value)
     return value
+
+
+def _photo(value: Any) -> Any:
+    """A photo in place of bytes, of base64, or of an object that holds it."""
+    if isinstance(value, dict):
+        return {**value, "data": _photo(value.get("data"))}
+    return base64.b64encode(PHOTO).decode() if isinstance(value, str) else PHOTO
 
 
 def wrong(name: str, value: Any, place: ParameterLocation, case: Any) -> Any:
@@ -56,7 +72,8 @@ def wrong(name: str, value: Any, place: ParameterLocation, case: Any) -> Any:
     if place is ParameterLocation.BODY and "json" in str(case.media_type):
         return value
     if name in FLAGS:
-        return "perhaps" if isinstance(value, str) and value.strip().lower() in WRITTEN else value
+        right = isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() not in WRITTEN)
+        return value if right else "perhaps"
     if isinstance(value, list):
         return [one if isinstance(one, (str, bytes)) else "\x00" for one in value]
     return value if isinstance(value, (str, bytes)) or name in NUMBERS else "\x00"
@@ -69,11 +86,20 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if meta is None:
         return
     operation = case.operation.definition.raw.get("operationId", "")
+    is_right = meta.generation.mode.is_positive
+    if is_right and case.headers is not None:
+        for name in ("If-Match", "If-None-Match"):
+            case.headers.pop(name, None)
+        if "Idempotency-Key" in case.headers:
+            case.headers["Idempotency-Key"] = str(uuid.uuid4())  # else it is that of another request
+        meta.update_validated_hash(ParameterLocation.HEADER, case._hash_container(case.headers))
     for place, values in ((ParameterLocation.QUERY, case.query), (ParameterLocation.BODY, case.body)):
         if not isinstance(values, dict):
             continue
-        if meta.generation.mode.is_positive:
+        if is_right:
             values.update({name: known(operation, name, value) for name, value in values.items()})
+            if operation == "put_product" and place is ParameterLocation.BODY:
+                values["photos"] = [{"data": _photo("")}]  # a new product needs one
             # It stays a right one: schemathesis would judge it anew, and takes no bytes for a string.
             meta.update_validated_hash(place, case._hash_container(case.get_container(place)))
         else:

@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from tests.torture import acting
+from tests.torture import acting, described, image_bytes
 from tests.torture.contention import contend
 from tests.torture.killing import KINDS, World
 from tests.torture.machine import Machine
@@ -27,6 +27,8 @@ from tests.torture.till_life import live
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 #: Kills of one catalog before the next one is begun; the shares of the time that kills and contention take.
 KILLS, KILLING, CONTENDING = 20, 0.7, 0.1
+#: Minutes from which on a run is a long one, with so many damaged pictures and requests of each operation after it.
+LONG, IMAGES, EXAMPLES = 15, 20_000, 100
 
 
 @contextmanager
@@ -121,6 +123,19 @@ class Run:
             catalog.close()
         self.tally["random sequences"] += examples
 
+    def send(self, examples: int) -> None:
+        """Damaged pictures, over HTTP."""
+        statuses, wrong = image_bytes.torture(examples, self.chance.randrange(10**6))
+        self.tally["damaged pictures sent"] += statuses.total()
+        self.wrong += wrong
+
+    def describe(self, examples: int) -> None:
+        """Requests that the description allows, or does not."""
+        with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+            found = described.examine(Path(folder), examples=examples, seed=self.chance.randrange(10**6))
+        self.tally["runs of schemathesis"] += 1
+        self.wrong += [found] if found else []
+
 
 def main() -> None:
     """Exit status 1 when anything was wrong."""
@@ -146,6 +161,8 @@ def main() -> None:
     run.until(began + seconds * KILLING, run.kill)
     run.until(began + seconds * (KILLING + CONTENDING), run.contend)
     run.until(began + seconds, run.draw)
+    run.send(IMAGES if options.minutes >= LONG else IMAGES // 20)
+    run.describe(EXAMPLES if options.minutes >= LONG else 5)
     width = max(map(len, run.tally))
     for what, number in sorted(run.tally.items()):
         print(f"{what:<{width}}  {number:>7}")

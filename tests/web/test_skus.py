@@ -63,3 +63,16 @@ def test_a_sku_like_another_is_told_by_api_and_page(staff: Staff, till: FlaskCli
     query = {"photo": (io.BytesIO(jpeg(1)), "q.jpg"), "sku": "Alike-1\u200b"}
     reply = till.post("/api/v1/recognize", data=query)
     assert reply.get_json()["matches"][0]["sku"] == "Alike-1"
+
+
+def test_a_method_that_a_part_of_a_product_has_not_is_none_of_another_product(till: FlaskClient) -> None:
+    """`PUT /products/A/photos` must not make a product `A/photos`."""
+    for part in ("photos", "recognitions", "rename", "photos/1/file"):
+        reply = till.put(f"/api/v1/products/SKU-1/{part}", json={"name": "Tea"})
+        assert reply.status_code in (404, 405), part
+    assert "PUT" not in till.put("/api/v1/products/SKU-1/photos", json={}).headers["Allow"]
+
+
+def test_an_empty_tag_is_none_of_a_product(till: FlaskClient) -> None:
+    reply = till.delete("/api/v1/products/SKU-NONE", headers={"If-Match": '""'})
+    assert reply.status_code in (404, 412)

@@ -32,7 +32,7 @@ def seen() -> Collection[str] | None:
     """
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
-    return {tag.partition(".")[0] for tag in request.if_match.as_set()}
+    return {(tag or "").partition(".")[0] for tag in request.if_match.as_set()}  # an empty tag is read as None
 
 
 def wants_new() -> bool:
