@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from flask import current_app, request
@@ -71,12 +71,12 @@ def facts(sku: str) -> Facts:
     return Facts(sku, form.get("name", ""), form.get("brand", ""), form.get("category", ""), barcodes)
 
 
-def flag(name: str, *, required: bool = False) -> bool:
-    """A boolean field of a form, as any program writes it; false where it is not given.
+def flag(name: str, *, required: bool = False, given: Mapping[str, str] | None = None) -> bool:
+    """A boolean field of a form (or of `given`), as any program writes it; false where it is not given.
 
     Raises InvalidInputError for any other value, and if it is `required` for none.
     """
-    value = request.form.get(name, "").strip().lower()
+    value = (request.form if given is None else given).get(name, "").strip().lower()
     if value not in ("0", "1", "false", "true") and (value or required):
         raise InvalidInputError(name, f"{name} is true or false, not {value[:20]!r}.")
     return value in ("1", "true")

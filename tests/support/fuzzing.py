@@ -26,17 +26,23 @@ FLAGS, WRITTEN = {"strict", "correct", "update", "check"}, ("", "0", "1", "true"
 NUMBERS = {"k", "limit", "offset", "page"}
 PHOTO = pictures.jpeg(90, (128, 96))
 PHOTOS = st.sampled_from([pictures.jpeg(seed, (96, 72)) for seed in range(8)])
+#: What a body must hold beside what the description demands: a new product has a photo, an import a list.
+NEEDED: dict[str, dict[str, Any]] = {
+    "put_product": {"photos": [{"data": base64.b64encode(PHOTO).decode()}]},
+    "create_import": {"files": [b"sku,name\nFUZZ-1,Product\n"]},
+    "add_import_files": {"files": [b"sku"], "path": ["list.csv"], "offset": ["0"]},
+}
 new_skus = (f"NEW-{number}" for number in itertools.count())
 
 for kind in ("image/*", "application/octet-stream"):
     schemathesis.openapi.media_type(kind, PHOTOS)
 
 
-def known(operation: str, name: str, value: Any) -> Any:
-    """A value that the catalog knows in place of one that only looks right."""
+def known(operation: str, name: str, value: Any, text: bool) -> Any:
+    """A value that the catalog knows in place of one that only looks right; `text`: the body is JSON."""
     several = isinstance(value, list)
     if name in ("photo", "photos"):
-        return [known(operation, "photo", one) for one in value] if several else _photo(value)
+        return [_photo(one, text) for one in value] if several else _photo(value, text)
     if name == "strict":
         return False
     if name in ("cursor", "name") and operation in ("list_products", "create_import"):
@@ -49,22 +55,18 @@ def known(operation: str, name: str, value: Any) -> Any:
         return [SKUS[0]] * len(value) if several else SKUS[0]
     if name == "after":
         return "latest" if operation == "list_changes" else ""
-    if operation == "create_import" and name == "files":
-        return [b"sku,name\nFUZZ-1,Product\n"]
     if operation == "create_import" and name == "map":
         return []
     if name in ("barcode", "barcodes") and value:
         return [BARCODE] * len(value) if several else BARCODE
-    if name == "offset" and several:
-        return ["0"] * len(value)
     return value
 
 
-def _photo(value: Any) -> Any:
+def _photo(value: Any, text: bool) -> Any:
     """A photo in place of bytes, of base64, or of an object that holds it."""
     if isinstance(value, dict):
-        return {**value, "data": _photo(value.get("data"))}
-    return base64.b64encode(PHOTO).decode() if isinstance(value, str) else PHOTO
+        return {**value, "data": _photo("", text)}
+    return base64.b64encode(PHOTO).decode() if text else PHOTO
 
 
 def wrong(name: str, value: Any, place: ParameterLocation, case: Any) -> Any:
@@ -97,9 +99,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         if not isinstance(values, dict):
             continue
         if is_right:
-            values.update({name: known(operation, name, value) for name, value in values.items()})
-            if operation == "put_product" and place is ParameterLocation.BODY:
-                values["photos"] = [{"data": _photo("")}]  # a new product needs one
+            text = "json" in str(case.media_type)
+            values.update({name: known(operation, name, value, text) for name, value in values.items()})
+            if place is ParameterLocation.BODY:
+                values.update(NEEDED.get(operation, {}))
             # It stays a right one: schemathesis would judge it anew, and takes no bytes for a string.
             meta.update_validated_hash(place, case._hash_container(case.get_container(place)))
         else:

@@ -41,7 +41,7 @@ def examine(folder: Path, *, examples: int, seed: int, phases: str = "examples,c
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", settings, "run"]
         command.append(f"{server.url}/openapi/v1.json")
         options = ["--checks", "all", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"]
-        options += ["--phases", phases, "--workers", "2", "--request-timeout", "60"]
+        options += ["--phases", phases, "--workers", "2", "--request-timeout", "60", "--max-response-time", "60"]
         found = subprocess.run(
             [*command, *options, "--header", f"Authorization: Bearer {key}"],
             env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.fuzzing", "PYTHONPATH": path},

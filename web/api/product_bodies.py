@@ -10,7 +10,7 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from catalog.enrollment import NewPhoto
-from catalog.errors import FieldError, InvalidFieldsError, InvalidInputError
+from catalog.errors import FieldError, InvalidFieldsError
 from catalog.products import Facts, Filter, Intake, Update
 from web.api.blueprint import actor
 from web.api.bodies import is_json, json_body
@@ -68,10 +68,7 @@ def new_photo() -> tuple[NewPhoto, Intake]:
     """One photo, of a form or as the body, and its intake."""
     if request.mimetype == "multipart/form-data":
         return one_upload("photo"), intake(flag("strict"))
-    strict = request.args.get("strict", "false")
-    if strict not in ("true", "false"):
-        raise InvalidInputError("strict", f"strict is true or false, not {strict[:100]!r}.")
-    return NewPhoto("photo", request.get_data()), intake(strict == "true")
+    return NewPhoto("photo", request.get_data()), intake(flag("strict", given=request.args))
 
 
 def put_product() -> tuple[Update, Sequence[NewPhoto], Intake]:

@@ -14,6 +14,7 @@ from catalog.errors import InvalidInputError
 from catalog.normalization import check_sku, checked_text
 from catalog.products import barcode_owners
 from catalog.products.facts import KEY_LENGTH, LABEL_LENGTH, LIMITS, VALUE_LENGTH, check_labels
+from web.api.schemas import texts
 
 
 def by(check: Callable[[str], Any]) -> AfterValidator:
@@ -33,18 +34,31 @@ def _text(field: str, limit: int) -> AfterValidator:
     return by(lambda value: checked_text(field, value, limit))
 
 
-Sku = Annotated[str, Field(min_length=1, max_length=64), by(check_sku)]
-Name = Annotated[str, Field(max_length=LIMITS["name"]), _text("name", LIMITS["name"])]
-Brand = Annotated[str, Field(max_length=LIMITS["brand"]), _text("brand", LIMITS["brand"])]
-Category = Annotated[str, Field(max_length=LIMITS["category"]), _text("category", LIMITS["category"])]
-Group = Annotated[str, Field(max_length=LIMITS["variant_group"]), _text("variant_group", LIMITS["variant_group"])]
+#: Said, and checked by the catalog, whose words are better than a pattern.
+_PLAIN: Any = {"pattern": texts.PLAIN}
+
+Sku = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": texts.SEEN}), by(check_sku)]
+Name = Annotated[str, Field(max_length=LIMITS["name"], json_schema_extra=_PLAIN), _text("name", LIMITS["name"])]
+Brand = Annotated[str, Field(max_length=LIMITS["brand"], json_schema_extra=_PLAIN), _text("brand", LIMITS["brand"])]
+Category = Annotated[
+    str, Field(max_length=LIMITS["category"], json_schema_extra=_PLAIN), _text("category", LIMITS["category"])
+]
+Group = Annotated[
+    str,
+    Field(max_length=LIMITS["variant_group"], json_schema_extra=_PLAIN),
+    _text("variant_group", LIMITS["variant_group"]),
+]
 Label = Annotated[
     str,
-    Field(max_length=LABEL_LENGTH, json_schema_extra={"pattern": "^[^|;]*$"}),
+    Field(max_length=LABEL_LENGTH, json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f|;]*$"}),
     by(lambda value: check_labels([value])),
 ]
-Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH), _text("attributes", KEY_LENGTH)]
-Value = Annotated[str, Field(max_length=VALUE_LENGTH), _text("attributes", VALUE_LENGTH)]
+Key = Annotated[
+    str,
+    Field(min_length=1, max_length=KEY_LENGTH, json_schema_extra={"pattern": texts.SEEN}),
+    _text("attributes", KEY_LENGTH),
+]
+Value = Annotated[str, Field(max_length=VALUE_LENGTH, json_schema_extra=_PLAIN), _text("attributes", VALUE_LENGTH)]
 Gtin = Annotated[str, Field(max_length=500), by(barcode_owners.check)]
 
 

@@ -20,7 +20,7 @@ class OfflineBundleQuery(BaseModel):
 class OfflineFeedback(BaseModel):
     """Whether an answer was right, as of feedback."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     at: AwareDatetime = Field(description="When it was given, by the till's clock.")
     correct: bool
@@ -32,7 +32,7 @@ class OfflineFeedback(BaseModel):
 class OfflineAnswer(BaseModel):
     """An answer that a till gave, and what it was told of it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     id: uuid.UUID = Field(description="As the till's answer had it.")
     at: AwareDatetime = Field(description="When it was given, by the till's clock.")
