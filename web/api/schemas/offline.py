@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalog.offline import TillAnswer, TillFeedback
+
+#: A whole number as JSON has it: 1.0 is one, "1" and true are none.
+Whole = Annotated[
+    int, BeforeValidator(lambda value: int(value) if isinstance(value, float) and value % 1 == 0 else value)
+]
 
 
 class OfflineBundleQuery(BaseModel):
@@ -26,7 +31,7 @@ class OfflineFeedback(BaseModel):
     correct: bool
     sku: str = Field(default="", max_length=64, description="The product that the photo shows; empty: none of ours.")
     note: str = Field(default="", max_length=500, description="For people.")
-    number: int = Field(default=0, ge=0, description="The till's own number of it; not stored.")
+    number: Whole = Field(default=0, ge=0, description="The till's own number of it; not stored.")
 
 
 class OfflineAnswer(BaseModel):
