@@ -11,10 +11,14 @@ from werkzeug.routing import BaseConverter
 class SkuConverter(BaseConverter):
     """A SKU in a path. `/`, `\\` and `%` are escaped twice: servers and proxies decode a path once, and split it then.
 
-    A SKU that was put into an address without that is understood, too, unless it reads like a page of the product.
+    A SKU that was put into an address without that is understood, too, unless it reads like a page of the product. An
+    address of the API below a product is none of another product: it has methods of its own, and is answered 405 for
+    others.
     """
 
-    regex = r"(?:(?!/(?:photos|recognitions|rename)(?:/|\Z)).)+?"
+    _ID = "[0-9A-Fa-f-]{36}"
+    _BELOW = ("photos", f"photos/{_ID}", f"photos/{_ID}/file", "rename", "recognitions")
+    regex = ".+?" + "".join(f"(?<!/{below})" for below in _BELOW)
     part_isolating = False
     weight = 200
 

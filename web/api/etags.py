@@ -30,7 +30,7 @@ def seen() -> Collection[str] | None:
 
     A weak tag matches nothing.
     """
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+    if not request.headers.get("If-Match", "").strip() or request.if_match.star_tag:
         return None
     return {(tag or "").partition(".")[0] for tag in request.if_match.as_set()}  # an empty tag is read as None
 

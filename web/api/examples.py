@@ -46,7 +46,11 @@ _PRODUCT: dict[str, Any] = {
     "etag": '"bdcf1738953a760b"',
     "url": _TEA,
 }
-_SENT = {"filename": "front.jpg", "data": "/9j/4AAQSkZJRgABAQ=="}
+_SENT = {
+    "filename": "front.png",
+    "data": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAALklEQVR4nGPUiLJhIAUwkaSaLhpYkDkLorArSlhGgQ2jGogB"
+    "KPGAHN5Us4H2GgCd/QPoTGcjTQAAAABJRU5ErkJggg==",
+}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Recognition": {
@@ -115,7 +119,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "restore_url": "/api/v1/bin/79d9d482-a9f2-461b-a116-631acbc6ea21/restore",
     },
     "CreateBody": {"sku": "TEA-1", **_FACTS, "photos": [_SENT]},
-    "PutBody": _FACTS,
+    "PutBody": {**_FACTS, "photos": [_SENT]},
     "PatchBody": {"category": "Tea", "attributes": {"size": "25 bags", "color": None}},
     "RenameBody": {"sku": "TEA-2"},
     "AddPhotosBody": {"photos": [_SENT]},

@@ -12,11 +12,11 @@ from sqlalchemy import update
 
 from catalog import accounts, enrollment, products
 from catalog.catalog import Catalog
-from catalog.products import Filter
+from catalog.products import Facts, Filter, Intake
 from catalog.storage import audit_log
 from catalog.storage.tables import Enrollment
 from tests.support.sending import files, problem, sent, wrong_fields
-from tests.support.steps import create
+from tests.support.steps import create, shots
 from web.api import schemas
 
 PATH = "/api/v1/products"
@@ -286,11 +286,12 @@ def test_a_list_is_read_to_its_end_while_products_are_added(till: FlaskClient, c
 )
 def test_the_filters_of_the_pages(till: FlaskClient, catalog: Catalog, query: dict[str, str], skus: list[str]) -> None:
     if not products.list_page(catalog.database, Filter(brand="Filters")).products:
-        create(catalog, "Q1", 1140, name="Green tea", brand="Filters", category="Tea", variant_group="g")
-        create(catalog, "Q2", 1141, name="Red tea", brand="Filters", category="Tea")
-        products.set_labels(catalog.database, "Q2", ["shelf"], actor="test")
-        create(catalog, "Q3", 1142, 1143, name="Coffee", brand="Filters")
-        create(catalog, "Q4", 1144, name="Old", brand="Filters")
+        unchecked = Intake("test", check="off")  # other tests' photos may look alike
+        tea = {"brand": "Filters", "category": "Tea"}
+        products.create(catalog, Facts("Q1", "Green tea", variant_group="g", **tea), shots(1140), unchecked)
+        products.create(catalog, Facts("Q2", "Red tea", labels=("shelf",), **tea), shots(1141), unchecked)
+        products.create(catalog, Facts("Q3", "Coffee", "Filters"), shots(1142, 1143), unchecked)
+        products.create(catalog, Facts("Q4", "Old", "Filters"), shots(1144), unchecked)
         products.set_active(catalog, "Q4", False, actor="test")
     body = till.get(PATH, query_string={"brand": "Filters", **query}).get_json()
     assert [product["sku"] for product in body["products"]] == skus
@@ -313,3 +314,18 @@ def test_each_operation_needs_its_scope(app: Flask, catalog: Catalog) -> None:
         assert client.get(PATH).status_code == reads and client.get(f"{PATH}/SCOPE-1").status_code == reads
         assert client.patch(f"{PATH}/SCOPE-1", json={}).status_code == writes
         assert client.put(f"{PATH}/SCOPE-1", json={}).status_code == writes
+
+
+@pytest.mark.parametrize(
+    ("below", "allowed"),
+    [
+        ("photos", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("photos/21a29a10-a8e0-556b-80c8-5dd85e66eb9a", {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}),
+        ("photos/21a29a10-a8e0-556b-80c8-5dd85e66eb9a/file", {"GET", "HEAD", "OPTIONS"}),
+        ("rename", {"POST", "OPTIONS"}),
+    ],
+)
+def test_what_is_below_a_product_is_no_product(till: FlaskClient, below: str, allowed: set[str]) -> None:
+    reply = till.patch(f"{PATH}/ANY/{below}", json={})
+    problem(reply, 405, "method_not_allowed")
+    assert set(reply.headers["Allow"].split(", ")) == allowed
