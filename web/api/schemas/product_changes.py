@@ -14,7 +14,7 @@ from web.api.schemas.checks import Brand, Category, Group, Gtin, Key, Label, Nam
 Labels = Annotated[list[Label], Field(max_length=MAX_LABELS)]
 Barcodes = Annotated[list[Gtin], Field(max_length=MAX_BARCODES)]
 Attributes = Annotated[dict[Key, Value], Field(max_length=MAX_ATTRIBUTES)]
-_STRICT = Field(default=False, description="Refuse photos with warnings.")
+_STRICT = Field(default=False, strict=True, description="Refuse photos with warnings.")
 _BARCODES = "EAN, UPC or GTIN, as printed or as a scanner sends it."
 
 
@@ -32,7 +32,7 @@ class CreateBody(BaseModel):
     labels: Labels = Field(default=[], description="Sets to which recognition can be limited.")
     attributes: Attributes = Field(default={}, description="Any other data.")
     barcodes: Barcodes = Field(default=[], description=_BARCODES)
-    active: bool = Field(default=True, description="false: it is retired, and not recognized.")
+    active: bool = Field(default=True, strict=True, description="false: it is retired, and not recognized.")
     strict: bool = _STRICT
 
 
@@ -48,7 +48,7 @@ class PutBody(BaseModel):
     labels: Labels = Field(default=[], description="It has exactly these.")
     attributes: Attributes = Field(default={}, description="It has exactly these.")
     barcodes: Barcodes = Field(default=[], description=f"It has exactly these. {_BARCODES}")
-    active: bool = Field(default=True, description="false: retired, true: in the catalog (again).")
+    active: bool = Field(default=True, strict=True, description="false: retired, true: in the catalog (again).")
     photos: list[SentPhoto] = Field(
         default=[], max_length=MAX_PHOTOS, description="Added, unless it has them. Its other photos stay."
     )
@@ -69,7 +69,7 @@ class PatchBody(BaseModel):
         default=None, description="Those that are named change; null takes one away."
     )
     barcodes: Barcodes | None = Field(default=None, description=f"It has exactly these. {_BARCODES}")
-    active: bool = Field(default=True, description="false: retired, true: in the catalog (again).")
+    active: bool = Field(default=True, strict=True, description="false: retired, true: in the catalog (again).")
 
 
 class RenameBody(BaseModel):
