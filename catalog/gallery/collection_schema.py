@@ -119,7 +119,9 @@ def to_stored(id: object, payload: Mapping[str, Any] | None, vectors: object) ->
     """A point with payload and vectors by name, as it can be written again; raises as `to_hit` does."""
     from embedder.matching import VisualWords  # here, for it loads OpenCV
 
-    vector, hit = to_vector(id, vectors), to_hit(id, payload, 1.0)
+    to_vector(id, vectors)  # raises for what is none
+    # The very numbers that are stored: made of unit length once more, a score would differ in its last digits.
+    vector, hit = np.asarray(vectors[VECTOR_NAME], np.float32), to_hit(id, payload, 1.0)  # type: ignore[index]
     sparse = vectors.get(WORDS_NAME) if isinstance(vectors, Mapping) else None
     if sparse is None:
         return GalleryPoint(hit.id, vector, hit.sku, hit.product)

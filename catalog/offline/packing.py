@@ -24,6 +24,7 @@ from catalog.storage.feature_store import KIND, PICTURE
 from catalog.storage.revision import HEAD
 from catalog.storage.tables import now
 from embedder.bundle import load_bundle
+from embedder.inference import SERVING_FILES
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,9 @@ def _facts(order: Order, index: Index, version: str, since: str | None) -> Facts
 def _add_all(order: Order, shelf: Shelf, plain: str, out: Writer, index: Index) -> None:
     content = shelf.content(plain)
     bundle = load_bundle(order.bundle)
-    for path in sorted(bundle.path.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            out.add_file(f"model/{path.name}", path)
+    for name in SERVING_FILES:
+        if (bundle.path / name).is_file():
+            out.add_file(f"model/{name}", bundle.path / name)
     out.add_file(archive.PRODUCTS, content / archive.PRODUCTS)
     with tempfile.TemporaryDirectory(prefix=".shard", dir=shelf.root) as folder:
         shard = build_shard(Path(folder), order.collection, bundle.dim, content / "points")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from embedder.inference import litert
+from embedder.bundle import META_FILE, MODEL_FILE, WORDS_FILE
+from embedder.inference import litert, print_probe
 from embedder.inference.embedder import Embedder, PhotoFeatures, Step, Vectors
 from embedder.inference.litert import check_model
 from embedder.inference.print_probe import PrintProbe
 
-__all__ = ["Embedder", "PhotoFeatures", "PrintProbe", "Step", "Vectors", "check_model", "litert"]
+#: Files of a bundle that serving reads; others are for training, or for people.
+SERVING_FILES = (META_FILE, MODEL_FILE, WORDS_FILE, print_probe.FILE)
+
+__all__ = ["SERVING_FILES", "Embedder", "PhotoFeatures", "PrintProbe", "Step", "Vectors", "check_model", "litert"]

@@ -21,6 +21,7 @@ from web.context import catalog
     "catalog:read",
     {200: "application/zip", 206: "application/zip", 304: ""},
     query="OfflineBundleQuery",
+    headers="ReadHeaders",
     problems=("offline_bundle_building", "gallery_unavailable", "storage_error", "bad_configuration"),
     takes=("since", "thumbnails"),
 )
@@ -33,10 +34,10 @@ def offline_bundle() -> Response:
     more, or of another model), the whole archive is sent. 503 `offline_bundle_building`: it is being built; ask again
     after `Retry-After`. 304: the version in `If-None-Match` is the newest.
     """
-    wanted = request.args.get("thumbnails", "false")
-    if wanted not in ("true", "false"):
+    wanted = request.args.get("thumbnails", "false").lower()
+    if wanted not in ("true", "false", "1", "0"):
         raise InvalidInputError("thumbnails", "Say `true` or `false` for `thumbnails`.")
-    bundles, thumbnails = _bundles(), wanted == "true"
+    bundles, thumbnails = _bundles(), wanted in ("true", "1")
     version = bundles.version(thumbnails=thumbnails)
     if version and request.if_none_match.contains(version):
         return _named(Response(status=304), version)
