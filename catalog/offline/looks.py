@@ -26,11 +26,10 @@ def read(photos: PhotoStore, sha256: str, *, thumbnails: bool) -> dict[str, byte
         features = feature_store.load_or_extract(photos, sha256)
         found = {feature_store.KIND: matching.to_bytes(features)}
         if thumbnails or len(features) >= reranker.COMPARABLE:
-            feature_store.load_picture(photos, sha256)  # makes it, where it is missing
             kept = photos.get_derived(sha256, feature_store.PICTURE)
-            if kept is None:  # it could not be kept
-                small = matching.picture(photos.get(sha256), matching.REFERENCE.side)
-                kept = matching.to_jpeg(Image.fromarray(small))
+            if not kept:
+                small = feature_store.load_picture(photos, sha256)  # makes and keeps it, if it can
+                kept = photos.get_derived(sha256, feature_store.PICTURE) or matching.to_jpeg(Image.fromarray(small))
             found[feature_store.PICTURE] = kept
         return found
     except (NotFoundError, PhotoDamagedError, ImageError, DetailsError) as error:
