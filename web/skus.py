@@ -16,9 +16,7 @@ class SkuConverter(BaseConverter):
     others.
     """
 
-    _ID = "[0-9A-Fa-f-]{36}"
-    _BELOW = ("photos", f"photos/{_ID}", f"photos/{_ID}/file", "rename", "recognitions")
-    regex = ".+?" + "".join(f"(?<!/{below})" for below in _BELOW)
+    regex = r"(?:(?!/(?:photos(?:/[^/]+(?:/file)?)?|recognitions|rename)\Z).)+?"
     part_isolating = False
     weight = 200
 

@@ -155,7 +155,7 @@ def get_import(job: str) -> Call[models.Import]:
 
 def cancel_import(job: str) -> Call[models.Import]:
     """End an import."""
-    return Call("DELETE", f"/imports/{quote(job, safe='')}", models.Import)
+    return Call("POST", f"/imports/{quote(job, safe='')}/cancel", models.Import)
 
 
 def import_errors(job: str) -> Call[models.ImportErrors]:

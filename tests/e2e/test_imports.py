@@ -27,7 +27,7 @@ def test_a_list_with_photos_is_imported_after_a_look_at_each_line(page: Any, tmp
     fits(page)
     accessible(page, "preview of an import")
     page.click("text=Import what is right")
-    page.locator("text=1 products and 1 photos added").wait_for()
+    page.locator("text=1 product and 1 photo added").wait_for()
     fits(page)
     accessible(page, "an import that is done")
     page.goto("/import/")

@@ -24,7 +24,18 @@ from web.security import limiter
 ROW = re.compile(r"<dt>([^<]*)</dt><dd>(.*?)</dd>")
 SCRIPT = {"X-Requested-With": "fetch"}
 #: Routes that are no page of the staff, by endpoint or blueprint: for programs, files, or a part of a page.
-NO_PAGE = {"problems", "docs", "api", "health", "static", "bootstrap", "description", "pictures", "home"} | {
+NO_PAGE = {
+    "problems",
+    "docs",
+    "swagger_ui",
+    "api",
+    "health",
+    "static",
+    "bootstrap",
+    "description",
+    "pictures",
+    "home",
+} | {
     *("inbox.picture", "imports.progress", "imports.errors_list", "alike.index", "login.state"),
     *("jobs.progress", "jobs.run_progress", "map.points"),
 }

@@ -90,7 +90,7 @@ class Site:
         if path != "/login":
             with client.session_transaction() as session:
                 session["_user_id"] = self._token()
-        reply = client.open(path, method=method, **sent)
+        reply = client.open(path, method=method, buffered=True, **sent)  # read and closed: it may be a file
         assert reply.status_code < 500, (method, path, sent, reply.get_data(as_text=True)[:500])
         assert "X-Evil" not in reply.headers
         return reply

@@ -63,8 +63,8 @@ def test_from_a_list_to_products(staff: Staff, catalog: Catalog) -> None:
     assert send(staff, f"{page}/run").status_code == 302
     assert "waits for another import" in text(staff.get(f"{page}/progress"))
     ImportWorker(catalog).step()
-    assert "1 products and 1 photos added" in text(staff.get(page))
-    assert "1 products and 1 photos added" in text(staff.get("/import/"))
+    assert "1 product and 1 photo added" in text(staff.get(page))
+    assert "1 product and 1 photo added" in text(staff.get("/import/"))
     product = products.get(catalog.database, "IMP-1")
     assert (product.name, product.attributes) == ("Tea <b>", {"Farbe": "=green"})
 

@@ -27,7 +27,7 @@ SKU = "KEPT"
 
 @pytest.fixture
 def product(staff: Staff, catalog: Catalog) -> str:
-    if not products.list_page(catalog.database, products.Filter(SKU), limit=1).products:
+    if SKU not in (found.sku for found in products.list_page(catalog.database, products.Filter(SKU)).products):
         staff.send("/add/", {"sku": SKU, "photos": [(io.BytesIO(pictures.jpeg(901)), "901.jpg")]})
     return f"/products/{SKU}"
 

@@ -88,7 +88,7 @@ def get_import(job: uuid.UUID) -> Response:
     return jsonify(_import_dict(import_jobs.get(catalog().database, job)))
 
 
-@blueprint.delete("/imports/<uuid:job>")
+@blueprint.post("/imports/<uuid:job>/cancel")
 @operation("catalog:write", {202: "Import"})
 def cancel_import(job: uuid.UUID) -> Response:
     """End an import: at once, or after the product that is being added. What was added stays.

@@ -72,7 +72,7 @@ def test_a_list_changes_products_with_update_alone(till: FlaskClient, catalog: C
         work(catalog)
         assert products.get(catalog.database, "API-UPD").name == name, fields
         assert till.get(place).get_json()["state"] == ("checked" if "check" in fields else "done")
-        till.delete(place)
+        till.post(f"{place}/cancel")
 
 
 def test_what_a_check_finds_is_told_and_nothing_is_imported(till: FlaskClient, catalog: Catalog) -> None:
@@ -83,15 +83,15 @@ def test_what_a_check_finds_is_told_and_nothing_is_imported(till: FlaskClient, c
     assert len(errors) == 2, "all that is wrong with a line: its barcode, and that a new product needs a photo"
     with pytest.raises(NotFoundError):
         products.get(catalog.database, "API-CHK")
-    ended = till.delete(place)
+    ended = till.post(f"{place}/cancel")
     assert (ended.status_code, ended.get_json()["state"]) == (202, "cancelled")
-    assert till.delete(place).get_json()["state"] == "cancelled"
+    assert till.post(f"{place}/cancel").get_json()["state"] == "cancelled"
 
 
 def test_an_import_is_cancelled_before_it_runs(till: FlaskClient, catalog: Catalog) -> None:
     data = zipped(**{"C__1_jpg": jpeg(9221)}).replace(b"C/1.jpg", b"Z/1.jpg")
     place = start(till, ("c.zip", data)).headers["Location"]
-    assert till.delete(place).get_json()["cancelling"] is True
+    assert till.post(f"{place}/cancel").get_json()["cancelling"] is True
     work(catalog)
     assert till.get(place).get_json()["state"] == "cancelled"
     with pytest.raises(NotFoundError):
@@ -125,7 +125,7 @@ def test_what_can_not_be_imported_leaves_nothing_open(
 
 def test_an_import_that_there_is_not_and_a_key_that_may_not(app: Flask, till: FlaskClient, catalog: Catalog) -> None:
     nowhere = f"/api/v1/imports/{uuid.uuid4()}"
-    assert [till.get(nowhere).status_code, till.delete(nowhere).status_code] == [404, 404]
+    assert [till.get(nowhere).status_code, till.post(f"{nowhere}/cancel").status_code] == [404, 404]
     assert till.get(f"{nowhere}/errors").status_code == 404
     key = accounts.add_key(catalog.database, "asks", ["recognize", "catalog:read"], actor="test").key
     headers = {"Authorization": f"Bearer {key}"}

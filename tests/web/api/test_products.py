@@ -20,7 +20,7 @@ from tests.support.steps import create, shots
 from web.api import schemas
 
 PATH = "/api/v1/products"
-EAN = "04006381333931"
+EAN = "05012345678900"
 
 
 def shown(reply: Any, status: int = 200) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_every_field_at_fault_is_named(till: FlaskClient, catalog: Catalog) -> N
         "name": "x" * 201,
         "brand": "\x00",
         "labels": ["good", "a|b", "x" * 65],
-        "barcodes": ["4006381333931", "12", "4006381333930"],
+        "barcodes": ["5012345678900", "12", "4006381333930"],
         "attributes": {"": "v", "k": "v" * 501, "fine": "v"},
         "active": "perhaps",
         "photos": [sent(1), {"filename": "x"}, {"data": "no base 64!", "other": 1}],
