@@ -16,8 +16,16 @@ _REFERENCE = "#/components/schemas/{model}"
 BYTES = {"type": "string", "format": "binary"}
 
 
-class _Untitled(GenerateJsonSchema):
-    """No titles, which only repeat the names of fields."""
+class _Described(GenerateJsonSchema):
+    """No titles, which only repeat the names of fields; keys of a mapping that are all of one pattern."""
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        """By `patternProperties` alone, keys of another pattern would be allowed, with any value."""
+        described = super().dict_schema(schema)
+        for pattern, value in described.pop("patternProperties", {}).items():
+            described["propertyNames"] = {**described.get("propertyNames", {}), "pattern": pattern}
+            described["additionalProperties"] = value
+        return described
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """None is set."""
@@ -32,7 +40,7 @@ class Components:
         given = {name for said in operations for name in said.answers.values() if name and not is_file(name)}
         wanted: list[Any] = [(getattr(schemas, name), "validation") for name in sorted(taken)]
         wanted += [(getattr(schemas, name), "serialization") for name in sorted(given | {"Problem"})]
-        self._references, definitions = models_json_schema(wanted, ref_template=_REFERENCE, schema_generator=_Untitled)
+        self._references, definitions = models_json_schema(wanted, ref_template=_REFERENCE, schema_generator=_Described)
         self._schemas: dict[str, Any] = definitions["$defs"]
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,7 +97,7 @@ class Components:
         if not name:
             return []
         kind: type[BaseModel] = getattr(schemas, name)
-        schema = kind.model_json_schema(ref_template=_REFERENCE, schema_generator=_Untitled)
+        schema = kind.model_json_schema(ref_template=_REFERENCE, schema_generator=_Described)
         self._schemas.update(schema.get("$defs", {}))
         for described in schema["properties"].values():
             if described.get("default") == "":  # generated clients would send it
