@@ -61,7 +61,7 @@ def test_add_a_product_and_try_it(page: Any, tmp_path: Path) -> None:
 
     page.goto(f"/products/?search={sku}")
     page.click(".tile")
-    page.wait_for_url(f"**/products/{sku}")
+    page.wait_for_url(f"**/products/{sku}?list=**")
     assert page.locator(".photos .state.ok").count() == 3
     fits(page)
 
