@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks: for something to do, for what is due at night, and for old runs to remove.
 EVERY, NIGHT_EVERY, TRIM_EVERY = 1.0, 20.0, 3600.0
+#: Looks at the lock of a process that has ended, and seconds between two: PostgreSQL notices that a moment later.
+LOCK_TRIES, LOCK_PAUSE = 20, 0.1
 #: Seconds to wait while a part is unavailable, and after an unexpected error.
 WAIT = 4.0
 
@@ -160,9 +162,12 @@ class RunWorker:
         finally:
             process.terminate()
             process.join()
-        with alone_at(database, run.kind) as free:
-            if free:
-                self._conclude(process, recording.get(database, run.id))
+        for _ in range(LOCK_TRIES):
+            with alone_at(database, run.kind) as free:
+                if free:
+                    self._conclude(process, recording.get(database, run.id))
+                    break
+            time.sleep(LOCK_PAUSE)
         return True
 
     def _conclude(self, process: BaseProcess, run: Run) -> None:

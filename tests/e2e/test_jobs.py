@@ -67,6 +67,7 @@ def test_examined_and_the_missing_photo_taken(page: Any, tmp_path: Path) -> None
 FOLLOWED = """<!doctype html><details data-menu><summary>Menu</summary><form></form></details>
 <span data-user>admin</span>
 <div data-refresh="/jobs/one/progress">%s</div>
+<script src="/static/leaving.js"></script>
 <script src="/static/session.js"></script><script src="/static/layout.js"></script>
 <script src="/static/jobs.js"></script>"""
 AT_WORK = """<div data-open><form method="post" action="/jobs/one/stop"><input type="hidden" name="csrf_token">
