@@ -331,7 +331,7 @@ def test_the_audit_log_is_in_words(staff, catalog: Catalog) -> None:
     first, second = products.get(catalog.database, "WORDS-1").photos
     products.set_cover(catalog.database, "WORDS-1", second.id, actor="anna")
     products.set_labels(catalog.database, "WORDS-1", ["store 12", "bakery"], actor="anna")
-    products.barcode_owners.add(catalog.database, "WORDS-1", "4006381333931", actor="anna")
+    products.barcode_owners.add(catalog.database, "WORDS-1", "5012345678900", actor="anna")
     products.set_active(catalog, "WORDS-1", False, actor="anna")
     products.set_different(catalog.database, "WORDS-1", "WORDS-2", actor="anna")
     products.move_photos(catalog, "WORDS-1", [first.id], "WORDS-3", actor="anna")
@@ -365,7 +365,7 @@ def test_the_audit_log_is_in_words(staff, catalog: Catalog) -> None:
         ("on", "|yes|"),
         ("WORDS-2: brand", "|Acme|"),
         ("active", "|in", "the", "catalog|", "|retired|"),
-        ("barcodes", "|4006381333931|"),
+        ("barcodes", "|5012345678900|"),
         ("labels", "|store", "12|"),
     ):
         assert row in rows, row
