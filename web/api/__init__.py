@@ -10,7 +10,6 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 from web.api import (
     answers,
     changes,
-    encodings,  # noqa: F401 - it registers itself
     imports,
     offline,
     operation,

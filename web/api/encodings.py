@@ -17,7 +17,6 @@ from werkzeug.wsgi import get_input_stream
 
 from catalog.errors import InvalidInputError
 from web import errors
-from web.api.blueprint import blueprint
 
 #: Bytes of an answer from which on it is compressed: less fits into one packet anyway.
 LEAST = 1400
@@ -52,7 +51,6 @@ class Unzipped(io.RawIOBase):
         return count
 
 
-@blueprint.before_request
 def unzip() -> Response | None:
     """Decompress the body as it is read; the limit of the route then counts what comes out."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -73,7 +71,6 @@ def unzip() -> Response | None:
     return None
 
 
-@blueprint.after_request
 def zip_answer(response: Response) -> Response:
     """Compress JSON, where it is worth it and the client takes it. What has an ETag stays: that names its bytes."""
     if not response.is_json or response.direct_passthrough or "ETag" in response.headers:
