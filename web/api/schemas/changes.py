@@ -6,25 +6,14 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from catalog.storage.change_events import Type
+
 
 class Change(BaseModel):
     """Something that changed. It names what to read anew, and holds no values."""
 
     id: str = Field(description="Names the change; also the cursor `after` it.")
-    type: Literal[
-        "product.created",
-        "product.changed",
-        "product.retired",
-        "product.restored",
-        "product.deleted",
-        "product.renamed",
-        "product.merged",
-        "photo.added",
-        "photo.removed",
-        "photo.replaced",
-        "generation.switched",
-        "inbox.group_added",
-    ] = Field(
+    type: Type = Field(
         description="product.created: also one that came back out of the bin; its photos are not told one by one. "
         "product.merged: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another "
         "model answers. inbox.group_added: tills asked for something that is not recognized. New types may come: pass "
