@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
-#: Statuses of requests that were not begun, or left nothing behind.
+#: Statuses of requests that were not begun, or left nothing behind. A 409 with Retry-After is repeated, too: the
+#: server is still at work at the same request, which was given up here (`idempotency_busy`).
 AGAIN = (429, 503)
 
 
@@ -35,7 +36,7 @@ class Retries:
 
 def _is_worth_it(outcome: httpx.Response | httpx.TransportError) -> bool:
     if isinstance(outcome, httpx.Response):
-        return outcome.status_code in AGAIN
+        return outcome.status_code in AGAIN or (outcome.status_code == 409 and "Retry-After" in outcome.headers)
     return not isinstance(outcome, httpx.UnsupportedProtocol)
 
 

@@ -190,6 +190,14 @@ def test_what_the_server_had_no_time_for_is_repeated_with_one_key(failing: tuple
     assert len({key for key, _ in server.asked}) == 2, "another request has another key"
 
 
+def test_a_request_that_the_server_is_still_at_work_at_is_repeated(failing: tuple[str, type[Failing]]) -> None:
+    url, server = failing
+    server.answers = [(0, {}, b""), (409, {"Retry-After": "0"}, b""), DONE]  # as after a timeout
+    with Client(url, "key", retries=QUICK) as catalog:
+        catalog.add_feedback("1", correct=True)
+    assert len(server.asked) == 3 and len(set(server.asked)) == 1
+
+
 def test_asyncio_repeats_as_well(failing: tuple[str, type[Failing]]) -> None:
     url, server = failing
     server.answers = [(503, {}, b""), (0, {}, b""), DONE]
