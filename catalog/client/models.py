@@ -50,7 +50,20 @@ class Change:
     #: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another model answers.
     #: inbox.group_added: tills asked for something that is not recognized. New types may come: pass over those that you
     #: do not know.
-    type: Literal["product.created", "product.changed", "product.retired", "product.restored", "product.deleted", "product.renamed", "product.merged", "photo.added", "photo.removed", "photo.replaced", "generation.switched", "inbox.group_added"]
+    type: Literal[
+        "product.created",
+        "product.changed",
+        "product.retired",
+        "product.restored",
+        "product.deleted",
+        "product.renamed",
+        "product.merged",
+        "photo.added",
+        "photo.removed",
+        "photo.replaced",
+        "generation.switched",
+        "inbox.group_added",
+    ]
     at: str
     #: What kind of actor did it: an API key, a person, or a command of an operator.
     actor: Literal["key", "staff", "command"]

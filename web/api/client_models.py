@@ -77,7 +77,15 @@ def _dataclass(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"    #: {line}"
         kind = _type(described)
         default = "" if field in schema.get("required", ()) else _default(described, kind)
-        yield f"    {field}: {kind}{default}"
+        line = f"    {field}: {kind}{default}"
+        yield line if len(line) <= 120 else _broken(line)
+
+
+def _broken(line: str) -> str:
+    """A field that may be one of many values, as ruff writes it: a line for each."""
+    before, _, rest = line.partition("Literal[")
+    values, _, after = rest.partition("]")
+    return "\n".join([f"{before}Literal[", *(f"        {value}," for value in values.split(", ")), f"    ]{after}"])
 
 
 def _default(schema: Mapping[str, Any], kind: str) -> str:
