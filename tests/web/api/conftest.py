@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from catalog import accounts
 from catalog.catalog import Catalog
-from catalog.config import Settings
-from tests.support.staff import NAME, PASSWORD
-from web import create_app
+from tests.support.apps import open_app
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    data: Path = tmp_path_factory.mktemp("api")
-    catalog = Catalog.open(Settings.from_env({"CATALOG_DATA": str(data)}))
-    accounts.add_user(catalog.database, NAME, PASSWORD, actor="test")
-    yield create_app(catalog, "a key for tests only, long enough")
-    catalog.close()
+    with open_app(tmp_path_factory.mktemp("api"), Catalog.open) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")
