@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from web.api import examples, schemas
+from web.api import described_headers, examples, schemas
 from web.api.operation import Operation, is_file
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -47,24 +47,7 @@ class Components:
         """The description's `components`."""
         return {
             "schemas": dict(sorted(self._schemas.items())),
-            "headers": {
-                "RequestId": {
-                    "description": "The request's id: your own, or a new one.",
-                    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-                },
-                **_rate_limits(),
-                "RetryAfter": {
-                    "description": "Seconds after which the request may be sent again.",
-                    "schema": {"type": "integer", "minimum": 1},
-                },
-                "Allow": {"description": "The methods that the path has.", "schema": {"type": "string"}},
-                "Authenticate": {"description": "That a key is wanted.", "schema": {"type": "string"}},
-                "Deprecation": {
-                    "description": "Since when the operation is deprecated (RFC 9745).",
-                    "schema": {"type": "string"},
-                },
-                "Sunset": {"description": "When the operation ends (RFC 8594).", "schema": {"type": "string"}},
-            },
+            "headers": described_headers.components(),
             "parameters": {
                 "RequestId": {
                     "name": "X-Request-Id",
@@ -112,13 +95,3 @@ class Components:
             }
             for field, described in schema["properties"].items()
         ]
-
-
-def _rate_limits() -> dict[str, Any]:
-    """The headers of answers to a key that has a limit: see web/key_limits.py."""
-    said = {
-        "RateLimitLimit": "How many requests the key may send in its period; only where it has a limit.",
-        "RateLimitRemaining": "How many of them are left.",
-        "RateLimitReset": "Seconds until all of them are there again.",
-    }
-    return {name: {"description": text, "schema": {"type": "integer", "minimum": 0}} for name, text in said.items()}

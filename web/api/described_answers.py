@@ -7,36 +7,25 @@ from http import HTTPStatus
 from typing import Any
 
 from web import problems
-from web.api import examples
+from web.api import described_headers, examples
 from web.api.components import Components
 from web.api.operation import FILE, Operation, is_file
 
-_ALWAYS = {
-    "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
-    "RateLimit-Limit": {"$ref": "#/components/headers/RateLimitLimit"},
-    "RateLimit-Remaining": {"$ref": "#/components/headers/RateLimitRemaining"},
-    "RateLimit-Reset": {"$ref": "#/components/headers/RateLimitReset"},
-}
-_MORE_HEADERS = {
-    401: {"WWW-Authenticate": {"$ref": "#/components/headers/Authenticate"}},
-    429: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
-    503: {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}},
-}
+#: Headers of problems, beside Retry-After.
+_OF_PROBLEMS = {401: ("WWW-Authenticate",), 415: ("Accept-Encoding",)}
 
 
 def answers(said: Operation, components: Components, *, takes_path: bool) -> dict[str, Any]:
     """Status -> answer. `takes_path`: the path has variables, so that there may be no such thing."""
-    headers = dict(_ALWAYS)
-    if said.deprecated:
-        headers["Deprecation"] = {"$ref": "#/components/headers/Deprecation"}
-    if said.sunset:
-        headers["Sunset"] = {"$ref": "#/components/headers/Sunset"}
-    found = {str(status): _answer(status, name, components, headers) for status, name in said.answers.items()}
+    headers = [*described_headers.ALWAYS, *said.deprecation]
+    codes = codes_of(said, takes_path=takes_path)
+    sent = [*headers, *said.sends, *(["Idempotency-Replayed"] if "idempotency_busy" in codes else [])]
+    found = {str(status): _answer(status, name, components, sent) for status, name in said.answers.items()}
     by_status: dict[int, list[str]] = {}
-    for code in codes_of(said, takes_path=takes_path):
+    for code in codes:
         by_status.setdefault(problems.KINDS[code].status, []).append(code)
-    for status, codes in by_status.items():
-        found[str(status)] = _problem(status, codes, components, headers)
+    for status, of_status in by_status.items():
+        found[str(status)] = _problem(status, of_status, components, headers)
     return dict(sorted(found.items()))
 
 
@@ -48,8 +37,11 @@ def codes_of(said: Operation, *, takes_path: bool) -> list[str]:
     return problems.expanded(codes)
 
 
-def _answer(status: int, name: str, components: Components, headers: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": headers}
+def _answer(status: int, name: str, components: Components, headers: Sequence[str]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "headers": described_headers.references(headers),
+    }
     if not name:
         return answer
     content: dict[str, Any] = {"schema": components.reference(name, "serialization")}
@@ -59,11 +51,13 @@ def _answer(status: int, name: str, components: Components, headers: dict[str, A
     return {**answer, "content": {kind: content}}
 
 
-def _problem(status: int, codes: Sequence[str], components: Components, headers: dict[str, Any]) -> dict[str, Any]:
+def _problem(status: int, codes: Sequence[str], components: Components, headers: Sequence[str]) -> dict[str, Any]:
+    later = ["Retry-After"] if any(problems.KINDS[code].retry for code in codes) else []
+    sent = [*headers, *_OF_PROBLEMS.get(status, ()), *later]
     said = "\n".join(f"- `{code}`: {problems.KINDS[code].means}" for code in codes)
     return {
         "description": f"{HTTPStatus(status).phrase}. `code` is one of:\n\n{said}",
-        "headers": {**headers, **_MORE_HEADERS.get(status, {})},
+        "headers": described_headers.references(sent),
         "content": {
             "application/problem+json": {
                 "schema": components.reference("Problem", "serialization"),

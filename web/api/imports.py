@@ -24,6 +24,7 @@ COUNTS = ("lines", "products", "photos", "changed", "duplicates", "ignored", "pe
     "catalog:write",
     {202: "Import"},
     bodies={"multipart/form-data": "ImportForm"},
+    sends=("Location",),
     problems=("conflict", "storage_error"),
     takes=("files", "name", "map", "update", "check"),
 )

@@ -22,6 +22,7 @@ from web.context import catalog
     {200: "application/zip", 206: "application/zip", 304: ""},
     query="OfflineBundleQuery",
     headers="ReadHeaders",
+    sends=("ETag", "Catalog-Version", "Catalog-Since"),
     problems=("offline_bundle_building", "gallery_unavailable", "storage_error", "bad_configuration"),
     takes=("since", "thumbnails"),
 )

@@ -32,10 +32,10 @@ class Operation:
     `scope`: what a key must be allowed. `answers`: HTTP status -> the model of its body (a name in web/api/schemas), a
     media type ("image/jpeg") or FILE for a file, or "" for none. `bodies`: media type -> the model of a request's body,
     or FILE. `query`: the model whose fields are the parameters in the address, or "". `headers`: the model whose fields
-    are headers of the request, or "". `problems`: codes of problems besides those that every operation may answer (see
-    web/problems.py, whose GROUPS name several at once). `takes`: names of all fields of forms and parameters.
-    `deprecated`, `sunset`: since when programs should use another operation, and when this one ends; each answer then
-    says so in its header.
+    are headers of the request, or "". `sends`: headers of its answers, besides those of all (see described_headers.py).
+    `problems`: codes of problems besides those that every operation may answer (see web/problems.py, whose GROUPS name
+    several at once). `takes`: names of all fields of forms and parameters. `deprecated`, `sunset`: since when programs
+    should use another operation, and when this one ends; each answer then says so in its header.
     """
 
     scope: str
@@ -43,6 +43,7 @@ class Operation:
     bodies: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
     headers: str = ""
+    sends: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     deprecated: date | None = None
@@ -72,6 +73,7 @@ def operation(
     bodies: Mapping[str, str] | None = None,
     query: str = "",
     headers: str = "",
+    sends: Collection[str] = (),
     problems: Collection[str] = (),
     takes: Collection[str] = (),
     deprecated: date | None = None,
@@ -82,7 +84,18 @@ def operation(
     It then needs a key with the scope, and raises InvalidFieldsError for fields and parameters that it does not take:
     a misspelt `label` would silently ask the whole catalog.
     """
-    said = Operation(scope, answers, bodies or {}, query, headers, tuple(problems), tuple(takes), deprecated, sunset)
+    said = Operation(
+        scope,
+        answers,
+        bodies or {},
+        query,
+        headers,
+        tuple(sends),
+        tuple(problems),
+        tuple(takes),
+        deprecated,
+        sunset,
+    )
 
     def make(view: Callable[P, Response]) -> Callable[P, Response]:
         @security.needs_key(scope)

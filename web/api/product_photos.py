@@ -24,7 +24,7 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 
 
 @blueprint.get("/products/<sku:sku>/photos")
-@operation("catalog:read", {200: "PhotoList", 304: ""}, headers="ReadHeaders", problems=("not_found",))
+@operation("catalog:read", {200: "PhotoList", 304: ""}, headers="ReadHeaders", sends=("ETag",), problems=("not_found",))
 def list_photos(sku: str) -> Response:
     """List the photos of a product, the cover first."""
     product, pending = found(sku)
@@ -33,7 +33,9 @@ def list_photos(sku: str) -> Response:
 
 
 @blueprint.get("/products/<sku:sku>/photos/<uuid:photo>")
-@operation("catalog:read", {200: "StoredPhoto", 304: ""}, headers="ReadHeaders", problems=("not_found",))
+@operation(
+    "catalog:read", {200: "StoredPhoto", 304: ""}, headers="ReadHeaders", sends=("ETag",), problems=("not_found",)
+)
 def get_photo(sku: str, photo: uuid.UUID) -> Response:
     """Show what is known of a photo. Its ETag is that of its product."""
     product, pending = found(sku)
@@ -41,7 +43,13 @@ def get_photo(sku: str, photo: uuid.UUID) -> Response:
 
 
 @blueprint.get("/products/<sku:sku>/photos/<uuid:photo>/file")
-@operation("catalog:read", {200: "image/*", 304: ""}, headers="ReadHeaders", problems=("not_found", "storage_error"))
+@operation(
+    "catalog:read",
+    {200: "image/*", 304: ""},
+    headers="ReadHeaders",
+    sends=("ETag",),
+    problems=("not_found", "storage_error"),
+)
 def get_photo_file(sku: str, photo: uuid.UUID) -> Response:
     """Get the bytes of a photo, as they were sent. They never change: another file is another photo."""
     sha256 = products.photo_of(products.get(catalog().database, sku), photo).sha256
@@ -61,6 +69,7 @@ def get_photo_file(sku: str, photo: uuid.UUID) -> Response:
     {201: "Added"},
     bodies={"multipart/form-data": "AddPhotosForm", "application/json": "AddPhotosBody"},
     headers="ChangeHeaders",
+    sends=("ETag", "Location"),
     problems=(*_CHANGED, *_REFUSED),
     takes=("photos", "strict"),
 )
@@ -82,6 +91,7 @@ def add_photos(sku: str) -> Response:
     bodies={"multipart/form-data": "ReplacePhotoForm", "image/*": FILE, "application/octet-stream": FILE},
     query="ReplacePhotoQuery",
     headers="ChangeHeaders",
+    sends=("ETag", "Location"),
     problems=(*_CHANGED, *_REFUSED),
     takes=("photo", "strict"),
 )

@@ -49,7 +49,7 @@ def list_products() -> Response:
 
 
 @blueprint.get("/products/<sku:sku>")
-@operation("catalog:read", {200: "Product", 304: ""}, headers="ReadHeaders", problems=("not_found",))
+@operation("catalog:read", {200: "Product", 304: ""}, headers="ReadHeaders", sends=("ETag",), problems=("not_found",))
 def get_product(sku: str) -> Response:
     """Show a product."""
     return product_answer(sku)
@@ -61,6 +61,7 @@ def get_product(sku: str) -> Response:
     {201: "Added"},
     bodies={"multipart/form-data": "CreateForm", "application/json": "CreateBody"},
     headers="CreateHeaders",
+    sends=("ETag", "Location"),
     problems=(*_TAKEN, *_REFUSED, *_REPEATED),
     takes=("sku", "photos", "name", "brand", "category", "variant_group", "label", "barcode", "strict"),
 )
@@ -82,6 +83,7 @@ def create_product() -> Response:
     {200: "Product", 201: "Product"},
     bodies={"application/json": "PutBody"},
     headers="PutHeaders",
+    sends=("ETag", "Location"),
     problems=("precondition_failed", *_TAKEN, *_REFUSED),
 )
 @routes.takes_photos(routes.MAX_REQUEST, "adding")
@@ -101,6 +103,7 @@ def put_product(sku: str) -> Response:
     {200: "Product"},
     bodies={"application/json": "PatchBody"},
     headers="ChangeHeaders",
+    sends=("ETag",),
     problems=("barcode_taken", *_CHANGED),
 )
 @routes.in_lane("adding")
@@ -121,6 +124,7 @@ def change_product(sku: str) -> Response:
     {200: "Product"},
     bodies={"application/json": "RenameBody"},
     headers="ChangeHeaders",
+    sends=("ETag",),
     problems=("sku_exists", "sku_alike", *_CHANGED),
 )
 @routes.in_lane("adding")
@@ -143,7 +147,11 @@ def delete_product(sku: str) -> Response:
 
 @blueprint.post("/bin/<uuid:entry>/restore")
 @operation(
-    "catalog:write", {200: "Product"}, headers="CreateHeaders", problems=("not_found", "conflict", *_TAKEN, *_REPEATED)
+    "catalog:write",
+    {200: "Product"},
+    headers="CreateHeaders",
+    sends=("ETag",),
+    problems=("not_found", "conflict", *_TAKEN, *_REPEATED),
 )
 @routes.in_lane("adding")
 @repeatable(lambda told, entry: product_answer(told["sku"]))

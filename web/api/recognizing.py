@@ -86,7 +86,7 @@ def _one_of_many(filename: str, answer: Recognition | CatalogError) -> dict[str,
 
 
 @blueprint.get("/photos/<sha256>/thumbnail")
-@operation("recognize", {200: "image/jpeg"}, problems=("not_found",))
+@operation("recognize", {200: "image/jpeg", 304: ""}, headers="ReadHeaders", sends=("ETag",), problems=("not_found",))
 def thumbnail(sha256: str) -> Response:
     """A small JPEG of a reference photo, as a match of an answer names it.
 

@@ -12,6 +12,7 @@ from flask import Flask
 from web import problems
 from web.api.blueprint import blueprint
 from web.api.describe import description
+from web.api.described_headers import ALWAYS
 from web.skus import SkuConverter
 
 
@@ -67,12 +68,18 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
     for status, answer in operation["responses"].items():
         for kind, body in answer.get("content", {}).items():
             if kind != "application/problem+json":
-                yield f"- answers `{status}`, `{kind}`: {_type(body['schema'])}"
+                yield f"- answers `{status}`, `{kind}`: {_type(body['schema'])}{_headers(answer)}"
         if "content" not in answer:
-            yield f"- answers `{status}`, without a body"
+            yield f"- answers `{status}`, without a body{_headers(answer)}"
     codes = [code for code in problems.KINDS if any(f"`{code}`: " in each["description"] for each in _bad(operation))]
     yield f"- problems: {', '.join(f'`{code}`' for code in codes)}"
     yield ""
+
+
+def _headers(answer: Mapping[str, Any]) -> str:
+    """Those that not every answer has."""
+    names = [f"`{name}`" for name in answer["headers"] if name not in ALWAYS]
+    return f"; headers {', '.join(names)}" if names else ""
 
 
 def _bad(operation: Mapping[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from catalog.catalog import Catalog
 from catalog.client import models
 from catalog.errors import NotFoundError
+from tests.support import pictures
 from web import create_app, problems
 from web.api import client_models, describe, examples, schemas
 from web.api.operation import operation, operation_of
@@ -88,11 +91,48 @@ def test_an_operation_lists_exactly_its_problems(app: Flask, described: dict[str
                 schemas.Problem.model_validate(body["example"], extra="forbid")
                 assert str(body["example"]["status"]) == status
                 told[status] = set(re.findall(r"^- `(\w+)`: ", answer["description"], re.MULTILINE))
-                assert ("Retry-After" in answer["headers"]) == (status in ("429", "503"))
+                retried = any(problems.KINDS[code].retry for code in told[status])
+                assert ("Retry-After" in answer["headers"]) == retried
             assert "X-Request-Id" in answer["headers"]
         codes = set().union(*told.values())
         assert codes == set(problems.expanded(wanted)), rule.rule
         assert all(str(problems.KINDS[code].status) == status for status in told for code in told[status])
+
+
+def test_the_headers_of_an_answer_are_described(till: FlaskClient, described: dict[str, Any]) -> None:
+    adapter, seen = till.application.url_map.bind("localhost"), set()
+
+    def ask(method: str, path: str, **more: Any) -> TestResponse:
+        reply = till.open(path, method=method, **more)
+        endpoint, _ = adapter.match(path, method)
+        answer = dict(operations(described))[endpoint.rpartition(".")[2]]["responses"][str(reply.status_code)]
+        sent = set(reply.headers.keys()) & set(described["components"]["headers"])
+        assert sent <= set(answer["headers"]), (method, path, reply.status)
+        seen.update(sent)
+        return reply
+
+    product, name = "/api/v1/products/HEADERS", {"Idempotency-Key": "headers of answers"}
+    for _ in range(2):
+        photos = {"sku": "HEADERS", "photos": (io.BytesIO(pictures.jpeg(4711)), "1.jpg")}
+        made = ask("POST", "/api/v1/products", data=photos, headers=name)
+        assert made.status_code == 201
+    tag, photo = made.headers["ETag"], made.get_json()["photos"][0]
+    for path in (product, f"{product}/photos", f"{product}/photos/{photo['id']}"):
+        assert ask("GET", path, headers={"If-None-Match": tag}).status_code == 304
+    thumbnail = f"/api/v1/photos/{photo['sha256']}/thumbnail"
+    small = ask("GET", thumbnail)
+    assert ask("GET", thumbnail, headers={"If-None-Match": small.headers["ETag"]}).status_code == 304
+    ask("PUT", product, json={"brand": "Kibo"})
+    ask("PATCH", product, json={"brand": ""})
+    ask("PUT", f"{product}/photos/{photo['id']}", data={"photo": (io.BytesIO(pictures.jpeg(4712)), "2.jpg")})
+    ask("POST", "/api/v1/products", data=b"", headers={"Content-Encoding": "br"})
+    begun = ask("POST", "/api/v1/imports", data={"name": "headers"})
+    till.post(f"{begun.headers['Location']}/cancel")
+    assert ask("DELETE", product).status_code == 200
+    till.environ_base.pop("HTTP_AUTHORIZATION")
+    ask("GET", product)
+    wanted = {"X-Request-Id", "ETag", "Location", "Idempotency-Replayed", "Accept-Encoding", "WWW-Authenticate"}
+    assert wanted <= seen
 
 
 def test_bodies_are_such_that_a_generated_client_can_send_them(described: dict[str, Any]) -> None:
