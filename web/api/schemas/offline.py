@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalog.offline import TillAnswer, TillFeedback
+from web.api.schemas.texts import BUNDLE
 
 #: A whole number as JSON has it: 1.0 is one, "1" and true are none.
 Whole = Annotated[
@@ -46,7 +47,7 @@ class OfflineAnswer(BaseModel):
     sku: str = Field(default="", max_length=64, description="Of the first match; empty without one.")
     score: float | None = Field(default=None, ge=-1.001, le=1.001, allow_inf_nan=False)
     confidence: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    bundle: str = Field(pattern="^[0-9a-f]{12}$", description="Which model answered.")
+    bundle: str = Field(pattern=BUNDLE, description="Which model answered.")
     milliseconds: float = Field(ge=0, le=1e9, allow_inf_nan=False)
     feedback: list[OfflineFeedback] = Field(default=[], max_length=20)
 
