@@ -1,6 +1,6 @@
 """What the API takes and answers, as pydantic models, from which the OpenAPI description is generated.
 
-Their docstrings and descriptions are part of it: text for users of the API.
+Their docstrings and descriptions are part of it: text for users of the API. Named here are those that operations name.
 """
 
 from __future__ import annotations
@@ -8,30 +8,24 @@ from __future__ import annotations
 from web.api.schemas.answers import (
     FeedbackBody,
     FeedbackForm,
-    LoggedFeedback,
     LoggedRecognition,
     LoggedRecognitions,
     RecognitionsQuery,
 )
-from web.api.schemas.changes import Change, Changes, ChangesQuery
+from web.api.schemas.changes import Changes, ChangesQuery
 from web.api.schemas.imports import (
     Import,
-    ImportCounts,
     ImportErrors,
-    ImportFault,
     ImportForm,
     ImportPieces,
-    ImportProgress,
 )
 from web.api.schemas.offline import (
     OfflineAnswer,
     OfflineAnswers,
     OfflineAnswersTaken,
     OfflineBundleQuery,
-    OfflineFeedback,
-    RefusedAnswer,
 )
-from web.api.schemas.problems import FeedbackGiven, FieldProblem, Problem, RefusedPhoto
+from web.api.schemas.problems import Problem
 from web.api.schemas.product_changes import (
     AddPhotosBody,
     AddPhotosForm,
@@ -51,38 +45,26 @@ from web.api.schemas.products import (
     Added,
     CreateForm,
     Deleted,
-    FoundBarcode,
-    LookAlike,
     Photo,
     PhotoList,
-    PhotoWarning,
     Product,
     ProductList,
     StoredPhoto,
 )
 from web.api.schemas.recognizing import (
-    BatchAnswer,
     BatchAnswers,
     BatchBody,
     BatchForm,
-    Difference,
-    Differs,
-    Evidence,
-    LookedAt,
-    Match,
     Recognition,
     RecognizeBody,
     RecognizeForm,
     RecognizeQuery,
-    ShownPhoto,
-    Timings,
 )
 
 __all__ = [
     "AddPhotosBody",
     "AddPhotosForm",
     "Added",
-    "BatchAnswer",
     "BatchAnswers",
     "BatchBody",
     "BatchForm",
@@ -94,36 +76,21 @@ __all__ = [
     "CreateForm",
     "CreateHeaders",
     "Deleted",
-    "Difference",
-    "Differs",
-    "Evidence",
     "FeedbackBody",
     "FeedbackForm",
-    "FeedbackGiven",
-    "FieldProblem",
-    "FoundBarcode",
     "Import",
-    "ImportCounts",
     "ImportErrors",
-    "ImportFault",
     "ImportForm",
     "ImportPieces",
-    "ImportProgress",
-    "LoggedFeedback",
     "LoggedRecognition",
     "LoggedRecognitions",
-    "LookAlike",
-    "LookedAt",
-    "Match",
     "OfflineAnswer",
     "OfflineAnswers",
     "OfflineAnswersTaken",
     "OfflineBundleQuery",
-    "OfflineFeedback",
     "PatchBody",
     "Photo",
     "PhotoList",
-    "PhotoWarning",
     "Problem",
     "Product",
     "ProductList",
@@ -136,12 +103,8 @@ __all__ = [
     "RecognizeBody",
     "RecognizeForm",
     "RecognizeQuery",
-    "RefusedAnswer",
-    "RefusedPhoto",
     "RenameBody",
     "ReplacePhotoForm",
     "ReplacePhotoQuery",
-    "ShownPhoto",
     "StoredPhoto",
-    "Timings",
 ]
