@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import ConfigError
+from catalog.errors import BundleBuildingError, CatalogError, ConfigError
 from catalog.normalization import plain
 from catalog.offline.errors import ServerUnreachableError
 from catalog.offline.till_answers import BATCH, TillAnswers
@@ -43,7 +43,7 @@ class ServerLink:
     def fetch(self, since: str, target: Path, *, thumbnails: bool = False) -> bool:
         """Fetch what leads from the version `since` ("": the whole) to the newest into a file; False if that is it.
 
-        Raises ServerUnreachableError, or StorageError for a full disk.
+        Raises BundleBuildingError while the server builds it, ServerUnreachableError, or StorageError for a full disk.
         """
         import httpx
 
@@ -109,9 +109,11 @@ def _within(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return answers
 
 
-def _refusal(reply: httpx.Response) -> ServerUnreachableError:
+def _refusal(reply: httpx.Response) -> CatalogError:
     try:
         problem = reply.json()
+        if problem["code"] == BundleBuildingError.code:
+            return BundleBuildingError(str(problem["detail"]))
         said = f"{problem['code']}: {problem['detail']}"
     except (ValueError, KeyError, TypeError):
         said = reply.reason_phrase

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from catalog.errors import CatalogError
+from catalog.errors import BundleBuildingError, CatalogError
 from catalog.offline.errors import BundleRefusedError, ServerUnreachableError
 from catalog.offline.opening import Till
 from catalog.offline.server_link import ServerLink, send_waiting
@@ -58,6 +58,8 @@ class TillWorker:
                 log.warning("the server does not take %s: %s", refusal.get("id"), refusal.get("detail"))
             self._update(self._link)
             self._silent = False
+        except BundleBuildingError:
+            log.info("the server builds a newer archive: this till asks again")
         except ServerUnreachableError as error:
             if not self._silent:  # once, not every minute of a night
                 log.warning("%s What this till is told waits on its disk.", error)

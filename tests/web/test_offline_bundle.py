@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import io
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.errors import BundleBuildingError
-from catalog.offline import OfflineBundles, Till, TillFolder, TillOptions, install
+from catalog.offline import Built, OfflineBundles, ServerLink, Till, TillFolder, TillOptions, install
 from catalog.offline.packing import pack
 from tests.support.apps import open_app
 from tests.support.offline import KEY, add, public_key, till_of
 from tests.support.pictures import jpeg
+from web.till import __main__ as program
 from web.till.app import create_till_app
 
 BUNDLE = "/api/v1/offline-bundle"
@@ -106,6 +110,34 @@ def test_while_it_is_built(app: Flask, reader: FlaskClient, monkeypatch: pytest.
     reply = reader.get(BUNDLE)
     assert (reply.status_code, reply.get_json(force=True)["code"]) == (503, "offline_bundle_building")
     assert int(reply.headers["Retry-After"]) > 0
+
+
+def test_a_new_till_waits_while_its_first_archive_is_built(
+    app: Flask, server: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles: OfflineBundles = app.extensions["offline_bundles"]
+    get, asked = bundles.get, []
+
+    def building_first(**wanted: Any) -> Built:
+        asked.append(wanted)
+        if len(asked) < 3:
+            raise BundleBuildingError("The archive is being built.")
+        return get(**wanted)
+
+    monkeypatch.setattr(bundles, "get", building_first)
+    monkeypatch.setattr(bundles, "version", lambda **_: None)
+    monkeypatch.setattr(program, "PAUSE", 0.01)
+    key = accounts.add_key(server.database, "till", ("catalog:read",), actor="test").key
+    folder = TillFolder(tmp_path / "till")
+    listening = make_server("127.0.0.1", 0, app)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        link = ServerLink(f"http://127.0.0.1:{listening.port}", key)
+        program.install_first(folder, link, [public_key(server)], thumbnails=False)
+        link.close()
+    finally:
+        listening.shutdown()
+    assert (len(asked), bool(folder.current())) == (3, True)
 
 
 def an_answer(**changes: object) -> dict[str, object]:

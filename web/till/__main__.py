@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ log = logging.getLogger("web.till")
 
 #: Where the key is, if no file is named, and which time a look may take here, if not that of the server.
 KEY, SECOND_LOOK_MS = "CATALOG_TILL_KEY", "CATALOG_SECOND_LOOK_MS"
+#: Seconds until a till that has nothing yet asks again for an archive that is being built.
+PAUSE = 5.0
 
 
 def main() -> None:
@@ -93,7 +96,7 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
         if options.bundle:
             install(folder, options.bundle, trusted)
         elif link and not folder.current():
-            _install_first(folder, link, trusted, thumbnails=options.thumbnails)
+            install_first(folder, link, trusted, thumbnails=options.thumbnails)
         folder.sweep()
         till = Till(folder, TillOptions(key, second_look_ms=_second_look_ms()))
         opened.callback(till.close)
@@ -125,13 +128,23 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
         server.run(stop)
 
 
-def _install_first(folder: TillFolder, link: ServerLink, trusted: list[str], *, thumbnails: bool) -> None:
-    """A till that has nothing yet fetches the whole archive before it serves."""
+def install_first(folder: TillFolder, link: ServerLink, trusted: list[str], *, thumbnails: bool) -> None:
+    """A till that has nothing yet fetches the whole archive before it serves, and waits while it is being built.
+
+    Raises CatalogError.
+    """
+    from catalog.errors import BundleBuildingError
     from catalog.offline import install
 
     target = folder.archives / "fetched.zip"
     log.info("fetching the first archive")
-    link.fetch("", target, thumbnails=thumbnails)
+    while True:
+        try:
+            link.fetch("", target, thumbnails=thumbnails)
+            break
+        except BundleBuildingError:  # the first time may take minutes
+            log.info("the server builds it")
+            time.sleep(PAUSE)
     install(folder, target, trusted)
 
 
