@@ -119,7 +119,8 @@ class Shelf:
 
     def sweep(self) -> None:
         """Remove what a killed build left. Only `alone`."""
-        for path in (*self.root.glob("content/.new*"), *self.root.glob("archives/.*.partial")):
+        left = ("content/.new*", "archives/.*.partial", ".points*", ".shard*")
+        for path in (path for pattern in left for path in self.root.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -130,6 +130,20 @@ def test_it_is_built_by_a_process_of_its_own(catalog: Catalog) -> None:
     assert built(catalog) == apart
 
 
+def test_what_a_killed_build_left_is_removed(catalog: Catalog) -> None:
+    add(catalog, "S1", jpeg(1))
+    root = catalog.settings.data / "offline"
+    left = [root / name for name in (".pointsa1b2", ".sharda1b2", "content/.newa1b2")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "000000.npz").write_bytes(b"half")
+    (root / "archives").mkdir()
+    (root / "archives" / ".whole.zip.1.partial").write_bytes(b"half")
+    assert built(catalog).path.exists()
+    assert not any(folder.exists() for folder in left)
+    assert not list((root / "archives").glob(".*"))
+
+
 def test_a_lost_photo_is_left_out(catalog: Catalog) -> None:
     add(catalog, "S1", jpeg(1))
     add(catalog, "S2", jpeg(2))
