@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 #: What the till's own key may do here.
 TILL_SCOPES = ("recognize", "feedback")
-#: Seconds after a switch until what was in use before is closed: answers that were begun on it are given by then.
+#: Seconds after a switch until what was in use before is closed, and its files removed: answers that were begun on it
+#: are given by then.
 GRACE = 30.0
 
 
@@ -56,8 +58,8 @@ class Till:
     def __init__(self, folder: TillFolder, options: TillOptions) -> None:
         self.folder, self._options = folder, options
         self._embedders: dict[str, Embedder] = {}
-        self._old: list[tuple[threading.Timer, Catalog]] = []
-        self._lock = threading.Lock()
+        self._old: list[_Left] = []
+        self._lock, self._leaving = threading.Lock(), threading.Lock()
         make_file(folder.database)
         self._answers: TillAnswers | None = None
         self.catalog, self.facts, self.answers = self._opened()
@@ -75,13 +77,24 @@ class Till:
             return changed
 
     def _switch(self) -> None:
-        old = self.catalog
+        old = _Left(self.facts.version, self.catalog)
         self._answers = self.answers
         self.catalog, self.facts, _ = self._opened()
-        timer = threading.Timer(GRACE, _close, [old])
-        timer.daemon = True
-        timer.start()
-        self._old.append((timer, old))
+        old.timer = threading.Timer(GRACE, self._leave, [old])
+        old.timer.daemon = True
+        with self._leaving:
+            self._old.append(old)
+        old.timer.start()
+
+    def _leave(self, old: _Left) -> None:
+        """Close a version, and remove its files: a till that is never started again must not fill its disk."""
+        with self._lock, self._leaving:  # no switch back to that version comes in between
+            if old not in self._old:  # the till is closed
+                return
+            self._old.remove(old)
+            _close(old.catalog)
+            if old.version not in {self.facts.version, *(other.version for other in self._old)}:
+                shutil.rmtree(self.folder.version_folder(old.version), ignore_errors=True)
 
     def _opened(self) -> tuple[Catalog, Facts, TillAnswers]:
         folder = self.folder
@@ -139,12 +152,22 @@ class Till:
         """Close all parts. What was answered and judged is on the disk."""
         with suppress(DatabaseUnavailableError):
             self.answers.flush()
-        for timer, old in self._old:
-            timer.cancel()
-            _close(old)
+        with self._leaving:
+            left, self._old = self._old, []
+        for old in left:
+            old.timer.cancel()
+            _close(old.catalog)
         _close(self.catalog)
         for embedder in self._embedders.values():
             embedder.close()
+
+
+class _Left:
+    """A version that was in use before a switch, until its `timer` closes it."""
+
+    def __init__(self, version: str, catalog: Catalog) -> None:
+        self.version, self.catalog = version, catalog
+        self.timer: threading.Timer
 
 
 def _check_gallery(gallery: Gallery, facts: Facts, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.errors import InvalidInputError, PhotoRejectedError
-from catalog.offline import Till
+from catalog.offline import Till, opening
 from catalog.recognition import Scope, recognize
 from embedder.bundle import load_bundle
 from tests.support.drawn import DRAWN, front
@@ -80,6 +81,25 @@ def test_after_changes_a_delta_brings_the_same_answers_as_the_whole(server: Cata
         assert [match["sku"] for match in said(till.catalog, jpeg(1))["matches"][:1]] == ["S1-NEW"]
     with till_of(server, whole.path, tmp_path / "other") as other:
         assert same_answers(server, other) == changed
+
+
+def test_a_till_that_is_never_started_again_keeps_one_version(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "GRACE", 0.01)
+    add(catalog, "S1", jpeg(1))
+    first = built(catalog)
+    with till_of(catalog, first.path, tmp_path / "till") as till:
+        for seed in (2, 3):
+            before = till.facts.version
+            add(catalog, f"S{seed}", jpeg(seed))
+            assert till.install(built(catalog, since=before).path, till.folder.trusted())
+            deadline = time.monotonic() + 60
+            while (folders := [path.name for path in (till.folder.root / "versions").iterdir()])[1:]:
+                assert time.monotonic() < deadline, folders
+                time.sleep(0.02)
+            assert folders == [till.facts.version] != [before]
+            assert said(till.catalog, jpeg(seed))["matches"][0]["sku"] == f"S{seed}"
 
 
 @pytest.mark.slow
