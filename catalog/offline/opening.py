@@ -19,7 +19,7 @@ from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryMismat
 from catalog.gallery import Gallery, open_gallery
 from catalog.generations import Generations
 from catalog.offline import archive, installing
-from catalog.offline.archive import AGAIN, Facts
+from catalog.offline.archive import Facts
 from catalog.offline.errors import BundleRefusedError
 from catalog.offline.till_answers import TillAnswers, attach, make_file
 from catalog.offline.till_folder import TillFolder
@@ -122,7 +122,7 @@ class Till:
             attach(database, folder.database)
             _make_anew_if_older(folder, database, facts)
             admit_key(database, "till", self._options.key, TILL_SCOPES)
-            _check_gallery(gallery, facts, place)
+            _check_gallery(gallery, folder, facts)
             answers = self._answers or TillAnswers(database, settings.log_days)
             catalog = Catalog(
                 settings,
@@ -170,14 +170,14 @@ class _Left:
         self.timer: threading.Timer
 
 
-def _check_gallery(gallery: Gallery, facts: Facts, place: Path) -> None:
+def _check_gallery(gallery: Gallery, folder: TillFolder, facts: Facts) -> None:
     """Raises BundleRefusedError for a gallery that is not what was installed: photos would be answered as unknown."""
     try:
         found = gallery.count(facts.collection)
     except GalleryMismatchError:
         found = 0
     if found != facts.points:
-        raise BundleRefusedError(f"The gallery in {place} has {found} of {facts.points} points: it is damaged. {AGAIN}")
+        raise folder.damaged(f"The gallery of the version {facts.version} has {found} of {facts.points} points.")
 
 
 def _make_anew_if_older(folder: TillFolder, database: Database, facts: Facts) -> None:
@@ -191,7 +191,7 @@ def _make_anew_if_older(folder: TillFolder, database: Database, facts: Facts) ->
         lines = (place / archive.PRODUCTS).read_bytes().splitlines()
         installing.make_database(place / "catalog.db", lines, facts)
     except OSError as error:
-        raise BundleRefusedError(f"The products in {place} can't be written anew: {error}. {AGAIN}") from error
+        raise folder.damaged(f"The products in {place} can't be written anew: {error}.") from error
 
 
 def _close(catalog: Catalog) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from catalog.durable_files import sync_folder, write_file
 from catalog.errors import ConfigError, StorageError
 from catalog.offline import signing
-from catalog.offline.archive import AGAIN, Facts
+from catalog.offline.archive import Facts
 from catalog.offline.errors import BundleRefusedError
 from catalog.offline.shelf import VERSION
 
@@ -75,7 +75,14 @@ class TillFolder:
         try:
             return Facts(**json.loads((self.version_folder(version) / "facts.json").read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise BundleRefusedError(f"The version {version} in {self.root} is damaged ({error!r}). {AGAIN}") from error
+            raise self.damaged(f"The version {version} in {self.root} is damaged ({error!r}).") from error
+
+    def damaged(self, found: str) -> BundleRefusedError:
+        """What was `found` of the version in use, and how to get out of it: the same archive again changes nothing."""
+        return BundleRefusedError(
+            f"{found} Remove the file {self.root / 'current'}, and install an archive again: --bundle FILE or "
+            "--update-from URL. What the till was told is kept."
+        )
 
     def keep_facts(self, folder: Path, facts: Facts) -> None:
         """Write the facts of a version that is being installed in `folder`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
@@ -18,8 +19,18 @@ from werkzeug.test import TestResponse
 from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.errors import BundleBuildingError
-from catalog.offline import Built, OfflineBundles, ServerLink, Till, TillFolder, TillOptions, install
+from catalog.offline import (
+    Built,
+    BundleRefusedError,
+    OfflineBundles,
+    ServerLink,
+    Till,
+    TillFolder,
+    TillOptions,
+    install,
+)
 from catalog.offline.packing import pack
+from catalog.recognition import recognize
 from tests.support.apps import open_app
 from tests.support.offline import KEY, add, public_key, till_of
 from tests.support.pictures import jpeg
@@ -251,13 +262,15 @@ def test_a_till_serves_nothing_else(local: FlaskClient, method: str, path: str) 
     assert reply.get_json(force=True)["code"] == "not_found"
 
 
-def test_a_till_whose_data_is_damaged_says_so(server: Catalog, tmp_path: Path) -> None:
-    import shutil
-
-    from catalog.offline import BundleRefusedError
-
-    with till_of(server, OfflineBundles(server, pack).get(wait=120).path, tmp_path / "till") as opened:
-        place = opened.folder.version_folder(opened.facts.version)
-    shutil.rmtree(place / "gallery")
-    with pytest.raises(BundleRefusedError):
-        Till(TillFolder(tmp_path / "till"), TillOptions(KEY))
+def test_a_till_whose_data_is_damaged_says_what_to_do(server: Catalog, tmp_path: Path) -> None:
+    archive = OfflineBundles(server, pack).get(wait=120).path
+    with till_of(server, archive, tmp_path / "till") as opened:
+        folder, version = opened.folder, opened.facts.version
+    for damage in ("gallery", "facts.json"):
+        path = folder.version_folder(version) / damage
+        shutil.rmtree(path) if path.is_dir() else path.write_text("{")
+        with pytest.raises(BundleRefusedError, match=f"Remove the file {tmp_path}/till/current"):
+            Till(folder, TillOptions(KEY))
+        (folder.root / "current").unlink()
+        with till_of(server, archive, folder.root) as again:
+            assert recognize(again.catalog, jpeg(1)).matches[0].sku == "S1"
