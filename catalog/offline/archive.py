@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -83,12 +83,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`facts`, and of each member its [SHA-256, bytes]. `raw` and `signature`: as they are in the archive."""
+    """`facts`, and of each member its [SHA-256, bytes]."""
 
     facts: Facts
     members: dict[str, tuple[str, int]]
-    raw: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
 
 
 class Writer:
@@ -228,7 +226,7 @@ def reading(path: Path, trusted: Collection[str]) -> Iterator[Archive]:
         except (*_UNREADABLE, OSError) as error:
             raise BundleRefusedError(f"{path} is no archive for tills, or not whole ({error}). {AGAIN}") from error
         signing.check(trusted, raw, signature)
-        manifest = parsed(raw, signature)
+        manifest = _parsed(raw)
         names = sorted(name for name in zipped.namelist() if name not in (MANIFEST, SIGNATURE))
         if names != sorted(manifest.members):
             raise BundleRefusedError(f"{path} does not hold what its manifest lists. {AGAIN}")
@@ -243,7 +241,7 @@ def _small(zipped: zipfile.ZipFile, name: str, most: int) -> bytes:
     return data
 
 
-def parsed(raw: bytes, signature: bytes) -> Manifest:
+def _parsed(raw: bytes) -> Manifest:
     """A manifest whose signature was checked. Raises BundleRefusedError for one of a newer version."""
     try:
         found: dict[str, Any] = json.loads(raw)
@@ -256,6 +254,6 @@ def parsed(raw: bytes, signature: bytes) -> Manifest:
         known = {name: found[name] for name in Facts.__dataclass_fields__}
         if not all(map(_NAME.fullmatch, members)):
             raise ValueError("a name of no member")
-        return Manifest(Facts(**known), members, raw, signature)
+        return Manifest(Facts(**known), members)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleRefusedError(f"The archive's manifest is not understood ({error!r}). {AGAIN}") from error

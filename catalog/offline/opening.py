@@ -40,12 +40,11 @@ GRACE = 30.0
 
 @dataclass(frozen=True)
 class TillOptions:
-    """How a till serves: `key`, that programs on this machine send; `second_look`, `second_look_ms`: in place of the
-    server's, None: as the server has them.
+    """How a till serves: `key`, that programs on this machine send; `second_look_ms`: in place of the server's, None:
+    as the server has it.
     """
 
     key: str
-    second_look: str | None = None
     second_look_ms: int | None = None
 
 
@@ -111,7 +110,7 @@ class Till:
             gallery=f"edge:{place / 'gallery'}",
             photos=f"file:{folder.photos}",
             model=folder.bundles / facts.bundle,
-            second_look=self._options.second_look or facts.second_look,
+            second_look=facts.second_look,
             second_look_ms=self._options.second_look_ms or facts.second_look_ms,
             log_days=LOG_DAYS,
             inbox_days=0,

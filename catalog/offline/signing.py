@@ -59,15 +59,15 @@ def sign(key: Ed25519PrivateKey, data: bytes) -> bytes:
     return key.sign(CONTEXT + data)
 
 
-def check(trusted: Collection[str], data: bytes, signature: bytes) -> str:
-    """Which of the trusted public keys has signed the data. Raises BundleRefusedError if none."""
+def check(trusted: Collection[str], data: bytes, signature: bytes) -> None:
+    """Raises BundleRefusedError unless one of the trusted public keys has signed the data."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     for text in trusted:
         with suppress(InvalidSignature):
             Ed25519PublicKey.from_public_bytes(bytes.fromhex(text)).verify(signature, CONTEXT + data)
-            return text
+            return
     raise BundleRefusedError(
         "The archive is not signed by a key that this till trusts: it is of another catalog, or was changed. "
         "`catalog offline-key` on the server prints its key; give that as --trust."

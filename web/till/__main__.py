@@ -124,6 +124,8 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
             switched=lambda: use(app, till),
         )
         worker.start()
+        if link:
+            opened.callback(link.close)
         opened.callback(worker.stop)
         server.run(stop)
 

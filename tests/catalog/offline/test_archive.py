@@ -156,9 +156,7 @@ def test_the_same_content_is_the_same_version(server: Catalog) -> None:
     assert built(server).version != first.version
 
 
-def test_a_full_disk_is_a_typed_error(
-    server: Catalog, small_disk: Path, folder: TillFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_a_typed_error(server: Catalog, small_disk: Path) -> None:
     whole = built(server).path
     with pytest.raises(StorageError, match="Make room on that disk"):
         install(TillFolder(small_disk / "till"), whole, [public_key(server)])

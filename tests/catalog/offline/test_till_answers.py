@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ class Line:
 def given(answer: dict[str, Any]) -> TillAnswer:
     from web.api.schemas import OfflineAnswer
 
-    return OfflineAnswer.model_validate_json(__import__("json").dumps(answer)).as_given()
+    return OfflineAnswer.model_validate_json(json.dumps(answer)).as_given()
 
 
 def ask(till: Till, seed: int) -> uuid.UUID:
