@@ -92,8 +92,16 @@ class Till:
                 return
             self._old.remove(old)
             _close(old.catalog)
-            if old.version not in {self.facts.version, *(other.version for other in self._old)}:
-                shutil.rmtree(self.folder.version_folder(old.version), ignore_errors=True)
+            kept = {self.facts.version, *(other.version for other in self._old)}
+            if old.version in kept:
+                return
+            try:
+                used = set().union(*map(self.folder.photos_used, kept))
+                if self.folder.photos_used(old.version) - used:
+                    self.folder.keep_photos(used)
+            except CatalogError as error:
+                log.warning("photos of deleted products are not removed: %s", error)
+            shutil.rmtree(self.folder.version_folder(old.version), ignore_errors=True)
 
     def _opened(self) -> tuple[Catalog, Facts, TillAnswers]:
         folder = self.folder

@@ -208,7 +208,6 @@ def _add_changes(order: Order, shelf: Shelf, plain: str, out: Writer, index: Ind
     gone = {
         "products": sorted(before.products.keys() - index.products),
         "points": sorted(before.points.keys() - index.points),
-        "looks": sorted(before.looks.keys() - index.looks),
     }
     out.add(archive.REMOVED, json.dumps(gone).encode())
     for number, some in enumerate(point_files.read_folder(content / "points")):

@@ -14,17 +14,18 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from catalog.durable_files import sync_folder, write_file
 from catalog.errors import ConfigError, StorageError
-from catalog.offline import signing
-from catalog.offline.archive import Facts
+from catalog.offline import product_lines, signing
+from catalog.offline.archive import PRODUCTS, Facts
 from catalog.offline.errors import BundleRefusedError
 from catalog.offline.shelf import VERSION
+from catalog.storage import open_store
 
 #: Before the name of a version that is not complete.
 FRESH = ".new-"
@@ -131,7 +132,7 @@ class TillFolder:
             os.close(descriptor)
 
     def sweep(self) -> None:
-        """Remove versions that are not in use and were not completed, other models, and what was being fetched.
+        """Remove versions that are not in use or were not completed, other models, and what was being fetched.
 
         Only while nothing of them is open.
         """
@@ -144,6 +145,21 @@ class TillFolder:
             if path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
         shutil.rmtree(self.archives, ignore_errors=True)
+
+    def photos_used(self, version: str) -> set[str]:
+        """SHA-256 of the photos of a version's products. Raises BundleRefusedError if those can't be read."""
+        try:
+            lines = (self.version_folder(version) / PRODUCTS).read_bytes().splitlines()
+            return {sha256 for line in lines for sha256 in product_lines.photos_of(line)}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"The products of the version {version} are damaged ({error!r}).") from error
+
+    def keep_photos(self, used: Collection[str]) -> None:
+        """Remove what was derived of all photos but these. All files are walked through. Raises StorageError."""
+        photos = open_store(f"file:{self.photos}")
+        for file in photos.files():
+            if file.sha256 not in used:
+                photos.remove(file, lambda _: True)
 
 
 @contextmanager

@@ -93,11 +93,14 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
         stop.close_first()
         trusted = folder.trusted(options.trust)
         folder.sweep()
+        before = folder.current()
         if options.bundle:
             install(folder, options.bundle, trusted)
         elif link and not folder.current():
             install_first(folder, link, trusted, thumbnails=options.thumbnails)
-        folder.sweep()
+        if (version := folder.current()) != before:
+            folder.sweep()
+            folder.keep_photos(folder.photos_used(version))
         till = Till(folder, TillOptions(key, second_look_ms=_second_look_ms()))
         opened.callback(till.close)
         app = create_till_app(till)

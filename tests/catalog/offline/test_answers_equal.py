@@ -102,6 +102,25 @@ def test_a_till_that_is_never_started_again_keeps_one_version(
             assert said(till.catalog, jpeg(seed))["matches"][0]["sku"] == f"S{seed}"
 
 
+def test_a_till_forgets_the_photos_of_a_deleted_product(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "GRACE", 0.01)
+    add(catalog, "S1", jpeg(1))
+    add(catalog, "S2", jpeg(2))
+    first = built(catalog)
+    with till_of(catalog, first.path, tmp_path / "till") as till:
+        assert len({file.sha256 for file in till.catalog.photos.files()}) == 2
+        products.delete_product(catalog, "S2", actor="anna")
+        till.install(built(catalog, since=first.version).path, till.folder.trusted())
+        (left,) = products.get(catalog.database, "S1").photos
+        deadline = time.monotonic() + 60
+        while (found := {file.sha256 for file in till.catalog.photos.files()}) != {left.sha256}:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+        assert said(till.catalog, jpeg(1))["matches"][0]["sku"] == "S1"
+
+
 @pytest.mark.slow
 def test_another_model_is_sent_whole(server: Catalog, tmp_path: Path, other_bundle: object) -> None:
     from catalog.maintenance import reembed
