@@ -1,10 +1,10 @@
 """Requests that name themselves: a repeated one finds what was done, and does it no second time.
 
-The name of a request is stored in the transaction of its change, by the entry in the audit log that every change has:
-so the row is there exactly if the change is, whatever moment a process is killed at, and of two attempts at once, in
-one process or in two, the second one's transaction finds the row and is rolled back. No lock and no lease is needed,
-and none is left behind. The answer is added afterwards (`finish`); where that was not reached, `told` says what was
-done, and the repeated request is answered from it.
+The name of a request is stored in the transaction of its change, by the entry in the audit log that every change has,
+or by `tell`: so the row is there exactly if the change is, whatever moment a process is killed at, and of two attempts
+at once, in one process or in two, the second one's transaction finds the row and is rolled back. No lock and no lease
+is needed, and none is left behind. The answer is added afterwards (`finish`); where that was not reached, `told` says
+what was done, and the repeated request is answered from it.
 """
 
 from __future__ import annotations

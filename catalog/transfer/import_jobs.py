@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, undefer
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, ConflictError, InvalidInputError, NotFoundError
 from catalog.normalization import plain
-from catalog.storage import Database, audit_log
+from catalog.storage import Database, audit_log, named_requests
 from catalog.storage.tables import ImportJob, ImportLine, now
 from catalog.transfer import product_csv, uploads
 
@@ -76,13 +76,24 @@ class Mode:
 
 def start(catalog: Catalog, name: str, mode: Mode = Mode(), *, actor: str) -> uuid.UUID:
     """A new import, whose files come next. Raises ConflictError when too many are open."""
+    with catalog.database.write() as session:
+        job = _new(session, name, mode, actor)
+        _tell(session, job)
+        return job.id
+
+
+def _new(session: Session, name: str, mode: Mode, actor: str) -> ImportJob:
     job = ImportJob(id=uuid.uuid4(), actor=actor[:100], name=shown(name)[:200])
     job.automatic, job.update_facts, job.mapping = mode.automatic, mode.update_facts, dict(mode.mapping)
-    with catalog.database.write() as session:
-        if (session.scalar(select(func.count()).where(ImportJob.state.not_in(OVER))) or 0) >= OPEN:
-            raise ConflictError(f"{OPEN} imports are open: end or discard one of them first.")
-        session.add(job)
-        return job.id
+    if (session.scalar(select(func.count()).where(ImportJob.state.not_in(OVER))) or 0) >= OPEN:
+        raise ConflictError(f"{OPEN} imports are open: end or discard one of them first.")
+    session.add(job)
+    return job
+
+
+def _tell(session: Session, job: ImportJob) -> None:
+    """With this transaction, what a request asked of an import is done: a repeated one finds it."""
+    named_requests.tell(session, {"import": str(job.id)})
 
 
 def upload(catalog: Catalog, name: str, pieces: Sequence[Piece], mode: Mode = Mode(), *, actor: str) -> uuid.UUID:
@@ -92,7 +103,8 @@ def upload(catalog: Catalog, name: str, pieces: Sequence[Piece], mode: Mode = Mo
     """
     if not pieces:
         raise InvalidInputError("files", uploads.NONE)
-    job_id = start(catalog, name, mode, actor=actor)
+    with catalog.database.write() as session:
+        job_id = _new(session, name, mode, actor).id
     try:
         add_files(catalog, job_id, pieces)
         complete(catalog, job_id)
@@ -150,6 +162,8 @@ def complete(catalog: Catalog, job_id: uuid.UUID) -> None:
                 job.size, job.files = uploads.measure(root)
                 job.listed = headers is not None
                 job.state = "columns" if job.listed else "checking"
+                if not job.listed:
+                    _tell(session, job)
     if refused is not None:
         cancel(catalog, job_id)
         raise refused
@@ -182,6 +196,7 @@ def choose_columns(catalog: Catalog, job_id: uuid.UUID, mapping: Mapping[str, st
         _can_be_checked(job)
         job.mapping, job.counts = dict(mapping), {}
         _queue(job, "checking")
+        _tell(session, job)
 
 
 def run(database: Database, job_id: uuid.UUID, *, update_facts: bool, actor: str) -> None:

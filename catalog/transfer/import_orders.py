@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from catalog.catalog import Catalog
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, InvalidInputError
 from catalog.transfer import import_jobs, product_csv
 from catalog.transfer.import_jobs import Mode, Piece
 
@@ -25,18 +25,28 @@ def order(catalog: Catalog, name: str, pieces: Sequence[Piece], mode: Mode, *, a
     Raises what `import_jobs.upload` and `import_jobs.choose_columns` do; nothing is kept then.
     """
     job_id = import_jobs.upload(catalog, name, pieces, mode, actor=actor)
-    _choose_columns(catalog, job_id)
+    try:
+        _choose_columns(catalog, job_id)
+    except CatalogError:
+        import_jobs.cancel(catalog, job_id)
+        raise
     return job_id
 
 
 def complete(catalog: Catalog, job_id: uuid.UUID) -> None:
     """All pieces of an import were sent: it is checked, and goes on as it was ordered.
 
-    Raises what `import_jobs.complete` and `import_jobs.choose_columns` do; nothing is kept of files that can't be
-    imported.
+    One that was left before its columns were chosen, as by a killed process, goes on from there. Raises what
+    `import_jobs.complete` and `import_jobs.choose_columns` do; nothing is kept of files that can't be imported.
     """
-    import_jobs.complete(catalog, job_id)
-    _choose_columns(catalog, job_id)
+    job = import_jobs.get(catalog.database, job_id)
+    if not (job.automatic and job.state == "columns"):
+        import_jobs.complete(catalog, job_id)
+    try:
+        _choose_columns(catalog, job_id)
+    except InvalidInputError:  # and not when another request has gone on with it
+        import_jobs.cancel(catalog, job_id)
+        raise
 
 
 def _choose_columns(catalog: Catalog, job_id: uuid.UUID) -> None:
@@ -45,10 +55,6 @@ def _choose_columns(catalog: Catalog, job_id: uuid.UUID) -> None:
     if job.state != "columns":
         return
     ordered = dict(job.mapping)
-    try:
-        columns = import_jobs.columns(catalog, job).chosen
-        kept = {column: header for column, header in columns.items() if header not in ordered.values()}
-        import_jobs.choose_columns(catalog, job_id, {**kept, **ordered})
-    except CatalogError:
-        import_jobs.cancel(catalog, job_id)
-        raise
+    columns = import_jobs.columns(catalog, job).chosen
+    kept = {column: header for column, header in columns.items() if header not in ordered.values()}
+    import_jobs.choose_columns(catalog, job_id, {**kept, **ordered})

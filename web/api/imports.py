@@ -12,11 +12,13 @@ from catalog.storage.tables import ImportJob
 from catalog.transfer import import_errors, import_jobs, import_orders
 from web import routes
 from web.api.blueprint import actor, blueprint
+from web.api.idempotency import repeatable
 from web.api.operation import operation
 from web.context import catalog, flag
 
 #: What an import counts, as it is told.
 COUNTS = ("lines", "products", "photos", "changed", "duplicates", "ignored", "pending", "left_out")
+_REPEATED = ("idempotency_busy", "idempotency_mismatch")
 
 
 @blueprint.post("/imports")
@@ -24,11 +26,13 @@ COUNTS = ("lines", "products", "photos", "changed", "duplicates", "ignored", "pe
     "catalog:write",
     {202: "Import"},
     bodies={"multipart/form-data": "ImportForm"},
+    headers="CreateHeaders",
     sends=("Location",),
-    problems=("conflict", "storage_error"),
+    problems=("conflict", "storage_error", *_REPEATED),
     takes=("files", "name", "map", "update", "check"),
 )
 @routes.takes_photos(routes.MAX_REQUEST, "adding")
+@repeatable(lambda told: _created(uuid.UUID(told["import"])))
 def create_import() -> Response:
     """Import a CSV, a CSV with its photos, or a zip of either; what is wrong is left out, and told by line.
 
@@ -43,9 +47,7 @@ def create_import() -> Response:
         name = form.get("name") or (files[0].filename or "" if len(files) == 1 else f"{len(files)} files")
         pieces = [import_jobs.Piece(file.filename or "", 0, file.stream) for file in files]
         job_id = import_orders.order(catalog(), name, pieces, mode, actor=actor())
-    response = _accepted(job_id)
-    response.headers["Location"] = url_for("api.get_import", job=job_id)
-    return response
+    return _created(job_id)
 
 
 @blueprint.post("/imports/<uuid:job>/files")
@@ -75,7 +77,10 @@ def add_import_files(job: uuid.UUID) -> Response:
 
 
 @blueprint.post("/imports/<uuid:job>/complete")
-@operation("catalog:write", {202: "Import"}, problems=("conflict", "storage_error"))
+@operation(
+    "catalog:write", {202: "Import"}, headers="CreateHeaders", problems=("conflict", "storage_error", *_REPEATED)
+)
+@repeatable(lambda told, job: _accepted(job))
 def complete_import(job: uuid.UUID) -> Response:
     """All pieces were sent: check and import them. What can't be imported is discarded, and the answer says why."""
     import_orders.complete(catalog(), job)
@@ -121,6 +126,12 @@ def list_import_errors_as_csv(job: uuid.UUID) -> Response:
     found = import_jobs.get(catalog().database, job)
     data = b"".join(import_errors.errors_csv(catalog().database, found))
     return Response(data, content_type="text/csv; charset=utf-8")
+
+
+def _created(job_id: uuid.UUID) -> Response:
+    response = _accepted(job_id)
+    response.headers["Location"] = url_for("api.get_import", job=job_id)
+    return response
 
 
 def _accepted(job_id: uuid.UUID) -> Response:

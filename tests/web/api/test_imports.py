@@ -3,17 +3,22 @@ from __future__ import annotations
 import io
 import uuid
 import zipfile
+from collections.abc import Mapping
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
 from catalog.errors import NotFoundError
 from catalog.products import Facts
+from catalog.storage import Database, named_requests
+from catalog.storage.tables import NamedRequest
 from catalog.transfer import ImportWorker, import_jobs
 from tests.support.pictures import jpeg
+from web.api import idempotency
 from web.api.schemas import Import, ImportErrors
 
 LIST = b"Nr;photos;Title\nAPI-IMP-1;1.jpg;Tea\nAPI-IMP-2;gone.jpg;Milk\nAPI-IMP-3;2.jpg;\x01\nAPI-IMP-4;;Water\n"
@@ -28,9 +33,9 @@ def zipped(**files: bytes) -> bytes:
     return out.getvalue()
 
 
-def start(till: FlaskClient, *files: tuple[str, bytes], **fields: object):
+def start(till: FlaskClient, *files: tuple[str, bytes], headers: Mapping[str, str] | None = None, **fields: object):
     form = {"files": [(io.BytesIO(data), name) for name, data in files], **fields}
-    return till.post("/api/v1/imports", data=form)
+    return till.post("/api/v1/imports", data=form, headers=headers)
 
 
 def work(catalog: Catalog) -> None:
@@ -167,6 +172,91 @@ def test_a_large_zip_is_sent_in_pieces(till: FlaskClient, catalog: Catalog) -> N
     work(catalog)
     assert till.get(place).get_json()["state"] == "done"
     assert len(products.get(catalog.database, "API-PIECES").photos) == 1
+
+
+def begun(catalog: Catalog) -> int:
+    """Imports that were begun, or ordered."""
+    states = [job.state for job in import_jobs.latest(catalog.database, 1000)]
+    return sum(state not in ("uploading", "columns", "cancelled") for state in states)
+
+
+def lose_answers(catalog: Catalog) -> None:
+    """As if each process had been killed before it kept one."""
+    with catalog.database.write() as session:
+        session.execute(update(NamedRequest).values(status=None, headers=None, body=None))
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "killed before the answer was kept"])
+@pytest.mark.parametrize("name", ["list.csv", "shop.zip", "in pieces"])
+def test_a_repeated_import_is_one_import(till: FlaskClient, catalog: Catalog, name: str, answered: bool) -> None:
+    data = {"list.csv": b"sku,name\nK,Other\n", "shop.zip": zipped(R__1_jpg=jpeg(9251))}.get(name)
+    files = [] if data is None else [(name, data)]
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    before, jobs = begun(catalog), len(import_jobs.latest(catalog.database, 1000))
+    first = start(till, *files, headers=headers, name=name)
+    assert first.status_code == 202, first.get_data(as_text=True)
+    if not answered:
+        lose_answers(catalog)
+    again = start(till, *files, headers=headers, name=name)
+    assert (again.status_code, again.get_json()) == (first.status_code, first.get_json())
+    assert again.headers["Location"] == first.headers["Location"] and again.headers["Idempotency-Replayed"] == "true"
+    assert len(import_jobs.latest(catalog.database, 1000)) == jobs + 1
+    assert begun(catalog) == before + (data is not None)
+    other = start(till, ("list.csv", b"sku,name\nK,Another\n"), headers=headers, name=name)
+    assert (other.status_code, other.get_json(force=True)["code"]) == (422, "idempotency_mismatch")
+    till.post(f"{first.headers['Location']}/cancel")
+    work(catalog)
+
+
+def test_an_import_that_was_refused_is_tried_again(till: FlaskClient, catalog: Catalog) -> None:
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    for _ in range(2):
+        reply = start(till, ("list.csv", b"name\nTea\n"), headers=headers)
+        assert (reply.status_code, reply.get_json(force=True)["code"]) == (422, "invalid_input")
+    reply = start(till, ("list.csv", b"sku,name\nK,Other\n"), headers=headers)
+    assert reply.status_code == 202 and "Idempotency-Replayed" not in reply.headers
+    work(catalog)
+
+
+def test_of_two_processes_at_the_same_import_one_does_it(
+    till: FlaskClient, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have found nothing done: the second one's import is discarded, and the first one's goes on."""
+    headers, real, inner = {"Idempotency-Key": str(uuid.uuid4())}, named_requests.find, []
+
+    def find(database: Database, request: named_requests.Named) -> named_requests.Known | None:
+        found = real(database, request)
+        if not inner:  # meanwhile, in the other process, which knows nothing of this one's requests in hand
+            inner.append(None)
+            idempotency._IN_HAND.clear()
+            inner[0] = start(till, ("list.csv", b"sku,name\nK,Other\n"), headers=headers)
+        return found
+
+    before = begun(catalog)
+    monkeypatch.setattr(named_requests, "find", find)
+    outer = start(till, ("list.csv", b"sku,name\nK,Other\n"), headers=headers)
+    assert (outer.status_code, outer.get_json()) == (202, inner[0].get_json())
+    assert begun(catalog) == before + 1
+    work(catalog)
+    assert till.get(outer.headers["Location"]).get_json()["state"] == "done"
+
+
+@pytest.mark.parametrize("moment", ["nothing", "columns"])
+def test_a_repeated_end_of_an_upload_is_answered_the_same(till: FlaskClient, catalog: Catalog, moment: str) -> None:
+    place = till.post("/api/v1/imports", data={"name": "x"}).headers["Location"]
+    till.post(f"{place}/files", data={"files": (io.BytesIO(b"sku\nA\n"), "l.csv"), "path": "l.csv", "offset": "0"})
+    if moment == "columns":  # so a process was killed
+        import_jobs.complete(catalog, uuid.UUID(place.rpartition("/")[2]))
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    first = till.post(f"{place}/complete", headers=headers)
+    assert (first.status_code, first.get_json()["state"]) == (202, "checking")
+    lose_answers(catalog)
+    for _ in range(2):
+        again = till.post(f"{place}/complete", headers=headers)
+        assert (again.status_code, again.get_json()) == (202, first.get_json())
+    assert till.post(f"{place}/complete").status_code == 409
+    work(catalog)
+    assert till.get(place).get_json()["state"] == "done"
 
 
 def test_pieces_that_are_no_import_are_discarded(till: FlaskClient, catalog: Catalog) -> None:

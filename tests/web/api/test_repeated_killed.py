@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from catalog import accounts
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.storage import Database
-from catalog.storage.tables import AuditEntry, Photo, Product
+from catalog.storage.tables import AuditEntry, ImportJob, Photo, Product
 from tests.support.pictures import jpeg
 from tests.support.qdrants import http_qdrant
 from tests.support.sending import sent
@@ -25,6 +26,13 @@ from tests.support.steps import create
 pytestmark = pytest.mark.slow
 
 PATH = "/api/v1/products"
+#: What a request is in the audit log.
+ACTIONS = {
+    "add": "product.create",
+    "form": "photos.add",
+    "change": "product.change",
+    "delete": "product.delete",
+}
 
 
 def prepared(env: dict[str, str]) -> str:
@@ -45,6 +53,9 @@ def send(url: str, key: str, what: str) -> httpx.Response:
     if what == "form":
         files = [("photos", ("2.jpg", jpeg(2), "image/jpeg"))]
         return httpx.post(f"{url}{PATH}/OLD/photos", files=files, **options)
+    if what == "import":
+        files = [("files", ("list.csv", b"sku,name\nOLD,Tea\n", "text/csv"))]
+        return httpx.post(f"{url}/api/v1/imports", files=files, data={"update": "true"}, **options)
     if what == "change":
         return httpx.patch(f"{url}{PATH}/OLD", json={"name": "Tea", "active": False}, **options)
     return httpx.delete(f"{url}{PATH}/OLD", **options)
@@ -55,20 +66,27 @@ def count(database: Database, table: Any, *where: Any) -> int:
         return session.scalar(select(func.count()).select_from(table).where(*where)) or 0
 
 
+def done(database: Database, what: str) -> int:
+    """How often it was done."""
+    if what == "import":  # and not begun by who was killed, or was the second of two
+        return count(database, ImportJob, ImportJob.state.not_in(("uploading", "columns", "cancelled")))
+    return count(database, AuditEntry, AuditEntry.action == ACTIONS[what], AuditEntry.actor == "key erp")
+
+
 @pytest.mark.parametrize(
-    ("what", "action", "moment"),
+    ("what", "moment"),
     [
-        ("add", "product.create", "written"),
-        ("add", "product.create", "committed"),
-        ("form", "photos.add", "done"),
-        ("change", "product.change", "done"),
-        ("delete", "product.delete", "done"),
-        ("add", "product.create", "kept"),
+        ("add", "written"),
+        ("add", "committed"),
+        ("form", "done"),
+        ("change", "done"),
+        ("delete", "done"),
+        ("add", "kept"),
+        ("import", "written"),
+        ("import", "done"),
     ],
 )
-def test_done_once_though_the_server_is_killed(
-    env: dict[str, str], tmp_path: Path, what: str, action: str, moment: str
-) -> None:
+def test_done_once_though_the_server_is_killed(env: dict[str, str], tmp_path: Path, what: str, moment: str) -> None:
     whole = environment(**env)
     key = prepared(env)
     with (
@@ -78,14 +96,13 @@ def test_done_once_though_the_server_is_killed(
         send(server.url, key, what)
     assert server.process.returncode == -signal.SIGKILL
     database = Database(whole["CATALOG_DATABASE"])
-    made = AuditEntry.action == action, AuditEntry.actor == "key erp"
-    assert count(database, AuditEntry, *made) == (0 if moment == "written" else 1)
+    assert done(database, what) == (0 if moment == "written" else 1)
     with served(tmp_path / "second.log", whole) as server:
         first = send(server.url, key, what)
         again = send(server.url, key, what)
-    assert first.status_code == (201 if what in ("add", "form") else 200), first.text
+    assert first.status_code == {"add": 201, "form": 201, "import": 202}.get(what, 200), first.text
     assert (again.status_code, again.content) == (first.status_code, first.content)
-    assert count(database, AuditEntry, *made) == 1
+    assert done(database, what) == 1
     body = first.json()
     if what == "add":
         assert [photo["duplicate"] for photo in body["photos"]] == [False, False] and body["searchable"]
@@ -94,6 +111,8 @@ def test_done_once_though_the_server_is_killed(
     elif what == "form":
         assert [(photo["duplicate"], photo["state"]) for photo in body["photos"]] == [(False, "searchable")]
         assert count(database, Photo) == 2
+    elif what == "import":
+        assert count(database, ImportJob, ImportJob.id == uuid.UUID(body["id"])) == 1 and body["state"] != "columns"
     elif what == "change":
         assert (body["name"], body["active"]) == ("Tea", False)
     else:
@@ -116,10 +135,10 @@ def test_two_servers_on_one_database_do_it_once(postgres_url: str, tmp_path: Pat
         ]
         key = prepared(both[0])
         with served(tmp_path / "1.log", both[0]) as one, served(tmp_path / "2.log", both[1]) as two:
-            for what, action in (("add", "product.create"), ("delete", "product.delete")):
+            for what in ("add", "import", "delete"):
                 ask_both(one.url, two.url, key, what)
                 database = Database(postgres_url)
-                assert count(database, AuditEntry, AuditEntry.action == action, AuditEntry.actor == "key erp") == 1
+                assert done(database, what) == 1
                 database.close()
 
 
