@@ -15,18 +15,24 @@ MAX_REQUEST = 256 * 1024 * 1024
 MAX_PHOTO_REQUEST = 26 * 1024 * 1024
 #: Bytes of a request with the photos of a batch, at most: fifty of a till, or a dozen of a phone.
 MAX_BATCH_REQUEST = 64 * 1024 * 1024
+#: Bytes of a request with photos of a product in JSON, at most: it is in memory whole, and several times over.
+MAX_JSON_REQUEST = 32 * 1024 * 1024
 #: Bytes of any other request: forms without a file. The server keeps so few in memory; only photos go to its disk.
 MAX_FORM_REQUEST = 256 * 1024
 
 # Attributes of a view.
-_MOST, _LANE, _KEY = "max_body", "lane", "needs_key"
+_MOST, _MOST_JSON, _LANE, _KEY = "max_body", "max_json_body", "lane", "needs_key"
 
 
-def takes_photos(most: int, lane: str) -> Callable[[View], View]:
-    """Mark a view whose body may have `most` bytes, answered in this lane of the server (see web/serving/lanes.py)."""
+def takes_photos(most: int, lane: str, *, most_json: int = 0) -> Callable[[View], View]:
+    """Mark a view whose body may have `most` bytes, answered in this lane of the server (see web/serving/lanes.py).
+
+    `most_json`: bytes of a body in JSON; 0: those of the same photos, which take four bytes for three there (base64).
+    """
 
     def mark(view: View) -> View:
         setattr(view, _MOST, most)
+        setattr(view, _MOST_JSON, most_json or (most // 3 * 4 if most > MAX_FORM_REQUEST else most))
         setattr(view, _LANE, lane)
         return view
 
@@ -45,10 +51,14 @@ def mark_needs_key(view: View) -> View:
 
 
 def max_body(view: Callable[..., Any] | None, media_type: str = "") -> int:
-    """Bytes that the body of a request for this view may have: in JSON, photos take four bytes for three (base64)."""
-    most = int(getattr(view, _MOST, MAX_FORM_REQUEST))
-    is_json = media_type.partition(";")[0].strip().lower() == "application/json"
-    return most // 3 * 4 if is_json and most > MAX_FORM_REQUEST else most
+    """Bytes that the body of a request for this view may have."""
+    return int(getattr(view, _MOST_JSON if is_json(media_type) else _MOST, MAX_FORM_REQUEST))
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a body of this media type is JSON (RFC 6839: `+json`), with or without its parameters."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def lane(view: Callable[..., Any] | None) -> str:

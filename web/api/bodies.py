@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import request
 
 from catalog.errors import FieldError, InvalidFieldsError, InvalidInputError
+from web import routes
 from web.api.operation import unknown_field
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def is_json() -> bool:
     """Whether the request's body is JSON by its media type."""
-    return request.mimetype == "application/json" or request.mimetype.endswith("+json")
+    return routes.is_json(request.mimetype)
 
 
 def json_body(model: type[Model]) -> Model:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType
 
 from catalog.enrollment import NewPhoto
 from catalog.errors import FieldError, InvalidFieldsError
@@ -19,8 +19,6 @@ from web.context import facts, flag, one_upload, uploads
 if TYPE_CHECKING:
     from web.api.schemas import ProductsQuery
 
-#: Bytes of a JSON body, at most: it is in memory whole, and several times over. A form is not.
-MOST_JSON = 32 * 1024 * 1024
 #: Facts in a body -> what makes of one, or of null, what the catalog takes.
 _FACTS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("name", "brand", "category", "variant_group"), lambda text: text or ""),
@@ -36,8 +34,6 @@ def body(model: Any) -> Any:
     """The body as this model. Raises InvalidFieldsError with every field at fault, or an error of HTTP."""
     if not is_json():
         raise UnsupportedMediaType("The body is JSON: send it as application/json.")
-    if (request.content_length or 0) > MOST_JSON or len(request.get_data()) > MOST_JSON:
-        raise RequestEntityTooLarge(f"A JSON body has at most {MOST_JSON >> 20} MB; larger ones are sent as a form.")
     return json_body(model)
 
 

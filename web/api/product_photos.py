@@ -73,7 +73,7 @@ def get_photo_file(sku: str, photo: uuid.UUID) -> Response:
     problems=(*_CHANGED, *_REFUSED),
     takes=("photos", "strict"),
 )
-@routes.takes_photos(routes.MAX_REQUEST, "adding")
+@routes.takes_photos(routes.MAX_REQUEST, "adding", most_json=routes.MAX_JSON_REQUEST)
 @repeatable(lambda told, sku: added_answer(products.told_again(catalog(), told)))
 def add_photos(sku: str) -> Response:
     """Add photos to a product: multipart field `photos`, one or more, or JSON with the photos in base64.

@@ -65,7 +65,7 @@ def get_product(sku: str) -> Response:
     problems=(*_TAKEN, *_REFUSED, *_REPEATED),
     takes=("sku", "photos", "name", "brand", "category", "variant_group", "label", "barcode", "strict"),
 )
-@routes.takes_photos(routes.MAX_REQUEST, "adding")
+@routes.takes_photos(routes.MAX_REQUEST, "adding", most_json=routes.MAX_JSON_REQUEST)
 @repeatable(lambda told: added_answer(products.told_again(catalog(), told)))
 def create_product() -> Response:
     """Add a product: multipart fields `sku`, `photos` (one or more), and if wanted `name`, `brand`, `category`.
@@ -86,7 +86,7 @@ def create_product() -> Response:
     sends=("ETag", "Location"),
     problems=("precondition_failed", *_TAKEN, *_REFUSED),
 )
-@routes.takes_photos(routes.MAX_REQUEST, "adding")
+@routes.takes_photos(routes.MAX_REQUEST, "adding", most_json=routes.MAX_JSON_REQUEST)
 def put_product(sku: str) -> Response:
     """Say what a product is: it is added, or made so. To say the same again changes nothing, and is not recorded.
 

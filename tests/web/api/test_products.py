@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import Any
 
@@ -95,7 +96,11 @@ def test_what_is_no_json_is_refused(till: FlaskClient, body: str) -> None:
 
 def test_a_json_body_that_is_too_large(till: FlaskClient) -> None:
     body = b'{"name": "' + b"x" * (33 << 20) + b'"}'
-    problem(till.put(f"{PATH}/NO", data=body, content_type="application/json"), 413, "request_entity_too_large")
+    for kind in ("application/json", "application/merge-patch+json"):
+        problem(till.put(f"{PATH}/NO", data=body, content_type=kind), 413, "request_entity_too_large")
+        zipped, coding = gzip.compress(body, 1), {"Content-Encoding": "gzip"}
+        reply = till.put(f"{PATH}/NO", data=zipped, content_type=kind, headers=coding)
+        problem(reply, 413, "request_entity_too_large")
 
 
 def test_a_product_needs_a_photo(till: FlaskClient) -> None:

@@ -87,6 +87,26 @@ REFUSED = {
         413,
         "request_entity_too_large",
     ),
+    "a product in JSON": (
+        head(
+            "PUT /api/v1/products/X",
+            Authorization="Bearer x",
+            Content_Type="application/json; charset=utf-8",
+            Content_Length=33 * 2**20,
+        ),
+        413,
+        "request_entity_too_large",
+    ),
+    "photos in JSON of another name": (
+        head(
+            "POST /api/v1/products/X/photos",
+            Authorization="Bearer x",
+            Content_Type="application/x+json",
+            Content_Length=33 * 2**20,
+        ),
+        413,
+        "request_entity_too_large",
+    ),
     "no key": (head("POST /api/v1/recognize", Content_Length=10_000), 401, "key_missing"),
     "no key, no length": (head("POST /api/v1/products", Transfer_Encoding="chunked"), 401, "key_missing"),
     "another scheme": (
