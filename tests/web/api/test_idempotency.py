@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
@@ -39,19 +39,6 @@ def same(first: Any, again: Any) -> None:
         assert again.headers.get(header) == first.headers.get(header)
     assert first.status_code < 300, first.get_data(as_text=True)
     assert again.headers["Idempotency-Replayed"] == "true" and "Idempotency-Replayed" not in first.headers
-
-
-@pytest.fixture
-def lose_answers(catalog: Catalog) -> Iterator[Callable[[], None]]:
-    """Forgets the answers that are kept, as if each process had been killed before it kept one."""
-
-    def lose() -> None:
-        with catalog.database.write() as session:
-            session.execute(update(NamedRequest).values(status=None, headers=None, body=None))
-
-    yield lose
-    with catalog.database.write() as session:
-        session.execute(delete(NamedRequest))
 
 
 SENDS: dict[str, tuple[Send, str]] = {

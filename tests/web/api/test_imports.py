@@ -3,19 +3,17 @@ from __future__ import annotations
 import io
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
 from catalog.errors import NotFoundError
 from catalog.products import Facts
 from catalog.storage import Database, named_requests
-from catalog.storage.tables import NamedRequest
 from catalog.transfer import ImportWorker, import_jobs
 from tests.support.pictures import jpeg
 from web.api import idempotency
@@ -180,15 +178,11 @@ def begun(catalog: Catalog) -> int:
     return sum(state not in ("uploading", "columns", "cancelled") for state in states)
 
 
-def lose_answers(catalog: Catalog) -> None:
-    """As if each process had been killed before it kept one."""
-    with catalog.database.write() as session:
-        session.execute(update(NamedRequest).values(status=None, headers=None, body=None))
-
-
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "killed before the answer was kept"])
 @pytest.mark.parametrize("name", ["list.csv", "shop.zip", "in pieces"])
-def test_a_repeated_import_is_one_import(till: FlaskClient, catalog: Catalog, name: str, answered: bool) -> None:
+def test_a_repeated_import_is_one_import(
+    till: FlaskClient, catalog: Catalog, lose_answers: Callable[[], None], name: str, answered: bool
+) -> None:
     data = {"list.csv": b"sku,name\nK,Other\n", "shop.zip": zipped(R__1_jpg=jpeg(9251))}.get(name)
     files = [] if data is None else [(name, data)]
     headers = {"Idempotency-Key": str(uuid.uuid4())}
@@ -196,7 +190,7 @@ def test_a_repeated_import_is_one_import(till: FlaskClient, catalog: Catalog, na
     first = start(till, *files, headers=headers, name=name)
     assert first.status_code == 202, first.get_data(as_text=True)
     if not answered:
-        lose_answers(catalog)
+        lose_answers()
     again = start(till, *files, headers=headers, name=name)
     assert (again.status_code, again.get_json()) == (first.status_code, first.get_json())
     assert again.headers["Location"] == first.headers["Location"] and again.headers["Idempotency-Replayed"] == "true"
@@ -242,7 +236,9 @@ def test_of_two_processes_at_the_same_import_one_does_it(
 
 
 @pytest.mark.parametrize("moment", ["nothing", "columns"])
-def test_a_repeated_end_of_an_upload_is_answered_the_same(till: FlaskClient, catalog: Catalog, moment: str) -> None:
+def test_a_repeated_end_of_an_upload_is_answered_the_same(
+    till: FlaskClient, catalog: Catalog, lose_answers: Callable[[], None], moment: str
+) -> None:
     place = till.post("/api/v1/imports", data={"name": "x"}).headers["Location"]
     till.post(f"{place}/files", data={"files": (io.BytesIO(b"sku\nA\n"), "l.csv"), "path": "l.csv", "offset": "0"})
     if moment == "columns":  # so a process was killed
@@ -250,7 +246,7 @@ def test_a_repeated_end_of_an_upload_is_answered_the_same(till: FlaskClient, cat
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     first = till.post(f"{place}/complete", headers=headers)
     assert (first.status_code, first.get_json()["state"]) == (202, "checking")
-    lose_answers(catalog)
+    lose_answers()
     for _ in range(2):
         again = till.post(f"{place}/complete", headers=headers)
         assert (again.status_code, again.get_json()) == (202, first.get_json())
