@@ -65,7 +65,7 @@ NAMES = {
     "user.sign_out": "Signed out",
     "key.add": "Key made",
     "key.rename": "Key renamed",
-    "key.change": "End or limit of a key changed",
+    "key.change": "Key changed",
     "key.rotate": "New secret for a key",
     "key.end_old": "Old secret of a key ended",
     "key.revoke": "Key revoked",
@@ -74,11 +74,8 @@ NAMES = {
     "webhook.delete": "Webhook deleted",
     "webhook.pause": "Webhook paused",
     "webhook.resume": "Webhook resumed",
-    "webhook.test": "Webhook tried out",
     "answer.judge": "Answer judged",
 }
-#: Of a change of several products both are told: what each was and is.
-BULK = products.BULK_ACTIONS
 #: A row of an entry: the name of a value, before and after.
 Row = tuple[str, str, str]
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -107,7 +104,7 @@ def subject_of(entry: AuditEntry) -> str:
 def rows_of(entry: AuditEntry) -> list[Row]:
     """What an entry recorded, as far as it is not the same before and after."""
     before, after = entry.before or {}, entry.after or {}
-    if entry.action in BULK:
+    if entry.action in products.BULK_ACTIONS:
         return _of_many(before, after)
     if change := products.change_of(entry):
         if change.differences:
