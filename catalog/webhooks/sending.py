@@ -10,8 +10,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,19 +76,23 @@ def send(url: str, headers: Mapping[str, str], body: bytes, *, private: bool) ->
     def sent(status: int | None, said: str, wait: int = 0) -> Sent:
         return Sent(status, round((time.monotonic() - began) * 1000), said, wait)
 
+    streams: list[Any] = []
+    watch = threading.Timer(ALL, _hang_up, (streams,))
+    watch.daemon = True
+    watch.start()
     try:
         target, address = httpx.URL(url), _address(url, private=private)
-        with httpx.Client(
-            timeout=httpx.Timeout(PART, connect=CONNECT), trust_env=False, follow_redirects=False
-        ) as client:
+        timeout = httpx.Timeout(PART, connect=CONNECT)
+        with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client:
             request = client.build_request(
                 "POST",
                 target.copy_with(host=address),
                 headers={**headers, "Host": _host(target), "Content-Type": "application/json"},
                 content=body,
-                extensions={"sni_hostname": target.host, "timeout": _timeouts()},
+                extensions={"sni_hostname": target.host, "trace": _noting(streams)},
             )
             response = client.send(request, stream=True)
+            watch.cancel()
             try:
                 text = _beginning(response, began + ALL)
             finally:
@@ -96,10 +102,25 @@ def send(url: str, headers: Mapping[str, str], body: bytes, *, private: bool) ->
         return sent(None, str(error))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
         return sent(None, f"{type(error).__name__}: {error}"[:KEPT])
+    finally:
+        watch.cancel()
 
 
-def _timeouts() -> dict[str, Any]:
-    return httpx.Timeout(PART, connect=CONNECT).as_dict()
+def _noting(streams: list[Any]) -> Callable[[str, Mapping[str, Any]], None]:
+    """Keeps the stream of the connection that is made (an extension of httpx that is told each step)."""
+
+    def note(step: str, told: Mapping[str, Any]) -> None:
+        if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            streams.append(told["return_value"])
+
+    return note
+
+
+def _hang_up(streams: list[Any]) -> None:
+    """End the connection under whoever reads it: one that sends a byte now and then keeps within every timeout."""
+    for stream in streams:
+        with suppress(OSError):  # what TLS has wrapped is no socket any more
+            socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
 def _host(url: httpx.URL) -> str:
@@ -136,7 +157,7 @@ _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 def _beginning(response: httpx.Response, ends: float) -> str:
     """The first bytes of an answer, as text of one line."""
     data = b""
-    for chunk in response.iter_raw(KEPT):
+    for chunk in response.iter_raw():  # as it comes: asked for KEPT bytes, it would wait for all of them
         data += chunk
         if len(data) >= KEPT or time.monotonic() > ends:
             break

@@ -7,22 +7,16 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from catalog.errors import InvalidInputError
-from catalog.webhooks import send
+from catalog.webhooks import send, sending
 from catalog.webhooks.sending import KEPT, checked_url
-from tests.support.receivers import Receiver, receiving
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
+from tests.support.receivers import Receiver
 
 
 def test_a_message_arrives_as_it_was_sent(receiver: Receiver) -> None:
@@ -97,6 +91,31 @@ def test_a_receiver_may_ask_to_be_left_alone(receiver: Receiver) -> None:
     assert send(receiver.url, {"webhook-id": "m"}, b"", private=True).wait == 120
     receiver.answer_headers = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}
     assert send(receiver.url, {"webhook-id": "m"}, b"", private=True).wait == 0
+
+
+@pytest.mark.parametrize("begins", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
+def test_one_that_answers_a_byte_at_a_time_is_not_listened_to_for_long(
+    begins: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "ALL", 1.0)
+    listened: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):  # it hangs up
+                connection.sendall(begins)
+                for number in range(KEPT - 1):
+                    listened.append(number)
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        sent = send(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"", private=True)
+        thread.join()
+    assert len(listened) < KEPT - 1, "it would have been listened to until the end"
+    assert (sent.status, sent.ok) == ((200, True) if begins.endswith(b"\n") else (None, False))
 
 
 def test_https_is_verified_by_the_name_and_not_by_the_address(tmp_path: Path) -> None:
