@@ -13,10 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from click.testing import CliRunner
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
-from catalog import cli, right_of_way
+from catalog import right_of_way
 from catalog.catalog import Catalog
 from catalog.enrollment import run_pending
 from catalog.errors import (
@@ -30,12 +29,12 @@ from catalog.errors import (
 )
 from catalog.generations import LiveModel
 from catalog.maintenance.coverage import examine_coverage
-from catalog.progress import no_progress
-from catalog.runs import KINDS, JobFailedError, Outcome, RunWorker, Task, performing, recorded, recording
+from catalog.runs import KINDS, Outcome, RunWorker, Task, performing, recording
 from catalog.runs.performing import alone_at
 from catalog.runs.tasks import LostError
 from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Run, now
+from tests.support.runs import asked, state
 from tests.support.spawning import line, spawn
 from tests.support.steps import create
 
@@ -50,14 +49,6 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], None]:
         monkeypatch.setitem(KINDS, "doctor", replace(KINDS["doctor"], work=work))
 
     return replaced
-
-
-def asked(catalog: Catalog, kind: str = "doctor") -> uuid.UUID:
-    return recording.start(catalog.database, kind, actor="anna")
-
-
-def state(catalog: Catalog, run: uuid.UUID) -> str:
-    return recording.get(catalog.database, run).state
 
 
 def test_the_doctor_and_coverage_as_runs(catalog: Catalog) -> None:
@@ -329,54 +320,6 @@ def test_a_run_that_a_process_holds_is_left_alone(catalog: Catalog, database_url
     assert RunWorker(catalog).step()
 
 
-def test_a_command_records_its_run(catalog: Catalog) -> None:
-    with recorded(catalog.database, "doctor", actor="cli") as record:
-        assert record.task is not None
-        assert not RunWorker(catalog).step(), "it is the command's"
-        assert state(catalog, record.task.id) == "running"
-        record.outcome = Outcome("well", {"a": 1})
-    done = recording.get(catalog.database, record.task.id)
-    assert (done.state, done.message, done.result, done.actor) == ("done", "well", {"a": 1}, "cli")
-    with pytest.raises(ZeroDivisionError), recorded(catalog.database, "doctor", actor="cli"):
-        raise ZeroDivisionError("by 0")
-    failed = recording.latest(catalog.database, "doctor")
-    assert failed is not None and failed.state == "failed" and "unexpected" in failed.message, "viewers read it"
-
-
-def test_a_command_goes_on_beside_another_process_unless_it_must_be_alone(catalog: Catalog, database_url: str) -> None:
-    with closing(Database(database_url)) as other, alone_at(other, "doctor"):
-        with recorded(catalog.database, "doctor", actor="cli") as record:
-            assert record.task is None
-        with pytest.raises(ConflictError), recorded(catalog.database, "doctor", actor="cli", needed=True):
-            raise AssertionError("it begins")
-    assert recording.list_runs(catalog.database) == []
-
-
-def test_a_command_takes_the_place_of_what_waits_and_is_stopped_in_the_pages(catalog: Catalog) -> None:
-    waiting = asked(catalog)
-    with pytest.raises(JobFailedError), recorded(catalog.database, "doctor", actor="cli") as record:
-        assert state(catalog, waiting) == "stopped" and record.task is not None
-        recording.stop(catalog.database, record.task.id, actor="anna")
-        record.beside(no_progress)(1, 2)
-    assert state(catalog, record.task.id) == "stopped"
-
-
-def test_a_command_that_does_less_leaves_what_waits(catalog: Catalog) -> None:
-    mend = recording.start(catalog.database, "doctor", actor="anna", options={"repair": True, "remove_orphans": True})
-    with recorded(catalog.database, "doctor", actor="cli", options={"repair": True, "remove_orphans": False}) as record:
-        assert record.task is None
-    assert state(catalog, mend) == "waiting"
-    with recorded(catalog.database, "doctor", actor="cli", options={"repair": True, "remove_orphans": True}) as record:
-        assert record.task is not None and state(catalog, mend) == "stopped"
-
-
-def test_a_check_without_the_gallery_is_none_of_the_catalog(catalog: Catalog, env: dict[str, str]) -> None:
-    nightly = recording.start(catalog.database, "doctor", actor="every night", night="2026-01-01")
-    ended = CliRunner().invoke(cli.main, ["doctor", "--quiet", "--no-gallery"], env=env)
-    assert ended.exit_code == 0, ended.output
-    assert [(run.id, run.state) for run in recording.list_runs(catalog.database)] == [(nightly, "waiting")]
-
-
 def test_nothing_is_examined_in_a_gallery_that_is_being_filled(catalog: Catalog) -> None:
     create(catalog, "A", 1)
     create(catalog, "B", 2)
@@ -412,35 +355,6 @@ def test_what_this_process_can_not_do_waits_and_says_why(catalog: Catalog, monke
     assert RunWorker(catalog).step() and state(catalog, doctor) == "done", "others go on"
     waits = recording.get(catalog.database, mapping)
     assert (waits.state, waits.attempts) == ("waiting", 0) and "the extra `map`" in waits.message
-
-
-def test_a_command_whose_run_was_ended_says_so(catalog: Catalog) -> None:
-    with (
-        pytest.raises(JobFailedError, match="ended its run"),
-        recorded(catalog.database, "doctor", actor="cli") as record,
-    ):
-        assert record.task is not None
-        recording.end_left(catalog.database, record.task.id, "failed", "The command ended before it was through.")
-        record.beside(no_progress)(1, 2)
-
-
-def test_a_command_that_lost_its_lock_is_done_all_the_same(catalog: Catalog) -> None:
-    if catalog.database.is_sqlite:
-        pytest.skip("the lock is a file's: it can't be lost")
-    with recorded(catalog.database, "doctor", actor="cli") as record:
-        assert record.task is not None
-        with catalog.database.write() as session:
-            locks = text("SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory'")
-            assert session.scalar(locks) == 1
-        record.outcome = Outcome("well")
-    assert state(catalog, record.task.id) == "done"
-
-
-def test_a_killed_command_has_failed(catalog: Catalog) -> None:
-    task = recording.take_as_command(catalog.database, "doctor", actor="cli", options={})
-    assert not RunWorker(catalog).step()
-    failed = recording.get(catalog.database, task.id)
-    assert failed.state == "failed" and "The command ended" in failed.message
 
 
 def test_old_runs_are_removed_but_for_the_last_of_each_kind(catalog: Catalog) -> None:
