@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import request
 
@@ -33,12 +32,11 @@ def place_of(cursor: str) -> tuple[datetime, uuid.UUID] | None:
     if not cursor:
         return None
     try:
-        at, _, identity = (
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), "-_", validate=True).decode().partition(" ")
-        )
-        place = datetime.fromisoformat(at), uuid.UUID(identity)
-    except (ValueError, binascii.Error):
-        place = None
-    if place is None or place[0].tzinfo is None:
-        raise InvalidInputError("after", "`after` is the `next` of the page before.")
-    return place
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), "-_", validate=True).decode()
+        at, _, identity = text.partition(" ")
+        moment, answer = datetime.fromisoformat(at), uuid.UUID(identity)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC), answer
+    except (ValueError, OverflowError):  # also one before the year 1, or after the year 9999
+        pass
+    raise InvalidInputError("after", "`after` is the `next` of the page before.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import uuid
 
@@ -14,6 +15,9 @@ from catalog.enrollment import NewPhoto
 from catalog.products import Facts, Intake
 from catalog.storage.tables import Feedback, InboxPhoto, RecognitionEntry
 from tests.support.pictures import jpeg
+
+#: A cursor of before the year 1.
+TOO_EARLY = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+23:00 " + b"0" * 32).decode().rstrip("=")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,7 +86,16 @@ def test_the_answers_of_a_product_are_read_page_by_page(till: FlaskClient, anybo
     assert ids[:3] == asked[::-1] and len(set(ids)) == len(ids)
     assert found[1]["feedback"]["correct"] is True
     assert till.get("/api/v1/products/NOBODY/recognitions").status_code == 404
-    for query in ("limit=0", "limit=201", "limit=x", "limit=\u0663", "after=x", "after=%00", "after=MjAyNi0wMS0wMSB4"):
+    for query in (
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=\u0663",
+        "after=x",
+        "after=%00",
+        "after=MjAyNi0wMS0wMSB4",
+        f"after={TOO_EARLY}",
+    ):
         reply = till.get(f"{path}?{query}")
         assert (reply.status_code, reply.get_json(force=True)["code"]) == (422, "invalid_input"), query
     assert anybody.get(path).status_code == 401
