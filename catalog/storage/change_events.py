@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Type = Literal[
     "product.created",
@@ -23,7 +23,6 @@ Type = Literal[
     "generation.switched",
     "inbox.group_added",
 ]
-TYPES: tuple[str, ...] = get_args(Type)
 #: Facts of a product whose changes are told, as snapshots name them.
 FACTS = ("name", "brand", "category", "variant_group", "attributes", "barcodes", "labels")
 #: Actions on the facts and the state of one product, whose before and after are snapshots (see audit_log.py).

@@ -7,9 +7,8 @@ from flask.testing import FlaskClient
 
 from catalog import accounts, products
 from catalog.catalog import Catalog
-from catalog.storage import change_events
 from tests.support.pictures import jpeg
-from web.api.schemas import Change, Changes
+from web.api.schemas import Changes
 
 
 def follow(till: FlaskClient, after: str, **more: object) -> dict:
@@ -56,8 +55,3 @@ def test_it_needs_its_scope(app: Flask, catalog: Catalog, anybody: FlaskClient) 
     key = accounts.add_key(catalog.database, "asks", actor="test").key
     reply = app.test_client().get("/api/v1/changes", headers={"Authorization": f"Bearer {key}"})
     assert (reply.status_code, reply.get_json(force=True)["code"]) == (403, "scope_missing")
-
-
-def test_the_described_types_are_those_that_are_told() -> None:
-    described = Change.model_json_schema()["properties"]["type"]["enum"]
-    assert set(described) == set(change_events.TYPES)
