@@ -97,8 +97,7 @@ def _differs(match: Match, other: Match, query: LocalFeatures | None) -> Differs
 
 def _differences(match: Match, other: Match) -> Iterator[Difference]:
     here, there = match.product, other.product
-    own, their = _own_words(match.name, other.name), _own_words(other.name, match.name)
-    values = [("name", own, their)]
+    values = [("name", _own_words(match.name, other.name), _own_words(other.name, match.name))]
     values += [(fact, getattr(here, fact), getattr(there, fact)) for fact in COMPARED]
     values += [
         (ATTRIBUTE + key, str(here.attributes.get(key, "")), str(there.attributes.get(key, "")))
