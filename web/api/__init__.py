@@ -20,7 +20,8 @@ from web.api import (
 from web.api.blueprint import blueprint
 from web.security import csrf
 
-#: Modules whose views are the API's operations: what is not named here is not served.
+#: Modules whose views are the API's operations, in the order in which they are described: what is not named here is not
+#: served.
 OPERATIONS = (recognizing, answers, products, product_photos, changes, imports, offline)
 
 

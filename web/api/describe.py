@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
+from web.api import OPERATIONS
 from web.api.components import Components
 from web.api.described_answers import answers
 from web.api.operation import FILE, Operation, operation_of
@@ -35,8 +36,9 @@ let programs ignore those that they do not know."""
 
 
 def description(app: Flask) -> dict[str, Any]:
-    """OpenAPI 3.1 of the app's operations below /api/v1."""
+    """OpenAPI 3.1 of the app's operations below /api/v1, in the order of OPERATIONS: a till's comes first."""
     operations = [(rule, said) for rule in app.url_map.iter_rules() if (said := operation_of(_view(app, rule)))]
+    operations.sort(key=lambda operation: _place(_view(app, operation[0])))
     components = Components([said for _, said in operations])
     paths: dict[str, Any] = {}
     tags: dict[str, str] = {}
@@ -66,6 +68,12 @@ def description(app: Flask) -> dict[str, Any]:
 
 def _view(app: Flask, rule: Rule) -> Any:
     return app.view_functions[rule.endpoint]
+
+
+def _place(view: Any) -> int:
+    """Where the group of a view stands; views of a test's own are the last."""
+    names = [module.__name__ for module in OPERATIONS]
+    return names.index(view.__module__) if view.__module__ in names else len(names)
 
 
 def _tag(view: Any) -> tuple[str, str]:
