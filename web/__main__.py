@@ -80,7 +80,6 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     data_folder.prepare(settings)  # before the key, which is kept there
     key = secret_key(settings, host)
     with ExitStack() as opened:
-        stop.close_first()
         catalog = Catalog.open(settings)
         opened.callback(catalog.close)
         try:

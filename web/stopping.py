@@ -11,8 +11,9 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """What SIGTERM and SIGINT asked for. While the program loads they end it at once, with status 0 and no word.
+    """What SIGTERM and SIGINT asked for. Until the program serves they end it at once, with status 0 and no word.
 
+    Nothing is acknowledged by then, and what it opens survives `kill -9`, too.
     A process that is PID 1 gets only the signals that it handles: without this, `docker stop` would have to kill it.
     """
 
@@ -26,10 +27,6 @@ class Stop:
             signal.signal(number, self._asked)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
-    def close_first(self) -> None:
-        """Raise SystemExit from now on: something is open that wants to be closed."""
-        self._act = _leave
-
     def wake(self, act: Callable[[], None]) -> None:
         """Call this from now on; it is called in the signal handler, so it must not wait for a lock."""
         self._act = act
@@ -40,9 +37,5 @@ class Stop:
 
 
 def _end() -> None:
-    # Not SystemExit: raised in one of the callbacks that importing makes, it would be printed and lost.
+    # Not SystemExit: raised in a callback, as of a weak reference, it would be printed and lost.
     os._exit(0)
-
-
-def _leave() -> None:
-    raise SystemExit(0)

@@ -70,7 +70,8 @@ def _once(named: Named, view: Callable[[], Response], again: Callable[[Mapping[s
             if response.status_code >= 300:
                 return response
             known = _finish(named, response)
-            if known.answer is not None and known.attempt == named.attempt:
+            # Another attempt may have answered for this one, in the moment between its change and here.
+            if known.attempt == named.attempt and known.answer == _answer(response):
                 return response
     if known.answer is None:
         known = _finish(replace(named, attempt=known.attempt), again(known.told))
@@ -78,9 +79,12 @@ def _once(named: Named, view: Callable[[], Response], again: Callable[[Mapping[s
 
 
 def _finish(named: Named, response: Response) -> Known:
+    return named_requests.finish(catalog().database, named, _answer(response))
+
+
+def _answer(response: Response) -> Answer:
     headers = {name: response.headers[name] for name in KEPT if name in response.headers}
-    answer = Answer(response.status_code, headers, response.get_data(as_text=True))
-    return named_requests.finish(catalog().database, named, answer)
+    return Answer(response.status_code, headers, response.get_data(as_text=True))
 
 
 def _replayed(known: Known) -> Response:

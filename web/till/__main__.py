@@ -90,7 +90,6 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
     link = ServerLink(options.update_from, key) if options.update_from else None
     with ExitStack() as opened:
         opened.enter_context(folder.alone())
-        stop.close_first()
         trusted = folder.trusted(options.trust)
         folder.sweep()
         before = folder.current()

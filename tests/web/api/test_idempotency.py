@@ -231,6 +231,27 @@ def test_a_second_process_at_the_same_request(
     assert actions(catalog, "TWO-1").count("product.change") == 1
 
 
+def test_a_second_process_answers_before_the_first(
+    till: FlaskClient, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first has made its change and not yet stored its answer: the second one's is stored, and both give that."""
+    headers, real = named(), idempotency.named_requests.finish
+    body = {"sku": "LATE-1", "photos": [sent(3095)]}
+    inner: list[Any] = []
+
+    def finish(*args: Any) -> Any:
+        if not inner:
+            inner.append(None)
+            idempotency._IN_HAND.clear()
+            inner[0] = till.post(PATH, json=body, headers=headers)
+        return real(*args)
+
+    monkeypatch.setattr(idempotency.named_requests, "finish", finish)
+    outer = till.post(PATH, json=body, headers=headers)
+    assert (outer.status_code, outer.get_data()) == (201, inner[0].get_data())
+    assert actions(catalog, "LATE-1") == ["product.create"]
+
+
 def test_an_add_is_answered_though_its_product_was_deleted_since(
     till: FlaskClient, catalog: Catalog, lose_answers: Callable[[], None]
 ) -> None:
