@@ -7,7 +7,8 @@ once.
 The gallery: photos of products, and random vectors up to 47,553. The photos are the drawn ones of the demo, of which
 nearly all need a second look; with `--data` (a folder that has grocery-store/), 8 of each product in train/, and those
 of val/ as queries. The server is the real one in its own process, with room for 32 waiting photos, as more would be
-refused by default (benchmarks/serving.py --load measures that). It is asked by 1, 2, 8 and 32 tills, with
+refused by default (benchmarks/serving.py --load measures that). It is asked, once it has nothing left to do for the
+photos just added, by 1, 2, 8 and 32 tills, with
 CATALOG_SECOND_LOOK off and auto, and so is the plain way (common/plain_tills.py; it needs TensorFlow and scikit-learn).
 Its parts are measured in a process of their own before and after: decode, embed and search one after another, and
 decode and embed alone on as many threads as the server has. At last one till asks beside a client that sends batches
@@ -54,6 +55,8 @@ TILLS = (1, 2, 8, 32)
 #: Seconds of each run that are not counted, and photos of each real product.
 WARM, EACH = 2.0, 8
 SIZE = (640, 480)
+#: Seconds without a request, and the share of a core up to which the server then counts as idle.
+REST, IDLE = 5.0, 0.02
 BATCH = 20
 GOALS = {"one_till_over_parts": 1.3, "rate_of_decode_and_embed": 0.85, "times_plain": 10.0, "rate_of_first_look": 0.5}
 THREADS = max(2, len(os.sched_getaffinity(0)))
@@ -244,7 +247,7 @@ def measure(
         for second_look in ("off", "auto"):
             os.environ["CATALOG_SECOND_LOOK"] = second_look
             with serve_catalog(data, "--waiting", str(max(counts))) as server:
-                wait_until_ready(server)
+                wait_until_settled(server)
                 figures[second_look] = run_tills(
                     f"second look {second_look}", server.url, server.key, asked, counts, seconds
                 )
@@ -263,9 +266,23 @@ def measure(
     return figures
 
 
-def wait_until_ready(server: Server) -> None:
+def wait_until_settled(server: Server) -> None:
+    """Until the server is ready, and its background has nothing left to do with the photos that were just added."""
     with server.till() as till:
         till.get("/health/ready").raise_for_status()
+    before = cpu_seconds(server.pid)
+    while True:
+        time.sleep(REST)
+        now = cpu_seconds(server.pid)
+        if now - before < IDLE * REST:
+            return
+        before = now
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import exists, select, text, update
+from sqlalchemy import bindparam, exists, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,16 @@ class LiveModel:
     generation_id: int
     collection: str
     embedder: Embedder
+
+
+# Built once: that takes as long as to run them, and every answer needs both.
+_LIVE = select(Generation).where(Generation.live)
+# Worded as the partial index of what is pending (see catalog/enrollment/outbox.py).
+_LOST = select(
+    exists().where(
+        Enrollment.generation_id == bindparam("generation"), text("NOT enrollment.done"), Enrollment.attempts == LOST
+    )
+)
 
 
 class Generations:
@@ -102,11 +112,8 @@ class Generations:
 
         To be asked after a search: photos are marked as lost before there is an empty collection to be searched.
         """
-        mine = Enrollment.generation_id == live.generation_id
-        # Worded as the partial index of what is pending (see catalog/enrollment/outbox.py).
-        lost = exists().where(mine, text("NOT enrollment.done"), Enrollment.attempts == LOST)
         with self._database.read() as session:
-            return bool(session.scalar(select(lost)))
+            return bool(session.scalar(_LOST, {"generation": live.generation_id}))
 
     def check_filled(self, live: LiveModel) -> None:
         """Raises GalleryRefillingError while `is_refilling`: what is not in the gallery yet would be unknown."""
@@ -222,10 +229,9 @@ def live_generation(session: Session, *, hold: str | None = None) -> Generation 
     `hold` locks the row until the transaction ends: "share" (FOR SHARE) keeps it live, "change" (FOR UPDATE) is for
     the switch.
     """
-    query = select(Generation).where(Generation.live)
     if hold is None:
-        return session.scalar(query)
-    query = query.with_for_update(read=hold == "share")
+        return session.scalar(_LIVE)
+    query = _LIVE.with_for_update(read=hold == "share")
     found = session.scalar(query)
     # PostgreSQL: a statement that waited for a switch finds that its row is no longer live, and does not search for
     # the row that became live. The next statement does.

@@ -51,6 +51,11 @@ def asking() -> Iterator[None]:
             _changed.notify_all()
 
 
+def is_shared() -> bool:
+    """Whether photos of several tills are being recognized: the cores have enough to do with one thread for each."""
+    return _asked > 1
+
+
 @contextmanager
 def piece() -> Iterator[None]:
     """A piece of work that should take at most some 20 ms; in the background it waits until it may be done.

@@ -27,10 +27,14 @@ class ByBarcode:
     place: barcodes.Place
 
 
+# Built once: that takes as long as to run it, and every answer needs it.
+_ANY = select(exists().where(Barcode.product_id == Product.id, Product.active))
+
+
 def has_barcodes(database: Database) -> bool:
     """Whether any active product has a barcode: if not, no photo need be read for one."""
     with database.read() as session:
-        return bool(session.scalar(select(exists().where(Barcode.product_id == Product.id, Product.active))))
+        return bool(session.scalar(_ANY))
 
 
 def find_product(database: Database, picture: Image.Image, products: frozenset[str] | None = None) -> list[ByBarcode]:

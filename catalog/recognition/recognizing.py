@@ -20,7 +20,7 @@ from catalog.recognition.describing import describe
 from catalog.recognition.reranking import Budget, Extent, Reranked
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 from catalog.recognition.steps import Stopwatch
-from catalog.right_of_way import asking, in_background, piece
+from catalog.right_of_way import asking, in_background, is_shared, piece
 from catalog.storage import AnswerEntry, AskedPhoto
 from catalog.storage.tables import now
 from embedder import barcodes, images, matching
@@ -133,8 +133,10 @@ def recognize_by(
         raise PhotoRejectedError(error.code, filename, str(error)) from error
     try:
         with piece(), watch.step("embed"):
-            # In the background on this thread alone: the embedder's are for tills.
-            vector = live.embedder.embed_picture(picture, step=piece if in_background() else None)
+            # The embedder's threads are for a till that asks alone: beside others, and in the background, they would
+            # only wait for one another.
+            one_thread = in_background() or is_shared()
+            vector = live.embedder.embed_picture(picture, step=piece if one_thread else None)
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
     with piece(), watch.step("search"):
