@@ -91,11 +91,13 @@ def _added(session: Session, generation_id: int, since: datetime) -> Sequence[An
     One that is pending for longer (the gallery was away, the photo is damaged) is passed over.
     """
     done = (Enrollment.photo_id == Photo.id) & (Enrollment.generation_id == generation_id)
+    # `= true` would have SQLite read all active products by their index, every second, to find that no photo is new.
+    active = Product.active.is_not(False)
     rows = session.execute(
         select(Photo.id, Photo.created_at, Enrollment.done)
         .join(Product)
         .outerjoin(Enrollment, done)
-        .where(Photo.created_at > since, Product.active)
+        .where(Photo.created_at > since, active)
         .order_by(Photo.created_at, Photo.id)
         .limit(PAGE)
     ).all()

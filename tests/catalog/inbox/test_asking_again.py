@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from catalog import inbox
 from catalog.catalog import Catalog
 from catalog.enrollment import Worker, run_pending
 from catalog.errors import GalleryUnavailableError
+from catalog.inbox import asking_again
 from catalog.recognition import recognize
-from catalog.storage.tables import InboxPhoto
+from catalog.storage.tables import InboxPhoto, now
 from tests.support.inboxes import asked, ids, photos, strangers
 from tests.support.pictures import encode, picture
 from tests.support.steps import create
@@ -63,6 +65,19 @@ def test_of_many_new_photos_a_page_at_a_time(catalog: Catalog, monkeypatch: pyte
     for _ in range(4):
         inbox.ask_again(catalog)
     assert ids(catalog) == []
+
+
+def test_a_look_for_new_photos_reads_no_others(catalog: Catalog) -> None:
+    """It is taken every second: by the index of active products it took 28 ms at 47,553 photos."""
+    if not catalog.database.is_sqlite:
+        pytest.skip("PostgreSQL plans by statistics")
+    create(catalog, "TEA", 1)
+    said: list[tuple[str, Any]] = []
+    event.listen(catalog.database.engine, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
+    with catalog.database.read() as session:
+        assert not asking_again._added(session, 1, now())
+        steps = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {said[-1][0]}", said[-1][1]).all()
+    assert "photo USING INDEX ix_photo_created_at (created_at>?)" in steps[0].detail, steps
 
 
 def test_what_is_not_recognized_even_so_stays(catalog: Catalog) -> None:
