@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import threading
 import uuid
@@ -229,6 +230,17 @@ def test_a_till_asks_for_its_key(till: Till) -> None:
     wrong = client.post("/api/v1/recognize", data=jpeg(1), headers={"Authorization": "Bearer pc_other"})
     assert (wrong.status_code, wrong.get_json(force=True)["code"]) == (401, "key_unknown")
     assert client.get("/health").get_json() == {"status": "ok"}
+
+
+def test_a_till_explains_its_problems(till: Till) -> None:
+    client = create_till_app(till).test_client()
+    kind = client.post("/api/v1/recognize", data=jpeg(1), content_type="image/jpeg").get_json(force=True)["type"]
+    page = client.get(kind)
+    assert page.status_code == 200 and "<h1>" in page.text
+    for loaded in re.findall(r'<link [^>]*href="([^"]+)"', page.text):
+        assert client.get(loaded, buffered=True).status_code == 200, loaded
+    assert client.get(kind, headers={"Accept": "application/json"}).get_json()["type"] == kind
+    assert client.get("/problems/").status_code == 200
 
 
 def test_a_till_takes_feedback(till: Till, local: FlaskClient) -> None:

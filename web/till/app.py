@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 
 from flask import Flask, Response, current_app, jsonify, request
+from flask_bootstrap import Bootstrap5
 
 from catalog.offline import TILL_SCOPES, Till
-from web import api, errors, multipart, routes, security
+from web import api, errors, multipart, problem_pages, routes, security
 from web.api.operation import operation_of
 from web.request_ids import RequestIds
 from web.skus import SkuConverter
 
 #: Operations of a till that have no place on one: it takes no other till's answers.
 _NOT_HERE = frozenset({"api.receive_offline_answers"})
+#: Open to all: health, and the pages that the `type` of a problem names, with what they load.
+_OPEN = frozenset({"alive", "ready", "problems.index", "problems.show", "static", "bootstrap.static"})
 _ASK_THE_SERVER = "This till works offline: it recognizes photos and takes feedback. Ask the server for all else."
 
 
@@ -25,6 +28,7 @@ def create_till_app(till: Till) -> Flask:
         MAX_CONTENT_LENGTH=routes.MAX_FORM_REQUEST,
         CATALOG=till.catalog,
         ONLY_PROGRAMS=True,
+        BOOTSTRAP_SERVE_LOCAL=True,
         TILL=till,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as the server's
@@ -35,6 +39,8 @@ def create_till_app(till: Till) -> Flask:
     routes.init_app(app)
     security.init_app(app)
     app.before_request(_refuse_what_is_not_here)
+    Bootstrap5(app)
+    app.register_blueprint(problem_pages.blueprint)
     api.init_app(app)
     app.add_url_rule("/health", view_func=alive)
     app.add_url_rule("/health/ready", view_func=ready)
@@ -71,7 +77,7 @@ def ready() -> Response:
 
 def _refuse_what_is_not_here() -> Response | None:
     endpoint = request.endpoint or ""
-    if endpoint in ("", "alive", "ready"):
+    if not endpoint or endpoint in _OPEN:
         return None
     said = operation_of(current_app.view_functions.get(endpoint))
     if said is not None and said.scope in TILL_SCOPES and endpoint not in _NOT_HERE:
