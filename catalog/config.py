@@ -32,9 +32,11 @@ SESSION_HOURS, SESSION_DAYS = 12, 30
 #: When the nightly runs are due, by the clock of the machine: few customers are there.
 NIGHTLY = time(3)
 
-
 Number = TypeVar("Number", int, None)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Who may read /metrics: programs of this machine.
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     trusted_proxies: tuple[Network, ...] = ()
     """Proxies whose forwarded address and scheme are believed."""
+    metrics: tuple[Network, ...] = LOOPBACK
+    """Addresses that may read /metrics; none: nobody."""
+    log: str = "text"
+    """What servers and workers log: lines of text, or json: an object a line."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -125,6 +131,8 @@ class Settings:
             gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
             trusted_proxies=_networks(env, "CATALOG_TRUSTED_PROXIES"),
+            metrics=_networks(env, "CATALOG_METRICS", LOOPBACK),
+            log=env.get("CATALOG_LOG") or "text",
         )
         settings.check()
         return settings
@@ -142,6 +150,7 @@ class Settings:
             "CATALOG_JOBS": (self.jobs, r"local|(redis|amqp)s?://.+", "local, redis://HOST/NUMBER or amqp://HOST//"),
             "CATALOG_LIMITS": (self.limits, r"memory|rediss?://.+", "memory or redis://HOST/NUMBER"),
             "CATALOG_SECOND_LOOK": (self.second_look, "auto|always|off", "auto, always or off"),
+            "CATALOG_LOG": (self.log, "text|json", "text or json"),
         }
         for name, (value, pattern, form) in forms.items():
             if not re.fullmatch(pattern, value) or not plain(value) or value.startswith("sqlite:///:memory:"):
@@ -223,10 +232,13 @@ def _share(env: Mapping[str, str], name: str, most: float, default: float) -> fl
     return float(value)
 
 
-def _networks(env: Mapping[str, str], name: str) -> tuple[Network, ...]:
-    """Addresses and networks, with commas or spaces between them."""
+def _networks(env: Mapping[str, str], name: str, default: tuple[Network, ...] = ()) -> tuple[Network, ...]:
+    """Addresses and networks, with commas or spaces between them; none for "off"."""
+    value = (env.get(name) or "").strip(", ")
+    if not value:
+        return default
     found = []
-    for text in re.split(r"[,\s]+", (env.get(name) or "").strip(", ")):
+    for text in re.split(r"[,\s]+", "" if value == "off" else value):
         try:
             found += [ipaddress.ip_network(text, strict=False)] if text else []
         except ValueError as error:

@@ -27,6 +27,7 @@ ONLY = {
     "tensorflow_addons": "embedder/training/losses.py",
     "openTSNE": "catalog/gallery_map/layout.py",
     "flask": "web/",
+    "prometheus_client": "web/metrics/",
     "sqlalchemy": ("catalog/", "migrations/"),
     "tensorflow": ("embedder/networks/", "embedder/training/", "embedder/adaptation/"),
 }

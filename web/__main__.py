@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from catalog import log_lines
 from embedder import console
 from web import request_ids
 from web.options import port, whole
@@ -44,18 +44,17 @@ def main() -> None:
     parser.add_argument("--threads", type=whole, default=max(2, cores), help="photos that are recognized at once")
     parser.add_argument("--waiting", type=whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
+    log_lines.begin(os.environ.get("CATALOG_LOG", ""))
     request_ids.in_each_line()
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled
 
     try:
         serve(options.host, options.port, options.threads, options.waiting or options.threads, stop)
     except CatalogError as error:
-        sys.exit(f"catalog: {error}")
+        log_lines.fail(str(error))
     except OSError as error:
-        sys.exit(f"catalog: can't listen on {options.host}:{options.port}: {error.strerror}")
+        log_lines.fail(f"can't listen on {options.host}:{options.port}: {error.strerror}")
 
 
 def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
@@ -70,6 +69,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     from catalog.runs import RunWorker
     from catalog.transfer import ImportWorker
     from catalog.webhooks import WebhookWorker
+    from web import metrics
     from web.app import create_app
     from web.gate import Gate
     from web.routes import MAX_REQUEST
@@ -87,7 +87,18 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         except GalleryUnavailableError as error:
             log.warning("%s Serving all the same; photos wait until it is back.", error)
         app = create_app(catalog, key)
-        server = Server(app, Gate(app), host=host, port=port, threads=threads, waiting=waiting, max_body=MAX_REQUEST)
+        recorder = metrics.of(app)
+        server = Server(
+            app,
+            Gate(app),
+            host=host,
+            port=port,
+            threads=threads,
+            waiting=waiting,
+            max_body=MAX_REQUEST,
+            on_refusal=recorder.refused,
+        )
+        recorder.watch(server.load)
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)

@@ -55,8 +55,14 @@ RULES = {
     "people": Rule(ADMIN, ADMIN),
     "audit": Rule(ADMIN, ADMIN),
 }
-#: Of these no session is asked: the API asks for a key, a link for its token; the start page leads on to one that asks.
-OPEN = frozenset({"api", "health", "static", "bootstrap", "login", "links", "home", "description", "docs", "problems"})
+#: Of these no session is asked: the API asks for a key, a link for its token; the start page leads on to one that asks;
+#: /metrics looks at the address.
+OPEN = frozenset(
+    {
+        *("api", "health", "metrics", "static", "bootstrap", "login", "links"),
+        *("home", "description", "docs", "problems"),
+    }
+)
 #: What a role may do, in words.
 MAY = {VIEWER: "look at products and try photos", EDITOR: "change products", ADMIN: "manage people and keys"}
 

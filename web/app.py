@@ -7,7 +7,21 @@ from flask import Flask, Response, redirect, url_for
 from catalog import admission
 from catalog.catalog import Catalog
 from embedder.barcodes import gtin
-from web import access, admin, api, errors, health, links, login, multipart, pictures, problem_pages, routes, security
+from web import (
+    access,
+    admin,
+    api,
+    errors,
+    health,
+    links,
+    login,
+    metrics,
+    multipart,
+    pictures,
+    problem_pages,
+    routes,
+    security,
+)
 from web.proxies import TrustedProxies
 from web.request_ids import RequestIds
 from web.skus import SkuConverter
@@ -33,6 +47,7 @@ def create_app(catalog: Catalog, secret_key: str) -> Flask:
     multipart.init_app(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, catalog.settings.trusted_proxies)  # type: ignore[method-assign]
     app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign]  # around all that may answer
+    metrics.init_app(app, catalog.settings.metrics, metrics.CatalogState(catalog))
     errors.init_app(app)
     routes.init_app(app)
     security.init_app(app)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which a request may be sent again, where nothing says more.
 RETRY_AFTER = 2
+#: How the paths begin that programs alone ask for.
+FOR_PROGRAMS = ("/api/", "/health", "/metrics")
 
 
 def status_of(error: CatalogError) -> int:
@@ -31,9 +33,15 @@ def status_of(error: CatalogError) -> int:
     return next((problems.KINDS[code].status for code in codes if code in problems.KINDS), 500)
 
 
+class Problem(Response):
+    """A problem, which remembers its code: that is what is counted."""
+
+    code = ""
+
+
 def problem(
     code: str, detail: str, *, status: int | None = None, retry_after: int | None = None, **more: Any
-) -> Response:
+) -> Problem:
     """An RFC 9457 problem of a kind of web/problems.py; `status` where there may be a code that is not among them."""
     kind = problems.KINDS.get(code)
     status = kind.status if kind else status or 500
@@ -46,7 +54,8 @@ def problem(
         "request_id": request_ids.current(),
         **more,
     }
-    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    response = Problem(json.dumps(body), status, content_type="application/problem+json")
+    response.code = code
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="catalog"'
     if status in (429, 503) or (kind and kind.retry):
@@ -55,10 +64,10 @@ def problem(
 
 
 def wants_problem() -> bool:
-    """Whether a program made the request: below /api and /health, or a script of our pages."""
+    """Whether a program made the request: below /api, /health and /metrics, or a script of our pages."""
     if current_app.config.get("ONLY_PROGRAMS"):  # a till that works offline has no pages
         return True
-    return request.path.startswith(("/api/", "/health")) or "X-Requested-With" in request.headers
+    return request.path.startswith(FOR_PROGRAMS) or "X-Requested-With" in request.headers
 
 
 def _extra(error: CatalogError) -> dict[str, Any]:

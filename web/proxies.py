@@ -14,6 +14,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What proxies add. Removed once read, so that nothing behind can mistake them for facts.
 HEADERS = ("FORWARDED", *(f"X_FORWARDED_{name}" for name in ("FOR", "PROTO", "HOST", "PORT", "BY", "PREFIX")))
+#: In the WSGI environment: a proxy that is not trusted has forwarded the request, so the address is not the client's.
+UNKNOWN_CLIENT = "catalog.unknown_client"
 
 
 class TrustedProxies:
@@ -30,6 +32,7 @@ class TrustedProxies:
         """Replace, then call the application."""
         said = {name: environ.pop(f"HTTP_{name}", "") for name in HEADERS}
         peer = _address(environ.get("REMOTE_ADDR", ""))
+        environ[UNKNOWN_CLIENT] = any(said.values()) and not (peer is not None and self._is_trusted(peer))
         if peer is not None and self._is_trusted(peer):
             environ["REMOTE_ADDR"] = str(self._client(peer, said["X_FORWARDED_FOR"]))
             scheme = said["X_FORWARDED_PROTO"].rpartition(",")[2].strip().lower()

@@ -56,11 +56,12 @@ class RequestIds:
 
 
 class InEachLine(logging.Filter):
-    """Gives each log record `request`: the id in brackets, "" outside of a request."""
+    """Gives each log record `request_id`, and `request`: the id in brackets. Both are "" outside of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add it; no record is dropped."""
-        record.request = f" [{current()}]" if current() else ""
+        identity = current()
+        record.request_id, record.request = identity, f" [{identity}]" if identity else ""
         return True
 
 

@@ -12,20 +12,25 @@ from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
 from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
 from catalog.maintenance.reembedding import Switched, reembed, rollback
+from catalog.maintenance.state import GalleryState, LastRun, State, ask_gallery, read_state
 
 __all__ = [
     "DECISIONS",
     "Coverage",
     "Day",
     "Finding",
+    "GalleryState",
     "Kind",
+    "LastRun",
     "Models",
     "Overview",
     "Readiness",
     "Severity",
+    "State",
     "Switched",
     "Work",
     "Worklist",
+    "ask_gallery",
     "check_way_back",
     "coverage",
     "coverage_results",
@@ -36,6 +41,7 @@ __all__ = [
     "list_models",
     "list_work",
     "look_over",
+    "read_state",
     "rebuild",
     "reembed",
     "rollback",

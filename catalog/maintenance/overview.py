@@ -73,11 +73,20 @@ class LiveBundle:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """Systems that are told what changes. `dead`: they are not any more; `failing`: the next attempt is due later."""
+    """Systems that are told what changes. `dead`: they are not any more; `failing`: the next attempt is due later, and
+    `failing_since` when the first of these began to fail. `paused`: by the staff.
+    """
 
     total: int
     dead: int
     failing: int
+    paused: int
+    failing_since: datetime | None
+
+    @property
+    def seconds_behind(self) -> float:
+        """How long the first of these has been failing; 0 without any."""
+        return max(0.0, (now() - self.failing_since).total_seconds()) if self.failing_since else 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def look_over(catalog: Catalog) -> Overview:
         ).one()
         return Overview(
             counts,
-            counts.pending + _count_removals(session, live),
+            counts.pending + count_removals(session, live),
             _days(session, since),
             _times(session, since),
             _count_wrong(session, since),
@@ -121,14 +130,17 @@ def look_over(catalog: Catalog) -> Overview:
             groups,
             Disk(used.free, used.total),
             LiveBundle(live.bundle_name, live.bundle_id, live.switched_at or live.created_at) if live else None,
-            _webhooks(session),
+            webhooks(session),
         )
 
 
-def _webhooks(session: Session) -> Webhooks:
+def webhooks(session: Session) -> Webhooks:
+    """How the webhooks are doing."""
     rows = session.execute(select(Webhook.paused, Webhook.failing_since)).all()
-    dead = sum(row.paused not in ("", "staff") for row in rows)
-    return Webhooks(len(rows), dead, sum(not row.paused and row.failing_since is not None for row in rows))
+    failing = [since for paused, since in rows if not paused and since is not None]
+    by_staff = sum(row.paused == "staff" for row in rows)
+    dead = sum(row.paused != "" for row in rows) - by_staff
+    return Webhooks(len(rows), dead, len(failing), by_staff, min(failing, default=None))
 
 
 def _days(session: Session, since: datetime) -> tuple[Day, ...]:
@@ -159,7 +171,8 @@ def _count_wrong(session: Session, since: datetime) -> int:
     return session.scalar(wrong) or 0
 
 
-def _count_removals(session: Session, live: Generation | None) -> int:
+def count_removals(session: Session, live: Generation | None) -> int:
+    """Points that the live gallery still has, and should not."""
     if live is None:
         return 0
     mine = select(func.count()).select_from(Removal).where(Removal.generation_id == live.id)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from catalog import log_lines
 from catalog.config import Settings
 from catalog.errors import ConfigError
 from catalog.runs import recording
@@ -112,4 +113,6 @@ def work(settings: Settings) -> None:
     """Do runs, one at a time, until interrupted. Raises ConfigError when CATALOG_JOBS names no broker."""
     if settings.jobs == "local":
         raise ConfigError("CATALOG_JOBS is local: jobs run in the process that asks for them, and there is no worker.")
+    if settings.log == "json":
+        log_lines.begin(settings.log)  # else Celery's own lines of text
     make_app(settings).worker_main(["worker", "--pool=solo", "--loglevel=INFO", "--without-gossip", "--without-mingle"])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.process import BaseProcess
 
+from catalog import log_lines
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import CatalogError, DatabaseUnavailableError, GalleryLockedError, GalleryRefillingError
@@ -125,8 +126,7 @@ def start_apart(settings: Settings, run_id: uuid.UUID) -> BaseProcess:
 def _apart(settings: Settings, run_id: uuid.UUID) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     os.nice(NICE)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log_lines.begin(settings.log)
     try:
         perform_alone(settings, run_id)
     except DatabaseUnavailableError as error:  # it waits

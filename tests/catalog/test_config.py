@@ -128,6 +128,10 @@ def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
         ("CATALOG_NIGHTLY", "3"),
         ("CATALOG_NIGHTLY", "03:60"),
         ("CATALOG_NIGHTLY", "never"),
+        ("CATALOG_METRICS", "all"),
+        ("CATALOG_METRICS", "127.0.0.1/33"),
+        ("CATALOG_LOG", "xml"),
+        ("CATALOG_LOG", "JSON"),
     ],
 )
 def test_a_value_that_is_not_understood_is_named(name: str, value: str) -> None:
@@ -166,6 +170,15 @@ def test_when_the_nightly_runs_are_due(value: str, at: time | None) -> None:
 @pytest.mark.parametrize(("value", "share"), [("", 0.01), ("0.5", 0.5), (".02", 0.02), ("0.000001", 0.000001)])
 def test_the_share_of_wrong_matches(value: str, share: float) -> None:
     assert Settings.from_env({"CATALOG_WRONG_MATCHES": value}).wrong_matches == share
+
+
+def test_who_may_read_metrics() -> None:
+    def readers(value: str) -> list[str]:
+        return [str(network) for network in Settings.from_env({"CATALOG_METRICS": value}).metrics]
+
+    assert readers("") == ["127.0.0.0/8", "::1/128"]
+    assert readers("10.0.0.7/8, 192.0.2.1") == ["10.0.0.0/8", "192.0.2.1/32"]
+    assert readers("off") == []
 
 
 def test_a_password_is_not_repeated() -> None:

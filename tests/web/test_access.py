@@ -30,6 +30,7 @@ FOR_ALL = {
     "api",
     "description",
     "health",
+    "metrics",
     "static",
     "bootstrap",
     "login",
@@ -260,7 +261,7 @@ def test_pages_offer_only_what_the_role_may_do(app: Flask, catalog: Catalog, mem
         f"/products/{sku}?read=4006381333931",
         f"/people/{number_of(catalog, role)}",
     ]:
-        if not page.startswith(("/openapi", "/health", "/logout")):
+        if not page.startswith(("/openapi", "/health", "/metrics", "/logout")):
             html = staff.get(page).data.decode(errors="replace")  # the points of the map are no text
             targets = [(path, "GET") for path in re.findall(r'href="(/[^"?#]*)', html)]
             for form in re.findall(r'<form[^>]*method="post"[^>]*>', html):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, abort, g, jsonify, request, url_for
+from flask import Response, abort, current_app, g, jsonify, request, url_for
 
 from catalog import recognition
 from catalog.errors import CatalogError
 from catalog.recognition import Recognition
-from web import errors, pictures, routes, security
+from web import errors, metrics, pictures, routes, security
 from web.api.blueprint import actor, blueprint
 from web.api.operation import FILE, operation
 from web.api.photos import many_photos, one_photo
@@ -52,6 +52,7 @@ def recognize() -> Response:
         asked_by=actor(),
         keep=g.key_keeps_photos,
     )
+    metrics.of(current_app).recognized(answer, "photo")
     return jsonify(answered(answer))
 
 
@@ -75,6 +76,9 @@ def recognize_batch() -> Response:
     answers = recognition.recognize_many(
         catalog(), asked.photos, among=asked.among, limit=asked.limit, asked_by=actor(), keep=g.key_keeps_photos
     )
+    for answer in answers:
+        if isinstance(answer, Recognition):
+            metrics.of(current_app).recognized(answer, "batch")
     named = zip(asked.photos, answers, strict=True)
     return jsonify({"answers": [_one_of_many(filename, answer) for (filename, _), answer in named]})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
@@ -24,6 +25,14 @@ LANES = {
     "batches": (1, 4),
     "archives": (4, 200),
 }
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests of a lane: those that are being answered, and those that wait for a thread."""
+
+    answering: int
+    waiting: int
 
 
 class Slot:
@@ -47,7 +56,7 @@ class Lane(ThreadedTaskDispatcher):  # type: ignore[misc]
     def __init__(self, name: str, threads: int, waiting: int) -> None:
         super().__init__()
         self._name = name
-        self._room = threads + waiting
+        self._size = self._room = threads + waiting
         self.set_thread_count(threads)
 
     def start_new_thread(self, target: Callable[[int], None], number: int) -> None:
@@ -69,6 +78,12 @@ class Lane(ThreadedTaskDispatcher):  # type: ignore[misc]
         """One request less in hand. A till that has its answer may ask again at once: there is room."""
         with self.lock:
             self._room += 1
+
+    def load(self) -> Load:
+        """What is in hand now."""
+        with self.lock:
+            waiting = len(self.queue)
+            return Load(self._size - self._room - waiting, waiting)
 
     def drop_gone(self) -> list[Any]:
         """Take the channels whose client has gone out of the queue."""
@@ -97,6 +112,10 @@ class Lanes:
         if not lane.offer(channel):
             request.error = verdicts.BUSY
             express.offer(channel)
+
+    def load(self) -> dict[str, Load]:
+        """What is in hand now, by lane."""
+        return {name: lane.load() for name, lane in self._lanes.items()}
 
     def shutdown(self) -> None:
         """End the threads that have nothing to do; a request that is still being answered is left alone."""

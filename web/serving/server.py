@@ -6,6 +6,7 @@ import errno
 import logging
 import resource
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -13,7 +14,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from web.serving.channel import Channel
-from web.serving.lanes import Lanes
+from web.serving.lanes import Lanes, Load
 from web.serving.verdicts import Judge
 from web.stopping import Stop
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
+
+#: Method ("" where none was understood), status, and code of the problem.
+OnRefusal = Callable[[str, int, str], None]
 
 #: Open connections, at most; for a further one, the one that is idle for longest is closed.
 CONNECTIONS = 2000
@@ -67,9 +71,13 @@ class Server:
         waiting: int,
         max_body: int,
         connections: int | None = None,
+        on_refusal: OnRefusal = lambda method, status, code: None,
     ) -> None:
-        """Listen on all addresses of `host`; `connections`: None, what the process may have. Raises OSError."""
-        self.judge = judge
+        """Listen on all addresses of `host`; `connections`: None, what the process may have. Raises OSError.
+
+        `on_refusal` is told what the server refuses by itself.
+        """
+        self.judge, self.on_refusal = judge, on_refusal
         self.draining = False
         self._limit = connections or connection_limit()
         self._map: dict[int, Any] = {}
@@ -99,6 +107,10 @@ class Server:
     def port(self) -> int:
         """The port that it listens on."""
         return int(self._listeners[0].effective_port)
+
+    def load(self) -> dict[str, Load]:
+        """What is in hand, by lane."""
+        return self._lanes.load()
 
     def wake(self) -> None:
         """Have the loop look whether it is to stop. Safe in a signal handler."""

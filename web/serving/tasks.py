@@ -44,6 +44,7 @@ class Refusal(Task):  # type: ignore[misc]
         self.status = response.status
         self.response_headers.extend(response.headers.items())
         self.content_length = len(data)
+        self.channel.server.site.on_refusal(self.request.command, response.status_code, refused.code)
         if not refused.keeps or self.channel.server.site.draining:
             self.set_close_on_finish()
         self.write(b"" if self.request.command == "HEAD" else data)
@@ -57,7 +58,7 @@ def _refused(error: Any) -> Refused:
 
 def _response(request: Any, refused: Refused) -> Response:
     headers = request.headers
-    is_program = request.path.startswith(("/api/", "/health")) or "X_REQUESTED_WITH" in headers
+    is_program = request.path.startswith(errors.FOR_PROGRAMS) or "X_REQUESTED_WITH" in headers
     response = errors.problem(refused.code, refused.detail, retry_after=refused.retry_after)
     if not is_program and "text/html" in headers.get("ACCEPT", ""):
         title, detail = escape(problems.KINDS[refused.code].title), escape(refused.detail)

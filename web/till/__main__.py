@@ -5,24 +5,27 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog import log_lines
 from embedder import console
 from web import request_ids
 from web.options import port, seconds, whole
 from web.stopping import Stop
 
 if TYPE_CHECKING:
+    from catalog.config import Settings
     from catalog.offline import ServerLink, TillFolder
 
 log = logging.getLogger("web.till")
 
-#: Where the key is, if no file is named, and which time a look may take here, if not that of the server.
-KEY, SECOND_LOOK_MS = "CATALOG_TILL_KEY", "CATALOG_SECOND_LOOK_MS"
+#: Where the key is, if no file is named.
+KEY = "CATALOG_TILL_KEY"
+#: The settings of a server that hold for a till, too. The time that a look may take is the server's, if not given here.
+SECOND_LOOK_MS, METRICS, LOG = "CATALOG_SECOND_LOOK_MS", "CATALOG_METRICS", "CATALOG_LOG"
 #: Seconds until a till that has nothing yet asks again for an archive that is being built.
 PAUSE = 5.0
 
@@ -33,19 +36,18 @@ def main() -> None:
     stop.listen()
     console.escape_what_can_not_be_shown()
     options = _parser().parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s")
+    log_lines.begin(os.environ.get(LOG, ""))
     request_ids.in_each_line()
-    for name in ("alembic", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
     from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled
 
     try:
         serve(options, stop)
     except CatalogError as error:
-        sys.exit(f"catalog: {error}")
+        log_lines.fail(str(error))
     except OSError as error:
-        sys.exit(f"catalog: can't listen on {options.host}:{options.port}: {error.strerror}")
+        log_lines.fail(f"can't listen on {options.host}:{options.port}: {error.strerror}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,11 +81,13 @@ def _parser() -> argparse.ArgumentParser:
 def serve(options: argparse.Namespace, stop: Stop) -> None:
     """Install what is to be installed, and serve until told to stop. Raises CatalogError or OSError."""
     from catalog.offline import ServerLink, Till, TillFolder, TillOptions, TillWorker, install, prepare_folder
+    from web import metrics
     from web.gate import Gate
     from web.routes import MAX_REQUEST
     from web.serving import Server
     from web.till.app import create_till_app, use
 
+    settings = _settings()
     key = _key(options.key_file)
     folder = TillFolder(options.data)
     prepare_folder(folder)
@@ -100,9 +104,11 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
         if (version := folder.current()) != before:
             folder.sweep()
             folder.keep_photos(folder.photos_used(version))
-        till = Till(folder, TillOptions(key, second_look_ms=_second_look_ms()))
+        second_look_ms = settings.second_look_ms if os.environ.get(SECOND_LOOK_MS) else None
+        till = Till(folder, TillOptions(key, second_look_ms=second_look_ms))
         opened.callback(till.close)
-        app = create_till_app(till)
+        app = create_till_app(till, settings.metrics)
+        recorder = metrics.of(app)
         waiting = options.waiting or options.threads
         server = Server(
             app,
@@ -112,7 +118,9 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
             threads=options.threads,
             waiting=waiting,
             max_body=MAX_REQUEST,
+            on_refusal=recorder.refused,
         )
+        recorder.watch(server.load)
         opened.callback(server.close)
         stop.wake(server.wake)
         print(f"Version {till.facts.version}: {till.facts.products} products, model {till.facts.bundle}")
@@ -168,12 +176,12 @@ def _key(file: Path | None) -> str:
     return key
 
 
-def _second_look_ms() -> int | None:
-    """CATALOG_SECOND_LOOK_MS, for a till that is slower than the server; None: as the server. Raises ConfigError."""
+def _settings() -> Settings:
+    """What the environment says of a till. Raises ConfigError."""
     from catalog.config import Settings
 
-    given = os.environ.get(SECOND_LOOK_MS)
-    return Settings.from_env({SECOND_LOOK_MS: given}).second_look_ms if given else None
+    given = {name: os.environ[name] for name in (SECOND_LOOK_MS, METRICS, LOG) if name in os.environ}
+    return Settings.from_env(given)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from flask import Flask, Response, current_app, jsonify, request
 from flask_bootstrap import Bootstrap5
 
 from catalog.offline import TILL_SCOPES, Till
-from web import api, errors, multipart, problem_pages, routes, security
+from web import api, errors, metrics, multipart, problem_pages, routes, security
 from web.api.operation import operation_of
+from web.proxies import Network, TrustedProxies
 from web.request_ids import RequestIds
 from web.skus import SkuConverter
 
 #: Operations of a till that have no place on one: it takes no other till's answers.
 _NOT_HERE = frozenset({"api.receive_offline_answers"})
 #: Open to all: health, and the pages that the `type` of a problem names, with what they load.
-_OPEN = frozenset({"alive", "ready", "problems.index", "problems.show", "static", "bootstrap.static"})
+_OPEN = frozenset({"alive", "ready", "metrics.show", "problems.index", "problems.show", "static", "bootstrap.static"})
 _ASK_THE_SERVER = "This till works offline: it recognizes photos and takes feedback. Ask the server for all else."
 
 
-def create_till_app(till: Till) -> Flask:
-    """The Flask app of a till. After a switch to another version, `use` has it answer from that."""
+def create_till_app(till: Till, readers: Sequence[Network] = ()) -> Flask:
+    """The Flask app of a till; `readers`: whose addresses may read its metrics.
+
+    After a switch to another version, `use` has it answer from that.
+    """
     app = errors.LoggedWithoutTokens("web")
     app.config.update(
         SECRET_KEY=secrets.token_hex(32),  # of sessions, which nobody has here
@@ -34,7 +39,9 @@ def create_till_app(till: Till) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as the server's
     app.url_map.converters["sku"] = SkuConverter
     multipart.init_app(app)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, ())  # type: ignore[method-assign]  # none: what they add is not read
     app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign]
+    metrics.init_app(app, readers, metrics.TillState(till))
     errors.init_app(app)
     routes.init_app(app)
     security.init_app(app)

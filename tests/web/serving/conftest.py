@@ -19,7 +19,7 @@ Serving = Callable[..., contextlib.AbstractContextManager[Server]]
 
 
 @contextlib.contextmanager
-def serving(application: Any, judge: Judge, **options: int) -> Iterator[Server]:
+def serving(application: Any, judge: Judge, **options: Any) -> Iterator[Server]:
     """The server in a thread, told to stop at the end."""
     limits = {"threads": 1, "waiting": 1, "max_body": 2**28, **options}
     server = Server(application, judge, host="127.0.0.1", port=0, **limits)

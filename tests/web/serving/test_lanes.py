@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.support.connections import ask, connect, head, read_reply
-from web.serving import Verdict
+from web.serving import Load, Verdict
 
 ASK = head("POST /api/v1/recognize", Content_Length=4) + b"data"
 
@@ -138,3 +138,30 @@ def test_a_stopping_server_answers_what_it_has(serve, send, connected, slow: Slo
     assert idle.recv(1) == b""
     with pytest.raises(OSError):
         connect(server.port)
+
+
+def test_what_is_in_hand_and_what_is_refused_is_told(serve, send, slow: Slow) -> None:
+    told: list[tuple[str, int, str]] = []
+
+    def count(*refusal) -> None:
+        told.append(refusal)
+
+    with serve(slow, judge, threads=1, waiting=1, on_refusal=count) as server:
+        assert set(server.load().values()) == {Load(0, 0)}
+        first = send(server.port)
+        slow.wait_for(1)
+        second = send(server.port)
+        time.sleep(0.2)  # until it waits
+        assert server.load()["tills"] == Load(1, 1) and server.load()["pages"] == Load(0, 0)
+        with connect(server.port, timeout=5) as refused:
+            refused.sendall(ASK)
+            assert read_reply(refused).status == 503
+            refused.sendall(b"nonsense\r\n\r\n")
+            assert read_reply(refused).status == 400
+        assert [(status, code) for _, status, code in told] == [(503, "overloaded"), (400, "bad_request")]
+        assert told[0][0] == "POST"
+        slow.go.set()
+        assert [read_reply(connection).status for connection in (first, second)] == [200, 200]
+        deadline = time.monotonic() + 5
+        while server.load()["tills"] != Load(0, 0):
+            assert time.monotonic() < deadline
