@@ -58,6 +58,13 @@ def test_every_finding_of_the_doctor_is_documented() -> None:
     assert named == set(get_args(Kind))
 
 
+def test_every_problem_of_the_status_is_documented() -> None:
+    told = set(re.findall(r'Problem\(\s*"([a-z_]+)"', (ROOT / "catalog" / "cli" / "status.py").read_text()))
+    _, after = DOCS["docs/operating.md"].split("\n## At one glance\n")
+    rows = re.findall(r"^\| (`.*`) \|", after.split("\n## ")[0], re.MULTILINE)
+    assert told == {kind for row in rows for kind in re.findall("`([a-z_]+)`", row)} - {"kind"}
+
+
 @pytest.mark.parametrize("page", DOCS)
 def test_links_and_pictures_are_there(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", DOCS[page]):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog.cli import coverage, feedback, keys, maintenance, products, transfer, users, webhooks
+from catalog.cli import coverage, feedback, keys, maintenance, products, status, transfer, users, webhooks
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -196,6 +196,7 @@ for command in (
     *(products.add, products.list_, products.label, products.retire, products.unretire),
     *(products.rename, products.merge, products.purge),
     *(transfer.import_, transfer.export),
+    status.status,
     *(maintenance.reembed_, maintenance.doctor, maintenance.rebuild, maintenance.backup, maintenance.restore),
     coverage.coverage,
     coverage.margins_,
