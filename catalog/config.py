@@ -72,11 +72,11 @@ class Settings:
     """Where each part is. By default all are embedded, below the folder `data`."""
 
     data: Path
-    database: str
+    database: str = field(repr=False)  # a URL may hold a password
     gallery: str
     photos: str
     model: Path
-    jobs: str = field(default="local", repr=False)  # a broker's URL may hold a password
+    jobs: str = field(default="local", repr=False)
     limits: str = field(default="memory", repr=False)
     """Where requests of keys are counted: in each process's memory, or redis://... for all of them together."""
     key_rate: rates.Rate | None = None
@@ -105,12 +105,12 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read CATALOG_* variables. Raises ConfigError for an invalid value."""
-        env = os.environ if env is None else env
+        """Read CATALOG_* variables, or the files that CATALOG_*_FILE name. Raises ConfigError for an invalid value."""
+        env = _with_files(os.environ if env is None else env)
         data = _data_folder(env)
         settings = cls(
             data=data,
-            database=env.get("CATALOG_DATABASE") or _sqlite_url(data / "catalog.db"),
+            database=_database_url(env, data),
             gallery=env.get("CATALOG_GALLERY") or f"edge:{data / 'gallery'}",
             photos=env.get("CATALOG_PHOTOS") or f"file:{data / 'photos'}",
             model=Path(env.get("CATALOG_MODEL") or RELEASED).absolute(),
@@ -163,12 +163,52 @@ class Settings:
         return self.data / "bundles"
 
 
+def _with_files(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` with the content of files: CATALOG_NAME is what is in the file that CATALOG_NAME_FILE names.
+
+    Docker and Kubernetes give secrets as files, since anybody who may look at a container sees its variables. Raises
+    ConfigError, without the content: a file can't be read, is empty or has several lines, or both are given.
+    """
+    found = dict(env)
+    for variable, file in env.items():
+        name = variable.removesuffix("_FILE")
+        if name == variable or not name.startswith("CATALOG_") or not file:
+            continue
+        if env.get(name):
+            raise ConfigError(f"{name} and {variable} are both given: give one of them.")
+        try:
+            value = Path(file).read_text("utf-8").rstrip("\r\n")  # most tools end a file with a new line
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(f"{variable}={file!r} can't be read: {why}.") from None
+        if not value or not plain(value):
+            what = "holds more than one line of text" if value else "is empty"
+            raise ConfigError(f"{variable}={file!r} {what}: it is to hold the value of {name} alone.")
+        found[name] = value
+    return found
+
+
 def _data_folder(env: Mapping[str, str]) -> Path:
     data = Path(env.get("CATALOG_DATA") or "catalog-data").absolute()
     if not plain(str(data)):
         # Not every part can open it: the gallery's engine takes UTF-8 alone, and a message would be torn apart.
         raise ConfigError(f"CATALOG_DATA={str(data)!a} has a character that can't be shown: give another folder.")
     return data
+
+
+def _database_url(env: Mapping[str, str], data: Path) -> str:
+    """The database's URL, with the password that is given apart from it."""
+    url = env.get("CATALOG_DATABASE") or _sqlite_url(data / "catalog.db")
+    password = env.get("CATALOG_DATABASE_PASSWORD")
+    if not password:
+        return url
+    found = re.fullmatch(r"(postgresql(?:\+psycopg)?://[^/:@?#]+)(@[^@]+)", url)
+    if not found:
+        raise ConfigError(
+            "CATALOG_DATABASE_PASSWORD belongs to a CATALOG_DATABASE that names a user and no password: "
+            "postgresql+psycopg://USER@HOST/NAME."
+        )
+    return f"{found[1]}:{quote(password, safe='')}{found[2]}"
 
 
 def _sqlite_url(path: Path) -> str:

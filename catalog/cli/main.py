@@ -65,8 +65,9 @@ def main() -> None:
 
 @main.command()
 def init() -> None:
-    """Make or update the database and load the model; safe to repeat."""
+    """Make or update the database, make the bucket of the photos, and load the model; safe to repeat."""
     with opened() as catalog:
+        catalog.photos.prepare()
         live = catalog.generations.ready()
         click.echo(f"catalog in {catalog.settings.data}, model {live.embedder.bundle.id}")
 
@@ -151,11 +152,12 @@ def _draw(photos: PhotoStore, data: bytes, answer: Recognition, out: Path) -> No
 
 
 @main.command()
-def worker() -> None:
+@click.option("--alive", type=PhotoPath, help="Touch this file every few seconds, for a health check.")
+def worker(alive: Path | None) -> None:
     """Do the jobs that others hand over, where CATALOG_JOBS names a broker."""
     from catalog import runs
 
-    runs.work(Settings.from_env())
+    runs.work(Settings.from_env(), alive)
 
 
 @main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -25,6 +25,9 @@ class TillPhotos:
             raise NotFoundError(f"This till has no picture of the photo {sha256[:12]}.")
         return found
 
+    def prepare(self) -> None:
+        """Nothing: the till's folder is made with its first archive."""
+
     def put(self, data: bytes) -> str:
         """Raises StorageError."""
         raise StorageError("A till that works offline takes no photos of products.")

@@ -5,9 +5,11 @@ If a worker is killed, the run is sent again, and the next one goes on with it.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from catalog import log_lines
@@ -83,8 +85,11 @@ def wait_for(database: Database, sender: Sender, run_id: uuid.UUID, told: Callab
     return run
 
 
-def make_app(settings: Settings) -> Any:
-    """The Celery app of the configured broker. Raises ConfigError without the extra `celery`."""
+def make_app(settings: Settings, leaving: Callable[[], bool] = lambda: False) -> Any:
+    """The Celery app of the configured broker. Raises ConfigError without the extra `celery`.
+
+    `leaving`: this worker is to end, and gives back what it is at.
+    """
     try:
         from celery import Celery
     except ModuleNotFoundError as error:
@@ -104,15 +109,34 @@ def make_app(settings: Settings) -> Any:
 
     @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
     def task(run_id: str) -> None:
-        perform_alone(settings, uuid.UUID(run_id))
+        perform_alone(settings, uuid.UUID(run_id), leaving=leaving)
 
     return app
 
 
-def work(settings: Settings) -> None:
-    """Do runs, one at a time, until interrupted. Raises ConfigError when CATALOG_JOBS names no broker."""
+def work(settings: Settings, alive: Path | None = None) -> None:
+    """Do runs, one at a time, until SIGTERM or SIGINT, at which a run is given back within seconds.
+
+    `alive`: a file that is touched every few seconds, while there is nothing to do and during a run alike: a worker
+    that is at a run answers no ping. Raises ConfigError when CATALOG_JOBS names no broker.
+    """
     if settings.jobs == "local":
         raise ConfigError("CATALOG_JOBS is local: jobs run in the process that asks for them, and there is no worker.")
     if settings.log == "json":
         log_lines.begin(settings.log)  # else Celery's own lines of text
-    make_app(settings).worker_main(["worker", "--pool=solo", "--loglevel=INFO", "--without-gossip", "--without-mingle"])
+    ending = threading.Event()
+
+    def touch(**_: object) -> None:
+        if alive is not None:
+            alive.touch()
+
+    def leaving() -> bool:  # asked at every step of a run
+        touch()
+        return ending.is_set()
+
+    app = make_app(settings, leaving)
+    from celery import signals
+
+    signals.heartbeat_sent.connect(touch, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: ending.set(), weak=False)
+    app.worker_main(["worker", "--pool=solo", "--loglevel=INFO", "--without-gossip", "--without-mingle"])

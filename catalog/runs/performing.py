@@ -84,6 +84,8 @@ def _work(catalog: Catalog, kind: Kind, task: Task) -> bool:
     except StopAskedError:
         recording.end(task, "stopped", "It was stopped.")
     except LostError:
+        if task.leaving():
+            recording.give_back(task.database, task.holder)  # an orderly end of this process counts for nothing
         log.info("the run of %s %s goes on in another process", kind.name, task.id)
     except DatabaseUnavailableError:
         raise
@@ -133,11 +135,14 @@ def _apart(settings: Settings, run_id: uuid.UUID) -> None:
         log.warning("the run %s waits: %s", run_id, error)
 
 
-def perform_alone(settings: Settings, run_id: uuid.UUID) -> None:
-    """Open the catalog for a run alone; what keeps it from beginning is kept as its end. Raises CatalogError."""
+def perform_alone(settings: Settings, run_id: uuid.UUID, *, leaving: Callable[[], bool] = lambda: False) -> None:
+    """Open the catalog for a run alone; what keeps it from beginning is kept as its end. Raises CatalogError.
+
+    `leaving`: this process is to end, and the next one goes on.
+    """
     with closing(Catalog.open(settings)) as catalog:
         try:
-            perform(catalog, run_id)
+            perform(catalog, run_id, leaving=leaving)
         except DatabaseUnavailableError:
             raise
         except (CatalogError, EmbedderError) as error:

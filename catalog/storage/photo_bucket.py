@@ -23,6 +23,19 @@ class S3Store:
         self._files = filesystem
         self._prefix = url.removeprefix("s3://").rstrip("/")
 
+    def prepare(self) -> None:
+        """Make the bucket, if it is missing."""
+        bucket = self._prefix.partition("/")[0]
+        try:
+            if not self._files.exists(bucket):
+                self._files.mkdir(bucket)
+        except FileExistsError:  # another process was faster
+            return
+        except Exception as error:
+            raise StorageError(
+                f"There is no bucket {bucket}, or no right to see it, and none can be made: {error}."
+            ) from error
+
     def put(self, data: bytes) -> str:
         """One request; S3 writes an object atomically."""
         sha256 = content_hash(data)

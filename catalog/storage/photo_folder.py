@@ -21,6 +21,13 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def prepare(self) -> None:
+        """Make the folder."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"The folder of the photos can't be made: {error}.") from error
+
     def put(self, data: bytes) -> str:
         """Written to a temporary file, synced and renamed: after a crash the photo is complete or absent."""
         sha256 = content_hash(data)

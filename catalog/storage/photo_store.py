@@ -46,6 +46,10 @@ class StoredFile:
 class PhotoStore(Protocol):
     """Content-addressed photos and the files derived from them. Every method raises StorageError when it fails."""
 
+    def prepare(self) -> None:
+        """Make what photos are stored in, where that is missing; safe to repeat."""
+        ...
+
     def put(self, data: bytes) -> str:
         """Store bytes -> their SHA-256; on return they are safely stored. Idempotent."""
         ...

@@ -6,6 +6,7 @@ from datetime import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from catalog.catalog import Catalog
 from catalog.config import ServerOptions, Settings
@@ -267,3 +268,94 @@ def test_a_setting_that_no_message_could_show(name: str, bad: str) -> None:
     start = {"CATALOG_DATABASE": "sqlite:///", "CATALOG_GALLERY": "edge:", "CATALOG_PHOTOS": "file:"}[name]
     with pytest.raises(ConfigError, match=f"{name}="):
         Settings.from_env({name: f"{start}/srv/a{bad}b"})
+
+
+SECRETS = {
+    "CATALOG_SECRET_KEY": "secret_key",
+    "CATALOG_GALLERY_API_KEY": "gallery_api_key",
+    "CATALOG_DATABASE": "database",
+    "CATALOG_JOBS": "jobs",
+    "CATALOG_LIMITS": "limits",
+}
+VALUES = {
+    "CATALOG_SECRET_KEY": LONG,
+    "CATALOG_GALLERY_API_KEY": "a key",
+    "CATALOG_DATABASE": "postgresql+psycopg://me:word@host/db",
+    "CATALOG_JOBS": "amqp://me:word@host//",
+    "CATALOG_LIMITS": "redis://:word@host/1",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_each_secret_may_be_in_a_file(name: str, end: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(VALUES[name] + end, newline="")
+    env = {"CATALOG_DATA": str(tmp_path)}
+    settings = Settings.from_env({**env, f"{name}_FILE": str(file)})
+    assert getattr(settings, SECRETS[name]) == VALUES[name]
+    assert settings == Settings.from_env({**env, name: VALUES[name]})
+    assert settings == Settings.from_env({**env, f"{name}_FILE": str(file), name: ""}), "an empty variable is unset"
+    assert "word" not in repr(settings) and LONG not in repr(settings)
+
+
+def test_every_setting_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "nightly").write_text("04:30\n")
+    env = {"CATALOG_DATA": str(tmp_path), "CATALOG_NIGHTLY_FILE": str(tmp_path / "nightly")}
+    assert Settings.from_env(env).nightly == time(4, 30)
+    env = {"CATALOG_JOBS_FILE": str(tmp_path / "jobs")}
+    (tmp_path / "jobs").write_text("redis://host/0")
+    assert Settings.from_env(env).limits == "redis://host/0", "what follows from it does so, too"
+    assert Settings.from_env({"CATALOG_SECRET_KEY_FILE": ""}) == Settings.from_env({}), "an empty name is none"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is empty: it is to hold the value of CATALOG_SECRET_KEY alone"),
+        (b"\n", "is empty"),
+        (b"first line of a key\nsecond line of a key\n", "holds more than one line"),
+        (b"a key of enough characters\0", "holds more than one line"),
+        (b"\xff\xfe a key of enough characters", "can't be read: it is no text"),
+    ],
+)
+def test_a_file_that_holds_no_secret(content: bytes | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env({"CATALOG_SECRET_KEY_FILE": str(file)})
+    assert message in str(caught.value) and f"CATALOG_SECRET_KEY_FILE={str(file)!r}" in str(caught.value)
+    assert "key of" not in str(caught.value), "no message shows what is in it"
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"CATALOG_JOBS_FILE=.* can't be read: Is a directory"):
+        Settings.from_env({"CATALOG_JOBS_FILE": str(tmp_path)})
+
+
+def test_a_secret_that_is_given_twice(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(LONG)
+    env = {"CATALOG_SECRET_KEY_FILE": str(tmp_path / "secret"), "CATALOG_SECRET_KEY": LONG}
+    with pytest.raises(ConfigError, match="CATALOG_SECRET_KEY and CATALOG_SECRET_KEY_FILE are both given") as caught:
+        Settings.from_env(env)
+    assert LONG not in str(caught.value)
+
+
+def test_the_password_of_the_database_apart_from_its_url(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss:w/rd %?#\n")
+    env = {
+        "CATALOG_DATABASE": "postgresql+psycopg://me@host:5432/db?sslmode=require",
+        "CATALOG_DATABASE_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    url = make_url(Settings.from_env(env).database)
+    assert (url.username, url.password, url.host, url.port) == ("me", "p@ss:w/rd %?#", "host", 5432)
+    assert (url.database, url.query) == ("db", {"sslmode": "require"})
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:////catalog.db", "postgresql://host/db", "postgresql://me:word@host/db"])
+def test_a_password_without_its_place(url: str) -> None:
+    with pytest.raises(ConfigError, match="CATALOG_DATABASE_PASSWORD belongs to") as caught:
+        Settings.from_env({"CATALOG_DATABASE": url, "CATALOG_DATABASE_PASSWORD": "pass"})
+    assert "word@" not in str(caught.value)

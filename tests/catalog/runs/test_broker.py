@@ -19,10 +19,11 @@ from catalog.errors import ConfigError
 from catalog.products import Facts, Intake
 from catalog.runs import RunWorker, recording
 from catalog.runs import broker as broker_of_runs
-from catalog.runs.performing import alone_at
+from catalog.runs.performing import alone_at, perform_alone
 from catalog.storage import Database
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.pictures import jpeg
+from tests.support.redises import free_port, redis_server
 from tests.support.served import environment, run
 
 BROKERS = {"redis": ("redis://127.0.0.1:6379/9", 6379), "amqp": ("amqp://guest:guest@127.0.0.1:5672//", 5672)}
@@ -160,3 +161,55 @@ def test_a_dead_broker_is_told(tmp_path: Path) -> None:
 def test_local_has_no_worker(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CATALOG_JOBS is local"):
         runs.work(Settings.from_env({"CATALOG_DATA": str(tmp_path)}))
+
+
+def test_a_run_is_given_back_when_its_worker_is_to_end(tmp_path: Path) -> None:
+    """At its next step, as an orderly end that counts for nothing: the next worker goes on."""
+    settings = Settings.from_env({"CATALOG_DATA": str(tmp_path)})
+    with closing(Catalog.open(settings)) as catalog:
+        products.create(catalog, Facts("A"), [enrollment.NewPhoto("a.jpg", jpeg(1))], Intake("test"))
+        asked = recording.start(catalog.database, "coverage", actor="anna")
+    perform_alone(settings, asked, leaving=lambda: True)
+    with closing(Database(settings.database)) as database:
+        waiting = recording.get(database, asked)
+        assert (waiting.state, waiting.holder, waiting.attempts) == ("waiting", None, 0)
+    perform_alone(settings, asked)
+    with closing(Database(settings.database)) as database:
+        assert recording.get(database, asked).state == "done"
+
+
+@pytest.mark.slow
+def test_sigterm_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    """The worker ends at once, and the file of its health check was touched at the run's steps."""
+    pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
+    alive = tmp_path / "alive"
+    with redis_server(tmp_path, free_port()) as broker:
+        settings = Settings.from_env({"CATALOG_DATA": str(tmp_path / "data"), "CATALOG_JOBS": broker})
+        with closing(Catalog.open(settings)) as catalog:
+            for seed in range(40):
+                products.create(catalog, Facts(f"{seed}"), [enrollment.NewPhoto("a.jpg", jpeg(seed))], Intake("test"))
+            asked = recording.start(catalog.database, "coverage", actor="anna")
+        env = environment(CATALOG_DATA=str(settings.data), CATALOG_JOBS=broker, CATALOG_SECOND_LOOK="always")
+        log = tmp_path / "worker.log"
+        command = [sys.executable, "-m", "catalog", "worker", "--alive", str(alive)]
+        with log.open("wb") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as worker:
+            try:
+                until = time.monotonic() + 60
+                while not alive.exists():
+                    assert worker.poll() is None and time.monotonic() < until, log.read_text()
+                    time.sleep(0.05)
+                broker_of_runs.make_app(settings).send_task(broker_of_runs.TASK, (str(asked),), ignore_result=True)
+                with closing(Database(settings.database)) as database:
+                    while recording.get(database, asked).state != "running":
+                        assert worker.poll() is None and time.monotonic() < until, log.read_text()
+                        time.sleep(0.02)
+                    alive.unlink()
+                    while not alive.exists():
+                        assert worker.poll() is None and time.monotonic() < until, log.read_text()
+                        time.sleep(0.02)
+                    worker.terminate()
+                    assert worker.wait(30) == 0, log.read_text()
+                    left = recording.get(database, asked)
+            finally:
+                worker.kill()
+        assert (left.state, left.holder, left.attempts) == ("waiting", None, 0), log.read_text()

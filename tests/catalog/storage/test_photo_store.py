@@ -27,10 +27,15 @@ class Memory:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.buckets: set[str] = set()
         self.error: Exception | None = None
 
     def exists(self, path: str) -> bool:
-        return path in self._files()
+        return path in self._files() or path in self.buckets
+
+    def mkdir(self, path: str) -> None:
+        self._files()
+        self.buckets.add(path)
 
     def pipe_file(self, path: str, data: bytes) -> None:
         self._files()[path] = data
@@ -69,6 +74,31 @@ def test_what_was_put_is_got(store: PhotoStore) -> None:
         assert store.put(data) == content_hash(data)
     assert store.get(content_hash(first)) == first
     assert store.get(content_hash(second)) == second
+
+
+def test_what_photos_are_stored_in_is_made_where_it_is_missing(store: PhotoStore, tmp_path: Path) -> None:
+    for _ in range(2):
+        store.prepare()
+    if isinstance(store, FolderStore):
+        assert store.root.is_dir()
+    else:
+        bucket = store._prefix.partition("/")[0]
+        assert store._files.exists(bucket) and not store._files.exists(store._prefix)
+    store.put(b"photo")
+    store.prepare()
+    assert store.get(content_hash(b"photo")) == b"photo"
+
+
+def test_a_bucket_that_can_not_be_made(tmp_path: Path) -> None:
+    files = Memory()
+    files.error = PermissionError("Access Denied")
+    with pytest.raises(StorageError, match=r"no bucket there, or .* none can be made: Access Denied"):
+        S3Store("s3://there/prefix", files).prepare()
+    files.error = FileExistsError()  # another process was faster
+    S3Store("s3://there/prefix", files).prepare()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="folder of the photos can't be made"):
+        FolderStore(tmp_path / "file" / "photos").prepare()
 
 
 def test_what_was_never_put_is_not_found(store: PhotoStore) -> None:
