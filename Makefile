@@ -65,6 +65,8 @@ lock: .venv/dev ## Pin the newest versions that pyproject.toml allows, with hash
 	$(call compile,docker,--universal -c requirements/constraints.in --extra postgres --extra celery --extra s3 --extra map)
 	$(call compile,dev,--universal -c requirements/constraints.in --extra dev --extra postgres --extra celery --extra s3 --extra map)
 	$(call compile,train,-c requirements/constraints.in --python-platform x86_64-manylinux_2_28 --extra dev --extra postgres --extra celery --extra s3 --extra map --extra train)
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --python-version 3.11 --generate-hashes --no-header --no-annotate --universal \
+	  requirements/build.in -o requirements/build.txt
 
 clean: ## Remove the environment and the demo's data; your own catalog-data stays
 	rm -rf .venv demo-data
