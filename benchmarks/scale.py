@@ -276,7 +276,7 @@ def local(folder: Path, skus: int) -> dict[str, Any]:
     """qdrant-client's local mode: filled, and queried in turns with the gallery."""
     warnings.simplefilter("ignore")  # it advises against so many points
     vectors, queries = np.load(folder / "vectors.npy"), np.load(folder / "queries.npy")
-    peer = ServerGallery(QdrantClient(":memory:"))
+    peer = ServerGallery({"local mode": QdrantClient(":memory:")})
     peer.create(GENERATION, DIM)
     some = points(vectors, skus)
     before = memory()

@@ -134,7 +134,7 @@ def in_turns(
 
 def local(real: Sequence[VisualWords], count: int, asked: Sequence[VisualWords], rounds: int) -> dict[str, Any]:
     """The same for qdrant-client's local mode."""
-    gallery = ServerGallery(QdrantClient(":memory:"))
+    gallery = ServerGallery({"local mode": QdrantClient(":memory:")})
     gallery.create(GENERATION, DIM)
     points = list(drawn_points(real, count))
     before, began = memory(), time.perf_counter()

@@ -145,7 +145,11 @@ class Settings:
                 r"(sqlite:///|postgresql(\+psycopg)?://).+",
                 "sqlite:///PATH or postgresql+psycopg://...",
             ),
-            "CATALOG_GALLERY": (self.gallery, r"(edge:|https?://).+", "edge:PATH or http://HOST:6333"),
+            "CATALOG_GALLERY": (
+                self.gallery,
+                r"(edge:|https?://).+",
+                "edge:PATH or http://HOST:6333 (of a cluster several, with commas)",
+            ),
             "CATALOG_PHOTOS": (self.photos, r"(file:|s3://).+", "file:PATH or s3://BUCKET/PREFIX"),
             "CATALOG_JOBS": (self.jobs, r"local|(redis|amqp)s?://.+", "local, redis://HOST/NUMBER or amqp://HOST//"),
             "CATALOG_LIMITS": (self.limits, r"memory|rediss?://.+", "memory or redis://HOST/NUMBER"),

@@ -19,7 +19,8 @@ __all__ = ["Gallery", "GalleryPoint", "Hit", "Vector", "collection_name", "open_
 
 
 def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions | None = None) -> Gallery:
-    """The gallery at "edge:PATH" or "http(s)://HOST[:6333]"; no file is opened and no server called yet.
+    """The gallery at "edge:PATH", "http(s)://HOST[:6333]" or several of these, with commas, which are nodes of one
+    cluster; no file is opened and no server called yet.
 
     `api_key` and `options` are for a server. Raises ConfigError for any other URL, and for options that can't be used.
     """
@@ -29,11 +30,15 @@ def open_gallery(url: str, *, api_key: str | None = None, options: ServerOptions
         from catalog.gallery.edge import EdgeGallery
 
         return EdgeGallery(Path(path))
-    if _is_server(url):
+    nodes = list(dict.fromkeys(node.strip() for node in url.split(",")))
+    if all(map(_is_server, nodes)):
         from catalog.gallery.server import ServerGallery
 
-        return ServerGallery.open(url, api_key, options or ServerOptions())
-    raise ConfigError("The gallery's URL is not understood: it is edge:PATH or http://HOST:6333 (no user or password).")
+        return ServerGallery.open(",".join(nodes), api_key, options or ServerOptions())
+    raise ConfigError(
+        "The gallery's URL is not understood: it is edge:PATH or http://HOST:6333 (no user or password), or several of "
+        "these with commas between, which are nodes of one cluster."
+    )
 
 
 def _is_server(url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_client import QdrantClient, models
@@ -49,11 +49,11 @@ _RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
 
 
 class ServerGallery:
-    """A Gallery by a QdrantClient; `address` is how messages name the server."""
+    """A Gallery by QdrantClients, one for each node of a cluster, by the address that messages name it by."""
 
-    def __init__(self, client: QdrantClient, address: str = "local mode", options: ServerOptions = _DEFAULT) -> None:
+    def __init__(self, clients: Mapping[str, QdrantClient], options: ServerOptions = _DEFAULT) -> None:
         self._options = options
-        self._connection = Connection(client, address, options)
+        self._connection = Connection(clients, options)
         # A generation's dimension never changes: its bundle decides it.
         self._dims: dict[str, int] = {}
         # Generations known to have the sparse vector, and the index on products; neither is ever removed.
@@ -64,17 +64,20 @@ class ServerGallery:
         self._params = None if self._connection.local else models.SearchParams(hnsw_ef=_EF, quantization=quantization)
 
     @classmethod
-    def open(cls, url: str, api_key: str | None, options: ServerOptions) -> ServerGallery:
-        """A gallery at http(s)://HOST[:6333], not yet called. Raises ConfigError for a CA file that can't be read."""
-        address = url if options.grpc_port is None else f"{url} (gRPC, port {options.grpc_port})"
-        return cls(connect(url, api_key, options), address, options)
+    def open(cls, urls: str, api_key: str | None, options: ServerOptions) -> ServerGallery:
+        """A gallery at http(s)://HOST[:6333], or at several such nodes of one cluster, with commas; none is called yet.
+
+        Raises ConfigError for a CA file that can't be read.
+        """
+        suffix = "" if options.grpc_port is None else f" (gRPC, port {options.grpc_port})"
+        return cls({f"{url}{suffix}": connect(url, api_key, options) for url in urls.split(",")}, options)
 
     def create(self, generation: str, dim: int) -> None:
         """See Gallery."""
         checked_name(generation)
         if not self._ask(generation, lambda client: client.collection_exists(generation)):
             self._forget(generation)
-            self._ask(generation, lambda client: self._make(client, generation, dim))
+            self._ask(generation, lambda client: self._make(client, generation, dim), writes=True)
         existing = self._dim(generation)
         if existing != dim:
             raise GalleryMismatchError(f"{generation} exists for vectors of {existing} numbers, not {dim}.")
@@ -205,17 +208,17 @@ class ServerGallery:
     def drop(self, generation: str) -> None:
         """See Gallery."""
         checked_name(generation)
-        self._ask(generation, lambda client: client.delete_collection(generation))
+        self._ask(generation, lambda client: client.delete_collection(generation), writes=True)
         self._forget(generation)
 
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
 
-    def _ask(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
+    def _ask(self, generation: str, ask: Callable[[QdrantClient], T], *, writes: bool = False) -> T:
         """See Connection.call. Every call of this class goes through it, and may be retried."""
         try:
-            return self._connection.call(generation, ask)
+            return self._connection.call(generation, ask, writes=writes)
         except GalleryMismatchError:  # dropped by another process after it was looked up
             self._forget(generation)
             raise
@@ -248,11 +251,13 @@ class ServerGallery:
 
     def _write(self, generation: str, points: Sequence[GalleryPoint]) -> None:
         chunk = [_to_point(point) for point in points]
-        self._ask(generation, lambda client: client.upsert(generation, chunk, wait=True))
+        self._ask(generation, lambda client: client.upsert(generation, chunk, wait=True), writes=True)
 
     def _remove(self, generation: str, ids: Sequence[str]) -> None:
         selector = models.PointIdsList(points=list(ids))
-        self._ask(generation, lambda client: client.delete(generation, points_selector=selector, wait=True))
+        self._ask(
+            generation, lambda client: client.delete(generation, points_selector=selector, wait=True), writes=True
+        )
 
     def _records(
         self, generation: str, ids: Sequence[str], names: list[str], *, payload: bool = False
@@ -294,7 +299,11 @@ class ServerGallery:
             return
         keyword = models.PayloadSchemaType.KEYWORD
         # An existing index is no error. Not waited for: in a large generation it takes longer than a call may.
-        self._ask(generation, lambda client: client.create_payload_index(generation, PRODUCT, keyword, wait=False))
+        self._ask(
+            generation,
+            lambda client: client.create_payload_index(generation, PRODUCT, keyword, wait=False),
+            writes=True,
+        )
         self._indexed.add(generation)
 
     def _ensure_words(self, generation: str) -> None:
@@ -305,7 +314,7 @@ class ServerGallery:
         """
         if generation in self._worded:
             return
-        self._ask(generation, lambda client: self._add_words(client, generation))
+        self._ask(generation, lambda client: self._add_words(client, generation), writes=True)
         self._worded.add(generation)
 
     def _add_words(self, client: QdrantClient, generation: str) -> None:

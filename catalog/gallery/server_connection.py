@@ -1,12 +1,13 @@
-"""Calls to a Qdrant server: by HTTP or gRPC, with retries, and errors mapped to the catalog's types."""
+"""Calls to a Qdrant server or the nodes of a cluster: by HTTP or gRPC, with retries, and errors as our own types."""
 
 from __future__ import annotations
 
+import json
 import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -32,6 +33,9 @@ _PAUSE = 0.1
 
 # No try begins later than this many timeouts after the first, so that a call ends within one and a half of them.
 _WITHIN = 0.5
+
+# Characters of a server's reason that a message quotes.
+_REASON = 200
 
 # gRPC status codes as HTTP statuses, so that both are mapped in one place. Any other is 400, a mistake of ours.
 _HTTP_OF_GRPC = {
@@ -59,6 +63,14 @@ class Refusal:
     name: str
 
 
+class _Failure(Exception):
+    """A call that failed: `error` is what it means, `again`: after so many seconds it may succeed (None: it won't)."""
+
+    def __init__(self, error: GalleryError, again: float | None = None) -> None:
+        super().__init__(error)
+        self.error, self.again = error, again
+
+
 def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClient:
     """A client of http(s)://HOST[:6333]; no call is made yet. Raises ConfigError for a CA file that can't be used."""
     more: dict[str, Any] = {}
@@ -77,6 +89,9 @@ def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClie
                 f"CATALOG_GALLERY_CA={str(options.ca)!r} can't be used: it is a file of certificates in PEM form "
                 f"({error.strerror or error})."
             ) from error
+    calls = logging.getLogger("httpx")
+    if calls.level == logging.NOTSET:  # it would tell of each call, several for each answer to a till
+        calls.setLevel(logging.WARNING)
     if options.grpc_port is not None:
         more |= {"prefer_grpc": True, "grpc_port": options.grpc_port, "grpc_options": channel}
     return QdrantClient(
@@ -122,90 +137,143 @@ def _whole_response_within(seconds: float) -> dict[str, list[Callable[[Any], Non
 
 
 class Connection:
-    """Wraps a QdrantClient; `address` is how messages name the server.
+    """Wraps a QdrantClient for each node of one cluster, by its address: that is how messages name it.
 
-    A server that was silent for a whole time-out is not asked again for a moment (see Silence): calls fail at once.
+    One node is asked until it fails; then the next one takes its place. A node that was silent for a whole time-out is
+    not asked again for a moment (see Silence); while all are, calls fail at once.
     """
 
-    def __init__(self, client: QdrantClient, address: str, options: ServerOptions) -> None:
-        self.address = address
-        self.local = client.init_options.get("location") == ":memory:"
-        self._client = client
-        self._options = options
-        self._silence = Silence(options.timeout)
+    def __init__(self, clients: Mapping[str, QdrantClient], options: ServerOptions) -> None:
+        self.address = ", ".join(clients)
+        self.local = any(client.init_options.get("location") == ":memory:" for client in clients.values())
+        self._tries = options.tries
+        self._patience = _WITHIN * options.timeout
         # The client is thread-safe over a network. In local mode it is not: searches fail while points are written.
-        self._turn: AbstractContextManager[object] = threading.RLock() if self.local else nullcontext()
+        turn: AbstractContextManager[object] = threading.RLock() if self.local else nullcontext()
+        self._nodes = [_Node(client, address, options.timeout, turn) for address, client in clients.items()]
+        self._first = 0  # the node that is asked first: the last one that answered
 
-    def call(self, generation: str, ask: Callable[[QdrantClient], T]) -> T:
-        """The result of `ask`, which must be idempotent: it is retried after an error that may be transient.
+    def call(self, generation: str, ask: Callable[[QdrantClient], T], *, writes: bool = False) -> T:
+        """The result of `ask`, which must be idempotent: it is repeated after an error that may be transient, on the
+        next node or, once all have failed, on the same one.
 
-        A time-out is not retried: whoever waits has waited long enough. Raises GalleryMismatchError for a generation
-        that the server does not have, GalleryUnavailableError when it does not answer or is unavailable, GalleryError
-        for all else that the client raises; each names the address.
+        A time-out is not repeated on its node: whoever waits has waited long enough. `writes` says what a key lacks
+        that may not do it. Raises GalleryMismatchError for a generation that the server does not have,
+        GalleryUnavailableError when no node answers or is available, GalleryError for all else that the client raises;
+        each names the address.
         """
         started = time.monotonic()
         pause = _PAUSE
         tries = 1
         while True:
-            if not self._silence.may_ask():
-                raise GalleryUnavailableError(
-                    f"The Qdrant server at {self.address} did not answer within {self._options.timeout} s a moment "
-                    "ago. It is asked again in some seconds."
-                )
-            try:
-                with self._turn:
-                    result = ask(self._client)
-                self._silence.ended()
-                return result
-            except CatalogError:
-                self._silence.ended()
-                raise
-            except Exception as error:
-                failure, passing = self._meaning(generation, error)
-                if _is_timeout(error):
-                    self._silence.timed_out()
-                    raise failure from error
-                self._silence.ended()
-                if isinstance(error, ResourceExhaustedResponse):
-                    pause = max(pause, error.retry_after_s)
-                late = time.monotonic() + pause - started > _WITHIN * self._options.timeout
-                if not passing or late or tries >= self._options.tries:
-                    raise failure from error
-                log.info("%s Try %d of %d follows.", failure, tries + 1, self._options.tries)
+            failures = []
+            for index in self._in_turn():
+                try:
+                    result = self._nodes[index].ask(generation, ask, writes=writes)
+                except _Failure as failure:
+                    if not isinstance(failure.error, GalleryUnavailableError):
+                        raise failure.error from failure.__cause__
+                    failures.append(failure)
+                else:
+                    self._first = index
+                    return result
+            error = _together([failure.error for failure in failures])
+            waits = [failure.again for failure in failures if failure.again is not None]
+            pause = max(pause, min(waits, default=0))
+            late = time.monotonic() + pause - started > self._patience
+            if not waits or late or tries >= self._tries:
+                raise error from failures[-1].__cause__
+            log.info("%s Try %d of %d follows.", error, tries + 1, self._tries)
             time.sleep(pause)
             pause *= 2
             tries += 1
 
+    def _in_turn(self) -> list[int]:
+        first, count = self._first, len(self._nodes)
+        return [(first + step) % count for step in range(count)]
+
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for node in self._nodes:
+            node.client.close()
 
-    def _meaning(self, generation: str, error: Exception) -> tuple[GalleryError, bool]:
-        """The GalleryError for an exception of the client, and whether that is transient."""
-        place = f"The Qdrant server at {self.address}"
+
+class _Node:
+    """One server, or one node of a cluster."""
+
+    def __init__(self, client: QdrantClient, address: str, timeout: int, turn: AbstractContextManager[object]) -> None:
+        self.client = client
+        self._address = address
+        self._place = f"The Qdrant server at {address}"
+        self._timeout = timeout
+        self._silence = Silence(timeout)
+        self._turn = turn
+
+    def ask(self, generation: str, ask: Callable[[QdrantClient], T], *, writes: bool) -> T:
+        """The result of `ask`. Raises _Failure, caused by what the client raised."""
+        if not self._silence.may_ask():
+            raise _Failure(
+                GalleryUnavailableError(
+                    f"{self._place} did not answer within {self._timeout} s a moment ago. It is asked again in some "
+                    "seconds."
+                )
+            )
+        try:
+            with self._turn:
+                result = ask(self.client)
+        except CatalogError:
+            self._silence.ended()
+            raise
+        except Exception as error:
+            if _is_timeout(error):
+                self._silence.timed_out()
+                raise _Failure(self._meaning(generation, error, writes=writes).error) from error
+            self._silence.ended()
+            raise self._meaning(generation, error, writes=writes) from error
+        self._silence.ended()
+        return result
+
+    def _meaning(self, generation: str, error: Exception, *, writes: bool) -> _Failure:
+        """What an exception of the client means."""
         if refusal := refusal_of(error):
-            return self._meaning_of(generation, refusal)
+            again = error.retry_after_s if isinstance(error, ResourceExhaustedResponse) else 0.0
+            return self._meaning_of(generation, refusal, again, writes=writes)
         if isinstance(error, ResponseHandlingException) and not isinstance(error.source, ValidationError):
-            return GalleryUnavailableError(f"{place} does not answer: {_reason(str(error))}"), True
-        return GalleryError(f"{place}, {generation}: {error}"), False
+            return _Failure(GalleryUnavailableError(f"{self._place} does not answer: {_hinted(str(error))}"), 0.0)
+        return _Failure(GalleryError(f"{self._place}, {generation}: {error}"))
 
-    def _meaning_of(self, generation: str, refusal: Refusal) -> tuple[GalleryError, bool]:
-        place, status = f"The Qdrant server at {self.address}", refusal.status
+    def _meaning_of(self, generation: str, refusal: Refusal, again: float, *, writes: bool) -> _Failure:
+        place, status = self._place, refusal.status
         if status == 404 and generation in refusal.text:
-            return unknown_generation(generation, self.address), False
+            return _Failure(unknown_generation(generation, self._address))
+        if status == 403 and writes and "access" in refusal.text.lower():  # in another 403 the key is out of date, say
+            return _Failure(
+                GalleryError(
+                    f"The API key may not write to the Qdrant server at {self._address} ({refusal.name}): "
+                    "CATALOG_GALLERY_API_KEY has to be a key that may read and write."
+                )
+            )
         if status in (401, 403):
-            return GalleryError(f"{place} refuses the API key ({refusal.name})."), False
+            return _Failure(GalleryError(f"{place} refuses the API key ({refusal.name})."))
         if status in (404, 429) or status >= 500:
             # A 404 that doesn't name the collection comes from a proxy, or from something other than Qdrant.
-            return GalleryUnavailableError(f"{place} can't be used now ({_reason(refusal.name)})."), status != 404
-        return GalleryError(f"{place} did not accept a request for {generation}: {refusal.text[:200]}"), False
+            unavailable = GalleryUnavailableError(f"{place} can't be used now ({_hinted(refusal.name)}).")
+            return _Failure(unavailable, None if status == 404 else again)
+        return _Failure(GalleryError(f"{place} did not accept a request for {generation}: {refusal.text[:_REASON]}"))
+
+
+def _together(errors: list[GalleryError]) -> GalleryError:
+    """What the nodes said, as one error."""
+    if len(errors) == 1:
+        return errors[0]
+    return GalleryUnavailableError(f"No node of the cluster can be used. {' '.join(map(str, errors))}")
 
 
 def refusal_of(error: Exception) -> Refusal | None:
     """The server's error response, by HTTP or gRPC; None for an exception that is no response."""
     if isinstance(error, UnexpectedResponse):
-        status = error.status_code or 0
-        return Refusal(status, error.content.decode(errors="replace"), f"status {status}")
+        status, text = error.status_code or 0, error.content.decode(errors="replace")
+        return Refusal(status, text, f"status {status}{_reason_in(text)}")
     if isinstance(error, QdrantException):  # the client raises it for "too many requests" alone
         return Refusal(429, str(error), "status 429")
     if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
@@ -222,7 +290,16 @@ def _is_timeout(error: Exception) -> bool:
     return refusal is not None and refusal.status == 504
 
 
-def _reason(text: str) -> str:
+def _reason_in(text: str) -> str:
+    """The reason in a response of Qdrant's by HTTP, as it is put after its status; "" for what others send (HTML)."""
+    try:
+        reason = json.loads(text)["status"]["error"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f": {reason[:_REASON]}" if isinstance(reason, str) and reason else ""
+
+
+def _hinted(text: str) -> str:
     """The text, with a hint where one helps."""
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"{text} (the file of a private CA is named by CATALOG_GALLERY_CA)"

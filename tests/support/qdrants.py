@@ -27,6 +27,9 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 HttpFault = Callable[[BaseHTTPRequestHandler], None]
 
+#: What Qdrant says to a key that may not write.
+READ_ONLY = "Forbidden: Global manage access is required"
+
 
 class Unknown(Exception):
     """A collection that isn't there, in Qdrant's words."""
@@ -88,6 +91,10 @@ class Behind:
         self.client.create_vector_name(self.known(name), vector, config)
 
 
+def _writes(method: str, place: str) -> bool:
+    return method in ("PUT", "DELETE") or place.endswith("/points/delete")
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
@@ -99,6 +106,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.calls.append((f"{self.command} {place}", json.loads(body) if body else None))
         self.server.keys.append(self.headers.get("api-key"))
         time.sleep(self.server.delay)
+        if self.server.read_only and _writes(self.command, place):
+            refuses(403, READ_ONLY)(self)
+            return
         fault = self.server.faults.pop(0) if self.server.faults else None
         if fault not in (None, forgets):
             fault(self)
@@ -171,17 +181,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HttpQdrant(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, at `url`."""
+    """Listens on 127.0.0.1, at `url`. `behind`: what another one has, as two nodes of a cluster."""
 
     daemon_threads = True
 
-    def __init__(self, port: int = 0, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, port: int = 0, tls: tuple[Path, Path] | None = None, behind: Behind | None = None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.behind = Behind()
+        self.behind = behind or Behind()
         self.calls: list[tuple[str, Any]] = []
         self.keys: list[str | None] = []
         self.faults: list[Any] = []
         self.delay = 0.0  # seconds before each answer
+        self.read_only = False  # as to a key that may not write
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -193,13 +204,20 @@ class HttpQdrant(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_qdrant(*, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[HttpQdrant]:
-    with HttpQdrant(port, tls) as server:
+def http_qdrant(
+    *, port: int = 0, tls: tuple[Path, Path] | None = None, behind: Behind | None = None
+) -> Iterator[HttpQdrant]:
+    with HttpQdrant(port, tls, behind) as server:
         threading.Thread(target=server.serve_forever, args=[0.01]).start()
         try:
             yield server
         finally:
             server.shutdown()
+
+
+def refuses(status: int, reason: str) -> HttpFault:
+    """Answers with this status, and gives its reason as Qdrant does."""
+    return says(status, json.dumps({"status": {"error": reason}, "time": 0.0}).encode())
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> HttpFault:
@@ -339,13 +357,20 @@ class Points(messages.PointsServicer):
 
 
 class GrpcQdrant:
-    """Listens on 127.0.0.1, at `port`."""
+    """Listens on `host`, at `port`. `behind`: what another one has, as two nodes of a cluster."""
 
-    def __init__(self, port: int = 0, tls: tuple[Path, Path] | None = None) -> None:
-        self.behind = Behind()
+    def __init__(
+        self,
+        port: int = 0,
+        tls: tuple[Path, Path] | None = None,
+        behind: Behind | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.behind = behind or Behind()
         self.calls: list[tuple[str, Any]] = []
         self.keys: list[str | None] = []
         self.faults: list[tuple[grpc.StatusCode | float, str]] = []
+        self.read_only = False
         # Without SO_REUSEPORT, two servers never share a port that a test takes for its own.
         self.server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         messages.add_CollectionsServicer_to_server(Collections(self), self.server)
@@ -353,14 +378,16 @@ class GrpcQdrant:
         if tls:
             certificate, key = (path.read_bytes() for path in tls)
             credentials = grpc.ssl_server_credentials([(key, certificate)])
-            self.port = self.server.add_secure_port(f"127.0.0.1:{port}", credentials)
+            self.port = self.server.add_secure_port(f"{host}:{port}", credentials)
         else:
-            self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+            self.port = self.server.add_insecure_port(f"{host}:{port}")
 
     @contextmanager
     def call(self, name: str, request: Any, context: grpc.ServicerContext) -> Iterator[Behind]:
         self.calls.append((name, request))
         self.keys.append(dict(context.invocation_metadata()).get("api-key"))
+        if self.read_only and name.startswith(("Create", "Delete", "Upsert")):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, READ_ONLY)
         if self.faults:
             fault, details = self.faults.pop(0)
             if isinstance(fault, float):
@@ -377,8 +404,14 @@ class GrpcQdrant:
 
 
 @contextmanager
-def grpc_qdrant(*, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[GrpcQdrant]:
-    server = GrpcQdrant(port, tls)
+def grpc_qdrant(
+    *,
+    port: int = 0,
+    tls: tuple[Path, Path] | None = None,
+    behind: Behind | None = None,
+    host: str = "127.0.0.1",
+) -> Iterator[GrpcQdrant]:
+    server = GrpcQdrant(port, tls, behind, host)
     server.server.start()
     try:
         yield server

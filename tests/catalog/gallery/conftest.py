@@ -33,7 +33,7 @@ def open_kind(kind: str, folder: Path, stack: ExitStack) -> Gallery:
     if kind == "edge":
         return EdgeGallery(folder / "gallery", lock_wait=0)
     if kind == "local":
-        return ServerGallery(QdrantClient(":memory:"))
+        return ServerGallery({"local mode": QdrantClient(":memory:")})
     if kind == "http":
         return ServerGallery.open(stack.enter_context(http_qdrant()).url, None, ServerOptions())
     if kind == "grpc":

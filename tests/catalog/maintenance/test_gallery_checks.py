@@ -417,7 +417,7 @@ def test_long_is_longer_than_a_photo_rests() -> None:
 
 @pytest.mark.slow
 def test_on_a_server_the_same_is_found_and_mended(catalog: Catalog) -> None:
-    server = ServerGallery(QdrantClient(":memory:"))
+    server = ServerGallery({"local mode": QdrantClient(":memory:")})
     catalog = with_gallery(catalog, server)
     create_each(catalog, *range(4))
     live = catalog.generations.ready()
