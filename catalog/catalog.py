@@ -54,14 +54,15 @@ class Catalog:
             gallery = gallery or open_gallery(
                 settings.gallery, api_key=settings.gallery_api_key, options=settings.gallery_options
             )
+            photos = open_store(settings.photos)
             return cls(
                 settings,
                 database,
-                open_store(settings.photos),
+                photos,
                 gallery,
                 AnswerLog(database, settings.log_days),
                 UnansweredPhotos(database, settings.inbox_days, settings.inbox_mb),
-                Generations(settings, database, gallery, open_embedder),
+                Generations(settings, database, gallery, photos, open_embedder),
                 LastUses(database),
             )
         except BaseException:

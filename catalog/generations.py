@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,9 +14,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.config import Settings
-from catalog.errors import ConfigError, ConflictError, GalleryError, GalleryRefillingError
+from catalog.errors import (
+    ConfigError,
+    ConflictError,
+    DatabaseUnavailableError,
+    GalleryError,
+    GalleryRefillingError,
+    StorageError,
+)
 from catalog.gallery import Gallery, collection_name
-from catalog.storage import Database
+from catalog.storage import Database, PhotoStore, bundle_store
 from catalog.storage.tables import LOST, Enrollment, Generation
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError
@@ -50,6 +54,7 @@ _LOST = select(
 class Generations:
     """The models of one catalog, each loaded once. Thread-safe.
 
+    Each host has the bundles that it uses in its data folder; the photo store has them for all hosts.
     `open_embedder` loads a bundle's folder (raises BundleError); programs that open several catalogs can share one.
     """
 
@@ -58,9 +63,10 @@ class Generations:
         settings: Settings,
         database: Database,
         gallery: Gallery,
+        photos: PhotoStore,
         open_embedder: Callable[[Path], Embedder] = Embedder.open,
     ) -> None:
-        self._settings, self._database, self._gallery = settings, database, gallery
+        self._settings, self._database, self._gallery, self._photos = settings, database, gallery, photos
         self._open_bundle = open_embedder
         self._embedders: dict[str, Embedder] = {}
         self._ready: set[str] = set()  # collections found or created since this process started
@@ -70,7 +76,8 @@ class Generations:
         """The live model, read from SQL each time: another process may have switched it a moment ago.
 
         The gallery is not called, so photos can be accepted while it is unavailable. A catalog that never had a model
-        starts with the bundle of CATALOG_MODEL. Raises ConfigError for a bundle that is damaged or missing.
+        starts with the bundle of CATALOG_MODEL. Raises ConfigError for a bundle that is damaged or missing, and
+        StorageError when only the photo store may have it, and does not answer.
         """
         with self._database.read() as session:
             row = live_generation(session)
@@ -83,7 +90,7 @@ class Generations:
         return live
 
     def load(self, generation: Generation) -> LiveModel:
-        """A generation and its embedder, which is loaded once. Raises ConfigError."""
+        """A generation and its embedder, which is loaded once. Raises like `live`."""
         embedder = self._embedders.get(generation.bundle_id)
         if embedder is None:
             with self._lock:
@@ -123,9 +130,9 @@ class Generations:
             )
 
     def add(self, bundle: Bundle) -> Generation:
-        """Store a copy of the bundle and a row for its generation. Idempotent: returns the row if it exists.
+        """Store copies of the bundle and a row for its generation. Idempotent: returns the row if it exists.
 
-        Raises ConfigError for a bundle that can't be loaded, or whose vectors are not finite.
+        Raises ConfigError for a bundle that can't be loaded, or whose vectors are not finite, and StorageError.
         """
 
         def mine(session: Session) -> Generation | None:
@@ -144,7 +151,13 @@ class Generations:
             check_model(bundle)  # before there is a row for it: a catalog could not go on without its first model
         except BundleError as error:
             raise ConfigError(f"This model can't be used: {error}") from error
-        keep_bundle(bundle, self._settings.bundles)
+        bundle_store.keep(bundle, self._settings.bundles)
+        try:
+            self._share(bundle)
+        except StorageError as error:
+            if not live:  # other hosts could not follow a switch to it
+                raise
+            log.warning("%s The model stays on this host alone until the next start.", error)
         with (
             suppress(IntegrityError),
             self._database.write() as session,
@@ -173,12 +186,42 @@ class Generations:
         except BundleError as error:
             raise ConfigError(f"CATALOG_MODEL: {error}") from error
 
-    def check_bundle(self, generation: Generation) -> None:
-        """Raises ConfigError unless a generation could be loaded: its bundle is here, and whole. Nothing is loaded."""
+    def bundle(self, generation: Generation) -> Bundle:
+        """A generation's bundle, here and whole. It is not loaded. Raises like `live`."""
         try:
-            load_bundle(self._bundle_folder(generation))
+            return load_bundle(self._bundle_folder(generation))
         except BundleError as error:
             raise ConfigError(f"The model {generation.bundle_name} can't be loaded: {error}") from error
+
+    def share(self, generation: Generation) -> None:
+        """Put a generation's bundle into the photo store, unless it is there. Raises like `live`."""
+        if not bundle_store.is_shared(self._photos, generation.bundle_id):
+            self._share(self.bundle(generation))
+
+    def _share(self, bundle: Bundle) -> None:
+        try:
+            bundle_store.share(self._photos, bundle)
+        except BundleError as error:
+            raise ConfigError(f"This model can't be used: {error}") from error
+
+    def share_all(self) -> None:
+        """Put the bundles that only this host has into the photo store: those of a catalog of an older version, or of
+        a time when the store did not answer. What can't be done now is left to the next start; the log says so.
+        """
+        try:
+            with self._database.read() as session:
+                rows = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
+            for row in rows:
+                if (self._settings.bundles / row.bundle_id).is_dir():
+                    self._share_whole(row)
+        except (DatabaseUnavailableError, StorageError) as error:
+            log.warning("%s Models that other hosts may need stay on this one until the next start.", error)
+
+    def _share_whole(self, generation: Generation) -> None:
+        try:
+            self.share(generation)
+        except ConfigError as error:  # a damaged one is in nobody's way
+            log.warning("%s", error)
 
     def _open_embedder(self, generation: Generation) -> Embedder:
         try:
@@ -187,16 +230,32 @@ class Generations:
             raise ConfigError(f"The model in use can't be loaded: {error}") from error
 
     def _bundle_folder(self, generation: Generation) -> Path:
+        """Where a generation's bundle is on this host; it is brought here first if it is not."""
         folder = self._settings.bundles / generation.bundle_id
-        if not folder.is_dir():  # another host made this generation, or the folder was lost
-            bundle = self._configured_bundle()
-            if bundle.id != generation.bundle_id:
-                raise ConfigError(
-                    f"The model in use, {generation.bundle_name} ({generation.bundle_id}), is not in "
-                    f"{self._settings.bundles}, and CATALOG_MODEL is another one ({bundle.id}): let it name that model."
-                )
-            keep_bundle(bundle, self._settings.bundles)
+        if folder.is_dir():
+            return folder
+        # Another host made this generation, or the folder was lost.
+        if self._configured_is(generation.bundle_id):
+            bundle_store.keep(self._configured_bundle(), self._settings.bundles)
+        elif self._fetch(generation.bundle_id) is None:
+            raise ConfigError(
+                f"The model in use, {generation.bundle_name} ({generation.bundle_id}), is neither in "
+                f"{self._settings.bundles} nor in the photo store, and CATALOG_MODEL={self._settings.model} is another "
+                "one: start a host that has it, which puts it into the store, or let CATALOG_MODEL name it."
+            )
         return folder
+
+    def _fetch(self, bundle_id: str) -> Bundle | None:
+        """A bundle of the photo store, copied to this host; None if it is not there. Raises like `live`."""
+        try:
+            return bundle_store.fetch(self._photos, bundle_id, self._settings.bundles)
+        except BundleError as error:
+            raise ConfigError(str(error)) from error
+
+    def _configured_is(self, bundle_id: str) -> bool:
+        with suppress(ConfigError):
+            return self._configured_bundle().id == bundle_id
+        return False
 
     def release_old(self) -> None:
         """Release every generation that is not live, so that another process may build or drop it."""
@@ -236,26 +295,3 @@ def live_generation(session: Session, *, hold: str | None = None) -> Generation 
     # PostgreSQL: a statement that waited for a switch finds that its row is no longer live, and does not search for
     # the row that became live. The next statement does.
     return found or session.scalar(query)
-
-
-def keep_bundle(bundle: Bundle, folder: Path) -> None:
-    """Copy a bundle to `folder`/<id> atomically; its source is no longer needed then.
-
-    Raises ConfigError when it can't be written.
-    """
-    target = folder / bundle.id
-    if target.is_dir():
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=folder, ignore_cleanup_errors=True) as fresh:
-            # The content alone: the rights are those of the data folder, not of where the bundle was.
-            copy = shutil.copytree(bundle.path, Path(fresh) / bundle.id, copy_function=shutil.copyfile)
-            copy.chmod(0o700)
-            try:
-                os.rename(copy, target)
-            except OSError:
-                if not target.is_dir():  # else another process was faster: the content is the same
-                    raise
-    except OSError as error:
-        raise ConfigError(f"The model can't be kept in {folder}: {error.strerror or error}.") from error

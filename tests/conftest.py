@@ -99,7 +99,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of bundles for all tests: a catalog copies a bundle only when it is not there."""
+    """One folder of bundles for all tests and their photo stores: a catalog copies one only when it is not there."""
     return tmp_path_factory.mktemp("bundles")
 
 
@@ -108,7 +108,9 @@ def env(tmp_path: Path, database_url: str, bundles: Path) -> dict[str, str]:
     """The settings of a catalog, as environment variables."""
     data = tmp_path / "data"
     data.mkdir()
-    (data / "bundles").symlink_to(bundles)
+    (data / "photos").mkdir()
+    for folder in (data, data / "photos"):
+        (folder / "bundles").symlink_to(bundles)
     return {"CATALOG_DATA": str(data), "CATALOG_DATABASE": database_url}
 
 

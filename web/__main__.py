@@ -86,6 +86,8 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
             catalog.generations.ready()  # loaded now, so that the first till does not wait for it
         except GalleryUnavailableError as error:
             log.warning("%s Serving all the same; photos wait until it is back.", error)
+        # Not waited for: a bucket that does not answer may take minutes to be given up.
+        threading.Thread(target=catalog.generations.share_all, name="bundles", daemon=True).start()
         app = create_app(catalog, key)
         recorder = metrics.of(app)
         server = Server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ from catalog.backup.archive import BackupFailedError, Writer
 from catalog.catalog import Catalog
 from catalog.errors import NotFoundError, PhotoDamagedError
 from catalog.progress import Progress, Steps, no_progress
-from catalog.storage import PhotoStore
+from catalog.storage import PhotoStore, bundle_store
 from catalog.storage.database import revision_of
 from catalog.storage.tables import BinPhoto, Generation, Photo, now
 from embedder.bundle import META_FILE, Bundle, load_bundle
@@ -59,11 +60,12 @@ def back_up(catalog: Catalog, target: Path, progress: Progress = no_progress) ->
             bundles = connection.execute(select(Generation.bundle_id).order_by(Generation.id)).scalars().all()
             total = _list_photos(connection, hashes)
         for bundle_id in bundles:
-            bundle = _kept(catalog, bundle_id)
-            if bundle is None:
-                leave_out(f"The model bundle {bundle_id} is missing or damaged")
-            else:
-                _add_bundle(out, bundle)
+            with tempfile.TemporaryDirectory() as folder:
+                bundle = _kept(catalog, bundle_id, Path(folder))
+                if bundle is None:
+                    leave_out(f"The model bundle {bundle_id} is missing or damaged")
+                else:
+                    _add_bundle(out, bundle)
         _add_photos(catalog.photos, out, hashes, leave_out, Steps(progress, total))
         out.finish({"rows": counts, "left_out": left_out})
         return BackedUp(counts, out.contents.photos, left_out)
@@ -114,8 +116,10 @@ def _add_photos(
         steps.advance()
 
 
-def _kept(catalog: Catalog, bundle_id: str) -> Bundle | None:
-    """The bundle from the data folder, else the configured one if it is the same, else None."""
+def _kept(catalog: Catalog, bundle_id: str, fetched: Path) -> Bundle | None:
+    """The bundle from the data folder, else the configured one if it is the same, else that of the photo store, which
+    is copied to `fetched`, else None. Raises StorageError.
+    """
     for folder in (catalog.settings.bundles / bundle_id, catalog.settings.model):
         try:
             bundle = load_bundle(folder)
@@ -123,6 +127,8 @@ def _kept(catalog: Catalog, bundle_id: str) -> Bundle | None:
             continue
         if bundle.id == bundle_id:
             return bundle
+    with suppress(BundleError):
+        return bundle_store.fetch(catalog.photos, bundle_id, fetched)
     return None
 
 

@@ -16,9 +16,8 @@ from catalog.backup import archive, table_rows
 from catalog.backup.archive import ArchiveError
 from catalog.catalog import Catalog
 from catalog.errors import ConflictError
-from catalog.generations import keep_bundle
 from catalog.progress import Progress, Steps, no_progress
-from catalog.storage import PhotoStore, audit_log
+from catalog.storage import PhotoStore, audit_log, bundle_store
 from catalog.storage.database import alembic_config
 from catalog.storage.revision import ROWS_FIT_SINCE
 from catalog.storage.tables import LOST, Enrollment, Generation, Webhook, now
@@ -126,7 +125,8 @@ def _keep_bundles(catalog: Catalog, folder: Path) -> None:
             raise ArchiveError(f"The backup's model bundle {path.name} can't be used: {error}") from error
         if bundle.id != path.name:
             raise ArchiveError(f"The backup's model bundle {path.name} is another one, {bundle.id}.")
-        keep_bundle(bundle, catalog.settings.bundles)
+        bundle_store.keep(bundle, catalog.settings.bundles)
+        bundle_store.share(catalog.photos, bundle)
 
 
 def _load(session: Session, file: BinaryIO, manifest: dict[str, Any], steps: Steps) -> dict[str, int]:

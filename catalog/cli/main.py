@@ -69,6 +69,7 @@ def init() -> None:
     with opened() as catalog:
         catalog.photos.prepare()
         live = catalog.generations.ready()
+        catalog.generations.share_all()
         click.echo(f"catalog in {catalog.settings.data}, model {live.embedder.bundle.id}")
 
 

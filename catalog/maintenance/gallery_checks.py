@@ -20,6 +20,7 @@ from catalog.errors import (
     GalleryLockedError,
     GalleryMismatchError,
     GalleryUnavailableError,
+    StorageError,
 )
 from catalog.generations import LiveModel, live_generation
 from catalog.maintenance import rebuilding
@@ -215,9 +216,12 @@ def _generation(
     collection = generation.collection
     if not generation.live:
         try:
-            catalog.generations.check_bundle(generation)
+            catalog.generations.bundle(generation)
         except ConfigError as error:
             yield Finding("bundle_missing", f"There is no way back to this generation. {error}", collection=collection)
+        except StorageError as error:
+            unknown = "Whether there is a way back to this generation was not looked at."
+            yield Finding("photos_not_asked", f"{error} {unknown}", collection=collection)
     before = _rows(catalog.database, generation.id)
     wrong = None
     if not there:

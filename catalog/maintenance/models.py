@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.enrollment.outbox import PENDING
-from catalog.errors import ConflictError, NotFoundError
+from catalog.errors import ConfigError, ConflictError, NotFoundError, StorageError
 from catalog.generations import live_generation
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation
@@ -40,7 +40,7 @@ class Rates:
 class Model:
     """A generation. `embedded`: photos of active products in it; `previous`: a rollback goes to it.
 
-    `bundle` is None when its folder is missing or damaged on this host, `rates` when it was never calibrated.
+    `bundle` is None when it is damaged or can't be had, `rates` when it was never calibrated.
     """
 
     name: str
@@ -74,13 +74,15 @@ class Models:
 
 
 def list_models(catalog: Catalog) -> Models:
-    """The models that the catalog has had, and how much of it each has embedded. Loads no model."""
+    """The models that the catalog has had, and how much of it each has embedded. Loads no model, but brings the bundles
+    that another host made to this one.
+    """
     with catalog.database.read() as session:
         rows = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
         embedded = _count_embedded(session)
     previous = next((row.previous_id for row in rows if row.live), None)
     return Models(
-        [_model(row, catalog.settings.bundles, embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
+        [_model(row, _bundle(catalog, row), embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
         products.counts(catalog.database).photos,
     )
 
@@ -101,12 +103,16 @@ def known_bundles(settings: Settings) -> list[Bundle]:
     return sorted(found.values(), key=lambda bundle: (bundle.name, bundle.version, bundle.id))
 
 
-def known_bundle(settings: Settings, bundle_id: str) -> Bundle:
-    """One of them. Raises NotFoundError."""
-    for bundle in known_bundles(settings):
+def known_bundle(catalog: Catalog, bundle_id: str) -> Bundle:
+    """One of them, or of those that another host has added. Raises NotFoundError, ConfigError or StorageError."""
+    for bundle in known_bundles(catalog.settings):
         if bundle.id == bundle_id:
             return bundle
-    raise NotFoundError("There is no such model here: look again.")
+    with catalog.database.read() as session:
+        row = session.scalar(select(Generation).where(Generation.bundle_id == bundle_id))
+    if row is None:
+        raise NotFoundError("There is no such model here: look again.")
+    return catalog.generations.bundle(row)
 
 
 def check_way_back(database: Database, live: str) -> None:
@@ -124,11 +130,13 @@ def _count_embedded(session: Session) -> dict[int, int]:
     return {generation: count - pending.get(generation, 0) for generation, count in session.execute(query)}
 
 
-def _model(row: Generation, bundles: Path, embedded: int, *, previous: bool) -> Model:
-    try:
-        bundle = load_bundle(bundles / row.bundle_id)
-    except BundleError:
-        bundle = None
+def _bundle(catalog: Catalog, row: Generation) -> Bundle | None:
+    with suppress(ConfigError, StorageError):
+        return catalog.generations.bundle(row)
+    return None
+
+
+def _model(row: Generation, bundle: Bundle | None, embedded: int, *, previous: bool) -> Model:
     return Model(
         row.bundle_name,
         row.bundle_id,

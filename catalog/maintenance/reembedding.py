@@ -55,6 +55,7 @@ def reembed(catalog: Catalog, bundle: Bundle, progress: Progress = no_progress, 
     """
     # A new catalog gets its first model before this. The live gallery is not opened: another process may hold it.
     catalog.generations.live()
+    catalog.generations.share_all()
     return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
 
 
@@ -81,6 +82,7 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
     if target.live:
         # Nothing to switch; pending photos are left to the outbox of the process that holds the gallery.
         return Switched(target.bundle_id, before, 0, 0, changed=False)
+    catalog.generations.share(target)  # other hosts need it from the moment of the switch on
     building = catalog.generations.load(target)
     try:
         catalog.generations.ensure_collection(building)

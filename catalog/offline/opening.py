@@ -131,14 +131,15 @@ class Till:
             admit_key(database, "till", self._options.key, TILL_SCOPES)
             _check_gallery(gallery, folder, facts)
             answers = self._answers or TillAnswers(database, settings.log_days)
+            photos = TillPhotos(open_store(settings.photos))
             catalog = Catalog(
                 settings,
                 database,
-                TillPhotos(open_store(settings.photos)),
+                photos,
                 gallery,
                 answers,
                 UnansweredPhotos(database, settings.inbox_days, settings.inbox_mb),
-                Generations(settings, database, gallery, self._embedder),
+                Generations(settings, database, gallery, photos, self._embedder),
                 LastUses(database),
             )
             catalog.generations.ready()

@@ -40,6 +40,14 @@ class TillPhotos:
         """See PhotoStore."""
         return self._derived.get_derived(sha256, kind)
 
+    def put_file(self, name: str, data: bytes) -> None:
+        """Raises StorageError."""
+        raise StorageError("A till that works offline has its models in a folder of its own.")
+
+    def get_file(self, name: str) -> bytes | None:
+        """There is none."""
+        return None
+
     def files(self) -> Iterator[StoredFile]:
         """See PhotoStore."""
         return self._derived.files()

@@ -29,7 +29,7 @@ def switch(catalog: Catalog, options: Mapping[str, Any], progress: Progress, *, 
         switched = rollback(catalog, progress, actor=actor, live=options.get("live", ""))
     else:
         if "bundle_id" in options:
-            bundle = known_bundle(catalog.settings, options["bundle_id"])
+            bundle = known_bundle(catalog, options["bundle_id"])
         else:
             bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))
         switched = reembed(catalog, bundle, progress, actor=actor)

@@ -74,6 +74,23 @@ class S3Store:
             raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error}.") from error
         return data
 
+    def put_file(self, name: str, data: bytes) -> None:
+        """One request."""
+        try:
+            self._files.pipe_file(f"{self._prefix}/{name}", data)
+        except Exception as error:
+            raise StorageError(f"{name} can't be stored in s3://{self._prefix}: {error}.") from error
+
+    def get_file(self, name: str) -> bytes | None:
+        """One request."""
+        try:
+            data: bytes = self._files.cat_file(f"{self._prefix}/{name}")
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise StorageError(f"{name} in s3://{self._prefix} can't be read: {error}.") from error
+        return data
+
     def files(self) -> Iterator[StoredFile]:
         """Listed in 256 parts, so that a million photos are never in memory at once."""
         for start in range(256):

@@ -74,6 +74,25 @@ class FolderStore:
         except OSError as error:
             raise StorageError(f"The {kind} of photo {sha256[:12]} can't be read: {error.strerror}.") from error
 
+    def put_file(self, name: str, data: bytes) -> None:
+        """Written to a temporary file, synced and renamed."""
+        path = self.root / name
+        try:
+            write_file(path, data, sync=True)
+            for folder in (path.parent, path.parent.parent, self.root):
+                sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"{name} can't be stored in {self.root}: {error.strerror or error}.") from error
+
+    def get_file(self, name: str) -> bytes | None:
+        """Read."""
+        try:
+            return (self.root / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"{name} in {self.root} can't be read: {error.strerror}.") from error
+
     def files(self) -> Iterator[StoredFile]:
         """Two levels of folders, each sorted by name."""
         try:

@@ -72,8 +72,19 @@ class PhotoStore(Protocol):
         """The derived data of this kind, or None. Not verified: its format must show damage."""
         ...
 
+    def put_file(self, name: str, data: bytes) -> None:
+        """Store a file that belongs to no photo, atomically, replacing an older one; on return it is safely stored.
+
+        `name` is a path in a folder that no photo has, such as "bundles/...": `files` does not list it.
+        """
+        ...
+
+    def get_file(self, name: str) -> bytes | None:
+        """What `put_file` stored by that name, or None. Not verified."""
+        ...
+
     def files(self) -> Iterator[StoredFile]:
-        """All files, those of one photo consecutively; files of other programs are not listed."""
+        """All photos and their files, those of one photo consecutively; other files are not listed."""
         ...
 
     def remove(self, file: StoredFile, unused: Callable[[datetime], bool]) -> bool:

@@ -16,7 +16,8 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import ConfigError, GalleryLockedError
 from catalog.gallery.edge import EdgeGallery
-from catalog.generations import Generations, keep_bundle
+from catalog.generations import Generations
+from catalog.storage import bundle_store
 from catalog.storage.tables import Generation
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from tests.support.catalogs import open_shared
@@ -49,7 +50,7 @@ def test_catalogs_that_start_at_once_get_one_model(open_catalog: Callable[[], Ca
     models = [catalog.generations for catalog in catalogs]
     for place, catalog in enumerate(catalogs[::2]):  # as hosts that were set up differently
         settings = replace(catalog.settings, model=other_bundle.path)
-        models[2 * place] = Generations(settings, catalog.database, catalog.gallery, open_shared)
+        models[2 * place] = Generations(settings, catalog.database, catalog.gallery, catalog.photos, open_shared)
     with ThreadPoolExecutor(4) as pool:
         lives = list(pool.map(Generations.live, models))
     assert len({live.collection for live in lives}) == 1
@@ -82,13 +83,15 @@ def test_the_model_in_use_is_the_catalogs_own_copy(
 def test_a_lost_copy_is_taken_from_the_configured_model(
     env: dict[str, str], tmp_path: Path, open_catalog: Callable[[], Catalog], other_bundle: Bundle
 ) -> None:
-    (tmp_path / "data" / "bundles").unlink()
+    for folder in ("bundles", "photos/bundles"):  # not the folder that tests share
+        (tmp_path / "data" / folder).unlink()
     first = open_catalog().generations.live()
+    shutil.rmtree(tmp_path / "data" / "photos" / "bundles")
     shutil.rmtree(tmp_path / "data" / "bundles")
     assert open_catalog().generations.live().embedder.bundle.id == first.embedder.bundle.id
     shutil.rmtree(tmp_path / "data" / "bundles")
     env["CATALOG_MODEL"] = str(other_bundle.path)
-    with pytest.raises(ConfigError, match="let it name that model"):
+    with pytest.raises(ConfigError, match=r"neither in .* nor in the photo store"):
         open_catalog().generations.live()
 
 
@@ -105,12 +108,12 @@ def test_a_damaged_copy_is_not_served(env: dict[str, str], tmp_path: Path, open_
 def test_a_bundle_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     bundle = load_bundle(RELEASED)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: keep_bundle(bundle, tmp_path / "bundles"), range(4)))
+        list(pool.map(lambda _: bundle_store.keep(bundle, tmp_path / "bundles"), range(4)))
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == [bundle.id]
     assert load_bundle(tmp_path / "bundles" / bundle.id).id == bundle.id
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't be kept"):
-        keep_bundle(bundle, tmp_path / "file")
+        bundle_store.keep(bundle, tmp_path / "file")
 
 
 def test_a_second_program_is_told_who_holds_the_gallery(open_catalog: Callable[[], Catalog]) -> None:

@@ -70,5 +70,5 @@ def open_catalog(settings: Settings, gallery: Gallery | None = None) -> Catalog:
 
 def with_gallery(catalog: Catalog, gallery: Gallery) -> Catalog:
     """The same catalog on another gallery."""
-    generations = Generations(catalog.settings, catalog.database, gallery, open_shared)
+    generations = Generations(catalog.settings, catalog.database, gallery, catalog.photos, open_shared)
     return replace(catalog, gallery=gallery, generations=generations)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import signal
 import threading
 import time
@@ -30,7 +31,7 @@ from catalog.storage import Database
 from catalog.storage.tables import AuditEntry, Enrollment, Run
 from catalog.transfer import ImportWorker, import_jobs
 from catalog.transfer.import_jobs import Piece
-from embedder.bundle import RELEASED, Bundle, load_bundle
+from embedder.bundle import META_FILE, RELEASED, Bundle, load_bundle, rewrite_bundle
 from tests.support import pictures
 from tests.support.qdrants import HttpQdrant, http_qdrant, says
 from tests.support.redises import free_port, redis_server
@@ -329,18 +330,49 @@ def test_an_import_that_a_killed_process_was_at_is_finished_by_the_other(shop: S
     assert shop.count(created) == products.counts(shop.database).products == IMPORTED, "nothing was added twice"
 
 
-def test_a_host_with_a_folder_of_its_own_answers_by_the_same_model(shop: Shop, other_bundle: Bundle) -> None:
-    """It makes its copy of the model that is live, where CATALOG_MODEL names that, and says so where it can't."""
+def test_hosts_with_folders_of_their_own_follow_each_other_to_another_model(shop: Shop, other_bundle: Bundle) -> None:
+    mine = rewrite_bundle(other_bundle, shop.folder / "mine", training={"by": "us"})  # no host has it but the one
+
+    def start(stack: ExitStack, name: str) -> Served:
+        return shop.start(stack, name, CATALOG_DATA=str(shop.folder / f"data of {name}"))
+
     with ExitStack() as stack:
-        here = shop.start(stack, "here")
-        assert shop.add(here, "P", 1).status_code == 201
-        assert run(["reembed", "--quiet", "--bundle", str(other_bundle.path)], shop.env).returncode == 0
-        there = shop.start(
-            stack, "there", CATALOG_DATA=str(shop.folder / "other host"), CATALOG_MODEL=str(other_bundle.path)
-        )
-        for server in (here, there):
-            answer = shop.ask(server, 1).json()
-            assert (answer["matches"][0]["sku"], answer["bundle"]) == ("P", other_bundle.id)
-        with pytest.raises(AssertionError, match="CATALOG_MODEL is another one"):
-            shop.start(stack, "neither", CATALOG_DATA=str(shop.folder / "third host"))
-    assert Settings.from_env(shop.env).model == RELEASED
+        pair = start(stack, "here"), start(stack, "there")
+        for number in range(SKUS):
+            assert shop.add(pair[number % 2], f"P-{number}", 100 + number).status_code == 201
+        seen: list[tuple[str, str]] = []
+        stop = threading.Event()
+
+        def till(server: Served) -> None:
+            while not stop.is_set():
+                for number in range(SKUS):
+                    reply = shop.ask(server, 100 + number)
+                    assert reply.status_code == 200, reply.text
+                    assert reply.json()["matches"][0]["sku"] == f"P-{number}"
+                    seen.append((server.url, reply.json()["bundle"]))
+
+        with ThreadPoolExecutor(2) as pool:
+            tills = [pool.submit(till, server) for server in pair]
+            try:
+                done = run(
+                    ["reembed", "--quiet", "--bundle", str(mine.path)],
+                    shop.env | {"CATALOG_DATA": str(shop.folder / "data of here")},
+                )
+                assert done.returncode == 0, done.stderr
+                assert "HTTP Request" not in done.stderr
+                until(lambda: {(server.url, mine.id) for server in pair} <= set(seen))
+            finally:
+                stop.set()
+            for each in tills:
+                each.result()
+        third = start(stack, "a third")  # which was not there
+        assert shop.ask(third, 100).json()["bundle"] == mine.id
+        shutil.rmtree(shop.folder / "photos" / "bundles" / mine.id)
+        with pytest.raises(AssertionError, match=f"{mine.id}.*nor in the photo store"):
+            start(stack, "a fourth")
+        restarted = start(stack, "here")  # which has it, and puts it there again
+        assert shop.ask(restarted, 100).json()["bundle"] == mine.id
+        until((shop.folder / "photos" / "bundles" / mine.id / META_FILE).exists)
+        assert shop.ask(start(stack, "a fourth"), 100).json()["bundle"] == mine.id
+    logs = "".join(log.read_text() for log in shop.folder.glob("*.log"))
+    assert "Serving on" in logs and "HTTP Request" not in logs, "no line for each call of the gallery"

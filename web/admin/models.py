@@ -31,7 +31,7 @@ def embed() -> Response:
     """Embed all photos by another model, and switch to it if it is fit: the page shows how far it is."""
 
     def ask() -> None:
-        bundle = maintenance.known_bundle(catalog().settings, request.form.get("bundle", ""))
+        bundle = maintenance.known_bundle(catalog(), request.form.get("bundle", ""))
         recording.start(catalog().database, "reembed", actor=actor(), options={"bundle_id": bundle.id})
 
     attempt(ask, "All photos are embedded by the other model, then it is judged and switched to. Tills go on.")

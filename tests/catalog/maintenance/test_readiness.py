@@ -84,7 +84,7 @@ def test_a_silent_database_holds_nobody_up(catalog: Catalog) -> None:
     with silence() as url, ExitStack() as stack:
         database = Database(url.replace("http://", "postgresql://anna@") + "/catalog")
         stack.callback(database.close)
-        generations = Generations(catalog.settings, database, catalog.gallery, open_shared)
+        generations = Generations(catalog.settings, database, catalog.gallery, catalog.photos, open_shared)
         readiness = Readiness(replace(catalog, database=database, generations=generations))
         for _ in range(2):
             kinds, seconds = refusals(readiness.check, 4)

@@ -16,56 +16,15 @@ from catalog.storage import PhotoStore, StoredFile, content_hash, open_store, ph
 from catalog.storage.photo_bucket import S3Store
 from catalog.storage.photo_folder import FolderStore
 from embedder.errors import ImageError
+from tests.support.photo_stores import Memory, photo_store
 from tests.support.pictures import bad_files, jpeg, odd_files
 from web.thumbnails import thumbnail
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-
-class Memory:
-    """A bucket in memory, for what is used of fsspec."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.buckets: set[str] = set()
-        self.error: Exception | None = None
-
-    def exists(self, path: str) -> bool:
-        return path in self._files() or path in self.buckets
-
-    def mkdir(self, path: str) -> None:
-        self._files()
-        self.buckets.add(path)
-
-    def pipe_file(self, path: str, data: bytes) -> None:
-        self._files()[path] = data
-
-    def cat_file(self, path: str) -> bytes:
-        if path not in self._files():
-            raise FileNotFoundError(path)
-        return self.files[path]
-
-    def find(self, prefix: str, detail: bool) -> dict[str, dict[str, Any]]:
-        assert detail
-        return {path: {"LastModified": NOON} for path in self._files() if path.startswith(f"{prefix}/")}
-
-    def _files(self) -> dict[str, bytes]:
-        if self.error:
-            raise self.error
-        return self.files
-
-
-@pytest.fixture(params=["folder", "memory", "fsspec"])
+@pytest.fixture(params=["folder", "memory", "fsspec", "S3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PhotoStore]:
-    if request.param == "folder":
-        yield FolderStore(tmp_path / "photos")
-    elif request.param == "memory":
-        yield S3Store("s3://bucket/prefix/", Memory())
-    else:
-        fsspec = pytest.importorskip("fsspec", reason="fsspec (extra `s3`) is not installed")
-        files = fsspec.filesystem("memory", skip_instance_cache=True)
-        yield S3Store(f"s3://{tmp_path.name}/prefix", files)
-        files.store.clear()
+    with photo_store(request.param, tmp_path) as opened:
+        yield opened
 
 
 def test_what_was_put_is_got(store: PhotoStore) -> None:
