@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -63,11 +64,25 @@ class RerankerWeights:
 
 
 @dataclass(frozen=True)
+class SelfTest:
+    """A drawn picture, and the vector that the model gave for it where the bundle was exported.
+
+    `picture`: how it is drawn (see inference/self_test.py); `vector`: [dim] numbers, of unit length; `cosine`: another
+    machine's vector has at least so much of it, above 0 and at most 1.
+    """
+
+    picture: dict[str, Any]
+    vector: tuple[float, ...]
+    cosine: float
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A verified bundle.
 
     `size`: side of the network's input in pixels; `views`: crops of a photo that it embeds; `dim`: length of a vector;
-    `has_words`: whether it has visual words; `second_look`: weights of the re-ranking, None before its calibration.
+    `has_words`: whether it has visual words; `second_look`: weights of the re-ranking, None before its calibration;
+    `self_test`: None in bundles that were exported before there was one.
     """
 
     path: Path
@@ -81,6 +96,7 @@ class Bundle:
     has_words: bool = False
     second_look: RerankerWeights | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    self_test: SelfTest | None = None
 
     @property
     def id(self) -> str:
@@ -125,6 +141,8 @@ def load_bundle(path: Path) -> Bundle:
             )
         if meta["sha256"] != _hash_meta(meta):
             raise BundleError(f"{path}/{META_FILE} was changed after it was written: its hash does not fit.")
+        if MODEL_FILE not in meta["files"]:  # nothing would say that the model is the one that was exported
+            raise BundleError(f"{path} is no complete model bundle: its {META_FILE} has no hash of {MODEL_FILE}.")
         for name, expected in meta["files"].items():
             if _hash_file(path / name) != expected:
                 raise BundleError(f"{path}/{name} is damaged: its hash is not the one in {META_FILE}.")
@@ -140,9 +158,21 @@ def load_bundle(path: Path) -> Bundle:
             has_words=WORDS_FILE in meta["files"],
             second_look=RerankerWeights(**meta["second_look"]) if meta.get("second_look") else None,
             training=meta["training"],
+            self_test=_self_test(meta),
         )
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is no complete model bundle: {error!r}.") from error
+
+
+def _self_test(meta: dict[str, Any]) -> SelfTest | None:
+    """Raises KeyError, TypeError or ValueError for one that can't be used."""
+    if "self_test" not in meta:
+        return None
+    stated = meta["self_test"]
+    vector, cosine = tuple(map(float, stated["vector"])), float(stated["cosine"])
+    if len(vector) != meta["dim"] or not all(map(math.isfinite, vector)) or not any(vector) or not 0 < cosine <= 1:
+        raise ValueError("the vector of its self-test is none of its model")
+    return SelfTest(dict(stated["picture"]), vector, cosine)
 
 
 def check_place(path: Path) -> None:
@@ -167,6 +197,7 @@ class BundleParts:
     training: dict[str, Any] = field(default_factory=dict)
     words: bytes | None = None
     second_look: RerankerWeights | None = None
+    self_test: SelfTest | None = None
 
 
 def write_bundle(path: Path, parts: BundleParts) -> Bundle:
@@ -198,6 +229,8 @@ def write_bundle(path: Path, parts: BundleParts) -> Bundle:
     }
     if parts.second_look is not None:
         meta["second_look"] = vars(parts.second_look)
+    if parts.self_test is not None:
+        meta["self_test"] = vars(parts.self_test)
     meta["sha256"] = _hash_meta(meta)
     (fresh / META_FILE).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if path.exists():
@@ -241,5 +274,6 @@ def rewrite_bundle(
         training=old.training if training is None else training,
         words=words,
         second_look=second_look,
+        self_test=old.self_test,
     )
     return write_bundle(path, parts)

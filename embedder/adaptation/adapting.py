@@ -31,6 +31,7 @@ from embedder.adaptation.upper_blocks import (
     train_upper,
 )
 from embedder.errors import DataError
+from embedder.inference import self_test
 from embedder.networks import embedding_network, folded_weights
 from embedder.training import batches
 from embedder.training.export import to_litert
@@ -128,15 +129,17 @@ class Adaptation:
             "date": datetime.now(UTC).date().isoformat(),
             "notes": list(notes),
         }
+        model = to_litert(network, config.serve_size)
         made = bundle.write_bundle(
             out,
             bundle.BundleParts(
-                to_litert(network, config.serve_size),
+                model,
                 name=name or self._from["backbone"],
                 version=version,
                 dim=config.dim,
                 size=config.serve_size,
                 training=facts,
+                self_test=self_test.record(model, config.serve_size),
             ),
         )
         model_card.write_card(made)

@@ -21,7 +21,8 @@ from embedder import images, matching
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, ImageError
 from embedder.inference import print_probe
-from embedder.inference.litert import check_vectors, is_usable, open_interpreter
+from embedder.inference.litert import check_vectors, invoke, is_usable, open_interpreter
+from embedder.inference.self_test import check_self_test
 from embedder.matching import LocalFeatures, VisualWords, Vocabulary, reranker
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Embedder:
         for _ in range(self.workers):
             self._free.put(open_interpreter(bundle))
         check_vectors(bundle, self._free.queue[0])
+        check_self_test(bundle, self._free.queue[0])
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder")
         # A separate pool: photos on `_pool` wait for their views, which would deadlock on the same pool.
         self._view_pool = ThreadPoolExecutor(self.workers, thread_name_prefix="embedder-view")
@@ -84,9 +86,7 @@ class Embedder:
         """uint8 [size, size, 3] -> float32 [dim], unit length. Raises BundleError when the model gives no numbers."""
         interpreter = self._free.get()
         try:
-            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
-            interpreter.invoke()
-            vector: Vectors = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+            vector: Vectors = invoke(interpreter, pixels)
         finally:
             self._free.put(interpreter)
         if not is_usable(vector):

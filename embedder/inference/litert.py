@@ -52,17 +52,23 @@ def _no_announcement() -> Iterator[None]:
                         os.write(2, line)
 
 
+def load_model(**model: Any) -> Any:
+    """A single-threaded LiteRT interpreter of a `model_path` or `model_content`. Raises ValueError or RuntimeError."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(**model, num_threads=1)
+    with _no_announcement():
+        interpreter.allocate_tensors()
+    return interpreter
+
+
 def open_interpreter(bundle: Bundle) -> Any:
     """A single-threaded LiteRT interpreter of the bundle's model.
 
     Raises BundleError when the file is no LiteRT model, or its shapes are not those that the bundle states.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
-        interpreter = Interpreter(model_path=str(bundle.model_path), num_threads=1)
-        with _no_announcement():
-            interpreter.allocate_tensors()
+        interpreter = load_model(model_path=str(bundle.model_path))
     except TypeError as error:  # a path with bytes that are no UTF-8 is no text to LiteRT
         raise BundleError(f"The path {bundle.model_path} is not in UTF-8, so its model can't be loaded.") from error
     except (ValueError, RuntimeError) as error:
@@ -73,11 +79,6 @@ def open_interpreter(bundle: Bundle) -> Any:
         raise BundleError(f"{bundle.model_path} takes {photo['shape']} and gives {vector['shape']}, not {expected}.")
     logging.getLogger(__name__).debug("opened an interpreter of %s", bundle.id)
     return interpreter
-
-
-def check_model(bundle: Bundle) -> None:
-    """Raises BundleError when the bundle's model can't be loaded, or gives vectors that are not finite."""
-    check_vectors(bundle, open_interpreter(bundle))
 
 
 def check_vectors(bundle: Bundle, interpreter: Any) -> None:
@@ -91,8 +92,12 @@ def check_vectors(bundle: Bundle, interpreter: Any) -> None:
 def probe(interpreter: Any) -> Any:
     """The vector of a drawn photo, float32 [dim], not yet of unit length."""
     photo = interpreter.get_input_details()[0]
-    drawn = np.random.default_rng(0).integers(0, 256, photo["shape"], np.uint8)
-    interpreter.set_tensor(photo["index"], drawn)
+    return invoke(interpreter, np.random.default_rng(0).integers(0, 256, photo["shape"][1:], np.uint8))
+
+
+def invoke(interpreter: Any, pixels: Any) -> Any:
+    """uint8 [size, size, 3] -> float32 [dim], not yet of unit length."""
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[np.newaxis])
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
 

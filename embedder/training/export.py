@@ -13,7 +13,7 @@ import tensorflow as tf
 from embedder import bundle, datasets, model_card
 from embedder.datasets import set_name
 from embedder.errors import DataError, DivergedError
-from embedder.inference import litert
+from embedder.inference import litert, self_test
 from embedder.networks import weights
 from embedder.training import epoch_log, trainer, work_folder
 from embedder.training.recipe import read_config
@@ -75,15 +75,17 @@ def export_trainer(
     """
     trainer.use_average()
     config, log = trainer.config, epoch_log.read_log(trainer.work)
+    model = to_litert(trainer.serving_network(), config.size)
     made = bundle.write_bundle(
         out,
         bundle.BundleParts(
-            to_litert(trainer.serving_network(), config.size),
+            model,
             name=name or config.backbone,
             version=version,
             dim=config.dim,
             size=config.size,
             training={**_facts(trainer, log), "notes": list(notes)},
+            self_test=self_test.record(model, config.size),
         ),
     )
     epoch_log.draw_curves(log, out / model_card.CURVES_FILE)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from embedder import bundle
-from embedder.bundle import Bundle, Thresholds
+from embedder.bundle import Bundle, SelfTest, Thresholds
 from embedder.errors import BundleError
 
 MODEL = b"not a network, but bytes all the same"
+TEST = SelfTest({"width": 4, "rectangles": ["0 0 1 1 #ff0000"]}, (0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0.99)
 
 
 def write(path: Path, **changes: Any) -> Bundle:
@@ -33,6 +35,33 @@ def test_round_trip(tmp_path: Path) -> None:
     assert made.model_path.read_bytes() == MODEL
 
 
+def test_self_test_is_kept_in_its_place(tmp_path: Path) -> None:
+    made = write(tmp_path / "bundle", self_test=TEST)
+    assert bundle.load_bundle(tmp_path / "bundle") == made
+    assert made.self_test == TEST
+    assert json.loads((made.path / bundle.META_FILE).read_text())["self_test"]["cosine"] == 0.99
+    assert write(tmp_path / "older").self_test is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vector": (1.0,)},
+        {"vector": (float("nan"),) * 8},
+        {"vector": (0.0,) * 8},
+        {"vector": None},
+        {"cosine": 0},
+        {"cosine": 1.5},
+        {"cosine": "much"},
+        {"picture": None},
+    ],
+    ids=str,
+)
+def test_self_test_that_could_not_be_taken_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match="no complete"):
+        write(tmp_path / "bundle", self_test=replace(TEST, **changes))
+
+
 def test_same_content_same_id_wherever_it_lies(tmp_path: Path) -> None:
     assert write(tmp_path / "a").id == write(tmp_path / "b").id
 
@@ -48,6 +77,8 @@ def test_same_content_same_id_wherever_it_lies(tmp_path: Path) -> None:
         {"name": "other"},
         {"version": "2"},
         {"training": {"seed": 4}},
+        {"self_test": TEST},
+        {"self_test": replace(TEST, cosine=0.9)},
     ],
     ids=str,
 )
@@ -78,6 +109,11 @@ def edit_meta(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]
         (edit_meta(lambda meta: meta.update(format=2)), "this version reads format 1"),
         (edit_meta(lambda meta: meta["preprocessing"].update(fit="crop-1")), "crop-1"),
         (edit_meta(lambda meta: meta.pop("training") or meta.update(sha256=bundle._hash_meta(meta))), "training"),
+        (edit_meta(lambda meta: meta.update(files={}) or meta.update(sha256=bundle._hash_meta(meta))), "no hash of"),
+        (
+            edit_meta(lambda meta: meta.update(self_test=0) or meta.update(sha256=bundle._hash_meta(meta))),
+            "no complete",
+        ),
         (edit_meta(lambda meta: meta.update(files=[]) or meta.update(sha256=bundle._hash_meta(meta))), "no complete"),
     ],
 )

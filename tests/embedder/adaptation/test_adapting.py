@@ -186,6 +186,7 @@ def test_the_command_writes_a_bundle_its_card_and_its_figures(sets: tuple[Path, 
     assert [one["dataset"] for one in json.loads((tmp_path / "each.json").read_text())] == ["many", "single"]
     made = load_bundle(tmp_path / "made")
     assert (made.dim, made.size, made.training["skus"]) == (12, 32, 6)
+    assert made.self_test is not None and len(made.self_test.vector) == 12
     vector = Embedder.open(tmp_path / "made").embed_bytes(next(sets[0].rglob("*.png")).read_bytes())
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     card = (tmp_path / "made" / "CARD.md").read_text()

@@ -17,7 +17,7 @@ tf = pytest.importorskip("tensorflow", reason="TensorFlow (extra `train`) is not
 from embedder import cli, datasets, model_card
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError, DataError
-from embedder.inference import Embedder
+from embedder.inference import Embedder, litert, self_test
 from embedder.training import batches, export, recipe, work_folder
 
 pytestmark = pytest.mark.slow
@@ -62,6 +62,14 @@ def test_it_is_the_average_that_is_served(exported: Bundle, trained: Any) -> Non
     average = last.network.get_layer("embedding").kernel.numpy()
     assert np.abs(served - average).max() < 5e-5
     assert np.abs(raw - average).max() > 2e-4
+
+
+def test_it_carries_a_self_test_that_serving_passes(exported: Bundle) -> None:
+    test = exported.self_test
+    assert test is not None
+    assert self_test.check_self_test(exported, litert.open_interpreter(exported)) == pytest.approx(1, abs=1e-4)
+    assert (len(test.vector), test.cosine) == (16, 0.995)
+    assert self_test.draw(test.picture).size == (320, 240)
 
 
 def test_model_takes_bytes_of_pixels(exported: Bundle) -> None:
