@@ -23,7 +23,7 @@ from catalog.errors import (
     StorageError,
 )
 from catalog.gallery import Gallery, collection_name
-from catalog.storage import Database, PhotoStore, bundle_store
+from catalog.storage import Database, PhotoStore, audit_log, bundle_store
 from catalog.storage.tables import LOST, Enrollment, Generation
 from embedder.bundle import Bundle, load_bundle
 from embedder.errors import BundleError
@@ -129,28 +129,30 @@ class Generations:
                 "The gallery was lost, and is being filled again: until all photos are in it, no answer is certain."
             )
 
-    def add(self, bundle: Bundle) -> Generation:
+    def add(self, bundle: Bundle, *, actor: str = "") -> Generation:
         """Store copies of the bundle and a row for its generation. Idempotent: returns the row if it exists.
 
-        Raises ConfigError for a bundle that can't be loaded, or whose vectors are not finite, and StorageError.
+        A copy that is damaged is replaced. `actor`: whose change it is in the audit log; "" where it is only a part of
+        one. Raises StorageError, and ConfigError for a bundle whose model can't be used (see check_model).
         """
 
         def mine(session: Session) -> Generation | None:
             return session.scalar(select(Generation).where(Generation.bundle_id == bundle.id))
 
-        return self._found_or_added(mine, bundle, live=False)
+        return self._found_or_added(mine, bundle, live=False, actor=actor)
 
     def _first_generation(self) -> Generation:
         with self._lock:
             return self._found_or_added(live_generation, self._configured_bundle(), live=True)
 
     def _found_or_added(
-        self, find: Callable[[Session], Generation | None], bundle: Bundle, *, live: bool
+        self, find: Callable[[Session], Generation | None], bundle: Bundle, *, live: bool, actor: str = ""
     ) -> Generation:
         try:
             check_model(bundle)  # before there is a row for it: a catalog could not go on without its first model
         except BundleError as error:
             raise ConfigError(f"This model can't be used: {error}") from error
+        bundle_store.drop_damaged(bundle, self._settings.bundles)
         bundle_store.keep(bundle, self._settings.bundles)
         try:
             self._share(bundle)
@@ -172,6 +174,8 @@ class Generations:
                         live=live,
                     )
                 )
+                if actor:
+                    audit_log.record(session, actor, "model.add", bundle.id)
         with self._database.read() as session:
             found = find(session)
         if found is None:

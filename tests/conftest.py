@@ -121,7 +121,7 @@ class SwitchableGallery:
         self.real, self.on = real, True
 
     def __getattr__(self, name: str) -> Any:
-        if not self.on and name not in ("close", "release"):
+        if not self.on and name not in ("close", "release", "disk_bytes"):
             raise GalleryUnavailableError("The gallery is switched off.")
         return getattr(self.real, name)
 

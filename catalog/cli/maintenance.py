@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog.cli.session import ACTOR, opened, progress_bar
+from catalog.cli.session import ACTOR, MODEL_ID, opened, progress_bar
 from catalog.config import Settings
 from catalog.errors import DatabaseUnavailableError
 from embedder import openblas
@@ -23,18 +23,21 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 
 
 @click.command("reembed")
-@click.option("--bundle", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Default: CATALOG_MODEL.")
+@click.option("--bundle", metavar="FOLDER|ID", help="A bundle, or a model that was added. Default: CATALOG_MODEL.")
 @click.option("--rollback", is_flag=True, help="Back to the generation before the live one.")
 @quiet_option
-def reembed_(bundle: Path | None, rollback: bool, quiet: bool) -> None:
+def reembed_(bundle: str | None, rollback: bool, quiet: bool) -> None:
     """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
     openblas.restart_with_environment()
     from catalog import runs
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
+    named = Path(bundle) if bundle and Path(bundle).is_dir() else bundle
+    if isinstance(named, str) and not MODEL_ID.fullmatch(named):
+        raise click.UsageError(f"--bundle {bundle}: there is no such folder, and it is no id of a model")
     with progress_bar("photo", quiet) as progress:
-        result = runs.run_reembed(Settings.from_env(), bundle, rollback=rollback, actor=ACTOR, progress=progress)
+        result = runs.run_reembed(Settings.from_env(), named, rollback=rollback, actor=ACTOR, progress=progress)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The actor in the audit log.
 ACTOR = "cli"
+#: The id of a model, as embedder/bundle.py makes it.
+MODEL_ID = re.compile("[0-9a-f]{12}")
 
 
 @contextmanager

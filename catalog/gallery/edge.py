@@ -22,6 +22,7 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
+from catalog.durable_files import disk_usage
 from catalog.errors import GalleryMismatchError
 from catalog.gallery.collection_schema import (
     CHUNK,
@@ -176,6 +177,10 @@ class EdgeGallery:
         """See Gallery."""
         with self._shards.opened(generation) as (shard, _):
             return shard.count(CountRequest(exact=True))
+
+    def disk_bytes(self, generation: str) -> int:
+        """See Gallery. 0 where there is none."""
+        return disk_usage(self._shards.root / generation)
 
     def optimize(self, generation: str) -> None:
         """Merge segments and purge deleted points; blocks every thread of this process until it is done."""

@@ -110,6 +110,9 @@ class Gallery(Protocol):
     def count(self, generation: str) -> int:
         """Exact number of points."""
 
+    def disk_bytes(self, generation: str) -> int | None:
+        """Bytes that a generation takes on the disk of this host; None for one that is elsewhere. It is not opened."""
+
     def optimize(self, generation: str) -> None:
         """Index what was written, and return when that is done.
 

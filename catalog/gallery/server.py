@@ -190,6 +190,9 @@ class ServerGallery:
         self._dim(generation)
         return self._ask(generation, lambda client: client.count(generation, exact=True).count)
 
+    def disk_bytes(self, generation: str) -> None:
+        """See Gallery. The server's disk is not this host's."""
+
     def optimize(self, generation: str) -> None:
         """See Gallery. A server indexes by itself while it serves searches: this waits until it is done."""
         self._dim(generation)

@@ -6,7 +6,17 @@ from catalog.maintenance import coverage, coverage_results
 from catalog.maintenance.coverage import Coverage
 from catalog.maintenance.doctor import examine
 from catalog.maintenance.findings import Finding, Kind, Severity, severity, status
-from catalog.maintenance.models import Models, check_way_back, known_bundle, known_bundles, list_models
+from catalog.maintenance.model_lifecycle import Added, add_model, remove_model
+from catalog.maintenance.models import (
+    GenerationCounts,
+    Model,
+    Models,
+    check_way_back,
+    get_model,
+    known_bundle,
+    known_bundles,
+    list_models,
+)
 from catalog.maintenance.needs_work import Work, Worklist, get_work, list_work
 from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
 from catalog.maintenance.readiness import Readiness
@@ -16,12 +26,15 @@ from catalog.maintenance.state import GalleryState, LastRun, State, ask_gallery,
 
 __all__ = [
     "DECISIONS",
+    "Added",
     "Coverage",
     "Day",
     "Finding",
     "GalleryState",
+    "GenerationCounts",
     "Kind",
     "LastRun",
+    "Model",
     "Models",
     "Overview",
     "Readiness",
@@ -30,11 +43,13 @@ __all__ = [
     "Switched",
     "Work",
     "Worklist",
+    "add_model",
     "ask_gallery",
     "check_way_back",
     "coverage",
     "coverage_results",
     "examine",
+    "get_model",
     "get_work",
     "known_bundle",
     "known_bundles",
@@ -44,6 +59,7 @@ __all__ = [
     "read_state",
     "rebuild",
     "reembed",
+    "remove_model",
     "rollback",
     "severity",
     "status",

@@ -1,11 +1,15 @@
-"""The models of a catalog, as the staff sees them: which is live, what each can do, how far a re-embedding is."""
+"""The models of a catalog, as the staff and `catalog model` see them: which is live, what each can do and holds, and
+how far a re-embedding is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -13,13 +17,19 @@ from sqlalchemy.orm import Session
 from catalog import products
 from catalog.catalog import Catalog
 from catalog.config import Settings
+from catalog.durable_files import disk_usage
 from catalog.enrollment.outbox import PENDING
 from catalog.errors import ConfigError, ConflictError, NotFoundError, StorageError
 from catalog.generations import live_generation
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Generation
+from catalog.storage.tables import Enrollment, Generation, ProductMargin, Removal, Run
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.errors import BundleError
+
+#: `live`: it answers; `building`: a process embeds photos by it right now; `kept`: it was live; `added`: it never was.
+State = Literal["live", "building", "kept", "added"]
+#: Kind and lock of the run that builds a generation. catalog/runs is above this package, and takes the lock.
+BUILD_RUN, BUILD_LOCK = "reembed", "run-reembed"
 
 
 @dataclass(frozen=True)
@@ -41,18 +51,56 @@ class Model:
     """A generation. `embedded`: photos of active products in it; `previous`: a rollback goes to it.
 
     `bundle` is None when it is damaged or can't be had, `rates` when it was never calibrated.
+    `bundle_bytes`, `gallery_bytes`: what they take on the disk; None where a server has the gallery.
     """
 
     name: str
     bundle_id: str
     dim: int
-    live: bool
+    state: State
     previous: bool
     created_at: datetime
     switched_at: datetime | None
     embedded: int
     bundle: Bundle | None
     rates: Rates | None
+    bundle_bytes: int
+    gallery_bytes: int | None
+
+    @property
+    def live(self) -> bool:
+        """Whether tills are answered by it."""
+        return self.state == "live"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: all but what the bundle says."""
+        return {
+            "id": self.bundle_id,
+            "name": self.name,
+            "state": self.state,
+            "previous": self.previous,
+            "dim": self.dim,
+            "created_at": self.created_at.isoformat(),
+            "switched_at": self.switched_at.isoformat() if self.switched_at else None,
+            "embedded": self.embedded,
+            "bundle_bytes": self.bundle_bytes,
+            "gallery_bytes": self.gallery_bytes,
+            "rates": asdict(self.rates) if self.rates else None,
+        }
+
+
+@dataclass(frozen=True)
+class GenerationCounts:
+    """What a generation has, in photos: `embedded`, `pending` (to be embedded), `failed` (those of them that could not
+    be), `removals` (deleted, and to be taken out of it before it is live). `margins`: products that need one of their
+    own.
+    """
+
+    embedded: int
+    pending: int
+    failed: int
+    removals: int
+    margins: int
 
 
 @dataclass(frozen=True)
@@ -80,18 +128,78 @@ def list_models(catalog: Catalog) -> Models:
     with catalog.database.read() as session:
         rows = session.scalars(select(Generation).order_by(Generation.id.desc())).all()
         embedded = _count_embedded(session)
+    built = building(catalog.database, catalog.settings)
     previous = next((row.previous_id for row in rows if row.live), None)
+    were_live = {row.previous_id for row in rows} | {row.id for row in rows if row.switched_at}
+
+    def state(row: Generation) -> State:
+        if row.live:
+            return "live"
+        if row.bundle_id == built:
+            return "building"
+        return "kept" if row.id in were_live else "added"
+
     return Models(
-        [_model(row, _bundle(catalog, row), embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
+        [_model(catalog, row, state(row), embedded.get(row.id, 0), previous=row.id == previous) for row in rows],
         products.counts(catalog.database).photos,
     )
+
+
+def get_model(catalog: Catalog, bundle_id: str) -> tuple[Model, GenerationCounts]:
+    """One of them, and what its generation has. Raises NotFoundError."""
+    model = next((model for model in list_models(catalog).models if model.bundle_id == bundle_id), None)
+    if model is None:
+        raise NotFoundError(f"The catalog has no model {bundle_id!r}: `catalog model list` names those that it has.")
+    return model, _counts(catalog.database, bundle_id)
+
+
+def _counts(database: Database, bundle_id: str) -> GenerationCounts:
+    with database.read() as session:
+        generation = select(Generation.id).where(Generation.bundle_id == bundle_id).scalar_subquery()
+        enrolled = select(func.count()).select_from(Enrollment).where(Enrollment.generation_id == generation)
+        pending = session.scalar(enrolled.where(PENDING)) or 0
+        removals = select(func.count()).select_from(Removal).where(Removal.generation_id == generation)
+        margins = select(func.count()).select_from(ProductMargin).where(ProductMargin.generation_id == generation)
+        return GenerationCounts(
+            embedded=(session.scalar(enrolled) or 0) - pending,
+            pending=pending,
+            failed=session.scalar(enrolled.where(PENDING, Enrollment.error != "")) or 0,
+            removals=session.scalar(removals) or 0,
+            margins=session.scalar(margins) or 0,
+        )
+
+
+def building(database: Database, settings: Settings) -> str:
+    """The id of the bundle by which a process embeds photos right now; "" when none does, or it was killed."""
+    with database.read() as session:
+        run = session.scalar(select(Run).where(Run.kind == BUILD_RUN, Run.state == "running", Run.ended_at.is_(None)))
+        target = target_of(session, settings, run.options) if run else ""
+    if not target:
+        return ""
+    with database.alone(BUILD_LOCK) as nobody_else:
+        return "" if nobody_else else target
+
+
+def target_of(session: Session, settings: Settings, options: Mapping[str, Any]) -> str:
+    """The id of the bundle that a run with these options (see catalog/runs) switches to; "" when it can't be told."""
+    if options.get("rollback"):
+        live = live_generation(session)
+        previous = session.get(Generation, live.previous_id) if live and live.previous_id else None
+        return previous.bundle_id if previous else ""
+    if "bundle_id" in options:
+        return str(options["bundle_id"])
+    try:
+        return load_bundle(Path(options.get("bundle") or settings.model)).id
+    except BundleError:
+        return ""
 
 
 def known_bundles(settings: Settings) -> list[Bundle]:
     """The bundles that photos can be embedded with, each once, by name: those that ship, CATALOG_MODEL's, and those
     that were added before. One that is damaged is left out.
     """
-    added = sorted(settings.bundles.iterdir()) if settings.bundles.is_dir() else []
+    # One whose name begins with a dot is about to be there, or to be gone.
+    added = sorted(settings.bundles.glob("[!.]*")) if settings.bundles.is_dir() else []
     shipped = sorted(RELEASED.parent.glob(f"{RELEASED.name}*"))
     found: dict[str, Bundle] = {}
     for folder in (*added, *shipped, settings.model):
@@ -136,18 +244,21 @@ def _bundle(catalog: Catalog, row: Generation) -> Bundle | None:
     return None
 
 
-def _model(row: Generation, bundle: Bundle | None, embedded: int, *, previous: bool) -> Model:
+def _model(catalog: Catalog, row: Generation, state: State, embedded: int, *, previous: bool) -> Model:
+    bundle = _bundle(catalog, row)
     return Model(
         row.bundle_name,
         row.bundle_id,
         row.dim,
-        row.live,
+        state,
         previous,
         row.created_at,
         row.switched_at,
         embedded,
         bundle,
         _rates(bundle.training) if bundle else None,
+        disk_usage(catalog.settings.bundles / row.bundle_id),
+        catalog.gallery.disk_bytes(row.collection),
     )
 
 

@@ -121,6 +121,7 @@ def _fill(catalog: Catalog, building: LiveModel, progress: Progress) -> int:
     Raises NotFitError for photos that can't be read, after all others are enrolled.
     """
     done = unreadable = 0
+    mine = (Enrollment.generation_id == building.generation_id) & Enrollment.done
     last: uuid.UUID | None = None
     while True:
         with catalog.database.read() as session:
@@ -133,7 +134,9 @@ def _fill(catalog: Catalog, building: LiveModel, progress: Progress) -> int:
         done += outbox.apply_enrollments(catalog, building, features)
         unreadable += len(photos) - len(features)
         last = max(photos)
-        progress(done, total)
+        with catalog.database.read() as session:  # those of an earlier run, too: a bar goes on where it was
+            there = session.scalar(select(func.count()).select_from(Enrollment).where(mine)) or 0
+        progress(min(there, total), total)
     if unreadable:
         raise NotFitError(f"{unreadable} photos can't be embedded; the log names them. The live gallery stays.")
     return done

@@ -21,6 +21,8 @@ from catalog.runs.performing import alone_at, say_why
 from catalog.runs.tasks import LostError, Outcome, StopAskedError, Task
 from catalog.storage import Database
 from catalog.storage.tables import Run
+from embedder.bundle import load_bundle
+from embedder.errors import BundleError
 
 KIND = "reembed"
 
@@ -99,21 +101,35 @@ def _end(task: Task | None, state: recording.Ended, message: str, result: Mappin
             recording.end(task, state, message, result)
 
 
-def run_reembed(settings: Settings, bundle: Path | None, *, rollback: bool, actor: str, progress: Progress) -> Switched:
-    """Re-embed with a bundle (CATALOG_MODEL when None) or roll back: in this process, or wait for a worker to do it.
+def run_reembed(
+    settings: Settings, bundle: Path | str | None, *, rollback: bool, actor: str, progress: Progress
+) -> Switched:
+    """Re-embed with a bundle or roll back: in this process, or wait for a worker to do it.
 
-    Raises what `reembed` raises, ConflictError while another is at work, ConfigError
-    when no worker answers, JobFailedError when the worker failed.
+    `bundle`: a folder, or the id of a model that is known here as text; None is CATALOG_MODEL. Raises what `reembed`
+    raises, NotFoundError for an unknown id, ConflictError while another is at work, ConfigError when no worker answers,
+    JobFailedError when the worker failed.
     """
-    options: dict[str, Any] = {"rollback": True} if rollback else {}
-    if bundle is not None:
-        options["bundle"] = str(bundle.absolute())
+    options: dict[str, Any] = {"rollback": True} if rollback else _bundle_options(bundle)
     if settings.jobs != "local":
         return _by_worker(settings, options, actor, progress)
     with closing(Catalog.open(settings)) as catalog:
         with recorded(catalog.database, KIND, actor=actor, options=options, needed=True) as record:
             record.outcome = reembedding_run.switch(catalog, options, record.beside(progress), actor=actor)
         return Switched(**record.outcome.result)
+
+
+def _bundle_options(bundle: Path | str | None) -> dict[str, Any]:
+    """The options that name a bundle: by its id, which the pages and `catalog model list` show, and where it is."""
+    if bundle is None:  # that of the process that does it
+        return {}
+    if isinstance(bundle, str):
+        return {"bundle_id": bundle}
+    folder = bundle.absolute()
+    try:
+        return {"bundle": str(folder), "bundle_id": load_bundle(folder).id}
+    except BundleError:  # the work says what is wrong, and the run keeps that
+        return {"bundle": str(folder)}
 
 
 def _by_worker(settings: Settings, options: dict[str, Any], actor: str, progress: Progress) -> Switched:

@@ -20,15 +20,16 @@ def work(catalog: Catalog, task: Task) -> Outcome:
 
 
 def switch(catalog: Catalog, options: Mapping[str, Any], progress: Progress, *, actor: str) -> Outcome:
-    """Switch to the bundle in the folder `options["bundle"]`, or to the known one of the id `options["bundle_id"]`
-    (without either, to CATALOG_MODEL's); or back if `rollback`, from the bundle of the id `live`.
+    """Switch to the bundle in the folder `options["bundle"]`, or without one to the known one of the id
+    `options["bundle_id"]` (without either, to CATALOG_MODEL's); or back if `rollback`, from the bundle of the id
+    `live`.
 
     The result has the fields of a Switched. Raises what `reembed` raises, and NotFoundError for an unknown id.
     """
     if options.get("rollback"):
         switched = rollback(catalog, progress, actor=actor, live=options.get("live", ""))
     else:
-        if "bundle_id" in options:
+        if "bundle_id" in options and "bundle" not in options:
             bundle = known_bundle(catalog, options["bundle_id"])
         else:
             bundle = load_bundle(Path(options.get("bundle") or catalog.settings.model))

@@ -39,6 +39,20 @@ def keep(bundle: Bundle, folder: Path) -> None:
         copy.chmod(0o700)
 
 
+def drop_damaged(bundle: Bundle, folder: Path) -> None:
+    """Remove the copy in `folder`/<id> if it is not whole, so that it can be made again. Raises ConfigError."""
+    kept = folder / bundle.id
+    if not kept.is_dir() or kept.samefile(bundle.path):
+        return
+    try:
+        load_bundle(kept)
+    except BundleError as damage:
+        try:
+            shutil.rmtree(kept)
+        except OSError as error:
+            raise ConfigError(f"{damage} It can't be removed: {error.strerror or error}.") from error
+
+
 def is_shared(store: PhotoStore, bundle_id: str) -> bool:
     """Whether the store has the bundle. Raises StorageError."""
     return store.get_file(_place(bundle_id, META_FILE)) is not None

@@ -49,6 +49,8 @@ NAMES = {
     "run.start": "Job asked for",
     "run.stop": "Job stopped",
     "gallery.rebuild": "Gallery filled again",
+    "model.add": "Model added",
+    "model.remove": "Model removed",
     "model.switch": "Model switched",
     "model.rollback": "Switched back to the model",
     "catalog.restore": "Catalog restored from a backup",

@@ -37,6 +37,15 @@ def test_create_can_be_repeated_but_not_for_another_dimension(gallery: Gallery) 
         gallery.create(GENERATION, DIM + 1)
 
 
+def test_what_it_takes_on_the_disk_of_this_host(gallery: Gallery) -> None:
+    embedded = isinstance(gallery, EdgeGallery)
+    assert gallery.disk_bytes(GENERATION) == (0 if embedded else None)
+    gallery.create(GENERATION, DIM)
+    gallery.upsert(GENERATION, points(unit_vectors(3)))
+    taken = gallery.disk_bytes(GENERATION)
+    assert (taken is not None and taken > 0) if embedded else taken is None
+
+
 def test_search_is_an_exact_scan(gallery: Gallery) -> None:
     gallery.create(GENERATION, DIM)
     vectors = unit_vectors(500)

@@ -301,9 +301,11 @@ def test_kill_9_while_it_is_built(
     assert all_found(catalog, *range(8))
     with catalog.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Generation)) == 2
-    result = maintenance.reembed(catalog, other_bundle)
+    seen: list[tuple[int, int]] = []
+    result = maintenance.reembed(catalog, other_bundle, lambda done, total: seen.append((done, total)))
     assert result.total == 8
-    assert result.photos < 8  # what was done before is not done again
+    assert result.photos == 4  # what was done before is not done again
+    assert seen == [(8, 8)]  # and counts as done
     assert all_found(catalog, *range(8))
 
 
