@@ -21,6 +21,9 @@ from embedder.bundle import RELEASED
 SECOND_LOOK_MS = 250
 #: Share of wrong ones among a product's matches that its margin aims at, and the most that can be asked for.
 WRONG_MATCHES, MOST_WRONG = 0.01, 0.5
+#: What a new model may do worse than the live one and be switched to all the same: the share of queries that have their
+#: product first may fall by so much, of a product by so much; and so many of its matches may be wrong.
+SWITCH_WORSE, SWITCH_PRODUCT, SWITCH_WRONG = 0.01, 0.5, 0.02
 #: Retention of the answer log, in days.
 LOG_DAYS = 90
 #: Photos that were not recognized are kept for so many days, and no more than so many megabytes of them.
@@ -84,6 +87,9 @@ class Settings:
     second_look: str = "auto"
     second_look_ms: int = SECOND_LOOK_MS
     wrong_matches: float = WRONG_MATCHES
+    switch_worse: float = SWITCH_WORSE
+    switch_product: float = SWITCH_PRODUCT
+    switch_wrong: float = SWITCH_WRONG
     log_days: int = LOG_DAYS
     inbox_days: int = INBOX_DAYS
     inbox_mb: int = INBOX_MB
@@ -120,6 +126,9 @@ class Settings:
             second_look=env.get("CATALOG_SECOND_LOOK") or "auto",
             second_look_ms=_whole(env, "CATALOG_SECOND_LOOK_MS", 999_999, "milliseconds", SECOND_LOOK_MS),
             wrong_matches=_share(env, "CATALOG_WRONG_MATCHES", MOST_WRONG, WRONG_MATCHES),
+            switch_worse=_share(env, "CATALOG_SWITCH_WORSE", 1, SWITCH_WORSE, least=0),
+            switch_product=_share(env, "CATALOG_SWITCH_PRODUCT", 1, SWITCH_PRODUCT, least=0),
+            switch_wrong=_share(env, "CATALOG_SWITCH_WRONG", 1, SWITCH_WRONG, least=0),
             log_days=_whole(env, "CATALOG_LOG_DAYS", 99_999, "days", LOG_DAYS, least=0),
             inbox_days=_whole(env, "CATALOG_INBOX_DAYS", 99_999, "days", INBOX_DAYS, least=0),
             inbox_mb=_whole(env, "CATALOG_INBOX_MB", 99_999, "megabytes", INBOX_MB),
@@ -266,13 +275,15 @@ def _whole(env: Mapping[str, str], name: str, most: int, what: str, default: Num
     return int(value)
 
 
-def _share(env: Mapping[str, str], name: str, most: float, default: float) -> float:
-    """A number above 0, at most `most`."""
+def _share(env: Mapping[str, str], name: str, most: float, default: float, *, least: float | None = None) -> float:
+    """A number above 0, or from `least` on, at most `most`."""
     value = env.get(name)
     if not value:
         return default
-    if not re.fullmatch(r"[0-9]{0,3}\.?[0-9]{1,9}", value) or not 0 < float(value) <= most:
-        raise ConfigError(f"{name}={value!r} is not understood: it is a share above 0, at most {most} (0.01 is 1 %).")
+    is_number = re.fullmatch(r"[0-9]{0,3}\.?[0-9]{1,9}", value)
+    if not is_number or not (float(value) > 0 if least is None else float(value) >= least) or float(value) > most:
+        start = "above 0" if least is None else f"from {least}"
+        raise ConfigError(f"{name}={value!r} is not understood: it is a share {start}, at most {most} (0.01 is 1 %).")
     return float(value)
 
 

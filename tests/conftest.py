@@ -17,6 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for limit in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(limit, "1")
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -25,9 +26,11 @@ from catalog.catalog import Catalog
 from catalog.config import Settings
 from catalog.errors import GalleryUnavailableError
 from catalog.gallery import Gallery, open_gallery
-from embedder.bundle import RELEASED, Bundle, BundleParts, load_bundle, write_bundle
+from embedder.bundle import RELEASED, Bundle, BundleParts, load_bundle, rewrite_bundle, write_bundle
 from tests.support import catalogs
 
+#: Weights of a bundle that are shuffled, to make it worse.
+SHUFFLED = 500_000
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 
@@ -153,6 +156,30 @@ def catalog(open_catalog: Callable[[], Catalog]) -> Catalog:
 def other_bundle() -> Bundle:
     """The other bundle that ships: of another id, and of the same dimension."""
     return load_bundle(RELEASED.with_name("released-mobilenetv3large"))
+
+
+@pytest.fixture(scope="session")
+def equal_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The released bundle under another id: it answers the same."""
+    return rewrite_bundle(load_bundle(RELEASED), tmp_path_factory.mktemp("equal") / "bundle", training={"of": "a test"})
+
+
+@pytest.fixture(scope="session")
+def worse_bundle(tmp_path_factory: pytest.TempPathFactory, equal_bundle: Bundle) -> Bundle:
+    """A whole and valid bundle that tells products apart badly: weights of its network have changed places."""
+    model = bytearray(equal_bundle.model_path.read_bytes())
+    middle = len(model) // 2 // 16 * 16
+    weights = np.frombuffer(model, np.float16)[middle // 2 : middle // 2 + SHUFFLED]
+    np.random.default_rng(1).shuffle(weights)
+    parts = BundleParts(
+        bytes(model),
+        name="worse",
+        version="1",
+        dim=equal_bundle.dim,
+        size=equal_bundle.size,
+        thresholds=equal_bundle.thresholds,
+    )
+    return write_bundle(tmp_path_factory.mktemp("worse") / "bundle", parts)
 
 
 @pytest.fixture(scope="session")

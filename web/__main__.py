@@ -59,7 +59,7 @@ def main() -> None:
 
 def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
     """Serve until told to stop. Raises CatalogError or OSError when it can't start."""
-    from catalog import data_folder
+    from catalog import data_folder, judging
     from catalog.catalog import Catalog
     from catalog.config import Settings
     from catalog.enrollment import Worker
@@ -104,7 +104,10 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)
-        outbox = Worker(catalog, also=ask_again, last=Comparing().run)
+        comparing = Comparing()
+        outbox = Worker(
+            catalog, also=ask_again, last=lambda catalog: judging.answer_as_live(catalog) or comparing.run(catalog)
+        )
         workers = outbox, ImportWorker(catalog), RunWorker(catalog), WebhookWorker(catalog)
         for worker in workers:
             worker.start()

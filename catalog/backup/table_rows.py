@@ -20,6 +20,8 @@ from catalog.storage.tables import (
     ImportLine,
     InboxPhoto,
     Invitation,
+    JudgedQuery,
+    Judgement,
     LookAlikePair,
     MapPair,
     MapPoint,
@@ -37,13 +39,13 @@ ROWS, PART = 500, 1 << 20
 #: asked to keep; which products look alike, and the map, are found again by themselves; the files of imports are not in
 #: a backup; a run that was at work would be begun again; photos that wait for their form are of passing interest, too;
 #: who follows the changes would take a restored catalog for the one that it knows, and is to read all products anew;
-#: the last deliveries are of those changes.
+#: the last deliveries are of those changes; a judgement is of a gallery, which is made anew.
 LEFT_OUT = (
     *(SignIn.__tablename__, SentForm.__tablename__, Invitation.__tablename__, InboxPhoto.__tablename__),
     *(ComparedPhoto.__tablename__, LookAlikePair.__tablename__, ImportJob.__tablename__, ImportLine.__tablename__),
     *(GalleryMap.__tablename__, MapPoint.__tablename__, MapPair.__tablename__, Run.__tablename__),
     *(EarlyUpload.__tablename__, Change.__tablename__, ChangeFeed.__tablename__),
-    WebhookDelivery.__tablename__,
+    *(WebhookDelivery.__tablename__, Judgement.__tablename__, JudgedQuery.__tablename__),
 )
 
 #: Columns that follow from others, by table: written anew, since an older version wrote them in another way.

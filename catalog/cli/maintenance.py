@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,29 +19,77 @@ from embedder import openblas
 if TYPE_CHECKING:
     from catalog.maintenance import Finding
 
+#: Products that got worse which a command names, at most.
+PRODUCTS = 10
+#: Exit status of a re-embedding whose model is held.
+HELD = 3
 quiet_option = click.option("--quiet", is_flag=True, help="No progress bar.")
 
 
 @click.command("reembed")
 @click.option("--bundle", metavar="FOLDER|ID", help="A bundle, or a model that was added. Default: CATALOG_MODEL.")
 @click.option("--rollback", is_flag=True, help="Back to the generation before the live one.")
+@click.option("--switch-anyway", is_flag=True, help="Switch without comparing: also to a model that is held.")
 @quiet_option
-def reembed_(bundle: str | None, rollback: bool, quiet: bool) -> None:
-    """Embed all photos by a new model, beside the live one, and switch in one step. Tills go on meanwhile."""
+def reembed_(bundle: str | None, rollback: bool, switch_anyway: bool, quiet: bool) -> None:
+    """Embed all photos by a new model, beside the live one, compare the two, and switch in one step. Tills go on.
+
+    The exit status is 3 when the new model is worse than the settings allow: it is held, the live one stays, and a
+    person decides.
+    """
     openblas.restart_with_environment()
     from catalog import runs
 
     if bundle and rollback:
         raise click.UsageError("--rollback goes to the generation before; it takes no --bundle")
+    if rollback and switch_anyway:
+        raise click.UsageError("--rollback compares nothing; it takes no --switch-anyway")
     named = Path(bundle) if bundle and Path(bundle).is_dir() else bundle
     if isinstance(named, str) and not MODEL_ID.fullmatch(named):
         raise click.UsageError(f"--bundle {bundle}: there is no such folder, and it is no id of a model")
+    settings = Settings.from_env()
     with progress_bar("photo", quiet) as progress:
-        result = runs.run_reembed(Settings.from_env(), named, rollback=rollback, actor=ACTOR, progress=progress)
+        result = runs.run_reembed(
+            settings, named, rollback=rollback, switch_anyway=switch_anyway, actor=ACTOR, progress=progress
+        )
+    if result.judged:
+        _tell_judgement(settings, result.bundle)
+    if result.held:
+        for sentence in result.held:
+            click.echo(f"held: {sentence}", err=True)
+        click.echo(
+            f"catalog: {result.bundle} is not switched to, {result.before} stays live. With --switch-anyway and the same "
+            "--bundle, it is switched to all the same.",
+            err=True,
+        )
+        sys.exit(HELD)
     if not result.changed:
         click.echo(f"{result.bundle} is live already")
     else:
         click.echo(f"{result.before} -> {result.bundle}: {result.photos} photos embedded, {result.total} searchable")
+
+
+def _tell_judgement(settings: Settings, bundle_id: str) -> None:
+    """What the live model and the new one answered, side by side."""
+    from catalog import judging
+    from catalog.storage import Database
+
+    with closing(Database(settings.database)) as database:
+        found = judging.find_judgement(database, bundle_id)
+    if found is None:
+        return
+    report = found.report
+    asked = ", ".join(f"{count} {judging.KINDS[kind]}" for kind, count in report.asked.items()) or "no photo"
+    click.echo(f"asked both: {asked} (seed {report.seed})")
+    if not report.asked:
+        return
+    click.echo(f"{'':34}{'live':>16}{'new':>16}")
+    for label, live, new in judging.side_by_side(report):
+        click.echo(f"{label:34}{live:>16}{new:>16}")
+    click.echo(f"answered worse: {report.worse}, better: {report.better}")
+    for product in report.products[:PRODUCTS]:
+        if product.new < product.live:
+            click.echo(f"  {product.sku}: first for {product.new} of {product.asked} photos, before for {product.live}")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Re-embedding: build a new model's gallery beside the live one, validate it, switch atomically; and roll back.
+"""Re-embedding: build a new model's gallery beside the live one, validate and judge it, switch atomically; roll back.
 
 Runs in a process of its own while tills are served. The embedded gallery is locked per generation, so the builder holds
 the new one and the serving process the live one; the serving process sees the switch in SQL at its next request.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from catalog import enrollment, margins
+from catalog import enrollment, judging, margins
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, NotFoundError
@@ -37,26 +38,44 @@ class NotFitError(CatalogError):
 
 @dataclass(frozen=True)
 class Switched:
-    """Result of a re-embedding. `photos` were embedded in this run: few if the gallery existed; `total` are in it."""
+    """Result of a re-embedding. `photos` were embedded in this run: few if the gallery existed; `total` are in it.
+
+    `judged`: the new model was compared with the live one. `held`: the rules that it broke, a sentence each; it was not
+    switched to, and a person is to decide.
+    """
 
     bundle: str
     before: str
     photos: int
     total: int
     changed: bool
+    judged: bool = False
+    held: Sequence[str] = ()
 
 
-def reembed(catalog: Catalog, bundle: Bundle, progress: Progress = no_progress, *, actor: str = "cli") -> Switched:
-    """Build the bundle's gallery from the stored photos and switch to it.
+Action = Literal["model.switch", "model.rollback"]
+
+
+def reembed(
+    catalog: Catalog,
+    bundle: Bundle,
+    progress: Progress = no_progress,
+    *,
+    switch_anyway: bool = False,
+    actor: str = "cli",
+) -> Switched:
+    """Build the bundle's gallery from the stored photos, judge it against the live one, and switch unless it is worse.
 
     Photos added or deleted meanwhile are caught up with before the switch, which checks that in its own transaction.
-    After any failure the live gallery stays as it is, and the next run continues where this one ended. Raises
-    NotFitError, GalleryError, StorageError, or ConfigError for a bundle that can't be loaded.
+    After any failure the live gallery stays as it is, and the next run continues where this one ended. `switch_anyway`:
+    a person has decided, so nothing is compared. Raises NotFitError, JudgingError, GalleryError, StorageError, or
+    ConfigError for a bundle that can't be loaded.
     """
     # A new catalog gets its first model before this. The live gallery is not opened: another process may hold it.
     catalog.generations.live()
     catalog.generations.share_all()
-    return _build_and_switch(catalog, catalog.generations.add(bundle), progress, actor, action="model.switch")
+    target = catalog.generations.add(bundle)
+    return _build_and_switch(catalog, target, progress, actor, action="model.switch", judged=not switch_anyway)
 
 
 def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str = "cli", live: str = "") -> Switched:
@@ -72,10 +91,12 @@ def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str =
         return Switched(row.bundle_id, row.bundle_id, 0, 0, changed=False)
     if previous is None:
         raise NotFoundError("There is no generation before the live one to go back to.")
-    return _build_and_switch(catalog, previous, progress, actor, action="model.rollback")
+    return _build_and_switch(catalog, previous, progress, actor, action="model.rollback", judged=False)
 
 
-def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, actor: str, *, action: str) -> Switched:
+def _build_and_switch(
+    catalog: Catalog, target: Generation, progress: Progress, actor: str, *, action: Action, judged: bool
+) -> Switched:
     with catalog.database.read() as session:
         live = live_generation(session)
         before = live.bundle_id if live else ""
@@ -95,9 +116,13 @@ def _build_and_switch(catalog: Catalog, target: Generation, progress: Progress, 
         # Before the switch, so that the first answer of the new model keeps to its margins; what changes meanwhile is
         # asked by the serving process, which looks for it after a switch.
         margins.refresh(catalog, building)
-        while (total := _switch(catalog, building, actor, action)) is None:
+        if judged and (broken := judging.judge_generation(catalog, building, progress, actor=actor).broken):
+            with catalog.database.read() as session:
+                total = _count(session)
+            return Switched(target.bundle_id, before, built, total, changed=False, judged=True, held=broken)
+        while (switched := _switch(catalog, building, actor, action)) is None:
             built += _fill(catalog, building, progress)
-        return Switched(target.bundle_id, before, built, total, changed=True)
+        return Switched(target.bundle_id, before, built, switched, changed=True, judged=judged)
     finally:
         catalog.generations.release(target.collection)
 
@@ -181,7 +206,7 @@ def _validate(catalog: Catalog, building: LiveModel) -> None:
         )
 
 
-def _switch(catalog: Catalog, building: LiveModel, actor: str, action: str) -> int | None:
+def _switch(catalog: Catalog, building: LiveModel, actor: str, action: Action) -> int | None:
     """Make the generation live if it holds every photo; returns its size, or None if there is more to catch up with.
 
     The live row is locked (FOR UPDATE), so no photo can be added between the check and the switch.
@@ -197,9 +222,10 @@ def _switch(catalog: Catalog, building: LiveModel, actor: str, action: str) -> i
             target.live, target.switched_at = True, now()
             if action != "model.rollback":  # after a rollback, the target keeps the predecessor that it had
                 target.previous_id = live.id
-            audit_log.record(
-                session, actor, action, target.bundle_id, {"live": live.bundle_id}, {"live": target.bundle_id}
-            )
+            after: dict[str, object] = {"live": target.bundle_id}
+            if action == "model.switch" and (broken := judging.overrule(session, target.id)):
+                after["in_spite_of"] = broken
+            audit_log.record(session, actor, action, target.bundle_id, {"live": live.bundle_id}, after)
         # Released before the commit: a process that sees the switch can open the gallery.
         catalog.generations.release(building.collection)
         return _count(session)

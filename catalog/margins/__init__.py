@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catalog.margins.evidence import PAGE, fit_all, note_change, products_to_ask, wrong_margins
-from catalog.margins.leaving_out import SAME_VISIT
+from catalog.margins.leaving_out import SAME_VISIT, visits
 from catalog.margins.listing import NeededMargin, Rival, needed_margin, needed_margins, rivals
 from catalog.margins.upkeep import Upkeep, aim_of, refresh
 
@@ -21,5 +21,6 @@ __all__ = [
     "products_to_ask",
     "refresh",
     "rivals",
+    "visits",
     "wrong_margins",
 ]

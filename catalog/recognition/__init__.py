@@ -9,8 +9,9 @@ from catalog.recognition.decision import decide, is_sure
 from catalog.recognition.describing import is_reference
 from catalog.recognition.explaining import answer_picture, first_shown, stored_picture
 from catalog.recognition.likeness import find_alike
-from catalog.recognition.recognizing import recognize
+from catalog.recognition.recognizing import recognize, recognize_by
 from catalog.recognition.recognizing_many import MOST_PHOTOS, recognize_many
+from catalog.recognition.reranking import Budget
 from catalog.recognition.scope import WHOLE_CATALOG, Scope
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MOST_MATCHES",
     "MOST_PHOTOS",
     "WHOLE_CATALOG",
+    "Budget",
     "Evidence",
     "Match",
     "Recognition",
@@ -30,6 +32,7 @@ __all__ = [
     "is_reference",
     "is_sure",
     "recognize",
+    "recognize_by",
     "recognize_many",
     "stored_picture",
 ]

@@ -81,13 +81,14 @@ def nearest_products(
     limit: int = MATCHES,
     *,
     products: frozenset[str] | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> list[Match]:
     """The `limit` nearest products to a vector, float32 [dim]; a product's score is its best photo's.
 
-    `products`: only these ids. SQL is the source of truth: what was retired or deleted a moment ago is not answered,
-    whatever the gallery still holds. Raises a GalleryError.
+    `products`: only these ids; `without`: as if these photos (ids) were not there. SQL is the source of truth: what was
+    retired or deleted a moment ago is not answered, whatever the gallery still holds. Raises a GalleryError.
     """
-    asked = FIRST_LOOK
+    asked = FIRST_LOOK + len(without)
     if products is not None:
         limit = min(limit, len(products))
     while True:
@@ -98,6 +99,7 @@ def nearest_products(
             catalog.generations.release(live.collection)
             raise
         last = len(hits) < asked or asked >= LAST_LOOK
+        hits = [hit for hit in hits if hit.id not in without]
         # The payload names the products, so that SQL is queried only when there are enough.
         if last or len({hit.product for hit in hits}) >= limit:
             matches = _known(catalog.database, live.generation_id, hits, limit)

@@ -109,8 +109,10 @@ def recognize_by(
     among: Scope = WHOLE_CATALOG,
     limit: int = MATCHES,
     watch: Stopwatch | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> Recognition:
     """What this model answers; see `recognize`, which raises the same. No facts of the matches; MATCHES at least.
+    `without`: as if these reference photos (ids) were not there.
 
     Decide by a known barcode in the photo, else by the vector alone if that is sure or there is no re-ranking
     (CATALOG_SECOND_LOOK=off, or a bundle without visual words), else by re-ranking.
@@ -140,7 +142,7 @@ def recognize_by(
     except BundleError as error:  # no vector of this photo
         raise ConfigError(str(error)) from error
     with piece(), watch.step("search"):
-        near = nearest_products(catalog, live, vector, most, products=products)
+        near = nearest_products(catalog, live, vector, most, products=products, without=without)
     matches = near[:MATCHES]
     alone = decide(matches, bundle.thresholds)
     with piece(), watch.step("barcodes"):
@@ -156,7 +158,7 @@ def recognize_by(
         return answer("match", matches)
     if settings.second_look == "auto" and _lacks_print(live, weights, vector, matches):
         return answer(alone, matches)
-    asked = _Asked(vector, matches, matches[0].sku if alone == "match" else "", products, budget)
+    asked = _Asked(vector, matches, matches[0].sku if alone == "match" else "", products, budget, without)
     with watch.step("second_look"):
         seen = _look_twice(catalog, live, weights, images.shrink(picture, matching.QUERY.side), asked)
     if seen.result is None:
@@ -183,7 +185,7 @@ def _each_once(matches: Iterable[Match]) -> list[Match]:
 @dataclass(frozen=True, eq=False)
 class _Asked:
     """What the first look found of a photo: its vector float32 [dim], and matches; `matched`: the SKU that it alone
-    would match, or "". `products`: only these ids (None: all).
+    would match, or "". `products`: only these ids (None: all); `without`: not these photos.
     """
 
     vector: Vectors
@@ -191,6 +193,7 @@ class _Asked:
     matched: str
     products: frozenset[str] | None
     budget: Budget
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +234,8 @@ def _look(
 ) -> _Seen:
     with piece():
         details, words = live.embedder.extract_query_picture(small)
-    query = reranking.Query(np.asarray(small), asked.vector, details, words, asked.products, asked.budget, mirrored)
+    pixels = np.asarray(small)
+    query = reranking.Query(pixels, asked.vector, details, words, asked.products, asked.budget, mirrored, asked.without)
     with piece():
         result, extent = reranking.rerank(catalog, live, weights, asked.matches, query, matched=asked.matched)
     return _Seen(result, extent, details, mirrored)

@@ -87,8 +87,8 @@ class Query:
     """A photo that is asked about: its small `picture` uint8 [h, w, 3], of which the local features are, its vector
     float32 [dim], the features, and their visual words.
 
-    `products`: only these ids (None: all). When the `budget` is spent, what is not verified is not considered.
-    `mirrored`: the picture is the photo's mirror image (the vector is the photo's own).
+    `products`: only these ids (None: all); `without`: not these photos (ids). When the `budget` is spent, what is not
+    verified is not considered. `mirrored`: the picture is the photo's mirror image (the vector is the photo's own).
     """
 
     picture: Pixels
@@ -98,6 +98,7 @@ class Query:
     products: frozenset[str] | None
     budget: Budget
     mirrored: bool = False
+    without: frozenset[str] = frozenset()
 
 
 def rerank(
@@ -109,12 +110,12 @@ def rerank(
     first MIRRORED photos are candidates, and only the first of them unless something agrees. Raises a GalleryError.
     """
     try:
-        hits = catalog.gallery.shortlist(
-            live.collection, query.vector, query.words, reranker.SHORTLIST, products=query.products
-        )
+        many = reranker.SHORTLIST + len(query.without)
+        hits = catalog.gallery.shortlist(live.collection, query.vector, query.words, many, products=query.products)
     except GalleryMismatchError:
         catalog.generations.release(live.collection)  # as in candidates.nearest_products
         raise
+    hits = [hit for hit in hits if hit.id not in query.without][: reranker.SHORTLIST]
     facts = facts_of(catalog.database, hits)
     listed = [Match(row.sku, row.name, hit.score, row.sha256, row.id) for hit in hits if (row := facts.get(hit.id))]
     photos = _in_turn(first, listed)[: MIRRORED if query.mirrored else None]

@@ -102,7 +102,13 @@ def _end(task: Task | None, state: recording.Ended, message: str, result: Mappin
 
 
 def run_reembed(
-    settings: Settings, bundle: Path | str | None, *, rollback: bool, actor: str, progress: Progress
+    settings: Settings,
+    bundle: Path | str | None,
+    *,
+    rollback: bool,
+    switch_anyway: bool = False,
+    actor: str,
+    progress: Progress,
 ) -> Switched:
     """Re-embed with a bundle or roll back: in this process, or wait for a worker to do it.
 
@@ -111,6 +117,8 @@ def run_reembed(
     JobFailedError when the worker failed.
     """
     options: dict[str, Any] = {"rollback": True} if rollback else _bundle_options(bundle)
+    if switch_anyway:
+        options["switch_anyway"] = True
     if settings.jobs != "local":
         return _by_worker(settings, options, actor, progress)
     with closing(Catalog.open(settings)) as catalog:

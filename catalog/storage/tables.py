@@ -21,6 +21,7 @@ from catalog.storage.gallery_tables import (
     Removal,
 )
 from catalog.storage.import_tables import ImportJob, ImportLine
+from catalog.storage.judgement_tables import JudgedQuery, Judgement
 from catalog.storage.map_tables import GalleryMap, MapPair, MapPoint
 from catalog.storage.product_tables import (
     Barcode,
@@ -59,6 +60,8 @@ __all__ = [
     "ImportLine",
     "InboxPhoto",
     "Invitation",
+    "JudgedQuery",
+    "Judgement",
     "Label",
     "LeftOutAnswer",
     "LookAlikePair",
