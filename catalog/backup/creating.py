@@ -19,7 +19,7 @@ from catalog.errors import NotFoundError, PhotoDamagedError
 from catalog.progress import Progress, Steps, no_progress
 from catalog.storage import PhotoStore, bundle_store
 from catalog.storage.database import revision_of
-from catalog.storage.tables import BinPhoto, Generation, Photo, now
+from catalog.storage.tables import BinPhoto, Generation, GoldenPhoto, Photo, now
 from embedder.bundle import META_FILE, Bundle, load_bundle
 from embedder.errors import BundleError
 
@@ -85,7 +85,7 @@ def _list_photos(connection: Connection, hashes: IO[str]) -> int:
 
     Those that are only the original of a crop, or in the bin, are marked: they need not be in the store.
     """
-    own = select(Photo.sha256).distinct()
+    own = union(select(Photo.sha256), select(GoldenPhoto.sha256))
     others = union(
         *(
             select(column.label("sha256")).where(column.not_in(own), column.is_not(None))
@@ -93,7 +93,7 @@ def _list_photos(connection: Connection, hashes: IO[str]) -> int:
         )
     )
     total = 0
-    for query, mark in ((own.order_by(Photo.sha256), ""), (others.order_by("sha256"), "?")):
+    for query, mark in ((own.order_by("sha256"), ""), (others.order_by("sha256"), "?")):
         for (sha256,) in connection.execute(query, execution_options={"yield_per": table_rows.ROWS}):
             hashes.write(f"{sha256}{mark}\n")
             total += 1

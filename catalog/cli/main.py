@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog.cli import coverage, feedback, keys, maintenance, models, products, status, transfer, users, webhooks
+from catalog.cli import (
+    coverage,
+    feedback,
+    golden,
+    keys,
+    maintenance,
+    models,
+    products,
+    status,
+    transfer,
+    users,
+    webhooks,
+)
 from catalog.cli.session import ACTOR, opened
 from catalog.config import Settings
 from catalog.errors import CatalogError, PhotoRejectedError
@@ -205,6 +217,6 @@ for command in (
     coverage.margins_,
     feedback.feedback,
     feedback.judge,
-    *(models.model, users.user, keys.key, webhooks.webhook),
+    *(models.model, golden.golden, users.user, keys.key, webhooks.webhook),
 ):
     main.add_command(command)

@@ -58,8 +58,8 @@ def reembed_(bundle: str | None, rollback: bool, switch_anyway: bool, quiet: boo
         for sentence in result.held:
             click.echo(f"held: {sentence}", err=True)
         click.echo(
-            f"catalog: {result.bundle} is not switched to, {result.before} stays live. With --switch-anyway and the same "
-            "--bundle, it is switched to all the same.",
+            f"catalog: {result.bundle} is not switched to, {result.before} stays live. With --switch-anyway and the "
+            "same --bundle, it is switched to all the same.",
             err=True,
         )
         sys.exit(HELD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog.judging import golden
 from catalog.judging.answering import answer_as_live
 from catalog.judging.figures import KINDS, Figures, Report, side_by_side
 from catalog.judging.judging import JudgingError, Verdict, judge_generation, overrule
@@ -18,6 +19,7 @@ __all__ = [
     "WorsePage",
     "answer_as_live",
     "find_judgement",
+    "golden",
     "held_generations",
     "judge_generation",
     "list_worse",

@@ -144,27 +144,27 @@ def _leave_out(catalog: Catalog, live: LiveModel, row: JudgedQuery) -> tuple[lis
 
     Of a reference photo: itself, and what is of its visit by the live generation's vectors (see catalog/margins), for
     both sides: else the two would not be asked the same. Without a photo of another visit all of its product's: then it
-    is asked as if the product were not in the catalog.
+    is asked as if the product were not in the catalog. Of a golden photo: the same file.
     """
+    same_file: list[str] = []
+    if row.kind == "golden":
+        with catalog.database.read() as session:
+            same_file = [str(one) for one in session.scalars(select(Photo.id).where(Photo.sha256 == row.sha256))]
     if row.product_id is None:
-        return [], False
+        return same_file, False
     with catalog.database.read() as session:
         enrolled = (Enrollment.photo_id == Photo.id) & (Enrollment.generation_id == live.generation_id)
-        query = select(Photo.id, Photo.sha256).join(Enrollment, enrolled)
-        photos = {
-            str(identity): sha256
-            for identity, sha256 in session.execute(
-                query.where(Photo.product_id == row.product_id, Enrollment.done).order_by(Photo.id)
-            )
-        }
+        query = select(Photo.id).join(Enrollment, enrolled)
+        query = query.where(Photo.product_id == row.product_id, Enrollment.done).order_by(Photo.id)
+        photos = [str(identity) for identity in session.scalars(query)]
     if row.kind != "catalog":
-        return [], bool(photos)
+        return same_file, not set(photos) <= set(same_file)
     with piece():
-        vectors = catalog.gallery.vectors(live.collection, list(photos))
+        vectors = catalog.gallery.vectors(live.collection, photos)
     mine = str(row.photo_id)
     if mine not in vectors:
         return None
     ids = sorted(vectors)
     visits = margins.visits(np.stack([vectors[identity] for identity in ids]))
     same = [identity for identity, visit in zip(ids, visits, strict=True) if visit == visits[ids.index(mine)]]
-    return (same, True) if len(same) < len(ids) else (sorted(photos), False)
+    return (same, True) if len(same) < len(ids) else (photos, False)

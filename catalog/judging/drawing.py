@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from catalog.storage.tables import Enrollment, Feedback, InboxPhoto, JudgedQuery, Photo, Product
+from catalog.storage.tables import Enrollment, Feedback, GoldenPhoto, InboxPhoto, JudgedQuery, Photo, Product
 
 #: Reference photos that are asked, at most, and the seed that they are drawn by: the same ones while the catalog stays
 #: the same.
@@ -21,7 +21,7 @@ TILL_PHOTOS = 500
 
 def draw_queries(session: Session, generation_id: int) -> Iterator[JudgedQuery]:
     """What a generation and the live one are to be asked. Photos of tills come first: they leave the inbox by age."""
-    drawn = (*_till_photos(session), *_reference_photos(session, generation_id))
+    drawn = (*_till_photos(session), *_golden_photos(session), *_reference_photos(session, generation_id))
     for number, values in enumerate(drawn):
         yield JudgedQuery(generation_id=generation_id, number=number, **values)
 
@@ -46,6 +46,15 @@ def _till_photos(session: Session) -> Iterator[dict[str, Any]]:
             yield {"kind": "till", "photo_id": row.id}
         elif row.product_id is not None:
             yield {"kind": "till", "photo_id": row.id, "product_id": row.product_id, "sku": row.sku}
+
+
+def _golden_photos(session: Session) -> Iterator[dict[str, Any]]:
+    """All of them, but those of a product that is retired or gone."""
+    query = select(GoldenPhoto, Product.sku).outerjoin(Product, (Product.id == GoldenPhoto.product_id) & Product.active)
+    for photo, sku in session.execute(query.order_by(GoldenPhoto.id)):
+        if photo.product_id is None or sku is not None:
+            values = {"photo_id": photo.id, "sha256": photo.sha256, "product_id": photo.product_id, "sku": sku or ""}
+            yield {"kind": "golden", **values}
 
 
 def _reference_photos(session: Session, generation_id: int) -> Iterator[dict[str, Any]]:

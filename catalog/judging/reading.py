@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, union
 from sqlalchemy.orm import aliased
 
 from catalog.judging.figures import Report, grade
 from catalog.storage import Database, product_rows
-from catalog.storage.tables import Generation, InboxPhoto, JudgedQuery, Judgement, Photo, Product
+from catalog.storage.tables import Generation, GoldenPhoto, InboxPhoto, JudgedQuery, Judgement, Photo, Product
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def list_worse(database: Database, generation_id: int, *, start: int = 0, limit:
         named = {answer["sku"] for row in page for answer in (row.live, row.new) if answer}
         columns = select(Product.sku, product_rows.cover()).where(Product.sku.in_(named))
         covers = {sku: photo or "" for sku, photo in session.execute(columns)}
-        kept = select(Photo.sha256).where(Photo.sha256.in_([row.sha256 for row in page]))
+        hashes = [row.sha256 for row in page]
+        kept = union(*(select(column).where(column.in_(hashes)) for column in (Photo.sha256, GoldenPhoto.sha256)))
         there: set[object] = set(session.scalars(kept))
         there |= set(session.scalars(select(InboxPhoto.id).where(InboxPhoto.id.in_([row.photo_id for row in page]))))
     shown = [

@@ -19,7 +19,7 @@ from catalog.maintenance.findings import Finding
 from catalog.progress import Progress, Steps
 from catalog.right_of_way import piece
 from catalog.storage import Database, StoredFile, feature_store
-from catalog.storage.tables import AuditEntry, BinPhoto, Photo, Product, now
+from catalog.storage.tables import AuditEntry, BinPhoto, GoldenPhoto, Photo, Product, now
 from embedder.errors import ImageError
 
 #: Photos per SQL query.
@@ -125,22 +125,25 @@ def _age(written: datetime) -> str:
 
 
 def _named(database: Database, hashes: Sequence[str]) -> set[str]:
-    """Those hashes that are a photo's, or that of the photo it was cut from; of a product or in the bin."""
-    columns = (Photo.sha256, Photo.original, BinPhoto.sha256, BinPhoto.original)
+    """Those hashes that are a photo's, or that of the photo it was cut from; of a product, in the bin, or golden."""
+    columns = (Photo.sha256, Photo.original, BinPhoto.sha256, BinPhoto.original, GoldenPhoto.sha256)
     # One statement: a photo that goes into the bin or comes out of it meanwhile is seen in one of the two.
     query = union(*(select(column).where(column.in_(hashes)) for column in columns))
     with database.read() as session:
         return set(session.scalars(query))
 
 
-#: Actions in the audit log that take a photo from its product: one that they name.
-TAKING = ("photo.delete", "photo.move", "photo.replace", "photo.crop", "photo.uncrop", "photo.rotate")
+#: Actions in the audit log that take a photo from its product, or from the golden set: one that they name.
+TAKING = (
+    *("photo.delete", "photo.move", "photo.replace", "photo.crop", "photo.uncrop", "photo.rotate"),
+    "golden.remove",
+)
 
 
 def _deleted_lately(database: Database) -> set[str]:
-    """Photos (SHA-256) that left a product or the bin less than ORPHAN_AGE ago, and those that they were cut from.
+    """Photos (SHA-256) that left a product, the bin or the golden set less than ORPHAN_AGE ago.
 
-    A backup that runs meanwhile may still name them.
+    And those that they were cut from. A backup that runs meanwhile may still name them.
     """
     taking = AuditEntry.action.in_([*TAKING, "product.merge", "product.purge", "bin.empty", "bin.delete"])
     query = select(AuditEntry.action, AuditEntry.before).where(taking, AuditEntry.at > now() - ORPHAN_AGE)

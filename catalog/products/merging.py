@@ -17,7 +17,7 @@ from catalog.products.facts import MAX_ATTRIBUTES, MAX_LABELS, TEXTS, Facts, des
 from catalog.storage import audit_log, bin_rows
 from catalog.storage.audit_log import whole_snapshot
 from catalog.storage.product_rows import Seen, check_version, lock_product, lock_products, refuse_alike
-from catalog.storage.tables import Barcode, Enrollment, Product, RecognitionEntry
+from catalog.storage.tables import Barcode, Enrollment, GoldenPhoto, Product, RecognitionEntry
 
 
 def rename(catalog: Catalog, sku: str, new: str, *, version: int | None = None, seen: Seen = None, actor: str) -> None:
@@ -93,6 +93,8 @@ def merge(
         session.execute(update(Barcode).where(Barcode.gtin.in_(numbers)).values(product_id=target.id))
         mine = RecognitionEntry.product_id == product.id
         session.execute(update(RecognitionEntry).where(mine).values(product_id=target.id))
+        golden = GoldenPhoto.product_id == product.id
+        session.execute(update(GoldenPhoto).where(golden).values(product_id=target.id))
         # The bin first, as wherever both are changed, so that no two transactions deadlock.
         bin_rows.move_entries(session, product.id, target.id)
         differing.carry_over(session, product.id, target.id)

@@ -1,4 +1,4 @@
-"""Tables of judgements: what a new generation and the live one answered to the same queries before a switch."""
+"""Tables of judgements: what a new generation and the live one answered before a switch, and photos to ask them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from catalog.storage.table_base import Base, now
+
+
+class GoldenPhoto(Base):
+    """A photo that every new model is asked: of the product that it shows, or (None and "") of none of the catalog.
+
+    `sku` is the product's as it was when the photo was added. No foreign key: a product that comes back from the bin
+    has its golden photos again. `sha256` names the file in the photo store.
+    """
+
+    __tablename__ = "golden_photo"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    product_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
+    sku: Mapped[str] = mapped_column(String(64), default="")
+    filename: Mapped[str] = mapped_column(String(255), default="")
+    actor: Mapped[str] = mapped_column(String(100))
+    added_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Judgement(Base):

@@ -21,7 +21,7 @@ from catalog.storage.gallery_tables import (
     Removal,
 )
 from catalog.storage.import_tables import ImportJob, ImportLine
-from catalog.storage.judgement_tables import JudgedQuery, Judgement
+from catalog.storage.judgement_tables import GoldenPhoto, JudgedQuery, Judgement
 from catalog.storage.map_tables import GalleryMap, MapPair, MapPoint
 from catalog.storage.product_tables import (
     Barcode,
@@ -56,6 +56,7 @@ __all__ = [
     "Feedback",
     "GalleryMap",
     "Generation",
+    "GoldenPhoto",
     "ImportJob",
     "ImportLine",
     "InboxPhoto",

@@ -1,4 +1,4 @@
-"""Judgements of new generations before they are switched to."""
+"""Judgements of new generations before they are switched to, and golden photos that are asked then."""
 
 from __future__ import annotations
 
@@ -58,9 +58,23 @@ def upgrade() -> None:
         sqlite_where=sa.text("live IS NULL AND NOT gone"),
         postgresql_where=sa.text("live IS NULL AND NOT gone"),
     )
+    op.create_table(
+        "golden_photo",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("product_id", sa.Uuid(), nullable=True),
+        sa.Column("sku", sa.String(length=64), nullable=False),
+        sa.Column("filename", sa.String(length=255), nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_golden_photo")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_golden_photo_sha256")),
+    )
+    op.create_index(op.f("ix_golden_photo_product_id"), "golden_photo", ["product_id"])
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("golden_photo")
     op.drop_table("judged_query")
     op.drop_table("judgement")

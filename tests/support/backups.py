@@ -18,6 +18,7 @@ from catalog.storage.tables import (
     DifferentProducts,
     Feedback,
     Generation,
+    GoldenPhoto,
     Label,
     LeftOutAnswer,
     NamedRequest,
@@ -65,6 +66,7 @@ def fill(catalog: Catalog) -> None:
         session.add(
             ProductCoverage(product_id=tea.id, run_id=uuid.uuid4(), generation_id=live.id, rival_id=other.id, **told)
         )
+        session.add(GoldenPhoto(sha256=tea.photos[0].sha256, product_id=tea.id, sku="Ä-tea", actor="anna"))
         answered = {"told": {"sku": "S1"}, "status": 201, "headers": {"ETag": '"a"'}, "body": '{"sku": "ä"}'}
         session.add(NamedRequest(key_id=key.id, name="once", fingerprint="0" * 64, attempt=uuid.uuid4(), **answered))
         session.add(DifferentProducts(one_id=min(tea.id, other.id), other_id=max(tea.id, other.id), actor="anna"))
