@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -29,8 +30,6 @@ from catalog.gallery import Gallery, open_gallery
 from embedder.bundle import RELEASED, Bundle, BundleParts, load_bundle, rewrite_bundle, write_bundle
 from tests.support import catalogs
 
-#: Weights of a bundle that are shuffled, to make it worse.
-SHUFFLED = 500_000
 POSTGRES = os.environ.get("CATALOG_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 
@@ -166,11 +165,14 @@ def equal_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def worse_bundle(tmp_path_factory: pytest.TempPathFactory, equal_bundle: Bundle) -> Bundle:
-    """A whole and valid bundle that tells products apart badly: weights of its network have changed places."""
-    model = bytearray(equal_bundle.model_path.read_bytes())
-    middle = len(model) // 2 // 16 * 16
-    weights = np.frombuffer(model, np.float16)[middle // 2 : middle // 2 + SHUFFLED]
-    np.random.default_rng(1).shuffle(weights)
+    """A whole and valid bundle to which all photos look alike: the weights of each of its large layers are shuffled."""
+    whole = equal_bundle.model_path.read_bytes()
+    model, interpreter = bytearray(whole), Interpreter(model_content=whole)
+    for tensor in interpreter.get_tensor_details():
+        if tensor["dtype"] == np.float16 and np.prod(tensor["shape"]) > 20_000:
+            values = interpreter.get_tensor(tensor["index"])
+            there = whole.index(values.tobytes())
+            np.random.default_rng(1).shuffle(np.frombuffer(model, np.float16, values.size, there))
     parts = BundleParts(
         bytes(model),
         name="worse",

@@ -104,10 +104,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         opened.callback(server.close)
         stop.wake(server.wake)
         _greet(app, catalog, host, server.port)
-        comparing = Comparing()
-        outbox = Worker(
-            catalog, also=ask_again, last=lambda catalog: judging.answer_as_live(catalog) or comparing.run(catalog)
-        )
+        outbox = Worker(catalog, also=ask_again, last=Comparing().run, always=judging.answer_as_live)
         workers = outbox, ImportWorker(catalog), RunWorker(catalog), WebhookWorker(catalog)
         for worker in workers:
             worker.start()

@@ -70,7 +70,7 @@ def reembed_(bundle: str | None, rollback: bool, switch_anyway: bool, quiet: boo
 
 
 def _tell_judgement(settings: Settings, bundle_id: str) -> None:
-    """What the live model and the new one answered, side by side."""
+    """What the live model and the new one answered, side by side; standard output has the result alone."""
     from catalog import judging
     from catalog.storage import Database
 
@@ -80,16 +80,17 @@ def _tell_judgement(settings: Settings, bundle_id: str) -> None:
         return
     report = found.report
     asked = ", ".join(f"{count} {judging.KINDS[kind]}" for kind, count in report.asked.items()) or "no photo"
-    click.echo(f"asked both: {asked} (seed {report.seed})")
+    click.echo(f"asked both: {asked} (seed {report.seed})", err=True)
     if not report.asked:
         return
-    click.echo(f"{'':34}{'live':>16}{'new':>16}")
+    click.echo(f"{'':34}{'live':>16}{'new':>16}", err=True)
     for label, live, new in judging.side_by_side(report):
-        click.echo(f"{label:34}{live:>16}{new:>16}")
-    click.echo(f"answered worse: {report.worse}, better: {report.better}")
+        click.echo(f"{label:34}{live:>16}{new:>16}", err=True)
+    click.echo(f"answered worse: {report.worse}, better: {report.better}", err=True)
     for product in report.products[:PRODUCTS]:
         if product.new < product.live:
-            click.echo(f"  {product.sku}: first for {product.new} of {product.asked} photos, before for {product.live}")
+            said = f"first for {product.new} of {product.asked} photos, before for {product.live}"
+            click.echo(f"  {product.sku}: {said}", err=True)
 
 
 @click.command()

@@ -30,7 +30,7 @@ class Worker:
     keeps the products' margins up to date.
 
     `also`: what else there is to do then, of packages above this one, and `last` what there is to do when there is
-    nothing else; each returns how much it did.
+    nothing else; `always`: what is done in each turn, since another process waits for it. Each returns how much it did.
     """
 
     def __init__(
@@ -40,8 +40,9 @@ class Worker:
         *,
         also: Callable[[Catalog], int] = lambda catalog: 0,
         last: Callable[[Catalog], int] = lambda catalog: 0,
+        always: Callable[[Catalog], int] = lambda catalog: 0,
     ) -> None:
-        self._catalog, self._every, self._also, self._last = catalog, every, also, last
+        self._catalog, self._every, self._also, self._last, self._always = catalog, every, also, last, always
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -74,6 +75,7 @@ class Worker:
                 self._catalog.generations.release_old()
                 worked = run_pending(self._catalog, fresh=False) or self._also(self._catalog) or upkeep.run()
                 worked = worked or self._last(self._catalog)
+                worked = self._always(self._catalog) or worked
                 wait = 0.05 if worked else self._every
             except CatalogError as error:
                 # Exponential backoff with a low limit: the part may take a while to come back.

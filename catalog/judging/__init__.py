@@ -6,7 +6,15 @@ from catalog.judging import golden
 from catalog.judging.answering import answer_as_live
 from catalog.judging.figures import KINDS, Figures, Report, side_by_side
 from catalog.judging.judging import JudgingError, Verdict, judge_generation, overrule
-from catalog.judging.reading import Found, Seen, WorsePage, find_judgement, held_generations, list_worse
+from catalog.judging.reading import (
+    Found,
+    Seen,
+    WorsePage,
+    find_judgement,
+    held_generations,
+    list_judgements,
+    list_worse,
+)
 
 __all__ = [
     "KINDS",
@@ -22,6 +30,7 @@ __all__ = [
     "golden",
     "held_generations",
     "judge_generation",
+    "list_judgements",
     "list_worse",
     "overrule",
     "side_by_side",

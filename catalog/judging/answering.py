@@ -8,6 +8,7 @@ process that is killed loses at most one.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import Any, Literal
 
@@ -29,6 +30,9 @@ TURN = 0.5
 #: Queries that are read at a time.
 PAGE = 20
 
+#: One thread of this process answers for the live generation at a time.
+_answering = threading.Lock()
+
 #: What a side has yet to answer. The live one's, worded as the index ix_judged_query_open, also says what is left out.
 OPEN: dict[Side, ColumnElement[bool] | TextClause] = {
     "live": text("live IS NULL AND NOT gone"),
@@ -41,8 +45,15 @@ def answer_as_live(catalog: Catalog) -> int:
 
     For the process that has the embedded gallery open; a gallery server is asked by who judges. Raises a GalleryError.
     """
-    if not is_embedded(catalog):
+    if not is_embedded(catalog) or not _answering.acquire(blocking=False):
         return 0
+    try:
+        return _answer_as_live(catalog)
+    finally:
+        _answering.release()
+
+
+def _answer_as_live(catalog: Catalog) -> int:
     live = catalog.generations.live()
     with catalog.database.read() as session:
         asking = select(Judgement.generation_id).where(

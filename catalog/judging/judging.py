@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
@@ -94,18 +94,17 @@ def overrule(session: Session, generation_id: int) -> list[str]:
 
 def _begin(database: Database, new: LiveModel, live: LiveModel) -> None:
     """Draw the queries, unless a killed process has and was at them."""
-    with database.write() as session:
+    with database.read() as session:
         row = session.get(Judgement, new.generation_id)
-        if row is not None:
-            same = (row.state, row.live_id, row.seed) == ("asking", live.generation_id, SEED)
-            if same and row.at > now() - FRESH:
-                return
-            session.delete(row)  # and with it its queries
-            session.flush()
-            session.expunge_all()
+        begun = row is not None and (row.state, row.live_id, row.seed) == ("asking", live.generation_id, SEED)
+        if row is not None and begun and row.at > now() - FRESH:
+            return
+        queries = list(draw_queries(session, new.generation_id))
+    with database.write() as session:
+        session.execute(delete(Judgement).where(Judgement.generation_id == new.generation_id))  # its queries go with it
         session.add(Judgement(generation_id=new.generation_id, live_id=live.generation_id, seed=SEED))
         session.flush()
-        session.add_all(draw_queries(session, new.generation_id))
+        session.add_all(queries)
 
 
 def _ask_live(catalog: Catalog, live: LiveModel, generation_id: int) -> None:

@@ -55,7 +55,7 @@ class WorsePage:
     total: int
 
 
-def _over() -> Select[Any]:
+def _over() -> Select[Judgement, Generation, Generation]:
     live = aliased(Generation)
     query = select(Judgement, Generation, live).join(Generation, Generation.id == Judgement.generation_id)
     return query.outerjoin(live, live.id == Judgement.live_id).where(Judgement.state != "asking")
@@ -66,6 +66,12 @@ def find_judgement(database: Database, bundle_id: str) -> Found | None:
     with database.read() as session:
         row = session.execute(_over().where(Generation.bundle_id == bundle_id)).one_or_none()
     return None if row is None else _found(*row)
+
+
+def list_judgements(database: Database) -> dict[str, Found]:
+    """The last judgement of each generation that was judged, by bundle."""
+    with database.read() as session:
+        return {row[1].bundle_id: _found(*row) for row in session.execute(_over())}
 
 
 def held_generations(database: Database) -> list[Found]:

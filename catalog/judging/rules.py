@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from catalog.config import Settings
 from catalog.judging.figures import Report
 
-#: Questions about a product from which on its own fall counts: with fewer, one photo alone would be half of them.
+#: Photos from which on a product's own fall counts, and that of photos of no product: with fewer, one alone would be
+#: half of them.
 ENOUGH = 4
 #: Products that a sentence names, at most.
 NAMED = 5
@@ -61,7 +62,7 @@ def _wrong(report: Report, most: float) -> Iterator[str]:
             f"{new.wrong} of {new.matched} matches ({_percent(new.wrong_share)}) are wrong, by the live model "
             f"{live.wrong} of {live.matched} ({_percent(live.wrong_share)}): {allowed}"
         )
-    if new.accepted_share > max(most, live.accepted_share) + ROUNDING:
+    if new.unknown >= ENOUGH and new.accepted_share > max(most, live.accepted_share) + ROUNDING:
         yield (
             f"{new.accepted} of {new.unknown} photos of no product of the catalog ({_percent(new.accepted_share)}) are "
             f"matched all the same, by the live model {live.accepted} ({_percent(live.accepted_share)}): {allowed}"

@@ -21,7 +21,7 @@ from catalog.maintenance.needs_work import Work, Worklist, get_work, list_work
 from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
 from catalog.maintenance.readiness import Readiness
 from catalog.maintenance.rebuilding import rebuild
-from catalog.maintenance.reembedding import Switched, reembed, rollback
+from catalog.maintenance.reembedding import Switched, check_held, reembed, rollback
 from catalog.maintenance.state import GalleryState, LastRun, State, ask_gallery, read_state
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Worklist",
     "add_model",
     "ask_gallery",
+    "check_held",
     "check_way_back",
     "coverage",
     "coverage_results",

@@ -6,9 +6,10 @@ the new one and the serving process the live one; the serving process sees the s
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import exists, func, select
@@ -22,9 +23,11 @@ from catalog.errors import CatalogError, ConflictError, NotFoundError
 from catalog.generations import LiveModel, live_generation
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
+from catalog.storage.tables import Enrollment, Generation, Judgement, Photo, Product, now
 from embedder.bundle import Bundle
 from embedder.inference import PhotoFeatures
+
+log = logging.getLogger(__name__)
 
 #: Sample of photos, at most, that must find themselves before the switch; enough to detect a gallery that is unusable.
 JUDGED = 200
@@ -49,7 +52,7 @@ class Switched:
     photos: int
     total: int
     changed: bool
-    judged: bool = False
+    judged: bool = field(default=False, compare=False)
     held: Sequence[str] = ()
 
 
@@ -92,6 +95,21 @@ def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str =
     if previous is None:
         raise NotFoundError("There is no generation before the live one to go back to.")
     return _build_and_switch(catalog, previous, progress, actor, action="model.rollback", judged=False)
+
+
+def check_held(database: Database, bundle_id: str) -> None:
+    """Raises ConflictError unless the generation of a bundle is held, as the person saw it."""
+    with database.read() as session:
+        _held(session, bundle_id)
+
+
+def _held(session: Session, bundle_id: str) -> Generation:
+    query = select(Generation).join(Judgement, Judgement.generation_id == Generation.id)
+    query = query.where(Generation.bundle_id == bundle_id, ~Generation.live, Judgement.state == "held")
+    row = session.scalar(query.with_for_update(of=Generation))
+    if row is None:
+        raise ConflictError("This model is not held any more: look again.")
+    return row
 
 
 def _build_and_switch(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 
+from catalog import judging
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, ConfigError, DatabaseUnavailableError, GalleryError, GalleryLockedError
 from catalog.right_of_way import mark_background
@@ -150,11 +151,16 @@ class RunWorker:
             recording.note(self._catalog.database, run.id, str(error))
 
     def _wait_for(self, process: BaseProcess, run: Run) -> bool:
-        """Until the process has ended. It is ended when a person stops the run, or this process stops."""
+        """Until the process has ended; meanwhile answer what it asks the live model.
+
+        It is ended when a person stops the run, or this process stops.
+        """
         database = self._catalog.database
         try:
             while process.is_alive() and not self._stop.is_set():
                 process.join(EVERY / 2)
+                with suppress(CatalogError):  # who waits for it says so
+                    judging.answer_as_live(self._catalog)
                 with suppress(DatabaseUnavailableError):  # for a moment; the process waits for it, too
                     now = recording.get(database, run.id)
                     if now.stop and now.ended_at is None:

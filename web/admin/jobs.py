@@ -86,6 +86,8 @@ def title(run: Run) -> str:
     """What a run is called."""
     if run.kind == "reembed" and run.options.get("rollback"):
         return "Switch back to the model before"
+    if run.kind == "reembed" and run.options.get("switch_anyway"):
+        return "Switch to the model that was held"
     kind = KINDS.get(run.kind)
     return kind.title if kind else run.kind
 

@@ -1,15 +1,18 @@
-"""The models: which is live, what each can do, how far a re-embedding is, and the way back to the one before."""
+"""The models: which is live, what each can do, how far a re-embedding is, how it was judged, and the way back."""
 
 from __future__ import annotations
 
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from catalog import maintenance
+from catalog import judging, maintenance
+from catalog.errors import NotFoundError
 from catalog.runs import recording
 from web.admin.base import attempt, blueprint
-from web.context import actor, catalog
+from web.context import actor, catalog, page_number
 
+#: Queries of a page that got worse.
+PAGE = 20
 pages = blueprint("models", "/models")
 
 
@@ -23,7 +26,57 @@ def index() -> str:
         found=found,
         run=recording.latest(catalog().database, "reembed"),
         bundles=[bundle for bundle in maintenance.known_bundles(catalog().settings) if bundle.id != live],
+        judged=judging.list_judgements(catalog().database),
+        held={found.bundle_id for found in judging.held_generations(catalog().database)},
     )
+
+
+@pages.get("/<bundle>/judgement")
+def judgement(bundle: str) -> str:
+    """What a model and the live one answered to the same photos: the figures, and each answer that got worse."""
+    database, number = catalog().database, page_number()
+    found = judging.find_judgement(database, bundle)
+    if found is None:
+        raise NotFoundError("This model was not judged, or is being judged now.")
+    worse = judging.list_worse(database, found.generation_id, start=number * PAGE, limit=PAGE)
+    return render_template(
+        "pages/judgement.html",
+        found=found,
+        kinds=judging.KINDS,
+        rows=judging.side_by_side(found.report),
+        worse=worse,
+        number=number,
+        last=(worse.total - 1) // PAGE,
+        held=bundle in {each.bundle_id for each in judging.held_generations(database)},
+        settings=catalog().settings,
+        run=recording.latest(database, "reembed"),
+    )
+
+
+@pages.post("/<bundle>/switch")
+def switch_anyway(bundle: str) -> Response:
+    """Switch to a model that is held: a person has looked at it."""
+
+    def ask() -> None:
+        maintenance.check_held(catalog().database, bundle)
+        maintenance.known_bundle(catalog(), bundle)
+        options = {"bundle_id": bundle, "switch_anyway": True}
+        recording.start(catalog().database, "reembed", actor=actor(), options=options)
+
+    attempt(ask, "The model is brought up to date, then it is switched to. Tills are answered meanwhile.")
+    return redirect(url_for("models.index"))
+
+
+@pages.post("/<bundle>/remove")
+def remove(bundle: str) -> Response:
+    """Remove a model that is held, for good."""
+
+    def ask() -> None:
+        maintenance.check_held(catalog().database, bundle)
+        maintenance.remove_model(catalog(), bundle, actor=actor())
+
+    attempt(ask, "The model and its gallery are removed.")
+    return redirect(url_for("models.index"))
 
 
 @pages.post("/embed")

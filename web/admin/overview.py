@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from catalog import accounts, maintenance
+from catalog import accounts, judging, maintenance
 from catalog.maintenance import DECISIONS, Day
 from catalog.runs import recording
 from web.admin.base import attempt, blueprint
@@ -48,6 +48,7 @@ def index() -> str:
         checked=recording.latest(catalog().database, "doctor", over=True),
         nightly=catalog().settings.nightly,
         ending=accounts.list_ending(catalog().database),
+        held=judging.held_generations(catalog().database),
     )
 
 

@@ -75,6 +75,13 @@ def test_as_many_wrong_matches_as_the_live_one_has_are_allowed() -> None:
     assert len(broken_rules(report(replace(live, wrong=10, accepted=11), live), SETTINGS)) == 2
 
 
+def test_few_photos_of_no_product_say_nothing() -> None:
+    few = replace(ALL_RIGHT, unknown=3)
+    assert broken_rules(report(replace(few, accepted=3), few), SETTINGS) == []
+    enough = replace(ALL_RIGHT, unknown=4)
+    assert len(broken_rules(report(replace(enough, accepted=1), enough), SETTINGS)) == 1
+
+
 def test_a_product_that_loses_most_of_its_photos_is_named() -> None:
     def rows(asked: int, lost: int) -> list[JudgedQuery]:
         right, wrong = answer("match", right=True), answer("unknown", right=False)

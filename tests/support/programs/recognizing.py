@@ -20,7 +20,7 @@ from tests.support.pictures import jpeg
 
 if __name__ == "__main__":
     catalog = Catalog.open(Settings.from_env())
-    worker = Worker(catalog, every=0.2, last=judging.answer_as_live)
+    worker = Worker(catalog, every=0.2, always=judging.answer_as_live)
     worker.start()
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set())).start()

@@ -15,7 +15,7 @@ from catalog.enrollment import Worker
 if __name__ == "__main__":
     catalog = Catalog.open(Settings.from_env())
     catalog.generations.ready()
-    worker = Worker(catalog, every=0.1, last=(lambda catalog: 0) if sys.argv[1:] else judging.answer_as_live)
+    worker = Worker(catalog, every=0.1, always=(lambda catalog: 0) if sys.argv[1:] else judging.answer_as_live)
     worker.start()
     print("serving", flush=True)
     sys.stdin.read()
