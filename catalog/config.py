@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from catalog import rates
 from catalog.errors import ConfigError
@@ -71,6 +71,17 @@ class SessionLimits:
 
 
 @dataclass(frozen=True)
+class MailSettings:
+    """A mail server, smtp://HOST:PORT (STARTTLS where it offers that) or smtps://USER:PASSWORD@HOST:PORT, and the
+    addresses of who is written to, and by whom.
+    """
+
+    server: str = field(repr=False)
+    to: tuple[str, ...]
+    sender: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where each part is. By default all are embedded, below the folder `data`."""
 
@@ -102,6 +113,8 @@ class Settings:
     gallery_api_key: str | None = field(default=None, repr=False)
     gallery_options: ServerOptions = field(default_factory=ServerOptions)
     secret_key: str | None = field(default=None, repr=False)
+    mail: MailSettings | None = field(default=None, repr=False)
+    """How the report of a night is mailed; None: it is not."""
     trusted_proxies: tuple[Network, ...] = ()
     """Proxies whose forwarded address and scheme are believed."""
     metrics: tuple[Network, ...] = LOOPBACK
@@ -139,6 +152,7 @@ class Settings:
             gallery_api_key=env.get("CATALOG_GALLERY_API_KEY") or None,
             gallery_options=_server_options(env),
             secret_key=env.get("CATALOG_SECRET_KEY") or None,
+            mail=_mail(env),
             trusted_proxies=_networks(env, "CATALOG_TRUSTED_PROXIES"),
             metrics=_networks(env, "CATALOG_METRICS", LOOPBACK),
             log=env.get("CATALOG_LOG") or "text",
@@ -248,6 +262,26 @@ def _redis_of_jobs(env: Mapping[str, str]) -> str:
     """The Redis that carries the jobs; "" where another broker or none does."""
     jobs = env.get("CATALOG_JOBS") or ""
     return jobs if re.match("rediss?://", jobs) else ""
+
+
+def _mail(env: Mapping[str, str]) -> MailSettings | None:
+    """Raises ConfigError for what is no mail server or no address, or where one of both is missing."""
+    server, told = env.get("CATALOG_MAIL_SERVER") or "", env.get("CATALOG_MAIL_TO") or ""
+    if not server and not told:
+        return None
+    try:
+        parts = urlsplit(server)
+        is_server = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_server = False
+    if not is_server or not plain(server):
+        raise ConfigError("CATALOG_MAIL_SERVER is smtp://HOST:25 or smtps://USER:PASSWORD@HOST:465.")
+    to = tuple(re.split(r"[,\s]+", told.strip(", ")))
+    sender = env.get("CATALOG_MAIL_FROM") or to[0]
+    for address in (*to, sender):
+        if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", address) or not plain(address) or not address.isascii():
+            raise ConfigError(f"CATALOG_MAIL_TO and CATALOG_MAIL_FROM are mail addresses, and {address!r} is none.")
+    return MailSettings(server, to, sender)
 
 
 def _rate(env: Mapping[str, str], name: str) -> rates.Rate | None:

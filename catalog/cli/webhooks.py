@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from catalog.webhooks import Sent
 
 #: As webhooks/endpoints.py has them; a command's options are read before that is loaded.
-KINDS = ("products", "generations", "inbox")
+KINDS = ("products", "generations", "inbox", "nights")
 
 
 @click.group()

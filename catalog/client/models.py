@@ -48,8 +48,8 @@ class Change:
     id: str
     #: product.created: also one that came back out of the bin; its photos are not told one by one. product.merged:
     #: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another model answers.
-    #: inbox.group_added: tills asked for something that is not recognized. New types may come: pass over those that you
-    #: do not know.
+    #: inbox.group_added: tills asked for something that is not recognized. night.ended: the nightly maintenance is
+    #: over. New types may come: pass over those that you do not know.
     type: Literal[
         "product.created",
         "product.changed",
@@ -63,6 +63,7 @@ class Change:
         "photo.replaced",
         "generation.switched",
         "inbox.group_added",
+        "night.ended",
     ]
     at: str
     #: What kind of actor did it: an API key, a person, or a command of an operator.
@@ -79,6 +80,8 @@ class Change:
     bundle: str | None
     #: The group of the inbox.
     group: str | None
+    #: Of night.ended: whether nobody need look at it.
+    well: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from catalog.maintenance.models import (
     known_bundle,
     known_bundles,
     list_models,
+    list_outdated,
 )
 from catalog.maintenance.needs_work import Work, Worklist, get_work, list_work
 from catalog.maintenance.overview import DECISIONS, Day, Overview, look_over
@@ -55,6 +56,7 @@ __all__ = [
     "known_bundle",
     "known_bundles",
     "list_models",
+    "list_outdated",
     "list_work",
     "look_over",
     "read_state",

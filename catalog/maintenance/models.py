@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from catalog.enrollment.outbox import PENDING
 from catalog.errors import ConfigError, ConflictError, NotFoundError, StorageError
 from catalog.generations import live_generation
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Generation, ProductMargin, Removal, Run
+from catalog.storage.tables import Enrollment, Generation, ProductMargin, Removal, Run, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.errors import BundleError
 
@@ -271,3 +272,22 @@ def _rates(training: dict[str, Any]) -> Rates | None:
             unsure = known["ambiguous"] + known["unknown"]
             return Rates(known["right"], known["wrong"], unsure, rates["held_out"]["accepted"])
     return None
+
+
+def list_outdated(database: Database, kept: timedelta) -> list[str]:
+    """Bundles of models that were live, and are of no more use: not live, not the one that a rollback goes to, and
+    switched from longer than `kept` ago. The oldest first.
+    """
+    with database.read() as session:
+        rows = session.scalars(select(Generation)).all()
+    back = {row.previous_id for row in rows}
+    # The first one of a catalog was never switched to.
+    were_live = [row for row in rows if row.live or row.switched_at or row.id in back]
+    were_live.sort(key=lambda row: row.switched_at or row.created_at)
+    needed = {row.previous_id for row in rows if row.live} | {row.id for row in rows if row.live}
+    until = now() - kept
+    return [
+        row.bundle_id
+        for row, later in pairwise(were_live)
+        if row.id not in needed and later.switched_at is not None and later.switched_at < until
+    ]

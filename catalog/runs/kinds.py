@@ -11,6 +11,9 @@ from catalog.gallery_map import is_installed
 from catalog.runs import coverage_run, doctor_run, map_run, reembedding_run
 from catalog.runs.tasks import Outcome, Task
 
+#: A run that is a command's alone, of catalog/nightly, and asks for others.
+NIGHT = "nightly"
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -15,8 +15,8 @@ from catalog.errors import CatalogError, ConfigError, DatabaseUnavailableError, 
 from catalog.right_of_way import mark_background
 from catalog.runs import recording
 from catalog.runs.broker import Sender
+from catalog.runs.due import ask_for_due
 from catalog.runs.kinds import KINDS, Kind
-from catalog.runs.nightly import ask_for_due
 from catalog.runs.performing import alone_at, perform, say_why, start_apart
 from catalog.runs.tasks import Task
 from catalog.storage.tables import Run
@@ -107,10 +107,10 @@ class RunWorker:
         with alone_at(database, run.kind) as free:
             if free and run.stop:  # nobody may be there who could begin it
                 recording.end_left(database, run.id, "stopped", "It was stopped.")
+            elif free and run.by_command:  # of any kind: commands have some of their own
+                recording.end_left(database, run.id, "failed", "The command ended before it was through.")
             elif free and kind is None:
                 recording.end_left(database, run.id, "failed", "This version does not know such a run.")
-            elif free and run.by_command:
-                recording.end_left(database, run.id, "failed", "The command ended before it was through.")
         if not free or kind is None or run.by_command or run.stop:
             return False
         if self._is_for_a_worker(kind):

@@ -22,6 +22,7 @@ Type = Literal[
     "photo.replaced",
     "generation.switched",
     "inbox.group_added",
+    "night.ended",
 ]
 #: Facts of a product whose changes are told, as snapshots name them.
 FACTS = ("name", "brand", "category", "variant_group", "attributes", "barcodes", "labels")
@@ -42,7 +43,7 @@ Side = Mapping[str, Any]
 class ChangeEvent:
     """A change. `told`, by type: `fields` (names) of product.changed; `was`, the SKU before a renaming, or of the
     product that was merged; `photo`, and `was` for the one that it replaces (SHA-256); `bundle` and `was` (ids);
-    `group` (id).
+    `group` (id); `well` of night.ended: whether nobody need look at it.
     """
 
     type: Type
@@ -51,7 +52,7 @@ class ChangeEvent:
 
 
 def events_of(action: str, subject: str, before: Side | None, after: Side | None) -> Iterator[ChangeEvent]:
-    """What an entry of the audit log tells; nothing for one that is about no product, photo or generation."""
+    """What an entry of the audit log tells; nothing for one that is about no product, photo, generation or night."""
     before, after = before or {}, after or {}
     if action in _OF_FACTS:
         yield from _compared(subject, before, after)
@@ -68,6 +69,8 @@ def events_of(action: str, subject: str, before: Side | None, after: Side | None
         yield ChangeEvent("product.merged", subject, {"was": before["merged"]["sku"]})
     elif action in ("model.switch", "model.rollback"):
         yield ChangeEvent("generation.switched", told={"bundle": subject, "was": before["live"]})
+    elif action == "night.end":
+        yield ChangeEvent("night.ended", told={"well": after["well"]})
     else:
         yield from _of_photos(action, subject, before, after)
 
@@ -100,4 +103,4 @@ def kind_of(actor: str) -> str:
     """What kind of actor the audit log names: a program with a key, an operator's command, or one of the staff."""
     if actor.startswith("key "):
         return "key"
-    return "command" if actor == "cli" else "staff"
+    return "command" if actor in ("cli", "every night") else "staff"

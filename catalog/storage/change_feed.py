@@ -33,7 +33,7 @@ class ChangePage:
 
 def as_dict(feed: str, change: Change) -> dict[str, Any]:
     """A change of the feed of that name, as other systems are told it; its `id` is also the cursor after it."""
-    told = {name: change.told.get(name) for name in ("was", "photo", "bundle", "group")}
+    told = {name: change.told.get(name) for name in ("was", "photo", "bundle", "group", "well")}
     return {
         "id": f"{feed}-{change.id}",
         "type": change.type,

@@ -21,8 +21,14 @@ KINDS = {
     "products": "products and their photos",
     "generations": "another model answers",
     "inbox": "something new is not recognized",
+    "nights": "the nightly maintenance is over",
 }
-BEGINS = {"products": ("product.", "photo."), "generations": ("generation.",), "inbox": ("inbox.",)}
+BEGINS = {
+    "products": ("product.", "photo."),
+    "generations": ("generation.",),
+    "inbox": ("inbox.",),
+    "nights": ("night.",),
+}
 #: Why one is paused -> in words.
 WHY = {
     "staff": "paused by the staff",

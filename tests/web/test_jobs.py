@@ -13,13 +13,13 @@ from datetime import date, timedelta
 import pytest
 from flask import Flask
 
-from catalog import accounts, maintenance, products
+from catalog import accounts, maintenance, nightly, products
 from catalog.catalog import Catalog
 from catalog.maintenance import Coverage, coverage_results
 from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.findings import Kind
 from catalog.recognition import recognize
-from catalog.runs import KINDS, RunWorker, recording
+from catalog.runs import KINDS, NIGHT, RunWorker, recording
 from catalog.storage.tables import CoverageDay, Generation, Run
 from catalog.transfer import import_jobs
 from embedder.bundle import Bundle
@@ -69,10 +69,24 @@ def test_the_empty_page_says_what_will_be_here(staff: Staff) -> None:
 
 
 def test_every_kind_has_its_pages_and_every_finding_what_to_do(app: Flask) -> None:
-    assert set(jobs.PAGES) == set(KINDS)
+    assert set(jobs.PAGES) == {*KINDS, NIGHT}
     for of in jobs.PAGES.values():
         assert {of.page, of.form} <= set(app.view_functions)
     assert set(findings.WHAT_TO_DO) == set(Kind.__args__)
+
+
+def test_a_night_says_what_came_of_each_step(staff: Staff, catalog: Catalog) -> None:
+    assert "Last night" not in text(staff, "/overview/")
+    create(catalog, "N", 70)
+    catalog.generations.release(catalog.generations.live().collection)
+    assert not nightly.run_night(catalog.settings, nightly.Plan(catalog.settings.data)).is_well
+    page = text(staff, "/overview/")
+    run = last(catalog, NIGHT)
+    assert "Last night" in page and "A person is to look at: model." in page and f'href="/jobs/{run.id}"' in page
+    page = text(staff, f"/jobs/{run.id}")
+    check = last(catalog, "doctor")
+    assert "The night" in page and f'href="/jobs/{check.id}">check</a>' in page and page.count("<tr>") == 5
+    assert "The night" in text(staff, "/jobs/")
 
 
 def test_a_check_from_the_overview_to_its_end(staff: Staff, catalog: Catalog) -> None:

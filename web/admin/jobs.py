@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from catalog.runs import KINDS, recording
+from catalog.runs import KINDS, NIGHT, recording
 from catalog.storage.tables import Run
 from catalog.transfer import import_jobs
 from web import access
@@ -38,6 +38,7 @@ PAGES = {
     "map": Of("map.index", "Map", "map.make", "photos"),
     "doctor": Of("overview.index", "Overview", "overview.check", "photos"),
     "reembed": Of("models.index", "Models", "models.embed", "photos"),
+    NIGHT: Of("overview.index", "Overview", "overview.mend", "photos"),
 }
 #: A kind that this version does not know.
 OTHER = Of("jobs.index", "Back", "models.embed", "steps")
@@ -88,6 +89,8 @@ def title(run: Run) -> str:
         return "Switch back to the model before"
     if run.kind == "reembed" and run.options.get("switch_anyway"):
         return "Switch to the model that was held"
+    if run.kind == NIGHT:
+        return "The night"
     kind = KINDS.get(run.kind)
     return kind.title if kind else run.kind
 

@@ -54,6 +54,7 @@ NAMES = {
     "model.switch": "Model switched",
     "model.rollback": "Switched back to the model",
     "model.hold": "Model held",
+    "night.end": "Night over",
     "golden.add": "Golden photo added",
     "golden.remove": "Golden photo removed",
     "catalog.restore": "Catalog restored from a backup",

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from catalog import accounts, judging, maintenance
 from catalog.maintenance import DECISIONS, Day
-from catalog.runs import recording
+from catalog.runs import NIGHT, recording
 from web.admin.base import attempt, blueprint
 from web.context import actor, catalog
 
@@ -48,6 +48,7 @@ def index() -> str:
         checked=recording.latest(catalog().database, "doctor", over=True),
         nightly=catalog().settings.nightly,
         ending=accounts.list_ending(catalog().database),
+        night=recording.latest(catalog().database, NIGHT, over=True),
         held=judging.held_generations(catalog().database),
     )
 

@@ -16,7 +16,8 @@ class Change(BaseModel):
     type: Type = Field(
         description="product.created: also one that came back out of the bin; its photos are not told one by one. "
         "product.merged: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another "
-        "model answers. inbox.group_added: tills asked for something that is not recognized. New types may come: pass "
+        "model answers. inbox.group_added: tills asked for something that is not recognized. night.ended: the nightly "
+        "maintenance is over. New types may come: pass "
         "over those that you do not know."
     )
     at: AwareDatetime
@@ -34,6 +35,7 @@ class Change(BaseModel):
     photo: str | None = Field(description="SHA-256 of the photo.")
     bundle: str | None = Field(description="The bundle that answers now.")
     group: str | None = Field(description="The group of the inbox.")
+    well: bool | None = Field(description="Of night.ended: whether nobody need look at it.")
 
 
 class Changes(BaseModel):

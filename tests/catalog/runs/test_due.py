@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from catalog.catalog import Catalog
 from catalog.runs import RunWorker, recording
+from catalog.runs.due import ACTOR, ask_for_due, last_due
 from catalog.runs.kinds import KINDS
-from catalog.runs.nightly import ACTOR, ask_for_due, last_due
 from catalog.storage.tables import Generation, now
 
 THREE = time(3)
