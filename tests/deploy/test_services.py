@@ -1,6 +1,8 @@
 """The services, run as processes by the very commands, settings and health checks of docker-compose.yml.
 
-PostgreSQL and Redis are real ones; photos are in a folder, and the gallery is the stand-in of tests/support/qdrants.py.
+Where this machine permits it they are confined as their containers are: nothing can be written but what is a volume
+there, and they have no capability. PostgreSQL and Redis are real ones; photos are in a folder, or in the stand-in for a
+bucket of tests/support/buckets.py, and the gallery is the stand-in of tests/support/qdrants.py.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -24,8 +27,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from catalog.runs import recording
-from catalog.storage import Database
+from catalog.storage import Database, content_hash
+from catalog.storage.photo_store import photo_key
 from tests.support import pictures
+from tests.support.buckets import s3_server
 from tests.support.deployed import checked, interpolated, make_secrets, ours, services
 from tests.support.qdrants import http_qdrant
 from tests.support.redises import free_port
@@ -54,6 +59,25 @@ OF_THE_BASE |= {"libnss_files", "libnss_dns", "libexpat"}
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
+#: Runs "$@" with everything read-only but the folder $0, and without any capability.
+CONFINED = """
+mount --bind "$0" "$0"
+mount -o remount,ro,bind /
+exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs -- "$@"
+"""
+
+
+def confined(folder: Path, command: list[str]) -> list[str]:
+    return ["unshare", "--mount", "sh", "-euc", CONFINED, str(folder), *command]
+
+
+@cache
+def can_confine(folder: Path) -> bool:
+    """Root may, unless this is a container itself."""
+    programs = all(map(shutil.which, ("unshare", "setpriv")))
+    return programs and subprocess.run(confined(folder, ["true"]), capture_output=True).returncode == 0
+
+
 @dataclass
 class Host:
     """What the containers' addresses and paths are on this machine."""
@@ -74,12 +98,12 @@ class Host:
 
     def environment(self, name: str, file: str = "docker-compose.yml", **given: str) -> dict[str, str]:
         own = {key: interpolated(value, {}) for key, value in ours(file)[name]["environment"].items()}
-        return environment(
-            PATH=PATH, CATALOG_DATA=str(self.folder / "data"), **{k: self.placed(v) for k, v in own.items()} | given
-        )
+        own |= {"CATALOG_DATA": str(self.folder / "data"), "TMPDIR": str(self.folder)}
+        return environment(PATH=PATH, **{k: self.placed(v) for k, v in own.items()} | given)
 
     def command(self, words: list[str]) -> list[str]:
-        return [self.placed(word).replace("8000", str(self.port)) for word in words]
+        placed = [self.placed(word).replace("8000", str(self.port)) for word in words]
+        return confined(self.folder, placed) if can_confine(self.folder) else placed
 
     def is_healthy(self, name: str, file: str = "docker-compose.yml") -> bool:
         check = ours(file)[name]["healthcheck"]
@@ -172,11 +196,21 @@ def host(postgres: Engine, database: str, tmp_path: Path) -> Iterator[Host]:
         yield Host(places, free_port(), tmp_path, url_here, gallery.keys)
 
 
+def test_they_are_confined_where_that_is_possible(tmp_path: Path) -> None:
+    if not can_confine(tmp_path):
+        pytest.skip("this user may not make a mount namespace")
+    (tmp_path / "volume").mkdir()
+    script = (
+        f"touch {tmp_path}/volume/in && ! touch {tmp_path}/out && grep -q 'CapEff:.*0000000000000000' /proc/self/status"
+    )
+    tried = subprocess.run(confined(tmp_path / "volume", ["sh", "-c", script]), capture_output=True, text=True)
+    assert tried.returncode == 0 and "Read-only file system" in tried.stderr, tried.stderr
+
+
 def test_all_services_of_ours(host: Host) -> None:
     pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
-    migrate = host.command(ours()["migrate"]["command"])
     for _ in range(2):  # once for a new catalog, once as with each later `up`
-        made = host.run("migrate", migrate)
+        made = host.run("migrate", ours()["migrate"]["command"])
         assert made.returncode == 0 and "model" in made.stdout, made.stderr
     with host.running("web"), host.running("worker"):
         site = f"http://127.0.0.1:{host.port}"
@@ -289,3 +323,27 @@ def test_the_check_of_qdrant() -> None:
         server.shutdown()
         server.server_close()
     assert subprocess.run(command, capture_output=True, timeout=10).returncode != 0
+
+
+def test_photos_in_a_bucket(host: Host) -> None:
+    """By the variables of AWS's own tools: address, region, and credentials as a file."""
+    pytest.importorskip("s3fs", reason="s3fs (extra `s3`) is not installed")
+    with s3_server() as server:
+        del host.places["s3://photos/catalog"]
+        host.places["http://s3:8333"] = server.url
+        for _ in range(2):
+            made = host.run("migrate", ours()["migrate"]["command"])
+            assert made.returncode == 0, made.stderr
+        assert server.buckets == {"photos": {}}, "the bucket is made once"
+        photo = host.folder / "photo.jpg"
+        photo.write_bytes(pictures.jpeg(1))
+        added = host.run("web", ["catalog", "add", "D", str(photo)])
+        assert added.returncode == 0 and "searchable" in added.stdout, added.stderr
+        key = f"catalog/{photo_key(content_hash(photo.read_bytes()))}"
+        assert server.buckets["photos"][key] == photo.read_bytes()
+        backup = ["catalog", "backup", "--quiet", str(host.folder / "backup.tar")]
+        whole = host.run("web", backup)
+        assert whole.returncode == 0 and "1 photo files" in whole.stdout, whole.stderr
+        del server.buckets["photos"][key]
+        assert host.run("web", backup).returncode == 1, "what is not in the bucket is missed"
+        assert server.users == {"catalog"}, "all requests are signed by the user of the file"
