@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+import subprocess
 import tomllib
 from typing import Any
 
@@ -141,3 +142,15 @@ def test_they_stop_within_the_time_that_they_have() -> None:
 
     assert all(10 < seconds(services(file)["web"]) <= 30 for file in COMPOSE)
     assert seconds(services()["worker"]) >= 30
+
+
+def test_the_bucket_server_is_healthy_once_its_writes_are_synced() -> None:
+    """And but for S3 itself it listens on the loopback of its container."""
+    service = services()["s3"]
+    shell, options = service["entrypoint"]
+    (script,) = service["command"]
+    assert subprocess.run([shell, "-n", "-c", script], timeout=10).returncode == 0 and options == "-euc"
+    configured, touched = script.index("-fsync -apply"), script.index("touch /tmp/configured")
+    assert configured < touched and service["healthcheck"]["test"][1].startswith("test -e /tmp/configured && ")
+    assert "-ip=127.0.0.1 " in script and "-s3.ip.bind=0.0.0.0 " in script
+    assert "-s3.config=/run/secrets/s3.json" in script and service["secrets"] == ["s3.json"]

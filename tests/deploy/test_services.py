@@ -26,7 +26,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from catalog.runs import recording
+from catalog.runs import KINDS, recording
 from catalog.storage import Database, content_hash
 from catalog.storage.photo_store import photo_key
 from tests.support import pictures
@@ -41,6 +41,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 #: Seconds that a service may take until its health check passes, on a busy machine.
 START = 90.0
 REDIS = services()["redis"]
+#: The runs of every night: what they write must have a place, too.
+NIGHTLY = [kind.name for kind in KINDS.values() if kind.nightly]
 #: Libraries that the image `python:...-slim` has for Python itself; the Dockerfile installs none.
 OF_THE_BASE = {"ld-linux-x", "ld-linux-aarch", "libc", "libm", "libdl", "librt", "libpthread", "libutil", "libresolv"}
 OF_THE_BASE |= {
@@ -223,13 +225,15 @@ def test_all_services_of_ours(host: Host) -> None:
         answer = httpx.post(f"{site}/api/v1/recognize", content=pictures.jpeg(2), headers=headers, timeout=60)
         assert answer.json()["matches"][0]["sku"] == "A"
         with closing(Database(host.database)) as opened:
-            asked = recording.start(opened, "coverage", actor="anna")
-            until = time.monotonic() + START
-            while (run := recording.get(opened, asked)).ended_at is None:
-                assert time.monotonic() < until, host.log("web").read_text() + host.log("worker").read_text()
-                time.sleep(0.2)
-        assert run.state == "done", run.message
-        assert "Task catalog.run[" in host.log("worker").read_text(), "the worker did it, with the gallery's server"
+            for kind in NIGHTLY:
+                asked = recording.start(opened, kind, actor="anna")
+                until = time.monotonic() + START
+                while (run := recording.get(opened, asked)).ended_at is None:
+                    assert time.monotonic() < until, host.log("web").read_text() + host.log("worker").read_text()
+                    time.sleep(0.2)
+                assert run.state == "done", f"{kind}: {run.message}"
+        done = re.findall(r"Task catalog\.run\S+ succeeded", host.log("worker").read_text())
+        assert len(done) == len(NIGHTLY), "the worker did them, as the gallery has a server"
     assert set(host.gallery_keys) == {(host.folder / "secrets" / "gallery-api-key").read_text()}, "each call had it"
     assert list((host.folder / "photos").rglob("??/??/*")), "photos are where the setting says"
     assert not (host.folder / "data" / "catalog.db").exists(), "SQL is in PostgreSQL"
