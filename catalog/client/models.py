@@ -48,8 +48,9 @@ class Change:
     id: str
     #: product.created: also one that came back out of the bin; its photos are not told one by one. product.merged:
     #: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another model answers.
-    #: inbox.group_added: tills asked for something that is not recognized. night.ended: the nightly maintenance is
-    #: over. New types may come: pass over those that you do not know.
+    #: generation.held: a new one is worse than it, and a person is to decide. inbox.group_added: tills asked for
+    #: something that is not recognized. night.ended: the nightly maintenance is over. New types may come: pass over
+    #: those that you do not know.
     type: Literal[
         "product.created",
         "product.changed",
@@ -62,6 +63,7 @@ class Change:
         "photo.removed",
         "photo.replaced",
         "generation.switched",
+        "generation.held",
         "inbox.group_added",
         "night.ended",
     ]
@@ -76,7 +78,7 @@ class Change:
     was: str | None
     #: SHA-256 of the photo.
     photo: str | None
-    #: The bundle that answers now.
+    #: The bundle that answers now; of generation.held, the one that does not.
     bundle: str | None
     #: The group of the inbox.
     group: str | None

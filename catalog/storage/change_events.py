@@ -21,6 +21,7 @@ Type = Literal[
     "photo.removed",
     "photo.replaced",
     "generation.switched",
+    "generation.held",
     "inbox.group_added",
     "night.ended",
 ]
@@ -33,8 +34,8 @@ _OF_FACTS = (
 )
 #: Actions about many products: before and after are {"products": {SKU: facts that differ}}.
 _OF_MANY = ("products.change", "products.undo")
-#: Actions about products that change nothing that is told.
-SILENT = ("product.differ",)
+#: Actions about products and models that change nothing that is told.
+SILENT = ("product.differ", "model.add", "model.remove")
 _EXCHANGES = ("photo.replace", "photo.crop", "photo.uncrop", "photo.rotate")
 Side = Mapping[str, Any]
 
@@ -69,6 +70,8 @@ def events_of(action: str, subject: str, before: Side | None, after: Side | None
         yield ChangeEvent("product.merged", subject, {"was": before["merged"]["sku"]})
     elif action in ("model.switch", "model.rollback"):
         yield ChangeEvent("generation.switched", told={"bundle": subject, "was": before["live"]})
+    elif action == "model.hold":
+        yield ChangeEvent("generation.held", told={"bundle": subject})
     elif action == "night.end":
         yield ChangeEvent("night.ended", told={"well": after["well"]})
     else:

@@ -19,7 +19,7 @@ from catalog.webhooks.signing import new_secret
 #: What a webhook may be told -> in words, and how the types of those changes begin.
 KINDS = {
     "products": "products and their photos",
-    "generations": "another model answers",
+    "generations": "another model answers, or is held",
     "inbox": "something new is not recognized",
     "nights": "the nightly maintenance is over",
 }

@@ -28,6 +28,7 @@ from catalog.runs.performing import alone_at
 from catalog.storage import Database, change_feed
 from catalog.storage.tables import Generation, Judgement, Run, now
 from embedder.bundle import Bundle
+from tests.support.judged import put_packs
 from tests.support.runs import state
 from tests.support.served import environment, run, served
 from tests.support.steps import create
@@ -45,6 +46,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of(catalog: Catalog, plan: Plan = PLAN, **more: Any) -> Night:
     """A night of another process than the one that has the catalog open: the embedded gallery is given back to it."""
+    catalog.generations.release_old()
     catalog.generations.release(catalog.generations.live().collection)
     return run_night(catalog.settings, plan, **more)
 
@@ -83,8 +85,7 @@ def test_a_new_model_then_all_else(catalog: Catalog, equal_bundle: Bundle, tmp_p
 def test_a_model_that_is_worse_is_for_a_person_and_is_not_judged_every_night(
     catalog: Catalog, worse_bundle: Bundle
 ) -> None:
-    for number in range(6):
-        create(catalog, f"TEA-{number}", 10 * number + 1, 10 * number + 2)
+    put_packs(catalog, 4)
     live = catalog.generations.live().embedder.bundle.id
     first = of(catalog, Plan(worse_bundle.path))
     assert (first.live, step(first, "model").state, first.is_well) == (live, "amiss", False)
@@ -159,9 +160,11 @@ def test_models_of_long_ago_go_but_for_the_one_before(
     assert states(of(catalog))["old models"] == "done"
     assert {model.bundle_id for model in maintenance.list_models(catalog).models} >= {first, equal_bundle.id}
     with catalog.database.write() as session:
-        for number, bundle in enumerate((equal_bundle, other_bundle)):
-            long_ago = now() - night.MODELS_KEPT - timedelta(days=2 - number)
-            session.execute(update(Generation).where(Generation.bundle_id == bundle.id).values(switched_at=long_ago))
+        long_ago = now() - night.MODELS_KEPT - timedelta(days=3)
+        session.execute(update(Generation).where(Generation.bundle_id == first).values(created_at=long_ago))
+        for days, bundle in enumerate((equal_bundle, other_bundle), 1):
+            at = long_ago + timedelta(days=days)
+            session.execute(update(Generation).where(Generation.bundle_id == bundle.id).values(switched_at=at))
     found = of(catalog)
     assert step(found, "old models").message == f"Removed: {first}."
     assert {model.bundle_id for model in maintenance.list_models(catalog).models} == {equal_bundle.id, other_bundle.id}

@@ -16,9 +16,9 @@ class Change(BaseModel):
     type: Type = Field(
         description="product.created: also one that came back out of the bin; its photos are not told one by one. "
         "product.merged: `was` is the SKU that is gone, all that it had is of `sku` now. generation.switched: another "
-        "model answers. inbox.group_added: tills asked for something that is not recognized. night.ended: the nightly "
-        "maintenance is over. New types may come: pass "
-        "over those that you do not know."
+        "model answers. generation.held: a new one is worse than it, and a person is to decide. inbox.group_added: "
+        "tills asked for something that is not recognized. night.ended: the nightly maintenance is over. New types may "
+        "come: pass over those that you do not know."
     )
     at: AwareDatetime
     actor: Literal["key", "staff", "command"] = Field(
@@ -33,7 +33,7 @@ class Change(BaseModel):
         "bundle that answered before."
     )
     photo: str | None = Field(description="SHA-256 of the photo.")
-    bundle: str | None = Field(description="The bundle that answers now.")
+    bundle: str | None = Field(description="The bundle that answers now; of generation.held, the one that does not.")
     group: str | None = Field(description="The group of the inbox.")
     well: bool | None = Field(description="Of night.ended: whether nobody need look at it.")
 
