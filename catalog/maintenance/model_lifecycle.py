@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
+from catalog.config import Settings
 from catalog.durable_files import sync_folder
 from catalog.enrollment import outbox
 from catalog.errors import ConflictError, NotFoundError, StorageError
@@ -77,11 +78,15 @@ def remove_model(catalog: Catalog, bundle_id: str, *, actor: str) -> bool:
             _refuse_beside(building(catalog.database, catalog.settings), bundle_id)
         if folder.resolve() == catalog.settings.model.resolve():
             raise ConflictError(f"CATALOG_MODEL is {folder}: let it name another bundle first.")
-        with catalog.database.write() as session:
-            _take_out(session, bundle_id, catalog)
+        with catalog.database.read() as session:
+            _check_free(session, catalog.settings, bundle_id)
+        # First what another process may refuse: until then the model is as it was. A gallery that is lost is filled
+        # again by whoever goes back to it; a bundle that is lost is not, so nobody may before it is removed.
         collection = collection_name(bundle_id)
         catalog.generations.release(collection)
         catalog.gallery.drop(collection)
+        with catalog.database.write() as session:
+            _go_past(session, bundle_id)
         _remove_copy(folder)
         with catalog.database.write() as session:
             _remove_rows(session, bundle_id, actor)
@@ -117,15 +122,20 @@ def _refuse_beside(built: str, bundle_id: str) -> None:
     )
 
 
-def _take_out(session: Session, bundle_id: str, catalog: Catalog) -> None:
-    """Raises ConflictError unless a model can be removed; nobody goes back to it from now on."""
-    live = live_generation(session, hold="change")
+def _check_free(session: Session, settings: Settings, bundle_id: str) -> None:
+    """Raises ConflictError for the live model, and for one by which photos are to be embedded."""
+    live = live_generation(session)
     if live is not None and live.bundle_id == bundle_id:
         raise ConflictError(f"The model {bundle_id} is live: switch to another one first (`catalog reembed`).")
     waiting = select(Run).where(Run.kind == BUILD_RUN, Run.state == "waiting", Run.ended_at.is_(None))
     for run in session.scalars(waiting):
-        if target_of(session, catalog.settings, run.options) == bundle_id:
+        if target_of(session, settings, run.options) == bundle_id:
             raise ConflictError(f"Photos are to be embedded by the model {bundle_id}: stop that under Jobs first.")
+
+
+def _go_past(session: Session, bundle_id: str) -> None:
+    """Nobody goes back to this model from now on, but to the one before it."""
+    live_generation(session, hold="change")
     if (generation := _find(session, bundle_id)) is None:
         return
     for later in session.scalars(select(Generation).where(Generation.previous_id == generation.id)):

@@ -16,8 +16,9 @@ from sqlalchemy import func, select
 from catalog import maintenance, products
 from catalog.catalog import Catalog
 from catalog.enrollment import run_pending
-from catalog.errors import ConflictError, NotFoundError
+from catalog.errors import ConflictError, GalleryLockedError, NotFoundError
 from catalog.gallery import collection_name
+from catalog.gallery.edge import EdgeGallery
 from catalog.runs import recording
 from catalog.runs.performing import alone_at
 from catalog.storage import Database
@@ -294,6 +295,22 @@ def test_a_copy_without_a_row_is_removed(catalog: Catalog, tmp_path: Path) -> No
     assert remove(catalog, bundle) is True
     assert not (catalog.settings.bundles / bundle.id).exists()
     assert remove(catalog, bundle) is False
+
+
+def test_while_another_process_has_its_gallery_a_model_stays_as_it_is(catalog: Catalog, other_bundle: Bundle) -> None:
+    create_each(catalog, 1)
+    maintenance.reembed(catalog, other_bundle)
+    catalog.generations.release_old()
+    with closing(EdgeGallery(catalog.settings.data / "gallery")) as elsewhere:
+        elsewhere.create(collection_name(FIRST.id), FIRST.dim)
+        with pytest.raises(GalleryLockedError):
+            remove(catalog, FIRST)
+        previous = maintenance.list_models(catalog).previous
+        assert previous is not None
+        assert (previous.bundle_id, previous.state, previous.embedded) == (FIRST.id, "kept", 1)
+        assert previous.bundle is not None
+    assert maintenance.rollback(catalog).photos == 0
+    assert all_found(catalog, 1)
 
 
 @pytest.mark.slow
