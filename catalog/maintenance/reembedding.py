@@ -7,6 +7,7 @@ the new one and the serving process the live one; the serving process sees the s
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 from catalog import enrollment, judging, margins
 from catalog.catalog import Catalog
 from catalog.enrollment import outbox
-from catalog.errors import CatalogError, ConflictError, NotFoundError
+from catalog.errors import CatalogError, ConflictError, GalleryLockedError, NotFoundError
 from catalog.generations import LiveModel, live_generation
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 #: Sample of photos, at most, that must find themselves before the switch; enough to detect a gallery that is unusable.
 JUDGED = 200
+#: Seconds to wait for a server that still has the new generation open, as it was live before: it gives it back when its
+#: last answers of then are given, and a busy one takes a while.
+RELEASED_WITHIN = 20.0
 
 
 class NotFitError(CatalogError):
@@ -124,7 +128,7 @@ def _build_and_switch(
     catalog.generations.share(target)  # other hosts need it from the moment of the switch on
     building = catalog.generations.load(target)
     try:
-        catalog.generations.ensure_collection(building)
+        _open(catalog, building)
         built = _fill(catalog, building, progress)
         catalog.gallery.optimize(target.collection)
         while outbox.apply_removals(catalog, building):
@@ -143,6 +147,20 @@ def _build_and_switch(
         return Switched(target.bundle_id, before, built, switched, changed=True, judged=judged)
     finally:
         catalog.generations.release(target.collection)
+
+
+def _open(catalog: Catalog, building: LiveModel) -> None:
+    """Open the new generation's collection. One that was live a moment ago is still a server's, for some seconds.
+
+    Raises a GalleryError.
+    """
+    until = time.monotonic() + RELEASED_WITHIN
+    while True:
+        try:
+            return catalog.generations.ensure_collection(building)
+        except GalleryLockedError:
+            if time.monotonic() >= until:
+                raise
 
 
 def _missing(session: Session, generation_id: int, limit: int, after: uuid.UUID | None = None) -> dict[uuid.UUID, str]:

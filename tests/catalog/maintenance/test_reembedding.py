@@ -92,6 +92,21 @@ def test_an_empty_catalog_switches_too(catalog: Catalog, other_bundle: Bundle) -
     assert all_found(catalog, 1)
 
 
+def test_the_way_back_waits_for_a_server_that_still_has_the_one_before(
+    catalog: Catalog, open_catalog: Callable[[], Catalog], other_bundle: Bundle
+) -> None:
+    create_each(catalog, 1)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
+    catalog.generations.release_old()
+    server = open_catalog()
+    assert points(server, FIRST) == ids_of(catalog, 1), "it has it open"
+    giving_back = threading.Timer(4.0, server.generations.release_old)  # later than one look at the lock waits for it
+    server.generations.load(catalog.generations.add(FIRST))
+    giving_back.start()
+    assert maintenance.rollback(catalog).bundle == FIRST.id
+    giving_back.join()
+
+
 def test_no_way_back_from_the_first(catalog: Catalog) -> None:
     for _ in range(2):
         with pytest.raises(NotFoundError):
