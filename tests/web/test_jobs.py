@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from catalog import accounts, maintenance, nightly, products
 from catalog.catalog import Catalog
@@ -20,7 +21,7 @@ from catalog.maintenance.coverage import Advice, Mistake
 from catalog.maintenance.findings import Kind
 from catalog.recognition import recognize
 from catalog.runs import KINDS, NIGHT, RunWorker, recording
-from catalog.storage.tables import CoverageDay, Generation, Run
+from catalog.storage.tables import CoverageDay, Enrollment, Generation, Photo, Run
 from catalog.transfer import import_jobs
 from embedder.bundle import Bundle
 from tests.support.apps import open_app
@@ -262,6 +263,25 @@ def test_another_model_is_chosen_of_those_that_are_known(staff: Staff, catalog: 
     assert f"/jobs/{run.id}/stop" in page and "Yes, switch back" not in page and "radio" not in page
     staff.send(f"/jobs/{run.id}/stop", {"back": "/models/"}, page="/models/")
     assert "radio" in text(staff, "/models/")
+
+
+def test_an_added_model_is_shown_as_one_and_an_unfinished_one_as_that(
+    staff: Staff, catalog: Catalog, other_bundle: Bundle
+) -> None:
+    create(catalog, "A", 1)
+    create(catalog, "B", 2)
+    maintenance.add_model(catalog, other_bundle.path, actor="anna")
+    page = text(staff, "/models/")
+    assert ">added</span>" in page and "not complete" not in page and "0 of 2 photos are embedded" in page
+    assert "Model added" in text(staff, "/audit/")
+    generation = catalog.generations.add(other_bundle)
+    with catalog.database.write() as session:
+        photo = session.scalars(select(Photo.id)).first()
+        session.add(Enrollment(generation_id=generation.id, photo_id=photo, done=True))
+    page = text(staff, "/models/")
+    assert ">added</span>" not in page and "not complete" in page
+    maintenance.remove_model(catalog, other_bundle.id, actor="anna")
+    assert "Model removed" in text(staff, "/audit/")
 
 
 def test_switching_back_says_from_which_model(staff: Staff, catalog: Catalog) -> None:
