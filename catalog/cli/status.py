@@ -167,6 +167,8 @@ def _lines(seen: Seen) -> Iterator[tuple[str, str]]:
 def _of_gallery(gallery: GalleryState | None) -> str:
     if gallery is None:
         return "none yet"
+    if gallery.is_locked:
+        return "open in another process, which answers by it"
     return gallery.error if gallery.points is None else _count(gallery.points, "point")
 
 

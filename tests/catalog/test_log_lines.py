@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from catalog.log_lines import JsonLines
 from tests.support import pictures
+from tests.support.redises import free_port, redis_server
 from tests.support.served import environment, run, served
 from web import request_ids
 
@@ -129,6 +131,27 @@ def test_a_server_that_does_not_start_says_why_as_json(tmp_path: Path) -> None:
         told = json.loads(line)
         assert (ended.returncode, told["level"]) == (1, "critical")
         assert ("CATALOG_GALLERY" if command == ["serve"] else "CATALOG_TILL_KEY") in told["message"]
+
+
+@pytest.mark.slow
+def test_a_worker_logs_json(tmp_path: Path) -> None:
+    pytest.importorskip("celery", reason="Celery (extra `celery`) is not installed")
+    log = tmp_path / "log"
+    with redis_server(tmp_path, free_port()) as url:
+        env = environment(CATALOG_DATA=str(tmp_path / "data"), CATALOG_JOBS=url, CATALOG_LOG="json")
+        with log.open("wb") as out:
+            command = [sys.executable, "-m", "catalog", "worker"]
+            worker = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=out)
+        try:
+            until = time.monotonic() + 60
+            while "ready" not in log.read_text():
+                assert worker.poll() is None and time.monotonic() < until, log.read_text()
+                time.sleep(0.1)
+        finally:
+            worker.terminate()
+            worker.wait(30)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert any(line["logger"] == "celery.apps.worker" and line["message"].endswith("ready.") for line in lines)
 
 
 def test_another_form_is_refused(tmp_path: Path) -> None:

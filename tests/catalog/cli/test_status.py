@@ -152,4 +152,4 @@ def test_a_gallery_that_a_server_has_open_is_in_good_hands(
 ) -> None:
     open_catalog().generations.ready()
     assert told(run, 0)["gallery"]["is_locked"] is True
-    assert "another process" in run("status").stdout
+    assert "open in another process, which answers by it" in run("status").stdout
