@@ -88,7 +88,7 @@ def test_a_host_follows_the_other_to_a_model_that_it_never_had_and_back(
     here, there = host("here"), host("there")
     create_each(here, 1, 2)
     assert all_found(there, 1, 2)
-    assert maintenance.reembed(here, other_bundle).changed
+    assert maintenance.reembed(here, other_bundle, switch_anyway=True).changed
     assert not (there.settings.bundles / other_bundle.id).exists()
     assert live(there) == other_bundle.id and all_found(there, 1, 2)
     assert load_bundle(there.settings.bundles / other_bundle.id).id == other_bundle.id
@@ -110,7 +110,7 @@ def test_hosts_that_share_a_bucket(host: Hosts, other_bundle: Bundle) -> None:
     here, there = host("here", **bucket), host("there", **bucket)
     create_each(here, 1, 2)
     assert all_found(there, 1, 2)
-    assert maintenance.reembed(here, other_bundle).changed
+    assert maintenance.reembed(here, other_bundle, switch_anyway=True).changed
     assert live(there) == other_bundle.id and all_found(there, 1, 2)
     assert list(maintenance.examine(there)) == []
 
@@ -120,7 +120,7 @@ def test_a_catalog_of_an_older_version_is_shared_by_what_starts_next(
 ) -> None:
     here = host("here")
     create_each(here, 1)
-    maintenance.reembed(here, other_bundle)
+    maintenance.reembed(here, other_bundle, switch_anyway=True)
     both = FIRST, other_bundle
     lose(tmp_path, *both)  # as an older version left it
     with pytest.raises(ConfigError, match=f"{other_bundle.id}.*neither in .* nor in the photo store") as caught:
@@ -132,7 +132,7 @@ def test_a_catalog_of_an_older_version_is_shared_by_what_starts_next(
     assert live(host("there")) == other_bundle.id
 
     lose(tmp_path, *both)
-    assert not maintenance.reembed(here, other_bundle).changed
+    assert not maintenance.reembed(here, other_bundle, switch_anyway=True).changed
     assert in_store(tmp_path) == {bundle.id for bundle in both}
 
     lose(tmp_path, *both)
@@ -151,10 +151,10 @@ def test_no_host_switches_to_a_model_that_the_others_can_not_get(
 
     monkeypatch.setattr(here.photos, "put_file", full)
     with pytest.raises(StorageError, match="No space left"):
-        maintenance.reembed(here, other_bundle)
+        maintenance.reembed(here, other_bundle, switch_anyway=True)
     assert live(here) == FIRST.id and all_found(here, 1)
     monkeypatch.undo()
-    assert maintenance.reembed(here, other_bundle).changed
+    assert maintenance.reembed(here, other_bundle, switch_anyway=True).changed
     monkeypatch.setattr(here.photos, "put_file", full)
     lose(tmp_path, FIRST)
     with pytest.raises(StorageError, match="No space left"):
@@ -181,7 +181,7 @@ def test_a_store_that_does_not_answer_is_no_lost_model(
 ) -> None:
     here, there = host("here"), host("there")
     create_each(here, 1)
-    maintenance.reembed(here, other_bundle)
+    maintenance.reembed(here, other_bundle, switch_anyway=True)
 
     def away(name: str) -> None:
         raise StorageError("The store is away.")
@@ -196,7 +196,7 @@ def test_a_store_that_does_not_answer_is_no_lost_model(
 def test_damage_in_the_store_is_told_with_what_to_do(host: Hosts, tmp_path: Path, other_bundle: Bundle) -> None:
     here = host("here")
     create_each(here, 1)
-    maintenance.reembed(here, other_bundle)
+    maintenance.reembed(here, other_bundle, switch_anyway=True)
     (tmp_path / "photos" / "bundles" / other_bundle.id / "model.tflite").write_bytes(b"damaged")
     there = host("there")
     with pytest.raises(ConfigError, match=f"damaged in the photo store.*Remove bundles/{other_bundle.id}"):
@@ -229,7 +229,7 @@ def test_the_doctor_looks_for_a_way_back_in_the_store_and_leaves_it_alone(
 ) -> None:
     here, there = host("here"), host("there", CATALOG_MODEL=str(other_bundle.path))
     create_each(here, 1)
-    maintenance.reembed(here, other_bundle)
+    maintenance.reembed(here, other_bundle, switch_anyway=True)
     assert live(there) == other_bundle.id
 
     def away(name: str) -> bytes | None:
@@ -250,7 +250,7 @@ def test_a_backup_has_models_that_its_host_lacks_and_a_restore_shares_them(
 ) -> None:
     here, there = host("here"), host("there", CATALOG_MODEL=str(other_bundle.path))
     create_each(here, 1)
-    maintenance.reembed(here, other_bundle)
+    maintenance.reembed(here, other_bundle, switch_anyway=True)
     assert back_up(there, out).left_out == []
     restore(target, out, actor="test")
     for bundle in (FIRST, other_bundle):

@@ -223,7 +223,9 @@ class World:
     def _reembed(self) -> None:
         """A killed one leaves the live gallery, or the new one: both must answer as before."""
         target = BUNDLES[1 - self.bundle]
-        process = self._spawn([sys.executable, "-m", "catalog", "reembed", "--quiet", "--bundle", str(target)])
+        process = self._spawn(
+            [sys.executable, "-m", "catalog", "reembed", "--quiet", "--switch-anyway", "--bundle", str(target)]
+        )
         assert process.stdin and process.stdout
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -142,7 +142,7 @@ class Life:
     def switch(self, data: Path, bundle: Path) -> None:
         """Switch the model by the command, in a process of its own."""
         began = time.monotonic()
-        catalog = [sys.executable, "-m", "catalog", "reembed", "--quiet", "--bundle", str(bundle)]
+        catalog = [sys.executable, "-m", "catalog", "reembed", "--quiet", "--switch-anyway", "--bundle", str(bundle)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_")}
         done = subprocess.run(catalog, env={**environment, "CATALOG_DATA": str(data)}, capture_output=True, text=True)
         if done.returncode:

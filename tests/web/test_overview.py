@@ -68,7 +68,7 @@ def test_models_and_the_way_back_asked_once(staff: Staff, catalog: Catalog, othe
     page = staff.get("/models/").get_data(as_text=True)
     assert "live" in page and "Yes, switch back" not in page
     before = catalog.generations.live().embedder.bundle
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     page = staff.get("/models/").get_data(as_text=True)
     assert f"Yes, switch back to {before.id}" in page and f'name="live" value="{other_bundle.id}"' in page
     assert f"{before.training['second_look']['rates']['known']['right']:.1%}"[:-1] in page

@@ -265,7 +265,7 @@ def test_identical_pictures_are_no_finding(catalog: Catalog) -> None:
 
 @pytest.mark.slow
 def test_the_generation_before_is_looked_at_too(filled: Catalog, other_bundle: Bundle) -> None:
-    maintenance.reembed(filled, other_bundle)
+    maintenance.reembed(filled, other_bundle, switch_anyway=True)
     old = collection_name(load_bundle(RELEASED).id)
     assert found(filled) == []
     filled.gallery.delete(old, ids(filled, 2))

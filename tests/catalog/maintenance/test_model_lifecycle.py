@@ -67,7 +67,7 @@ def test_an_added_model_is_kept_and_not_live(catalog: Catalog, tmp_path: Path) -
     again = maintenance.add_model(catalog, catalog.settings.bundles / bundle.id, actor="ben")
     assert (again.new, again.live) == (False, False)
     assert audited(catalog, "model.add") == [("anna", "model.add", bundle.id)]
-    assert maintenance.reembed(catalog, model.bundle).photos == 2
+    assert maintenance.reembed(catalog, model.bundle, switch_anyway=True).photos == 2
     assert listed(catalog) == {bundle.id: "live", FIRST.id: "kept"}
     assert maintenance.add_model(catalog, catalog.settings.bundles / bundle.id, actor="anna").live
 
@@ -160,7 +160,7 @@ def test_a_bad_bundle_is_refused_and_nothing_of_it_stays(
 
 def test_a_removed_model_leaves_nothing_and_can_come_back(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1, 2)
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     products.set_active(catalog, "S2", False, actor="anna")  # a removal is owed to the one before
     assert rows_of(catalog, Removal) == 1
     before = rows_of(catalog, AuditEntry)
@@ -178,7 +178,7 @@ def test_a_removed_model_leaves_nothing_and_can_come_back(catalog: Catalog, othe
     assert all_found(catalog, 1)
     products.set_active(catalog, "S2", True, actor="anna")
     maintenance.add_model(catalog, FIRST.path, actor="anna")
-    assert maintenance.reembed(catalog, FIRST).photos == 2
+    assert maintenance.reembed(catalog, FIRST, switch_anyway=True).photos == 2
     while run_pending(catalog):
         pass
     assert all_found(catalog, 1, 2)
@@ -190,8 +190,8 @@ def test_a_rollback_goes_to_the_one_before_the_removed_one(
 ) -> None:
     create_each(catalog, 1)
     third = made(tmp_path / "third", name="third")
-    maintenance.reembed(catalog, other_bundle)
-    maintenance.reembed(catalog, third)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
+    maintenance.reembed(catalog, third, switch_anyway=True)
     assert listed(catalog) == {third.id: "live", other_bundle.id: "kept", FIRST.id: "kept"}
     assert remove(catalog, other_bundle)
     previous = maintenance.list_models(catalog).previous
@@ -204,8 +204,8 @@ def test_a_rollback_goes_to_the_one_before_the_removed_one(
 
 def test_models_that_went_back_and_forth_leave_no_way_to_themselves(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1)
-    maintenance.reembed(catalog, other_bundle)
-    maintenance.reembed(catalog, FIRST)  # no rollback: each is the other's predecessor now
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
+    maintenance.reembed(catalog, FIRST, switch_anyway=True)  # no rollback: each is the other's predecessor now
     assert remove(catalog, other_bundle)
     with catalog.database.read() as session:
         assert session.execute(select(Generation.bundle_id, Generation.previous_id)).all() == [(FIRST.id, None)]
@@ -256,7 +256,7 @@ def test_one_that_is_being_built_is_not_removed_nor_another_beside_it(
 def test_one_that_is_to_be_built_is_not_removed(catalog: Catalog, other_bundle: Bundle, ask: str) -> None:
     create_each(catalog, 1)
     if ask == "rollback":
-        maintenance.reembed(catalog, other_bundle)
+        maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     else:
         maintenance.add_model(catalog, other_bundle.path, actor="anna")
     target = FIRST if ask == "rollback" else other_bundle
@@ -299,7 +299,7 @@ def test_a_copy_without_a_row_is_removed(catalog: Catalog, tmp_path: Path) -> No
 
 def test_while_another_process_has_its_gallery_a_model_stays_as_it_is(catalog: Catalog, other_bundle: Bundle) -> None:
     create_each(catalog, 1)
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     catalog.generations.release_old()
     with closing(EdgeGallery(catalog.settings.data / "gallery")) as elsewhere:
         elsewhere.create(collection_name(FIRST.id), FIRST.dim)
@@ -322,7 +322,7 @@ def test_kill_9_while_it_is_removed(
     bundle = made(tmp_path / "made", name=f"killed at {step}")
     catalog = open_catalog()
     create_each(catalog, 1, 2)
-    maintenance.reembed(catalog, bundle)
+    maintenance.reembed(catalog, bundle, switch_anyway=True)
     maintenance.rollback(catalog)
     create(catalog, "S3", 3)
     catalog.close()
@@ -336,7 +336,7 @@ def test_kill_9_while_it_is_removed(
         known = {known.id for known in maintenance.known_bundles(catalog.settings)}
         assert (bundle.id in known) == (step in ("collection", "sweep"))
         if again == "embedded":
-            maintenance.reembed(catalog, bundle)
+            maintenance.reembed(catalog, bundle, switch_anyway=True)
             assert all_found(catalog, 1, 2, 3)
             assert catalog.gallery.count(collection_name(bundle.id)) == 3
             maintenance.rollback(catalog)

@@ -17,7 +17,7 @@ def test_models_are_listed_with_what_they_can_and_hold(catalog: Catalog, other_b
     assert maintenance.list_models(catalog).models == []
     create(catalog, "A", 1, 2)
     before = catalog.generations.live().embedder.bundle
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     create(catalog, "B", 3)
     found = maintenance.list_models(catalog)
     assert [(model.bundle_id, model.live, model.previous, model.embedded) for model in found.models] == [
@@ -48,7 +48,7 @@ def test_the_way_back_is_from_the_model_that_the_person_saw(catalog: Catalog, ot
     for live in (before, other_bundle.id):  # there is none before it; another is live
         with pytest.raises(ConflictError):
             maintenance.check_way_back(catalog.database, live)
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     maintenance.check_way_back(catalog.database, other_bundle.id)
     with pytest.raises(ConflictError):
         maintenance.check_way_back(catalog.database, before)

@@ -295,7 +295,7 @@ def test_a_new_models_margins_are_there_before_it_is_live(catalog: Catalog, othe
     create(catalog, "S3", 3, 4)
     keep_up(catalog)
     before = catalog.generations.live().generation_id
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     live = catalog.generations.live()
     with catalog.database.read() as session:
         mine = LeftOutAnswer.generation_id == live.generation_id

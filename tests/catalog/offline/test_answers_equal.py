@@ -127,7 +127,7 @@ def test_another_model_is_sent_whole(server: Catalog, tmp_path: Path, other_bund
 
     first = built(server)
     with till_of(server, first.path, tmp_path / "till") as till:
-        reembed(server, load_bundle(other_bundle.path), actor="anna")  # type: ignore[attr-defined]
+        reembed(server, load_bundle(other_bundle.path), switch_anyway=True, actor="anna")  # type: ignore[attr-defined]
         second = built(server, since=first.version)
         assert second.since is None
         assert till.install(second.path, till.folder.trusted())

@@ -17,7 +17,7 @@ def test_a_switch_between_its_two_looks_mixes_no_models(
 ) -> None:
     create_each(catalog, *range(8))
     expected, old = find_alike(catalog, jpeg(1)), catalog.generations.ready()
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     models = [old, catalog.generations.ready()]
     assert models[1].generation_id != old.generation_id
     monkeypatch.setattr(catalog.generations, "ready", lambda: models.pop(0) if len(models) > 1 else models[0])

@@ -123,7 +123,7 @@ def test_a_rollback_switches_back_beside_the_tills_and_is_in_the_audit_log(
 ) -> None:
     create(catalog, "A", 1)
     before = catalog.generations.live().embedder.bundle.id
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     create(catalog, "B", 2)
     catalog.generations.release_old()
     run = asked(catalog, rollback=True)
@@ -145,7 +145,7 @@ def test_a_rollback_that_is_begun_again_after_its_switch_goes_back_once(
 ) -> None:
     create(catalog, "A", 1)
     before = catalog.generations.live().embedder.bundle.id
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     with catalog.database.write() as session:  # as if a third one had been live before that
         older = Generation(bundle_id="0" * 12, bundle_name="older", collection="older", dim=4, live=False)
         session.add(older)
@@ -164,7 +164,7 @@ def test_a_rollback_that_is_begun_again_after_its_switch_goes_back_once(
 
 def test_why_a_rollback_failed_is_said(catalog: Catalog, other_bundle: Bundle) -> None:
     create(catalog, "A", 1)
-    maintenance.reembed(catalog, other_bundle)
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True)
     with catalog.database.write() as session:
         session.execute(update(Photo).values(sha256="0" * 64))
         session.execute(update(Enrollment).values(done=False))

@@ -144,7 +144,7 @@ def test_a_new_model_and_a_new_group_of_the_inbox_are_told(
         catalog.unanswered.flush()
     (group,) = inbox.groups(catalog.database).groups
     assert follower.told() == [("inbox.group_added", "", {"group": str(group.id)})]
-    maintenance.reembed(catalog, other_bundle, actor="anna")
+    maintenance.reembed(catalog, other_bundle, switch_anyway=True, actor="anna")
     maintenance.rollback(catalog, actor="anna")
     assert follower.told() == [
         ("generation.switched", "", {"bundle": other_bundle.id, "was": before}),

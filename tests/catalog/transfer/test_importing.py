@@ -247,7 +247,7 @@ def test_a_model_switched_to_meanwhile_looks_again(catalog: Catalog, tmp_path: P
 
     def switch(done: int, total: int) -> None:
         if catalog.generations.live().embedder.bundle.id != other_bundle.id:
-            maintenance.reembed(catalog, other_bundle)
+            maintenance.reembed(catalog, other_bundle, switch_anyway=True)
 
     transfer.import_items(catalog, sources.from_folder(tmp_path / "in").items, actor="cli", progress=switch)
     live = catalog.generations.ready()
