@@ -16,6 +16,7 @@ from catalog.cli.session import opened
 if TYPE_CHECKING:
     from catalog.accounts import Ending
     from catalog.catalog import Catalog
+    from catalog.judging import Found
     from catalog.maintenance import GalleryState, LastRun, Overview, State
 
 #: A photo that is pending for longer is not on its way any more, as the doctor has it.
@@ -38,6 +39,7 @@ class Seen:
     overview: Overview
     gallery: GalleryState | None
     ending: list[Ending]
+    held: list[Found]
     nightly: bool
 
 
@@ -72,13 +74,14 @@ def status(as_json: bool) -> None:
 
 
 def _look(catalog: Catalog) -> Seen:
-    from catalog import accounts, maintenance
+    from catalog import accounts, judging, maintenance
 
     return Seen(
         maintenance.read_state(catalog.database),
         maintenance.look_over(catalog),
         maintenance.ask_gallery(catalog),
         accounts.list_ending(catalog.database),
+        judging.held_generations(catalog.database),
         catalog.settings.nightly is not None,
     )
 
@@ -100,8 +103,13 @@ def problems(seen: Seen) -> Iterator[Problem]:
     for run in state.runs:
         if run.failed:
             yield Problem("run_failed", f"The last run of {run.kind} failed, {_moment(run.ended_at)}: {run.message}")
+        elif run.needs_person:
+            yield Problem("night_amiss", f"The night that was over {_moment(run.ended_at)}: {run.message}")
         elif run.counts.get("defect"):
             yield Problem("doctor_defects", f"The doctor, {_moment(run.ended_at)}: {run.message} See the Overview.")
+    for model in seen.held:
+        name = f"{model.bundle_name} ({model.bundle_id})"
+        yield Problem("model_held", f"The new model {name} is held: {' '.join(model.broken)} See Models.")
     yield from _of_nights(seen)
     yield from _of_webhooks(seen)
     for key in seen.ending:

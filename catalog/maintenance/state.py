@@ -51,13 +51,17 @@ class Outbox:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run of a kind that came to its end by itself, done or failed. `counts`: the doctor's, by severity."""
+    """The last run of a kind that came to its end by itself, done or failed. `counts`: the doctor's, by severity.
+
+    `needs_person`: of a night, that a step failed or found what is for a person.
+    """
 
     kind: str
     failed: bool
     message: str
     ended_at: datetime
     counts: Mapping[str, int] = field(default_factory=dict)
+    needs_person: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def _last_runs(session: Session) -> tuple[LastRun, ...]:
             row.message,
             row.ended_at or row.created_at,
             dict(row.result.get("counts") or {}) if row.kind == "doctor" else {},
+            row.result.get("well") is False,
         )
         for row in each.values()
     )

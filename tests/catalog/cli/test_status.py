@@ -9,14 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from catalog import accounts
 from catalog.accounts.keys import WARNED
 from catalog.catalog import Catalog
 from catalog.cli import status
+from catalog.judging.figures import Figures, Report
 from catalog.storage import Database
-from catalog.storage.tables import LOST, ApiKey, Enrollment, Generation, InboxPhoto, Photo, Run, Webhook, now
+from catalog.storage.tables import LOST, ApiKey, Enrollment, Generation, InboxPhoto, Judgement, Photo, Run, Webhook, now
 from tests.support.commands import Run as RunCommand
 
 HOUR = timedelta(hours=1)
@@ -96,6 +97,29 @@ def test_runs_that_failed_or_found_something(run: RunCommand, database: Database
     assert kinds(run) == ["doctor_defects", "run_failed"]
     text = run("status", status=1).stdout
     assert "No room." in text and message in text and "2 things need a person" in text
+
+
+def test_a_night_with_something_for_a_person_and_a_model_that_is_held(run: RunCommand, database: Database) -> None:
+    message = "A person is to look at: model."
+    with database.write() as session:
+        live = session.scalars(select(Generation)).one()
+        told = {"state": "done", "actor": "every night", "message": message, "result": {"well": False}}
+        session.add(Run(kind="nightly", ended_at=now(), **told))
+        held = Generation(
+            bundle_id="0" * 12, bundle_name="worse 1", collection="sku-gallery-worse", dim=256, live=False
+        )
+        session.add(held)
+        session.flush()
+        empty = Report(1, {}, Figures(), Figures(), 0, 0).as_dict()
+        broken = ["It is worse."]
+        session.add(
+            Judgement(
+                generation_id=held.id, live_id=live.id, seed=1, state="held", report=empty, broken=broken, at=now()
+            )
+        )
+    assert kinds(run) == ["night_amiss", "model_held"]
+    text = run("status", status=1).stdout
+    assert message in text and "worse 1 (000000000000) is held: It is worse. See Models." in text
 
 
 def test_nights_that_were_left_out(run: RunCommand, database: Database, env: dict[str, str]) -> None:
