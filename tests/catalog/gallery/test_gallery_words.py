@@ -219,13 +219,13 @@ def make_old(gallery: Gallery, vectors: Vector) -> None:
     else:
         assert isinstance(gallery, ServerGallery)
         dense = {VECTOR_NAME: models.VectorParams(size=DIM, distance=models.Distance.COSINE)}
-        gallery._connection._client.create_collection(GENERATION, vectors_config=dense)
+        gallery._connection._nodes[0].client.create_collection(GENERATION, vectors_config=dense)
         payloads = [{"sku": f"SKU-{n}", "product": f"product-{n}"} for n in range(len(vectors))]
         old = [
             models.PointStruct(id=point_id(n), vector={VECTOR_NAME: vector.tolist()}, payload=payload)
             for n, (vector, payload) in enumerate(zip(vectors, payloads, strict=True))
         ]
-        gallery._connection._client.upsert(GENERATION, old, wait=True)
+        gallery._connection._nodes[0].client.upsert(GENERATION, old, wait=True)
 
 
 def test_a_generation_without_words_gets_them(gallery: Gallery, query: Vector) -> None:
