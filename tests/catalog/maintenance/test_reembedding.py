@@ -320,7 +320,7 @@ def test_kill_9_while_it_is_built(
     result = maintenance.reembed(catalog, other_bundle, lambda done, total: seen.append((done, total)))
     assert result.total == 8
     assert result.photos == 4  # what was done before is not done again
-    assert seen == [(8, 8)]  # and counts as done
+    assert seen[0] == (8, 8)  # and counts as done; then the answers of the judgement are counted
     assert all_found(catalog, *range(8))
 
 
