@@ -11,6 +11,7 @@ from sqlalchemy import Select, select, union
 from sqlalchemy.orm import aliased
 
 from catalog.judging.figures import Report, grade
+from catalog.normalization import plain
 from catalog.storage import Database, product_rows
 from catalog.storage.tables import Generation, GoldenPhoto, InboxPhoto, JudgedQuery, Judgement, Photo, Product
 
@@ -63,6 +64,8 @@ def _over() -> Select[Judgement, Generation, Generation]:
 
 def find_judgement(database: Database, bundle_id: str) -> Found | None:
     """The last judgement of a bundle's generation; None if it never was judged, or is being judged."""
+    if not plain(bundle_id):  # what can't be stored is no bundle, and PostgreSQL takes no such text
+        return None
     with database.read() as session:
         row = session.execute(_over().where(Generation.bundle_id == bundle_id)).one_or_none()
     return None if row is None else _found(*row)

@@ -22,6 +22,7 @@ from catalog.durable_files import disk_usage
 from catalog.enrollment.outbox import PENDING
 from catalog.errors import ConfigError, ConflictError, NotFoundError, StorageError
 from catalog.generations import live_generation
+from catalog.normalization import plain
 from catalog.storage import Database
 from catalog.storage.tables import Enrollment, Generation, ProductMargin, Removal, Run, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
@@ -217,8 +218,10 @@ def known_bundle(catalog: Catalog, bundle_id: str) -> Bundle:
     for bundle in known_bundles(catalog.settings):
         if bundle.id == bundle_id:
             return bundle
-    with catalog.database.read() as session:
-        row = session.scalar(select(Generation).where(Generation.bundle_id == bundle_id))
+    row = None
+    if plain(bundle_id):  # PostgreSQL takes no other text
+        with catalog.database.read() as session:
+            row = session.scalar(select(Generation).where(Generation.bundle_id == bundle_id))
     if row is None:
         raise NotFoundError("There is no such model here: look again.")
     return catalog.generations.bundle(row)

@@ -22,6 +22,7 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, GalleryLockedError, NotFoundError
 from catalog.generations import LiveModel, live_generation
+from catalog.normalization import plain
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
 from catalog.storage.tables import Enrollment, Generation, Judgement, Photo, Product, now
@@ -110,7 +111,8 @@ def check_held(database: Database, bundle_id: str) -> None:
 def _held(session: Session, bundle_id: str) -> Generation:
     query = select(Generation).join(Judgement, Judgement.generation_id == Generation.id)
     query = query.where(Generation.bundle_id == bundle_id, ~Generation.live, Judgement.state == "held")
-    row = session.scalar(query.with_for_update(of=Generation))
+    # What can't be stored is no bundle, and PostgreSQL takes no such text.
+    row = session.scalar(query.with_for_update(of=Generation)) if plain(bundle_id) else None
     if row is None:
         raise ConflictError("This model is not held any more: look again.")
     return row

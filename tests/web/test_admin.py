@@ -10,10 +10,11 @@ from sqlalchemy import select
 
 from catalog import accounts, enrollment, margins, products, webhooks
 from catalog.catalog import Catalog
+from catalog.judging.figures import Figures, Report
 from catalog.products import Facts, Intake
 from catalog.runs import recording
 from catalog.storage import audit_log
-from catalog.storage.tables import AuditEntry
+from catalog.storage.tables import AuditEntry, Generation, Judgement
 from catalog.transfer import import_jobs
 from tests.support import pictures
 from tests.support.margins import APPLE, PEAR, put_look_alikes
@@ -30,6 +31,7 @@ NO_PAGE = {
     "swagger_ui",
     "api",
     "health",
+    "metrics",
     "static",
     "bootstrap",
     "description",
@@ -62,6 +64,11 @@ def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
     import_jobs.complete(catalog, job)
     run = recording.latest(catalog.database, "doctor")  # another test may have asked for it already
     run = run or recording.get(catalog.database, recording.start(catalog.database, "doctor", actor=NAME))
+    with catalog.database.write() as session:
+        model = session.scalars(select(Generation).where(Generation.live)).one()
+        nothing = Report(1, {}, Figures(), Figures(), 0, 0).as_dict()
+        session.add(Judgement(generation_id=model.id, live_id=model.id, seed=1, state="passed", report=nothing))
+        judged = model.bundle_id
     hook = webhooks.add_webhook(catalog.database, "every page", "https://erp.example/", ["inbox"], actor="test")
     link = accounts.invite(catalog.database, "guest of every page", "viewer", actor="test")
     addresses = {
@@ -72,6 +79,7 @@ def every_page(app: Flask, catalog: Catalog) -> dict[str, str]:
         "merging.index": "/merge/?sku=WEB-EVERY",
         "imports.show": f"/import/{job}",
         "jobs.show": f"/jobs/{run.id}",
+        "models.judgement": f"/models/{judged}/judgement",
         "needs_work.take_photo": "/needs-work/WEB-EVERY/photo",
         "keys.show": f"/keys/{accounts.list_keys(catalog.database)[0].id}",
         "webhooks.show": f"/webhooks/{hook.id}",
