@@ -181,8 +181,13 @@ class Settings:
         }
         for name, (value, pattern, form) in forms.items():
             if not re.fullmatch(pattern, value) or not plain(value) or value.startswith("sqlite:///:memory:"):
-                shown = re.sub(r"//[^/]*@", "//***@", value)  # a user and a password stay out of messages and logs
+                shown = re.sub(r"//.*@", "//***@", value)  # a user and a password stay out of messages and logs
                 raise ConfigError(f"{name}={shown!r} is not understood: it is {form}.")
+
+    @property
+    def is_gallery_embedded(self) -> bool:
+        """Whether one process at a time has a generation open: no server has the gallery."""
+        return self.gallery.startswith("edge:")
 
     @property
     def bundles(self) -> Path:

@@ -65,7 +65,7 @@ def problem(
 
 def wants_problem() -> bool:
     """Whether a program made the request: below /api, /health and /metrics, or a script of our pages."""
-    if current_app.config.get("ONLY_PROGRAMS"):  # a till that works offline has no pages
+    if current_app.config.get("ONLY_PROGRAMS"):  # a till that works offline has no pages of the staff
         return True
     return request.path.startswith(FOR_PROGRAMS) or "X-Requested-With" in request.headers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog.judging import golden
 from catalog.judging.answering import answer_as_live
+from catalog.judging.drawing import PHOTOS
 from catalog.judging.figures import KINDS, Figures, Report, side_by_side
 from catalog.judging.judging import JudgingError, Verdict, judge_generation, overrule
 from catalog.judging.reading import (
@@ -18,6 +19,7 @@ from catalog.judging.reading import (
 
 __all__ = [
     "KINDS",
+    "PHOTOS",
     "Figures",
     "Found",
     "JudgingError",

@@ -45,7 +45,7 @@ def answer_as_live(catalog: Catalog) -> int:
 
     For the process that has the embedded gallery open; a gallery server is asked by who judges. Raises a GalleryError.
     """
-    if not is_embedded(catalog) or not _answering.acquire(blocking=False):
+    if not catalog.settings.is_gallery_embedded or not _answering.acquire(blocking=False):
         return 0
     try:
         return _answer_as_live(catalog)
@@ -61,11 +61,6 @@ def _answer_as_live(catalog: Catalog) -> int:
         )
         generations = list(session.scalars(asking))
     return sum(answer_open(catalog, live, generation, "live", TURN) for generation in generations)
-
-
-def is_embedded(catalog: Catalog) -> bool:
-    """Whether one process at a time has a generation open."""
-    return catalog.settings.gallery.startswith("edge:")
 
 
 def answer_open(catalog: Catalog, model: LiveModel, generation_id: int, side: Side, seconds: float) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from catalog.catalog import Catalog
 from catalog.errors import CatalogError, GalleryLockedError
 from catalog.generations import LiveModel
-from catalog.judging.answering import OPEN, answer_open, is_embedded
+from catalog.judging.answering import OPEN, answer_open
 from catalog.judging.drawing import SEED, draw_queries
 from catalog.judging.figures import Report, make_report
 from catalog.judging.rules import broken_rules
@@ -108,7 +108,7 @@ def _begin(database: Database, new: LiveModel, live: LiveModel) -> None:
 
 
 def _ask_live(catalog: Catalog, live: LiveModel, generation_id: int) -> None:
-    if not is_embedded(catalog):
+    if not catalog.settings.is_gallery_embedded:
         answer_open(catalog, live, generation_id, "live", AS_NEW)
         return
     try:

@@ -25,16 +25,16 @@ from catalog.nightly.archives import next_archive, remove_old
 from catalog.progress import Progress, no_progress
 from catalog.runs import recording
 from catalog.storage import Database, audit_log
+from catalog.storage.change_events import EVERY_NIGHT
 from catalog.storage.tables import Run, now
 from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
 
-ACTOR = "every night"
 #: Seconds until this process does a run that no other has begun, and between two looks at it.
 TAKEN_WITHIN, LOOK_EVERY = 5.0, 0.5
 #: A night that is longer ends its runs: the shop opens.
 LONGEST = timedelta(hours=8)
-#: Coverage that is younger was found this night.
+#: Coverage that is younger was found this night, unless the model has been switched since.
 RECENT = timedelta(hours=12)
 #: Models that were live stay for so long after the switch from them, beside the one that a rollback goes to.
 MODELS_KEPT = timedelta(days=14)
@@ -101,7 +101,7 @@ def run_night(
     settings: Settings,
     plan: Plan,
     *,
-    actor: str = ACTOR,
+    actor: str = EVERY_NIGHT,
     told: Callable[[Step], None] = lambda step: None,
     progress: Progress = no_progress,
 ) -> Night:
@@ -188,7 +188,7 @@ class _Asking:
                         recording.end_left(self.database, run.id, "failed", "The command ended before it was through.")
                 if not nobody_at_it or run.by_command:
                     pass
-                elif sender is not None and (runs.KINDS[run.kind].apart or not self._is_embedded):
+                elif sender is not None and (runs.KINDS[run.kind].apart or not self.settings.is_gallery_embedded):
                     sender.send(run_id)
                 else:
                     self._perform(run)
@@ -199,15 +199,11 @@ class _Asking:
     def _is_over(self) -> bool:
         return time.monotonic() >= self.ends
 
-    @property
-    def _is_embedded(self) -> bool:
-        return self.settings.gallery.startswith("edge:")
-
     def _perform(self, run: Run) -> None:
         """Do it here, unless another process has the embedded gallery, and so does it."""
         with closing(Catalog.open(self.settings)) as catalog:
             try:
-                if self._is_embedded and not runs.KINDS[run.kind].apart:
+                if self.settings.is_gallery_embedded and not runs.KINDS[run.kind].apart:
                     catalog.generations.ready()
                 runs.perform(catalog, run.id, leaving=self._is_over)
             except GalleryLockedError:
@@ -237,7 +233,7 @@ def _switch(asking: _Asking, folder: Path) -> _Said:
     judged = judging.find_judgement(asking.database, bundle)
     if judged is not None and judged.state == "held" and live is not None and judged.live_bundle == live.bundle_id:
         return _Said(f"{bundle} is held since {judged.at:%Y-%m-%d}: a person decides (Models).", "amiss")
-    run = asking.ask("reembed", {"bundle": str(folder.absolute())})
+    run = asking.ask("reembed", runs.bundle_options(asking.settings, folder))
     if run.state != "done":
         return _Said(run.message, "failed", str(run.id))
     return _Said(run.message, "amiss" if run.result.get("held") else "done", str(run.id))
@@ -253,9 +249,13 @@ def _check(asking: _Asking) -> _Said:
 
 
 def _examine(asking: _Asking) -> _Said:
+    with asking.database.read() as session:
+        live = live_generation(session)
+    since = max(now() - RECENT, live.switched_at or live.created_at) if live else now()
     last = recording.latest(asking.database, "coverage", over=True)
-    if last is not None and last.state == "done" and last.ended_at is not None and last.ended_at > now() - RECENT:
-        return _Said(f"{last.message} (at {last.ended_at.astimezone():%H:%M})", "done", str(last.id))
+    if last is not None and last.state == "done" and (last.started_at or last.created_at) > since:
+        ended = (last.ended_at or last.created_at).astimezone()
+        return _Said(f"{last.message} (at {ended:%H:%M})", "done", str(last.id))
     run = asking.ask("coverage")
     return _Said(run.message, "done" if run.state == "done" else "failed", str(run.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.runs import recording
 from catalog.runs.broker import Sender, work
-from catalog.runs.commands import JobFailedError, Record, recorded, run_reembed
+from catalog.runs.commands import JobFailedError, Record, bundle_options, recorded, run_reembed
 from catalog.runs.doctor_run import outcome_of
 from catalog.runs.kinds import KINDS, NIGHT, Kind
 from catalog.runs.performing import alone_at, perform
@@ -22,6 +22,7 @@ __all__ = [
     "Sender",
     "Task",
     "alone_at",
+    "bundle_options",
     "outcome_of",
     "perform",
     "recorded",

@@ -116,7 +116,7 @@ def run_reembed(
     raises, NotFoundError for an unknown id, ConflictError while another is at work, ConfigError when no worker answers,
     JobFailedError when the worker failed.
     """
-    options: dict[str, Any] = {"rollback": True} if rollback else _bundle_options(bundle)
+    options: dict[str, Any] = {"rollback": True} if rollback else bundle_options(settings, bundle)
     if switch_anyway:
         options["switch_anyway"] = True
     if settings.jobs != "local":
@@ -127,13 +127,22 @@ def run_reembed(
         return Switched(**record.outcome.result)
 
 
-def _bundle_options(bundle: Path | str | None) -> dict[str, Any]:
-    """The options that name a bundle: by its id, which the pages and `catalog model list` show, and where it is."""
+def bundle_options(settings: Settings, bundle: Path | str | None) -> dict[str, Any]:
+    """The options of a re-embedding that name a bundle: by its id, which the pages and `catalog model list` show, and
+    where it is.
+
+    A worker need not have that folder: for one, the bundle is added first, as `catalog model add` does. Raises then
+    BundleError, ConfigError or StorageError.
+    """
     if bundle is None:  # that of the process that does it
         return {}
     if isinstance(bundle, str):
         return {"bundle_id": bundle}
     folder = bundle.absolute()
+    if settings.jobs != "local":
+        with closing(Catalog.open(settings)) as catalog:
+            catalog.generations.live()  # a new catalog gets its first model before this
+            return {"bundle_id": catalog.generations.add(load_bundle(folder)).bundle_id}
     try:
         return {"bundle": str(folder), "bundle_id": load_bundle(folder).id}
     except BundleError:  # the work says what is wrong, and the run keeps that

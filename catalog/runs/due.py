@@ -10,10 +10,8 @@ from catalog.errors import ConflictError
 from catalog.runs import recording
 from catalog.runs.kinds import KINDS
 from catalog.storage import Database
+from catalog.storage.change_events import EVERY_NIGHT
 from catalog.storage.tables import Generation, Run
-
-#: Who asks for the nightly runs, as the pages name it.
-ACTOR = "every night"
 
 
 def last_due(at: time, moment: datetime) -> datetime:
@@ -44,7 +42,7 @@ def ask_for_due(database: Database, at: time, moment: datetime) -> int:
     for kind in KINDS.values():
         if kind.nightly and kind.name not in done | busy:
             try:
-                recording.start(database, kind.name, actor=ACTOR, night=night)
+                recording.start(database, kind.name, actor=EVERY_NIGHT, night=night)
                 asked += 1
             except ConflictError:  # another process was faster
                 continue

@@ -45,7 +45,7 @@ class RunWorker:
         self._task: Task | None = None
         self._night_at = 0.0
         self._wait = EVERY
-        self._is_embedded = catalog.settings.gallery.startswith("edge:")
+        self._is_embedded = catalog.settings.is_gallery_embedded
 
     def start(self) -> None:
         """Start the thread."""

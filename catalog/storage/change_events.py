@@ -38,6 +38,8 @@ _OF_MANY = ("products.change", "products.undo")
 SILENT = ("product.differ", "model.add", "model.remove")
 _EXCHANGES = ("photo.replace", "photo.crop", "photo.uncrop", "photo.rotate")
 Side = Mapping[str, Any]
+#: Who asks for what is done at night, as the pages name it.
+EVERY_NIGHT = "every night"
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,4 @@ def kind_of(actor: str) -> str:
     """What kind of actor the audit log names: a program with a key, an operator's command, or one of the staff."""
     if actor.startswith("key "):
         return "key"
-    return "command" if actor in ("cli", "every night") else "staff"
+    return "command" if actor in ("cli", EVERY_NIGHT) else "staff"

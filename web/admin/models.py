@@ -46,6 +46,8 @@ def judgement(bundle: str) -> str:
         rows=judging.side_by_side(found.report),
         worse=worse,
         number=number,
+        start=number * PAGE,
+        drawn=judging.PHOTOS,
         last=(worse.total - 1) // PAGE,
         held=bundle in {each.bundle_id for each in judging.held_generations(database)},
         settings=catalog().settings,

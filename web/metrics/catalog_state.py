@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from catalog import maintenance
 from catalog.catalog import Catalog
+from catalog.errors import StorageError
 from catalog.maintenance import GalleryState, State
 from web.metrics.lookout import Lookout
 
@@ -18,25 +20,34 @@ class CatalogState(Collector):
     """The state of one catalog, which is the same in all processes that serve it."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._folder = catalog.settings.data
+        # On a network's disk, whose server may be away.
+        self._disk = Lookout("metrics of the disk", lambda: _disk_usage(catalog.settings.data))
         self._state = Lookout("metrics of the database", lambda: maintenance.read_state(catalog.database))
         self._gallery = Lookout("metrics of the gallery", lambda: maintenance.ask_gallery(catalog))
 
     def collect(self) -> Iterable[Metric]:
         """What was found some seconds ago, at most: see Lookout."""
-        self._gallery.begin()  # beside the other
+        self._gallery.begin()  # beside one another
+        self._disk.begin()
         state, gallery = self._state.get(), self._gallery.get()
         yield gauge("catalog_database_up", "Whether the database answers.", state is not None)
         if state:
             yield from _of_sql(state)
         if gallery:
             yield from _of_gallery(gallery)
-        try:
-            disk = shutil.disk_usage(self._folder)
-        except OSError:
-            return
-        yield gauge("catalog_data_free_bytes", "Free bytes of the disk that holds CATALOG_DATA.", disk.free)
-        yield gauge("catalog_data_size_bytes", "All bytes of that disk.", disk.total)
+        if disk := self._disk.get():
+            free, total = disk
+            yield gauge("catalog_data_free_bytes", "Free bytes of the disk that holds CATALOG_DATA.", free)
+            yield gauge("catalog_data_size_bytes", "All bytes of that disk.", total)
+
+
+def _disk_usage(folder: Path) -> tuple[int, int]:
+    """Free and all bytes. Raises StorageError."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError as error:
+        raise StorageError(f"The disk of {folder} can't be asked: {error.strerror}.") from error
+    return disk.free, disk.total
 
 
 def gauge(name: str, said: str, value: float) -> GaugeMetricFamily:

@@ -19,9 +19,11 @@ Found = TypeVar("Found")
 KEPT = 10.0
 #: Seconds that a look is waited for, for who asks first; later ones are given what was found before meanwhile.
 PATIENCE = 1.0
-#: Seconds after which what was found is no longer true, if the next look has no answer, and after which a look is left
-#: to itself and another begins beside it.
-STALE, GIVEN_UP = 30.0, 60.0
+#: Seconds after which what was found is no longer true, if the next look has no answer: more than a minute, which is
+#: Prometheus' own interval, so that what a look found after its first asker had left is still told to the next one.
+STALE = 90.0
+#: Seconds after which a look is left to itself and another begins beside it.
+GIVEN_UP = 60.0
 
 
 class Lookout(Generic[Found]):

@@ -45,6 +45,8 @@ def init_app(app: Flask, readers: Sequence[Network], state: Collector) -> None:
     @app.after_request
     def count(response: Response) -> Response:
         code = response.code if isinstance(response, errors.Problem) else ""
+        if not code and response.status_code == 500:  # of a page
+            code = "internal_server_error"
         recorder.answered(request.endpoint or NO_VIEW, request.method, response.status_code, code)
         return response
 

@@ -17,6 +17,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from web import problems
+
 if TYPE_CHECKING:
     from catalog.recognition import Recognition
     from web.serving import Load
@@ -71,6 +73,12 @@ class Recorder:
             ("code",),
             registry=self.registry,
         )
+
+        # From 0 on: of a series that begins at 1, no increase is seen, and no share of one that is not there.
+        for decision, by in (("match", "embedding"), ("ambiguous", "embedding"), ("unknown", "embedding")):
+            self._recognitions.labels(decision, by)
+        for code in problems.KINDS:
+            self._refusals.labels(code)
 
     def recognized(self, answer: Recognition, request: Literal["photo", "batch"]) -> None:
         """A photo of a till was answered."""

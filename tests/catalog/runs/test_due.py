@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from catalog.catalog import Catalog
 from catalog.runs import RunWorker, recording
-from catalog.runs.due import ACTOR, ask_for_due, last_due
+from catalog.runs.due import EVERY_NIGHT, ask_for_due, last_due
 from catalog.runs.kinds import KINDS
 from catalog.storage.tables import Generation, now
 
@@ -48,7 +48,7 @@ def test_a_night_is_once_over_restarts_and_the_next_one_follows(old: Catalog) ->
     assert ask_for_due(old.database, THREE, moment) == 0, "they are done"
     runs = recording.list_runs(old.database)
     assert {(run.kind, run.state, run.actor, run.night) for run in runs} == {
-        (kind, "done", ACTOR, last_due(THREE, moment).date().isoformat()) for kind in NIGHTLY
+        (kind, "done", EVERY_NIGHT, last_due(THREE, moment).date().isoformat()) for kind in NIGHTLY
     }
     assert ask_for_due(old.database, THREE, moment + timedelta(days=1)) == len(NIGHTLY)
 
