@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class LiveModel:
     embedder: Embedder
 
 
+#: Seconds that a model stays loaded which is not live any more: the last answers by it have long been given then.
+KEPT_LOADED = 60.0
 # Built once: that takes as long as to run them, and every answer needs both.
 _LIVE = select(Generation).where(Generation.live)
 # Worded as the partial index of what is pending (see catalog/enrollment/outbox.py).
@@ -69,6 +72,7 @@ class Generations:
         self._settings, self._database, self._gallery, self._photos = settings, database, gallery, photos
         self._open_bundle = open_embedder
         self._embedders: dict[str, Embedder] = {}
+        self._left: dict[str, float] = {}  # since when a loaded model was seen not to be live
         self._ready: set[str] = set()  # collections found or created since this process started
         self._lock = threading.RLock()
 
@@ -262,14 +266,21 @@ class Generations:
         return False
 
     def release_old(self) -> None:
-        """Release every generation that is not live, so that another process may build or drop it."""
+        """Release every generation that is not live, so that another process may build or drop it, and after a while
+        forget its model: one takes some 100 MB, and there may be a new one every night.
+        """
         with self._database.read() as session:
             row = live_generation(session)
         # All models that were ever loaded, not only `_ready`: a request that began before the switch may have reopened
         # its collection after the release.
+        at = time.monotonic()
         for bundle_id in list(self._embedders):
-            if row is None or bundle_id != row.bundle_id:
-                self.release(collection_name(bundle_id))
+            if row is not None and bundle_id == row.bundle_id:
+                self._left.pop(bundle_id, None)
+                continue
+            self.release(collection_name(bundle_id))
+            if at > self._left.setdefault(bundle_id, at) + KEPT_LOADED:
+                del self._embedders[bundle_id], self._left[bundle_id]
 
     def release(self, collection: str) -> None:
         """Release one generation; its next use reopens it, or rebuilds it if it was lost."""

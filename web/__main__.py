@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -26,6 +27,8 @@ log = logging.getLogger("web")
 
 #: Seconds that a stopping process may take after its last answer; a container is killed 10 seconds after its SIGTERM.
 ENDING = 3.0
+#: Seconds that a starting process waits for another one that has the embedded gallery open.
+LOCKED = 20.0
 
 
 def main() -> None:
@@ -83,7 +86,7 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
         catalog = Catalog.open(settings)
         opened.callback(catalog.close)
         try:
-            catalog.generations.ready()  # loaded now, so that the first till does not wait for it
+            _open_gallery(catalog)  # now, with the model, so that the first till does not wait for it
         except GalleryUnavailableError as error:
             log.warning("%s Serving all the same; photos wait until it is back.", error)
         # Not waited for: a bucket that does not answer may take minutes to be given up.
@@ -115,6 +118,23 @@ def serve(host: str, port: int, threads: int, waiting: int, stop: Stop) -> None:
             catalog.answers.flush()
             catalog.unanswered.flush()
             catalog.uses.flush()
+
+
+def _open_gallery(catalog: Catalog) -> None:
+    """Load the live model and open its gallery. Commands that judge a new model have an embedded one open for moments.
+
+    Raises a GalleryError or ConfigError.
+    """
+    from catalog.errors import GalleryLockedError
+
+    until = time.monotonic() + LOCKED
+    while True:
+        try:
+            catalog.generations.ready()
+            return
+        except GalleryLockedError:
+            if time.monotonic() >= until:
+                raise
 
 
 def _stop_together(stops: Sequence[Callable[[], None]]) -> None:

@@ -43,7 +43,7 @@ def nightly_(bundle: Path | None, backups: Path | None, keep: int, report: Path 
     """Switch to a new model, check and mend, examine, back up, clean up, one after the other. Tills go on meanwhile.
 
     Exit status 0: nobody need look at it, or another machine is at work. 1: a step failed, or found what is for a
-    person, as a model that is worse and so is held.
+    person, as a model that is worse and so is held; or the night of another machine does not come to its end.
     """
     openblas.restart_with_environment()
     from catalog import nightly
@@ -61,7 +61,7 @@ def nightly_(bundle: Path | None, backups: Path | None, keep: int, report: Path 
             night = nightly.run_night(settings, plan, told=tell, progress=progress)
     except ConflictError as error:
         click.echo(f"catalog: {error}", err=True)
-        return
+        sys.exit(1 if nightly.is_stuck(settings) else 0)
     if report:
         nightly.write_report(night, report)
     if settings.mail and mail != "never" and not (mail == "amiss" and night.is_well):

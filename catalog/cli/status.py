@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalog.cli.session import opened
+from catalog.config import Settings
 
 if TYPE_CHECKING:
     from catalog.accounts import Ending
@@ -27,6 +29,8 @@ LONG_FAILING = timedelta(hours=1)
 NIGHT_OVERDUE = timedelta(hours=36)
 #: Kinds of runs that every night has; a map needs an extra.
 EVERY_NIGHT = ("coverage", "doctor")
+#: The run that `catalog nightly` is.
+NIGHT = "nightly"
 #: Share of the disk below which the overview warns, too.
 LITTLE_ROOM = 0.05
 
@@ -58,6 +62,9 @@ def status(as_json: bool) -> None:
 
     Exit status 0: all is well. 1: something needs a person, and is named.
     """
+    if (lacking := _lacking(Settings.from_env())) is not None:
+        click.echo(json.dumps({"ok": False, "problems": [asdict(lacking)]}) if as_json else f"! {lacking.message}")
+        sys.exit(1)
     with opened() as catalog:
         seen = _look(catalog)
     found = list(problems(seen))
@@ -71,6 +78,16 @@ def status(as_json: bool) -> None:
         needy = "1 thing needs" if len(found) == 1 else f"{len(found)} things need"
         click.echo(f"{needy} a person" if found else "all is well")
     sys.exit(1 if found else 0)
+
+
+def _lacking(settings: Settings) -> Problem | None:
+    """Where there is no catalog, none is made: its folder may be misspelt."""
+    from sqlalchemy import make_url
+
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return Problem("no_catalog", f"There is no catalog in {settings.data}: `catalog init` makes one.")
+    return None
 
 
 def _look(catalog: Catalog) -> Seen:
@@ -89,6 +106,8 @@ def _look(catalog: Catalog) -> Seen:
 def problems(seen: Seen) -> Iterator[Problem]:
     """What needs a person, the most urgent first: what keeps tills from being answered, then what will."""
     state, gallery, disk = seen.state, seen.gallery, seen.overview.disk
+    if state.generation is None:
+        yield Problem("no_catalog", "The catalog has no model yet: `catalog init` or `catalog serve` gives it one.")
     if gallery and gallery.points is None and not gallery.is_locked:
         yield Problem("gallery_down", f"Tills are not answered: {gallery.error}")
     if state.generation and state.generation.is_refilling:
@@ -134,10 +153,11 @@ def _of_nights(seen: Seen) -> Iterator[Problem]:
     from catalog.storage.tables import now
 
     live = seen.state.generation
-    if not seen.nightly or live is None:
+    if live is None:
         return
     ended = {run.kind: run.ended_at for run in seen.state.runs}
-    for kind in EVERY_NIGHT:
+    # `catalog nightly` may be in use or not: once there was a night, there is to be one every night.
+    for kind in (*(EVERY_NIGHT if seen.nightly else ()), *((NIGHT,) if NIGHT in ended else ())):
         last = max(ended.get(kind, live.since), live.since)  # another model may have been switched to since
         if now() - last > NIGHT_OVERDUE:
             yield Problem("night_overdue", f"The nightly run of {kind} is overdue since {_moment(last)}.")

@@ -54,6 +54,9 @@ class ServerGallery:
     def __init__(self, clients: Mapping[str, QdrantClient], options: ServerOptions = _DEFAULT) -> None:
         self._options = options
         self._connection = Connection(clients, options)
+        # Through the shard's leader, in one order: nodes that are asked in turn could else apply two writes the other way
+        # round.
+        self._ordering = models.WriteOrdering.MEDIUM if len(clients) > 1 else None
         # A generation's dimension never changes: its bundle decides it.
         self._dims: dict[str, int] = {}
         # Generations known to have the sparse vector, and the index on products; neither is ever removed.
@@ -254,12 +257,18 @@ class ServerGallery:
 
     def _write(self, generation: str, points: Sequence[GalleryPoint]) -> None:
         chunk = [_to_point(point) for point in points]
-        self._ask(generation, lambda client: client.upsert(generation, chunk, wait=True), writes=True)
+        self._ask(
+            generation,
+            lambda client: client.upsert(generation, chunk, wait=True, ordering=self._ordering),
+            writes=True,
+        )
 
     def _remove(self, generation: str, ids: Sequence[str]) -> None:
         selector = models.PointIdsList(points=list(ids))
         self._ask(
-            generation, lambda client: client.delete(generation, points_selector=selector, wait=True), writes=True
+            generation,
+            lambda client: client.delete(generation, points_selector=selector, wait=True, ordering=self._ordering),
+            writes=True,
         )
 
     def _records(

@@ -20,7 +20,7 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from catalog.config import ServerOptions
-from catalog.errors import CatalogError, ConfigError, GalleryError, GalleryUnavailableError
+from catalog.errors import CatalogError, ConfigError, GalleryError, GalleryMismatchError, GalleryUnavailableError
 from catalog.gallery.collection_schema import unknown_generation
 from catalog.gallery.silence import Silence
 
@@ -31,7 +31,8 @@ T = TypeVar("T")
 # Seconds before the second try; twice as long before each further one.
 _PAUSE = 0.1
 
-# No try begins later than this many timeouts after the first, so that a call ends within one and a half of them.
+# No try begins later than this many timeouts after the first, so that a call ends within one and a half of them, or, where nodes
+# are silent, one more for each.
 _WITHIN = 0.5
 
 # Characters of a server's reason that a message quotes.
@@ -66,9 +67,9 @@ class Refusal:
 class _Failure(Exception):
     """A call that failed: `error` is what it means, `again`: after so many seconds it may succeed (None: it won't)."""
 
-    def __init__(self, error: GalleryError, again: float | None = None) -> None:
+    def __init__(self, error: GalleryError, again: float | None = None, *, timed_out: bool = False) -> None:
         super().__init__(error)
-        self.error, self.again = error, again
+        self.error, self.again, self.timed_out = error, again, timed_out
 
 
 def connect(url: str, api_key: str | None, options: ServerOptions) -> QdrantClient:
@@ -157,8 +158,9 @@ class Connection:
         """The result of `ask`, which must be idempotent: it is repeated after an error that may be transient, on the
         next node or, once all have failed, on the same one.
 
-        A time-out is not repeated on its node: whoever waits has waited long enough. `writes` says what a key lacks
-        that may not do it. Raises GalleryMismatchError for a generation that the server does not have,
+        A time-out is not repeated on its node: whoever waits has waited long enough; one of a call that `writes`
+        (which a key must be allowed to) on no node. A node that lacks a generation is believed if all do: one may
+        have been replaced by an empty one. Raises GalleryMismatchError for a generation that the server does not have,
         GalleryUnavailableError when no node answers or is available, GalleryError for all else that the client raises;
         each names the address.
         """
@@ -171,9 +173,12 @@ class Connection:
                 try:
                     result = self._nodes[index].ask(generation, ask, writes=writes)
                 except _Failure as failure:
-                    if not isinstance(failure.error, GalleryUnavailableError):
+                    lacks = isinstance(failure.error, GalleryMismatchError) and len(self._nodes) > 1
+                    if not lacks and not isinstance(failure.error, GalleryUnavailableError):
                         raise failure.error from failure.__cause__
                     failures.append(failure)
+                    if writes and failure.timed_out:  # it may be done yet: done twice, it could undo what came between
+                        raise failure.error from failure.__cause__
                 else:
                     self._first = index
                     return result
@@ -227,7 +232,7 @@ class _Node:
         except Exception as error:
             if _is_timeout(error):
                 self._silence.timed_out()
-                raise _Failure(self._meaning(generation, error, writes=writes).error) from error
+                raise _Failure(self._meaning(generation, error, writes=writes).error, timed_out=True) from error
             self._silence.ended()
             raise self._meaning(generation, error, writes=writes) from error
         self._silence.ended()
@@ -264,7 +269,7 @@ class _Node:
 
 def _together(errors: list[GalleryError]) -> GalleryError:
     """What the nodes said, as one error."""
-    if len(errors) == 1:
+    if len(errors) == 1 or all(isinstance(error, GalleryMismatchError) for error in errors):
         return errors[0]
     return GalleryUnavailableError(f"No node of the cluster can be used. {' '.join(map(str, errors))}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import hashlib
+import heapq
+import uuid
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -15,6 +17,8 @@ from catalog.storage.tables import Enrollment, Feedback, GoldenPhoto, InboxPhoto
 #: Reference photos that are asked, at most, and the seed that they are drawn by: the same ones while the catalog stays
 #: the same.
 PHOTOS, SEED = 2000, 1
+#: Photos that are read at once.
+PAGE = 500
 #: Photos of tills that are asked, at most: the newest.
 TILL_PHOTOS = 500
 
@@ -59,26 +63,39 @@ def _golden_photos(session: Session) -> Iterator[dict[str, Any]]:
 
 def _reference_photos(session: Session, generation_id: int) -> Iterator[dict[str, Any]]:
     enrolled = (Enrollment.photo_id == Photo.id) & (Enrollment.generation_id == generation_id) & Enrollment.done
-    columns = select(Photo.id, Photo.product_id, Photo.sha256, Product.sku)
-    query = columns.join(Enrollment, enrolled).join(Product, Product.id == Photo.product_id).where(Product.active)
-    for row in evenly(session.execute(query.order_by(Photo.id)).all(), PHOTOS):
-        yield {
-            "kind": "catalog",
-            "photo_id": row.id,
-            "sha256": row.sha256,
-            "product_id": row.product_id,
-            "sku": row.sku,
-        }
+    query = select(Photo.product_id, Photo.id).join(Enrollment, enrolled).join(Product, Product.id == Photo.product_id)
+    in_order = query.where(Product.active).order_by(Photo.product_id, Photo.id)
+    rows = session.execute(in_order.execution_options(yield_per=PAGE))
+    drawn = evenly(((row.product_id, row.id) for row in rows), PHOTOS)
+    columns = select(Photo.id, Photo.product_id, Photo.sha256, Product.sku).join(Product)
+    for start in range(0, len(drawn), PAGE):
+        ids = drawn[start : start + PAGE]
+        found = {row.id: row for row in session.execute(columns.where(Photo.id.in_(ids)))}
+        for identity in ids:
+            if (row := found.get(identity)) is not None:
+                yield {
+                    "kind": "catalog",
+                    "photo_id": row.id,
+                    "sha256": row.sha256,
+                    "product_id": row.product_id,
+                    "sku": row.sku,
+                }
 
 
-def evenly(photos: Sequence[Any], limit: int) -> list[Any]:
-    """At most `limit` photos (rows with a `product_id`), drawn by SEED: one of each product, then a second one, ..."""
-    drawn = list(photos)
-    random.Random(SEED).shuffle(drawn)  # noqa: S311 - no secret: the same sample is wanted again
-    turns: Counter[Any] = Counter()
-    turn_of = []
-    for photo in drawn:
-        turn_of.append(turns[photo.product_id])
-        turns[photo.product_id] += 1
-    order = sorted(range(len(drawn)), key=turn_of.__getitem__)
-    return [drawn[place] for place in order[:limit]]
+def evenly(photos: Iterable[tuple[uuid.UUID, uuid.UUID]], limit: int) -> list[uuid.UUID]:
+    """At most `limit` photos, drawn by SEED: one of each product, then a second one, ...
+
+    `photos`: product and photo (ids), product by product; of a million no more are kept in memory than are drawn.
+    """
+
+    def by_turn() -> Iterator[tuple[int, bytes, uuid.UUID]]:
+        for _, each in groupby(photos, key=lambda pair: pair[0]):
+            chances = sorted((_chance(photo), photo) for _, photo in each)
+            yield from ((turn, chance, photo) for turn, (chance, photo) in enumerate(chances))
+
+    return [photo for _, _, photo in heapq.nsmallest(limit, by_turn())]
+
+
+def _chance(photo: uuid.UUID) -> bytes:
+    """The photo's lot: the same one while the seed is."""
+    return hashlib.blake2b(photo.bytes, digest_size=8, salt=SEED.to_bytes(16, "big")).digest()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +20,15 @@ from catalog.errors import ConflictError, NotFoundError, StorageError
 from catalog.gallery import collection_name
 from catalog.generations import live_generation
 from catalog.maintenance.models import BUILD_LOCK, BUILD_RUN, building, target_of
-from catalog.storage import audit_log
-from catalog.storage.tables import AuditEntry, Enrollment, Generation, Removal, Run
+from catalog.storage import Database, audit_log
+from catalog.storage.tables import AuditEntry, ComparedPhoto, Enrollment, Generation, LeftOutAnswer, Removal, Run
 from embedder.bundle import ID_LENGTH, Bundle, load_bundle
 from embedder.inference import check_model
 
 #: The lock of those who add and remove models: one at a time.
 LIST_LOCK = "models"
+#: Rows that are removed in one transaction.
+PAGE = 2000
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,11 @@ def remove_model(catalog: Catalog, bundle_id: str, *, actor: str) -> bool:
     there; GalleryError, as while another process has its collection open; StorageError.
     """
     with (
-        catalog.database.alone(LIST_LOCK, wait=True),
+        catalog.database.alone(LIST_LOCK) as nobody_adds,
         catalog.database.alone(BUILD_LOCK) as nobody_builds,  # held to the end: none begins meanwhile
     ):
+        if not nobody_adds:
+            raise ConflictError("Another model is being added or removed right now: try again when that is over.")
         folder = catalog.settings.bundles / bundle_id
         if not _is_there(catalog, bundle_id):
             return False
@@ -87,6 +93,7 @@ def remove_model(catalog: Catalog, bundle_id: str, *, actor: str) -> bool:
         catalog.gallery.drop(collection)
         with catalog.database.write() as session:
             _go_past(session, bundle_id)
+        _remove_photo_rows(catalog.database, bundle_id)
         _remove_copy(folder)
         with catalog.database.write() as session:
             _remove_rows(session, bundle_id, actor)
@@ -154,6 +161,22 @@ def _remove_copy(folder: Path) -> None:
             shutil.rmtree(going)
     except OSError as error:
         raise StorageError(f"The model's files in {folder} can't be removed: {error.strerror or error}.") from error
+
+
+def _remove_photo_rows(database: Database, bundle_id: str) -> None:
+    """Remove what there is a row for each photo of, a page at a time: nobody waits for a million of them."""
+    with database.read() as session:
+        generation = _find(session, bundle_id)
+    if generation is None:
+        return
+    for table in (LeftOutAnswer, ComparedPhoto, Enrollment):
+        mine = table.generation_id == generation.id
+        page = select(table.photo_id).where(mine).order_by(table.photo_id).limit(PAGE).with_for_update()
+        rows: Sequence[uuid.UUID] = [uuid.UUID(int=0)]
+        while rows:
+            with database.write() as session:
+                rows = session.scalars(page).all()
+                session.execute(delete(table).where(mine, table.photo_id.in_(rows)))
 
 
 def _remove_rows(session: Session, bundle_id: str, actor: str) -> None:

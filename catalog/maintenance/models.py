@@ -24,7 +24,7 @@ from catalog.errors import ConfigError, ConflictError, NotFoundError, StorageErr
 from catalog.generations import live_generation
 from catalog.normalization import plain
 from catalog.storage import Database
-from catalog.storage.tables import Enrollment, Generation, ProductMargin, Removal, Run, now
+from catalog.storage.tables import Enrollment, Generation, Judgement, ProductMargin, Removal, Run, now
 from embedder.bundle import RELEASED, Bundle, load_bundle
 from embedder.errors import BundleError
 
@@ -278,19 +278,25 @@ def _rates(training: dict[str, Any]) -> Rates | None:
 
 
 def list_outdated(database: Database, kept: timedelta) -> list[str]:
-    """Bundles of models that were live, and are of no more use: not live, not the one that a rollback goes to, and
-    switched from longer than `kept` ago. The oldest first.
+    """Bundles of models that are of no more use, the oldest first: those that were live and were switched from longer
+    than `kept` ago, but for the one that a rollback goes to; and those that were held for as long, against a model that
+    is not live any more.
     """
     with database.read() as session:
-        rows = session.scalars(select(Generation)).all()
+        rows = session.scalars(select(Generation).order_by(Generation.id)).all()
+        held_before = (Judgement.state == "held") & (Judgement.at < now() - kept)
+        held = dict(session.execute(select(Judgement.generation_id, Judgement.live_id).where(held_before)).all())
     back = {row.previous_id for row in rows}
     # The first one of a catalog was never switched to.
     were_live = [row for row in rows if row.live or row.switched_at or row.id in back]
     were_live.sort(key=lambda row: row.switched_at or row.created_at)
-    needed = {row.previous_id for row in rows if row.live} | {row.id for row in rows if row.live}
+    live = next((row for row in rows if row.live), None)
+    needed = {live.id, live.previous_id} if live else set()
     until = now() - kept
-    return [
+    old = [
         row.bundle_id
         for row, later in pairwise(were_live)
         if row.id not in needed and later.switched_at is not None and later.switched_at < until
     ]
+    never_live = [row for row in rows if row not in were_live]
+    return old + [row.bundle_id for row in never_live if live and held.get(row.id, live.id) != live.id]

@@ -22,10 +22,9 @@ from catalog.catalog import Catalog
 from catalog.enrollment import outbox
 from catalog.errors import CatalogError, ConflictError, GalleryLockedError, NotFoundError
 from catalog.generations import LiveModel, live_generation
-from catalog.normalization import plain
 from catalog.progress import Progress, no_progress
 from catalog.storage import Database, audit_log
-from catalog.storage.tables import Enrollment, Generation, Judgement, Photo, Product, now
+from catalog.storage.tables import Enrollment, Generation, Photo, Product, now
 from embedder.bundle import Bundle
 from embedder.inference import PhotoFeatures
 
@@ -103,19 +102,9 @@ def rollback(catalog: Catalog, progress: Progress = no_progress, *, actor: str =
 
 
 def check_held(database: Database, bundle_id: str) -> None:
-    """Raises ConflictError unless the generation of a bundle is held, as the person saw it."""
-    with database.read() as session:
-        _held(session, bundle_id)
-
-
-def _held(session: Session, bundle_id: str) -> Generation:
-    query = select(Generation).join(Judgement, Judgement.generation_id == Generation.id)
-    query = query.where(Generation.bundle_id == bundle_id, ~Generation.live, Judgement.state == "held")
-    # What can't be stored is no bundle, and PostgreSQL takes no such text.
-    row = session.scalar(query.with_for_update(of=Generation)) if plain(bundle_id) else None
-    if row is None:
+    """Raises ConflictError unless a bundle is held against the model that is live, as the person saw it."""
+    if all(held.bundle_id != bundle_id for held in judging.held_generations(database)):
         raise ConflictError("This model is not held any more: look again.")
-    return row
 
 
 def _build_and_switch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.nightly.night import Night, Plan, Step, run_night
+from catalog.nightly.night import Night, Plan, Step, is_stuck, run_night
 from catalog.nightly.report import MailError, as_text, line_of, send_mail, write_report
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Plan",
     "Step",
     "as_text",
+    "is_stuck",
     "line_of",
     "run_night",
     "send_mail",

@@ -6,6 +6,7 @@ worker; where none takes it, this process does. A step that fails keeps no other
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 import uuid
@@ -16,19 +17,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy import select
+
 from catalog import backup, judging, maintenance, runs
 from catalog.catalog import Catalog
 from catalog.config import Settings
-from catalog.errors import CatalogError, ConflictError, GalleryError, GalleryLockedError
+from catalog.errors import CatalogError, ConflictError, DatabaseUnavailableError, GalleryError, GalleryLockedError
 from catalog.generations import live_generation
-from catalog.nightly.archives import next_archive, remove_old
+from catalog.nightly.archives import next_archive, remove_old, remove_unfinished
 from catalog.progress import Progress, no_progress
 from catalog.runs import recording
 from catalog.storage import Database, audit_log
 from catalog.storage.change_events import EVERY_NIGHT
-from catalog.storage.tables import Run, now
+from catalog.storage.tables import Generation, Run, now
 from embedder.bundle import load_bundle
 from embedder.errors import EmbedderError
+
+log = logging.getLogger(__name__)
 
 #: Seconds until this process does a run that no other has begun, and between two looks at it.
 TAKEN_WITHIN, LOOK_EVERY = 5.0, 0.5
@@ -121,13 +126,25 @@ def run_night(
             for name, do in _steps(asking, plan):
                 steps.append(_done(name, do))
                 told(steps[-1])
-            with database.read() as session:
-                live = live_generation(session)
-            night = Night(began, now(), platform.node(), live.bundle_id if live else "", steps)
-            with database.write() as session:
+            night = Night(began, now(), platform.node(), _live(database), steps)
+            with suppress(DatabaseUnavailableError), database.write() as session:  # the report is given all the same
                 audit_log.record(session, actor, "night.end", "catalog", None, {"well": night.is_well})
             record.outcome = runs.Outcome(night.message, night.as_dict())
         return night
+
+
+def is_stuck(settings: Settings) -> bool:
+    """Whether a night is at work that began longer than LONGEST ago, as one whose disk does not answer."""
+    with closing(Database(settings.database)) as database:
+        open_nights = [run for run in recording.list_open(database) if run.kind == runs.NIGHT]
+    return any((run.started_at or run.created_at) < now() - LONGEST for run in open_nights)
+
+
+def _live(database: Database) -> str:
+    with suppress(DatabaseUnavailableError), database.read() as session:
+        live = live_generation(session)
+        return live.bundle_id if live else ""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -143,8 +160,12 @@ def _done(name: str, do: Callable[[], _Said]) -> Step:
     began = time.monotonic()
     try:
         said = do()
-    except (CatalogError, EmbedderError, OSError) as error:
-        said = _Said(str(error), "failed")
+    except (runs.StopAskedError, runs.LostError):
+        raise
+    except Exception as error:  # also what nobody expected: the backup is made all the same
+        if not isinstance(error, CatalogError | EmbedderError | OSError):
+            log.exception("the step %s failed", name)
+        said = _Said(runs.say_why(error), "failed")
     return Step(name, said.state, said.message, round(time.monotonic() - began, 1), said.run)
 
 
@@ -196,16 +217,23 @@ class _Asking:
             time.sleep(LOOK_EVERY)
         return run
 
+    def _is_leaving(self) -> bool:
+        """Asked by the work of a run that is done here. Raises StopAskedError when a person has stopped the night."""
+        self.progress(0, 0)
+        return self._is_over()
+
     def _is_over(self) -> bool:
         return time.monotonic() >= self.ends
 
     def _perform(self, run: Run) -> None:
         """Do it here, unless another process has the embedded gallery, and so does it."""
         with closing(Catalog.open(self.settings)) as catalog:
+            if not runs.KINDS[run.kind].apart:  # asked before a model is loaded, which takes seconds
+                state = maintenance.ask_gallery(catalog)
+                if state is not None and state.is_locked:
+                    return
             try:
-                if self.settings.is_gallery_embedded and not runs.KINDS[run.kind].apart:
-                    catalog.generations.ready()
-                runs.perform(catalog, run.id, leaving=self._is_over)
+                runs.perform(catalog, run.id, leaving=self._is_leaving)
             except GalleryLockedError:
                 return
             except GalleryError as error:
@@ -226,17 +254,33 @@ def _steps(asking: _Asking, plan: Plan) -> Iterator[tuple[str, Callable[[], _Sai
 
 def _switch(asking: _Asking, folder: Path) -> _Said:
     bundle = load_bundle(folder).id
-    with asking.database.read() as session:
-        live = live_generation(session)
-    if live is not None and live.bundle_id == bundle:
-        return _Said(f"{bundle} is live already.", "skipped")
-    judged = judging.find_judgement(asking.database, bundle)
-    if judged is not None and judged.state == "held" and live is not None and judged.live_bundle == live.bundle_id:
-        return _Said(f"{bundle} is held since {judged.at:%Y-%m-%d}: a person decides (Models).", "amiss")
-    run = asking.ask("reembed", runs.bundle_options(asking.settings, folder))
+    if (decided := _decided(asking.database, bundle)) is not None:
+        return decided
+    with closing(Catalog.open(asking.settings)) as catalog:
+        # Kept, and shared: whichever process does the run need not have the folder.
+        maintenance.add_model(catalog, folder, actor=asking.actor)
+    run = asking.ask("reembed", {"bundle_id": bundle})
     if run.state != "done":
         return _Said(run.message, "failed", str(run.id))
     return _Said(run.message, "amiss" if run.result.get("held") else "done", str(run.id))
+
+
+def _decided(database: Database, bundle: str) -> _Said | None:
+    """Why a bundle is not switched to tonight: it is live, or a person has decided, or is to decide; else None."""
+    with database.read() as session:
+        live = live_generation(session)
+        is_known = session.scalar(select(Generation.id).where(Generation.bundle_id == bundle)) is not None
+        switched = audit_log.latest(session, ("model.switch", "model.rollback"))
+        removed = audit_log.latest(session, ("model.remove",), bundle)
+    if live is not None and live.bundle_id == bundle:
+        return _Said(f"{bundle} is live already.", "skipped")
+    if any(held.bundle_id == bundle for held in judging.held_generations(database)):
+        return _Said(f"{bundle} is held: a person decides (Models).", "amiss")
+    if switched and switched.action == "model.rollback" and (switched.before or {}).get("live") == bundle:
+        return _Said(f"{switched.actor} has switched back from {bundle}: only a person switches to it again.", "amiss")
+    if removed and not is_known and removed.actor != EVERY_NIGHT:
+        return _Said(f"{removed.actor} has removed {bundle}: only a person adds it again.", "amiss")
+    return None
 
 
 def _check(asking: _Asking) -> _Said:
@@ -263,6 +307,7 @@ def _examine(asking: _Asking) -> _Said:
 def _back_up(asking: _Asking, folder: Path, keep: int) -> _Said:
     with closing(Catalog.open(asking.settings)) as catalog:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)
         target = next_archive(folder)
         made = backup.back_up(catalog, target, asking.progress)
     said = f"{target.name}: {made.rows['product']} products, {made.photos} photo files, {_size(target)}."

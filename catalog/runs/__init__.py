@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from catalog.runs import recording
 from catalog.runs.broker import Sender, work
-from catalog.runs.commands import JobFailedError, Record, bundle_options, recorded, run_reembed
+from catalog.runs.commands import JobFailedError, Record, recorded, run_reembed
 from catalog.runs.doctor_run import outcome_of
 from catalog.runs.kinds import KINDS, NIGHT, Kind
-from catalog.runs.performing import alone_at, perform
-from catalog.runs.tasks import Outcome, Task
+from catalog.runs.performing import alone_at, perform, say_why
+from catalog.runs.tasks import LostError, Outcome, StopAskedError, Task
 from catalog.runs.worker import RunWorker
 
 __all__ = [
@@ -16,17 +16,19 @@ __all__ = [
     "NIGHT",
     "JobFailedError",
     "Kind",
+    "LostError",
     "Outcome",
     "Record",
     "RunWorker",
     "Sender",
+    "StopAskedError",
     "Task",
     "alone_at",
-    "bundle_options",
     "outcome_of",
     "perform",
     "recorded",
     "recording",
     "run_reembed",
+    "say_why",
     "work",
 ]

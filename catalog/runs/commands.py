@@ -116,7 +116,7 @@ def run_reembed(
     raises, NotFoundError for an unknown id, ConflictError while another is at work, ConfigError when no worker answers,
     JobFailedError when the worker failed.
     """
-    options: dict[str, Any] = {"rollback": True} if rollback else bundle_options(settings, bundle)
+    options: dict[str, Any] = {"rollback": True} if rollback else _bundle_options(settings, bundle)
     if switch_anyway:
         options["switch_anyway"] = True
     if settings.jobs != "local":
@@ -127,7 +127,7 @@ def run_reembed(
         return Switched(**record.outcome.result)
 
 
-def bundle_options(settings: Settings, bundle: Path | str | None) -> dict[str, Any]:
+def _bundle_options(settings: Settings, bundle: Path | str | None) -> dict[str, Any]:
     """The options of a re-embedding that name a bundle: by its id, which the pages and `catalog model list` show, and
     where it is.
 

@@ -74,6 +74,12 @@ def whole_snapshot(product: Product) -> dict[str, Any]:
     return {**product_snapshot(product), "photos": [photo.sha256 for photo in product.photos]}
 
 
+def latest(session: Session, actions: Sequence[str], subject: str | None = None) -> AuditEntry | None:
+    """The last entry of one of these actions, about this subject if one is given."""
+    query = select(AuditEntry).where(AuditEntry.action.in_(actions)).order_by(AuditEntry.id.desc()).limit(1)
+    return session.scalar(query if subject is None else query.where(AuditEntry.subject == subject))
+
+
 def entries(
     database: Database, search: str = "", *, actions: Sequence[str] = (), before: int | None = None, limit: int = 50
 ) -> LogPage:
