@@ -125,7 +125,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read CATALOG_* variables, or the files that CATALOG_*_FILE name. Raises ConfigError for an invalid value."""
-        env = _with_files(os.environ if env is None else env)
+        env = with_files(os.environ if env is None else env)
         data = _data_folder(env)
         settings = cls(
             data=data,
@@ -195,7 +195,7 @@ class Settings:
         return self.data / "bundles"
 
 
-def _with_files(env: Mapping[str, str]) -> dict[str, str]:
+def with_files(env: Mapping[str, str]) -> dict[str, str]:
     """`env` with the content of files: CATALOG_NAME is what is in the file that CATALOG_NAME_FILE names.
 
     Docker and Kubernetes give secrets as files, since anybody who may look at a container sees its variables. Raises

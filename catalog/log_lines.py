@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -49,6 +50,22 @@ def begin(form: str) -> None:
         logging.captureWarnings(True)
         sys.excepthook = lambda kind, error, trace: log.critical("ended", exc_info=error)
         threading.excepthook = _thread_ended
+
+
+def begin_by(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Log as CATALOG_LOG says, or its file; returns the variables with the content of all such files.
+
+    Ends the program with status 1 when one can't be read.
+    """
+    from catalog.config import with_files
+    from catalog.errors import ConfigError
+
+    try:
+        given = with_files(environment)
+    except ConfigError as error:
+        sys.exit(f"catalog: {error}")
+    begin(given.get("CATALOG_LOG", ""))
+    return given
 
 
 def fail(message: str) -> NoReturn:

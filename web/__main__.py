@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--threads", type=whole, default=max(2, cores), help="photos that are recognized at once")
     parser.add_argument("--waiting", type=whole, help="photos that may wait for that; default: as many as --threads")
     options = parser.parse_args()
-    log_lines.begin(os.environ.get("CATALOG_LOG", ""))
+    log_lines.begin_by(os.environ)
     request_ids.in_each_line()
 
     from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled

@@ -54,8 +54,7 @@ class ServerGallery:
     def __init__(self, clients: Mapping[str, QdrantClient], options: ServerOptions = _DEFAULT) -> None:
         self._options = options
         self._connection = Connection(clients, options)
-        # Through the shard's leader, in one order: nodes that are asked in turn could else apply two writes the other way
-        # round.
+        # Through the shard's leader, in one order: nodes that are asked in turn could else turn two writes round.
         self._ordering = models.WriteOrdering.MEDIUM if len(clients) > 1 else None
         # A generation's dimension never changes: its bundle decides it.
         self._dims: dict[str, int] = {}

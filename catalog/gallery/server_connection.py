@@ -31,8 +31,8 @@ T = TypeVar("T")
 # Seconds before the second try; twice as long before each further one.
 _PAUSE = 0.1
 
-# No try begins later than this many timeouts after the first, so that a call ends within one and a half of them, or, where nodes
-# are silent, one more for each.
+# No try begins later than this many timeouts after the first, so that a call ends within one and a half of them; a read
+# within one more for each further node that is silent.
 _WITHIN = 0.5
 
 # Characters of a server's reason that a message quotes.

@@ -139,6 +139,21 @@ def test_what_is_not_live_is_let_go_of(open_catalog: Callable[[], Catalog], othe
     first.generations.ready()
 
 
+def test_a_model_that_is_not_live_any_more_is_forgotten(
+    open_catalog: Callable[[], Catalog], other_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a new one every night, and each takes some 100 MB."""
+    catalog = open_catalog()
+    live = catalog.generations.ready()
+    catalog.generations.load(catalog.generations.add(other_bundle))
+    catalog.generations.release_old()
+    assert set(catalog.generations._embedders) == {live.embedder.bundle.id, other_bundle.id}, "answers may be in hand"
+    monkeypatch.setattr("catalog.generations.KEPT_LOADED", 0.0)
+    catalog.generations.release_old()
+    assert set(catalog.generations._embedders) == {live.embedder.bundle.id}
+    assert catalog.generations.load(catalog.generations.add(other_bundle)).embedder.bundle.id == other_bundle.id
+
+
 #: Beside each a folder whose database it would share if the name were taken for a part of a URL.
 NAMES = (
     *("a?b", "a?c", "a", "a#b", "a#c", "a%20b", "a b", "a%3Fb", "%41", "A", "%"),

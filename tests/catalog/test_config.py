@@ -182,6 +182,13 @@ def test_who_may_read_metrics() -> None:
     assert readers("off") == []
 
 
+def test_a_password_with_a_slash_is_not_repeated() -> None:
+    for name in ("CATALOG_DATABASE", "CATALOG_JOBS", "CATALOG_LIMITS"):
+        with pytest.raises(ConfigError) as caught:
+            Settings.from_env({name: "postgres://catalog:pa/ss@host/db"})
+        assert "pa/ss" not in str(caught.value) and "ss@" not in str(caught.value)
+
+
 def test_a_password_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         Settings.from_env({"CATALOG_DATABASE": "mysql://me:hidden-word@host/db"})

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,14 +37,14 @@ def main() -> None:
     stop.listen()
     console.escape_what_can_not_be_shown()
     options = _parser().parse_args()
-    log_lines.begin(os.environ.get(LOG, ""))
+    given = log_lines.begin_by(os.environ)
     request_ids.in_each_line()
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
     from catalog.errors import CatalogError  # all that loads slowly is loaded now: signals are handled
 
     try:
-        serve(options, stop)
+        serve(options, given, stop)
     except CatalogError as error:
         log_lines.fail(str(error))
     except OSError as error:
@@ -78,8 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def serve(options: argparse.Namespace, stop: Stop) -> None:
-    """Install what is to be installed, and serve until told to stop. Raises CatalogError or OSError."""
+def serve(options: argparse.Namespace, given: Mapping[str, str], stop: Stop) -> None:
+    """Install what is to be installed, and serve until told to stop. Raises CatalogError or OSError.
+
+    `given`: variables, see log_lines.begin_by.
+    """
     from catalog.offline import ServerLink, Till, TillFolder, TillOptions, TillWorker, install, prepare_folder
     from web import metrics
     from web.gate import Gate
@@ -87,8 +91,8 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
     from web.serving import Server
     from web.till.app import create_till_app, use
 
-    settings = _settings()
-    key = _key(options.key_file)
+    settings = _settings(given)
+    key = _key(options.key_file, given)
     folder = TillFolder(options.data)
     prepare_folder(folder)
     link = ServerLink(options.update_from, key) if options.update_from else None
@@ -104,7 +108,7 @@ def serve(options: argparse.Namespace, stop: Stop) -> None:
         if (version := folder.current()) != before:
             folder.sweep()
             folder.keep_photos(folder.photos_used(version))
-        second_look_ms = settings.second_look_ms if os.environ.get(SECOND_LOOK_MS) else None
+        second_look_ms = settings.second_look_ms if given.get(SECOND_LOOK_MS) else None
         till = Till(folder, TillOptions(key, second_look_ms=second_look_ms))
         opened.callback(till.close)
         app = create_till_app(till, settings.metrics)
@@ -160,12 +164,12 @@ def install_first(folder: TillFolder, link: ServerLink, trusted: list[str], *, t
     install(folder, target, trusted)
 
 
-def _key(file: Path | None) -> str:
+def _key(file: Path | None, given: Mapping[str, str]) -> str:
     """The till's API key. Raises ConfigError without one."""
     from catalog.errors import ConfigError
 
     try:
-        key = file.read_text().strip() if file else os.environ.get(KEY, "").strip()
+        key = file.read_text().strip() if file else given.get(KEY, "").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(f"--key-file {file} can't be read: {error}.") from error
     if not key:
@@ -176,12 +180,11 @@ def _key(file: Path | None) -> str:
     return key
 
 
-def _settings() -> Settings:
-    """What the environment says of a till. Raises ConfigError."""
+def _settings(given: Mapping[str, str]) -> Settings:
+    """What variables say of a till. Raises ConfigError."""
     from catalog.config import Settings
 
-    given = {name: os.environ[name] for name in (SECOND_LOOK_MS, METRICS, LOG) if name in os.environ}
-    return Settings.from_env(given)
+    return Settings.from_env({name: given[name] for name in (SECOND_LOOK_MS, METRICS, LOG) if name in given})
 
 
 if __name__ == "__main__":

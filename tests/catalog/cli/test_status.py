@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,11 +43,15 @@ def kinds(run: RunCommand) -> list[str]:
     return [problem["kind"] for problem in told(run, 1)["problems"]]
 
 
-def test_a_new_catalog_is_well(run: RunCommand) -> None:
+def test_a_catalog_that_is_not_there_is_no_good_state_and_is_not_made(run: RunCommand, env: dict[str, str]) -> None:
+    assert kinds(run) == ["no_catalog"]
+    assert "catalog init" in run("status", status=1).stdout
+    if env["CATALOG_DATABASE"].startswith("sqlite"):
+        assert not (Path(env["CATALOG_DATA"]) / "catalog.db").exists()
+    run("init")
     found = told(run, 0)
-    assert (found["products"], found["model"], found["gallery"], found["runs"]) == (0, None, None, [])
-    text = run("status").stdout
-    assert "none yet" in text and text.endswith("all is well\n")
+    assert (found["products"], found["photos"], found["runs"]) == (0, 0, [])
+    assert run("status").stdout.endswith("all is well\n")
 
 
 def test_all_is_shown(run: RunCommand, database: Database) -> None:
@@ -132,6 +137,10 @@ def test_nights_that_were_left_out(run: RunCommand, database: Database, env: dic
     assert kinds(run) == ["night_overdue"]
     env["CATALOG_NIGHTLY"] = "off"
     assert told(run, 0)["problems"] == []
+    with database.write() as session:
+        told_of = {"state": "done", "actor": "every night", "result": {"well": True}}
+        session.add(Run(kind="nightly", ended_at=now() - 40 * HOUR, **told_of))
+    assert kinds(run) == ["night_overdue"], "it was in use"
 
 
 def test_webhooks_that_are_not_taken(run: RunCommand, database: Database) -> None:

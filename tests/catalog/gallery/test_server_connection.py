@@ -13,7 +13,7 @@ import pytest
 from grpc import StatusCode
 
 from catalog.config import ServerOptions
-from catalog.errors import ConfigError, GalleryError, GalleryUnavailableError
+from catalog.errors import ConfigError, GalleryError, GalleryMismatchError, GalleryUnavailableError
 from catalog.gallery import Gallery, open_gallery
 from catalog.gallery.silence import REST
 from tests.support.galleries import DIM, GENERATION, point_id, points, unit_vectors
@@ -128,6 +128,34 @@ def test_a_write_that_a_node_did_and_did_not_confirm_is_repeated_on_the_next() -
         assert gallery.ids(GENERATION) == {point_id(1), point_id(2)}
         for call in (f"PUT /collections/{GENERATION}", f"PUT /collections/{GENERATION}/points"):
             assert [names_of(node.calls).count(call) for node in cluster.nodes] == [1, 1], call
+
+
+def test_a_write_that_timed_out_is_repeated_on_no_node(cluster: Cluster) -> None:
+    """It may be done yet, after what comes between: the outbox writes again what SQL says then."""
+    gallery, (first, second) = cluster.gallery, cluster.nodes
+    gallery.create(GENERATION, DIM)
+    gallery.count(GENERATION)
+    before = len(second.calls)
+    first.faults = [cluster.waiting(2.5)]
+    with pytest.raises(GalleryUnavailableError):
+        gallery.upsert(GENERATION, points(unit_vectors(1)))
+    assert len(second.calls) == before
+    first.faults = []
+
+
+def test_a_node_that_lacks_a_generation_is_not_believed_while_another_can_not_be_asked(cluster: Cluster) -> None:
+    gallery, (first, second) = cluster.gallery, cluster.nodes
+    gallery.create(GENERATION, DIM)
+    assert gallery.search(GENERATION, unit_vectors(1)[0], 1) == [] and not second.calls
+    gallery._connection.call(GENERATION, lambda client: client.delete_collection(GENERATION))  # by somebody else
+    first.faults = [cluster.unavailable("starting")] * 100
+    for _ in range(2):
+        with pytest.raises(GalleryUnavailableError):
+            gallery.search(GENERATION, unit_vectors(1)[0], 1)
+    first.faults = []
+    with pytest.raises(GalleryMismatchError):
+        gallery.search(GENERATION, unit_vectors(1)[0], 1)
+    assert second.calls, "both say so"
 
 
 def test_when_all_nodes_fail_it_is_tried_again_and_then_each_is_named(cluster: Cluster) -> None:

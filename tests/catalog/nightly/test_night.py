@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from catalog import cli, maintenance, runs
 from catalog.catalog import Catalog
@@ -26,7 +27,7 @@ from catalog.nightly import Night, Plan, Step, night, run_night
 from catalog.runs import recording
 from catalog.runs.performing import alone_at
 from catalog.storage import Database, change_feed
-from catalog.storage.tables import Generation, Judgement, Run, now
+from catalog.storage.tables import AuditEntry, Generation, Judgement, Run, now
 from embedder.bundle import Bundle
 from tests.support.judged import put_packs
 from tests.support.runs import state
@@ -96,6 +97,60 @@ def test_a_model_that_is_worse_is_for_a_person_and_is_not_judged_every_night(
     assert "a person decides" in step(again, "model").message and not step(again, "model").run
     with catalog.database.read() as session:
         assert session.scalars(select(Judgement.at)).all() == judged
+
+
+def test_what_a_person_has_switched_back_from_or_removed_stays_so(catalog: Catalog, equal_bundle: Bundle) -> None:
+    create(catalog, "TEA", 1, 2)
+    first = catalog.generations.live().embedder.bundle.id
+    plan = Plan(equal_bundle.path)
+    assert of(catalog, plan).live == equal_bundle.id
+    catalog.generations.release_old()
+    maintenance.rollback(catalog, actor="anna")
+    night = of(catalog, plan)
+    assert (night.live, step(night, "model").state) == (first, "amiss")
+    assert "anna has switched back" in step(night, "model").message
+    catalog.generations.release_old()
+    maintenance.reembed(catalog, equal_bundle, actor="anna")
+    assert step(of(catalog, plan), "model").state == "skipped", "until somebody switches to it again"
+
+    catalog.generations.release_old()
+    maintenance.rollback(catalog, actor="anna")
+    catalog.generations.release_old()
+    maintenance.remove_model(catalog, equal_bundle.id, actor="ben")
+    with catalog.database.write() as session:  # as if the way back had been long ago
+        session.execute(delete(AuditEntry).where(AuditEntry.action == "model.rollback"))
+    assert "ben has removed" in step(of(catalog, plan), "model").message
+    maintenance.add_model(catalog, equal_bundle.path, actor="ben")
+    assert of(catalog, plan).live == equal_bundle.id
+
+
+def test_what_nobody_expected_loses_no_backup_and_no_report(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(night, "_examine", fail)
+    found = run_night(catalog.settings, Plan(None, tmp_path / "backups"))
+    assert (states(found)["coverage"], states(found)["backup"]) == ("failed", "done")
+    assert "unexpected" in step(found, "coverage").message
+
+
+def test_what_killed_backups_left_goes_and_what_is_being_written_stays(catalog: Catalog, tmp_path: Path) -> None:
+    left, written = (tmp_path / f".catalog-2026-01-0{day}-030000.tar.partial" for day in (1, 2))
+    left.write_bytes(b"half")
+    with written.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        of(catalog, Plan(None, tmp_path))
+    assert not left.exists() and written.exists()
+
+
+def test_coverage_by_another_model_is_not_this_night_s(catalog: Catalog, equal_bundle: Bundle) -> None:
+    create(catalog, "TEA", 1, 2)
+    before = step(of(catalog), "coverage")
+    catalog.generations.release(catalog.generations.live().collection)
+    maintenance.reembed(catalog, equal_bundle, switch_anyway=True)
+    assert step(of(catalog), "coverage").run != before.run
 
 
 def test_a_step_that_fails_keeps_no_other_from_being_done(catalog: Catalog, tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ def test_a_night_is_once_over_restarts_and_the_next_one_follows(old: Catalog) ->
     assert ask_for_due(old.database, THREE, moment + timedelta(days=1)) == len(NIGHTLY)
 
 
+def test_what_a_command_has_done_this_night_is_not_done_again(old: Catalog) -> None:
+    moment = datetime.now()
+    recording.start(old.database, "coverage", actor=EVERY_NIGHT)
+    RunWorker(old).step()
+    at = (moment + timedelta(minutes=1)).time()  # the server's own time comes later
+    asked = ask_for_due(old.database, at, moment + timedelta(minutes=2))
+    assert asked == len(NIGHTLY) - 1
+
+
 def test_what_is_at_work_is_not_asked_for_twice(old: Catalog) -> None:
     moment = datetime.now()
     recording.start(old.database, "coverage", actor="anna")

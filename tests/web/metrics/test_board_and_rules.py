@@ -28,7 +28,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 OWN_NAMES, OWN_LABELS = {"up"}, {"instance", "job"}
 #: What else these expressions say: of the query language, and a variable of Grafana's.
 WORDS = {
-    *("sum", "max", "min", "rate", "increase", "time", "topk", "histogram_quantile", "or"),
+    *("sum", "max", "min", "rate", "increase", "time", "topk", "histogram_quantile", "or", "unless"),
     "__rate_interval",
 }
 
@@ -61,7 +61,7 @@ def selectors(expression: str) -> set[Selector]:
     """The metrics of an expression; labels that it groups by are asked of each of them."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     groups = {label for group in re.findall(r"\bby \(([^)]*)\)", bare) for label in group.split(", ")}
-    bare = re.sub(r"\b(by|without) \([^)]*\)", "", bare)
+    bare = re.sub(r"\b(by|without|on) \([^)]*\)", "", bare)
     found = re.findall(r"\b([a-z_][a-z0-9_]*)(\{[^}]*\})?", bare)
     wanted = groups - OWN_LABELS - {"le"}
     return {
